@@ -1,0 +1,81 @@
+"""Fold a report log without Kafka and render the standings at its end, at a time, or at an offset vector.
+
+The same folds and the same rendering as the worker's, with nothing between them but memory: what this prints is what a
+worker must have published at the same vector, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tally_stream.domain.election import Election
+from tally_stream.domain.fold import Outcome, PartitionFold
+from tally_stream.domain.rules import VERDICTS
+from tally_stream.domain.standings import Message, Standings
+from tally_stream.wire.codec import Codec, read_record
+from tally_stream.wire.report_log import LogError, LogRecord, ReportLog
+
+
+class Replay:
+    """A log folded: one fold a partition, then standings of any contest."""
+
+    def __init__(self, election: Election, topic: str, partition_count: int | None) -> None:
+        self.election = election
+        self.topic = topic
+        self.folds = [PartitionFold(election, p, partition_count) for p in range(partition_count or 1)]
+        self._codec = Codec(election)
+
+    def take(self, record: LogRecord) -> Outcome:
+        fold = self.folds[record.partition]
+        return read_record(self._codec, fold, record.offset, record.timestamp_ms, record.key, record.value)
+
+    @property
+    def record_count(self) -> int:
+        return sum(fold.next_offset for fold in self.folds)
+
+    def messages(self, contest: int) -> list[Message]:
+        """The contest's standings messages at the folds' vector: areas first, root last."""
+        standings = Standings(self.election, contest, self.topic, len(self.folds))
+        for fold in self.folds:
+            standings.put(fold.figures(contest))
+        return standings.messages()
+
+    def verdict_counts(self) -> dict[str, Any]:
+        """The verdict counts of all partitions added."""
+        codes: Counter[str] = Counter()
+        for fold in self.folds:
+            codes.update(fold.codes)
+        counts: dict[str, Any] = {v: sum(fold.verdicts[v] for fold in self.folds) for v in VERDICTS}
+        return {**counts, "codes": dict(sorted(codes.items()))}
+
+
+def replay(
+    election: Election, log_path: Path, *, until_ms: int | None = None, at: dict[int, int] | None = None
+) -> Replay:
+    """Fold the log at `log_path`.
+
+    `until_ms` stops before the first record whose log timestamp is later (milliseconds since 1970 UTC); `at` gives each
+    partition's next offset. Raises LogError where the log is broken or does not reach `at`.
+    """
+    log = ReportLog(log_path)
+    result = Replay(election, log.topic, log.partition_count)
+    if at is not None and set(at) != set(range(len(result.folds))):
+        raise LogError(f"{log_path}: has {len(result.folds)} partitions, --at names {sorted(at)}; name each once")
+    for record in records_until(log, until_ms):
+        if at is None or record.offset < at[record.partition]:
+            result.take(record)
+    for partition, offset in (at or {}).items():
+        reached = result.folds[partition].next_offset
+        if reached < offset:
+            raise LogError(f"{log_path}: partition {partition} ends at {reached}, before offset {offset}")
+    return result
+
+
+def records_until(log: ReportLog, until_ms: int | None) -> Iterator[LogRecord]:
+    for record in log:
+        if until_ms is not None and record.timestamp_ms > until_ms:
+            return
+        yield record

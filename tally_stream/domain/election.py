@@ -1,0 +1,285 @@
+"""The definition of an election: contests, candidates, areas, stations, checks; and its digest.
+
+Decides what is fixed before the first report. Refuses to know files: `wire/election_folder.py` reads them and reports
+every mistake with its line. Read `report.py` next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal
+
+from tally_stream.domain.scalars import format_time
+
+RULE_SET_NUMBER = 1
+"""Part of every digest; raised whenever some record's verdict could change."""
+
+Phase = Literal["official", "test"]
+ContestRule = Literal["majority", "plurality"]
+MajorityBase = Literal["valid", "cast"]
+RoundingMethod = Literal["half-up", "truncate", "largest-remainder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    id: str
+    name: str
+    party: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    method: RoundingMethod
+    places: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """One race. `candidate_ids` are in definition order, which breaks every tie."""
+
+    id: str
+    name: str
+    seats: int
+    rule: ContestRule
+    majority_base: MajorityBase
+    rounding: Rounding
+    candidates: tuple[Candidate, ...]
+    candidate_ids: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "candidate_ids", tuple(c.id for c in self.candidates))
+
+
+@dataclass(frozen=True, slots=True)
+class ExitPoll:
+    """Shares as published, per cent: `(candidate id, Decimal)` in definition order."""
+
+    contest: str
+    pollster: str
+    publish_after_ms: int
+    shares: tuple[tuple[str, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """The limits of the plausibility rules; per cent limits are exact decimals, kept as fractions."""
+
+    A3_register_percent: Fraction = Fraction(102)
+    P1_invalid_percent: Fraction = Fraction(3)
+    P2_blank_percent: Fraction = Fraction(3)
+    P5_turnout_percent: Fraction = Fraction(98)
+    P6_votes_min: int = 100
+    P7_register_percent: Fraction = Fraction(10)
+    P10_change_percent: Fraction = Fraction(20)
+    Q7_skew_seconds: int = 300
+
+
+CHECK_NAMES = tuple(f.name for f in fields(Checks))
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    partition: int
+    offset: int
+    reason: str
+    authority: str
+
+
+class Station:
+    """A polling station. `registered` and `ballots_expected` are None where unknown; `leaf` is the index of the
+    deepest published area it lies in; `path` are its level values, outermost first."""
+
+    __slots__ = ("ballots_expected", "id", "leaf", "name", "path", "registered")
+
+    def __init__(
+        self, id: str, name: str, registered: int | None, ballots_expected: int | None, path: tuple[str, ...], leaf: int
+    ) -> None:
+        self.id = id
+        self.name = name
+        self.registered = registered
+        self.ballots_expected = ballots_expected
+        self.path = path
+        self.leaf = leaf
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A published area. `parent` is the index of the area above it, None for the root (index 0)."""
+
+    id: str
+    depth: int
+    parent: int | None
+    is_leaf: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """Everything that is fixed. `areas[0]` is the root; parents come before their children; `leaf_areas` are the
+    indices of the deepest published areas, the only ones that totals are kept for."""
+
+    id: str
+    name: str
+    phase: Phase
+    polls_close_ms: int
+    root: str
+    root_name: str
+    levels: tuple[str, ...]
+    publish_depth: int
+    contests: tuple[Contest, ...]
+    exit_polls: tuple[ExitPoll, ...]
+    checks: Checks
+    skips: tuple[Skip, ...]
+    area_names: tuple[tuple[str, str], ...]
+    stations: dict[str, Station]
+    areas: tuple[Area, ...]
+    leaf_areas: tuple[int, ...]
+    digest: str
+
+    def contest_index(self, contest_id: str) -> int | None:
+        for index, contest in enumerate(self.contests):
+            if contest.id == contest_id:
+                return index
+        return None
+
+
+def build_election(
+    *,
+    id: str,
+    name: str,
+    phase: Phase,
+    polls_close_ms: int,
+    root: str,
+    root_name: str,
+    levels: tuple[str, ...],
+    publish_depth: int,
+    contests: Iterable[Contest],
+    exit_polls: Iterable[ExitPoll] = (),
+    checks: Checks | None = None,
+    skips: Iterable[Skip] = (),
+    area_names: Iterable[tuple[str, str]] = (),
+    stations: Iterable[tuple[str, str, int | None, int | None, tuple[str, ...]]],
+) -> Election:
+    """Put a checked definition together: areas from the stations' paths, then the digest.
+
+    `stations` are `(id, name, registered, ballots_expected, path)`, one path value a level.
+    """
+    parts = {
+        "id": id,
+        "name": name,
+        "phase": phase,
+        "polls_close_ms": polls_close_ms,
+        "root": root,
+        "root_name": root_name,
+        "levels": levels,
+        "publish_depth": publish_depth,
+        "contests": tuple(contests),
+        "exit_polls": tuple(exit_polls),
+        "checks": checks or Checks(),
+        "skips": tuple(sorted(skips, key=lambda s: (s.partition, s.offset))),
+        "area_names": tuple(sorted(area_names)),
+    }
+    rows = sorted(stations)
+    areas, leaf_of = _published_areas(root, publish_depth, (row[4] for row in rows))
+    shared_paths: dict[tuple[str, ...], tuple[str, ...]] = {}
+    table = {
+        sid: Station(
+            sid,
+            # One string object for the many stations whose name is their id or empty: memory.
+            sid if station_name == sid else station_name,
+            registered,
+            expected,
+            shared_paths.setdefault(path, path),
+            leaf_of[path[:publish_depth]],
+        )
+        for sid, station_name, registered, expected, path in rows
+    }
+    return Election(
+        **parts,  # type: ignore[arg-type]  # the dictionary only spares naming thirteen fields twice
+        stations=table,
+        areas=areas,
+        leaf_areas=tuple(i for i, area in enumerate(areas) if area.is_leaf),
+        digest=_digest(parts, table.values()),
+    )
+
+
+def _published_areas(
+    root: str, depth: int, paths: Iterable[tuple[str, ...]]
+) -> tuple[tuple[Area, ...], dict[tuple[str, ...], int]]:
+    prefixes: set[tuple[str, ...]] = {()}
+    for path in set(paths):
+        for length in range(1, depth + 1):
+            prefixes.add(path[:length])
+    ordered = sorted(prefixes, key=lambda p: (len(p), p))
+    index_of = {prefix: index for index, prefix in enumerate(ordered)}
+    areas = tuple(
+        Area(
+            id="/".join((root, *prefix)),
+            depth=len(prefix),
+            parent=index_of[prefix[:-1]] if prefix else None,
+            is_leaf=len(prefix) == depth,
+        )
+        for prefix in ordered
+    )
+    return areas, index_of
+
+
+def _number(value: Fraction | Decimal | int) -> str:
+    """A limit or a poll's share as exact text: equal numbers, however written, have equal text only for limits;
+    a poll's share keeps the places it was published with."""
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def canonical_definition(parts: dict[str, Any]) -> dict[str, Any]:
+    """The definition without its stations, as plain JSON values (see docs/wire-format.md, "Digest")."""
+    return {
+        "rules": RULE_SET_NUMBER,
+        "id": parts["id"],
+        "name": parts["name"],
+        "phase": parts["phase"],
+        "polls_close": format_time(parts["polls_close_ms"]),
+        "areas": {
+            "root": parts["root"],
+            "root_name": parts["root_name"],
+            "levels": list(parts["levels"]),
+            "publish_depth": parts["publish_depth"],
+            "names": [list(pair) for pair in parts["area_names"]],
+        },
+        "contests": [
+            {
+                "id": c.id,
+                "name": c.name,
+                "seats": c.seats,
+                "rule": c.rule,
+                "majority_base": c.majority_base,
+                "rounding": {"method": c.rounding.method, "places": c.rounding.places},
+                "candidates": [{"id": k.id, "name": k.name, "party": k.party} for k in c.candidates],
+            }
+            for c in parts["contests"]
+        ],
+        "exit_polls": [
+            {
+                "contest": p.contest,
+                "pollster": p.pollster,
+                "publish_after": format_time(p.publish_after_ms),
+                "shares": [[candidate, _number(share)] for candidate, share in p.shares],
+            }
+            for p in parts["exit_polls"]
+        ],
+        "checks": {name: _number(getattr(parts["checks"], name)) for name in CHECK_NAMES},
+        "skips": [[s.partition, s.offset, s.reason, s.authority] for s in parts["skips"]],
+    }
+
+
+def _digest(parts: dict[str, Any], stations: Iterable[Station]) -> str:
+    def line(value: Any) -> bytes:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+
+    sha = hashlib.sha256(line(canonical_definition(parts)))
+    for s in stations:  # in order of id: one line each, so that a million stations are never held as one text
+        sha.update(line([s.id, s.name, s.registered, s.ballots_expected, list(s.path)]))
+    return "sha256:" + sha.hexdigest()

@@ -1,0 +1,239 @@
+"""One partition's fold: a pure function of the records below an offset.
+
+Decides how a record moves the ledger, the totals, the verdict counts, the turnout, and what `hold` freezes. Refuses to
+know bytes (a record arrives as a statement or as the finding that refuses it) and to know Kafka. Two folds over the
+same records are equal, whatever runs they came in. Read `standings.py` next.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+
+from tally_stream.domain.election import Election
+from tally_stream.domain.ledger import (
+    COUNTED,
+    Change,
+    Entry,
+    Judgement,
+    change_of,
+    evolve,
+    judge,
+    judge_sequence,
+)
+from tally_stream.domain.report import Control, Report, Statement, Turnout
+from tally_stream.domain.rules import VERDICTS, Finding, Limits, Verdict
+from tally_stream.domain.scalars import murmur2_partition
+from tally_stream.domain.tally import Totals, tally
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What one record led to. `change` is the public line it owes, if any."""
+
+    judgement: Judgement
+    change: Change | None = None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether a rejection is owed: everything but counted and repeated."""
+        return self.judgement.verdict not in ("counted", "repeated")
+
+
+_PLAIN = Outcome(COUNTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one partition contributes to one contest at `next_offset`: the content of a partial.
+
+    `areas` maps the index of a touched deepest published area to its integers (`Totals.to_integers`).
+    `newest_ms` is the newest log timestamp among the records below `next_offset`, None where there is none.
+    """
+
+    contest: int
+    partition: int
+    next_offset: int
+    newest_ms: int | None
+    is_on_hold: bool
+    is_certified: bool
+    areas: dict[int, list[int]]
+
+
+@dataclass(slots=True)
+class _ContestState:
+    top: int = 0
+    top_statement: Control | None = None
+    is_certified: bool = False
+    frozen: Figures | None = None
+    """The figures at the hold's own offset + 1, while a hold has no release."""
+    totals: dict[int, Totals] = field(default_factory=dict)
+    touched: set[int] = field(default_factory=set)
+    """Areas that changed since the last `figures`: only those are encoded again."""
+    integers: dict[int, list[int]] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+
+class PartitionFold:
+    """Call `take` once for each record, in offset order. `partition_count` None: a log without partitions (no S7)."""
+
+    def __init__(self, election: Election, partition: int = 0, partition_count: int | None = None) -> None:
+        self.election = election
+        self.limits = Limits(election.checks, election.polls_close_ms)
+        self.partition = partition
+        self.partition_count = partition_count
+        self.next_offset = 0
+        self.newest_ms: int | None = None
+        self.verdicts: dict[Verdict, int] = dict.fromkeys(VERDICTS, 0)
+        self.codes: Counter[str] = Counter()
+        self.skipped_offsets = {s.offset: s for s in election.skips if s.partition == partition}
+        self._contests = [_ContestState() for _ in election.contests]
+        self._turnouts: dict[str, Turnout] = {}
+        self._here: set[str] | dict[str, Entry] = self._contests[0].entries if len(election.contests) == 1 else set()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def is_on_hold(self, contest: int) -> bool:
+        return self._contests[contest].frozen is not None
+
+    def entry(self, contest: int, station_id: str) -> Entry | None:
+        """The ledger's entry, for those who look; None where nothing was judged yet."""
+        return self._contests[contest].entries.get(station_id)
+
+    def figures(self, contest: int) -> Figures:
+        """What a partial says now: frozen at the hold's offset + 1 while the contest is on hold."""
+        state = self._contests[contest]
+        return state.frozen if state.frozen is not None else self._current_figures(contest, False)
+
+    def _current_figures(self, contest: int, is_on_hold: bool) -> Figures:
+        state = self._contests[contest]
+        if state.touched:
+            # Lists already handed out stay as they are: a new one replaces them, and the mapping is copied below.
+            for area in state.touched:
+                state.integers[area] = state.totals[area].to_integers()
+            state.touched.clear()
+        return Figures(
+            contest, self.partition, self.next_offset, self.newest_ms, is_on_hold, state.is_certified,
+            dict(state.integers),
+        )  # fmt: skip
+
+    def verdict_counts(self) -> dict[str, object]:
+        """`{"counted": n, …, "codes": {"S1": n, …}}`; the six verdicts add up to the records taken."""
+        return {**self.verdicts, "codes": dict(sorted(self.codes.items()))}
+
+    # -- taking a record -------------------------------------------------------------------------------------------
+
+    def take(self, offset: int, log_ms: int, key: bytes | None, read: Statement | Finding) -> Outcome:
+        """Judge and apply the record at `offset` (which must be `next_offset`); `read` is what its bytes were.
+
+        Raises ValueError on any other offset: a gap or a jump back is a broken invariant, never a verdict.
+        """
+        if offset != self.next_offset:
+            raise ValueError(f"partition {self.partition}: offset {offset} where {self.next_offset} was due")
+        self.next_offset = offset + 1
+        if self.newest_ms is None or log_ms > self.newest_ms:
+            self.newest_ms = log_ms
+        if type(read) is Report:
+            outcome = self._take_report(read, log_ms, key)
+        elif type(read) is Turnout:
+            outcome = self._take_turnout(read, key)
+        elif type(read) is Control:
+            outcome = self._take_control(read)
+        else:
+            assert type(read) is Finding
+            outcome = Outcome(Judgement("rejected", (read,)))
+        judgement = outcome.judgement
+        self.verdicts[judgement.verdict] += 1
+        for finding in judgement.findings:
+            self.codes[finding.code] += 1
+        return outcome
+
+    def _misplaced(self, station_id: str, key: bytes | None) -> Outcome | None:
+        """Rule S7. A station found in its place once is remembered, so the hash is computed once a station."""
+        if self.partition_count is None or station_id in self._here:
+            return None
+        assert key is not None, "S5 refuses a record without a key before S7 is asked"
+        due = murmur2_partition(key, self.partition_count)
+        if due != self.partition:
+            finding = Finding("S7", "in partition {left}, belongs into {right}", self.partition, due)
+            return Outcome(Judgement("rejected", (finding,)))
+        return None
+
+    def _take_report(self, r: Report, log_ms: int, key: bytes | None) -> Outcome:
+        state = self._contests[r.contest]
+        entry = state.entries.get(r.station)
+        if entry is None:
+            misplaced = self._misplaced(r.station, key)
+            if misplaced is not None:
+                return misplaced
+            entry = Entry(self.election.stations[r.station])
+        contest = self.election.contests[r.contest]
+        judgement = judge(entry, r, contest, self.limits, state.is_certified, log_ms)
+        verdict = judgement.verdict
+        if verdict not in ("counted", "held", "conflicting"):
+            return Outcome(judgement)
+
+        station = entry.station
+        totals = state.totals.get(station.leaf)
+        if totals is None:
+            totals = state.totals[station.leaf] = Totals(len(contest.candidate_ids))
+        voted = self._voted(r.station)
+        before = entry.counts_in_force
+        from_revision = entry.in_force_revision
+        if entry.top:
+            tally(totals, entry, voted, self.limits, -1)
+        else:
+            state.entries[r.station] = entry
+            if type(self._here) is set:
+                self._here.add(r.station)
+            if voted is not None:
+                tally(totals, entry, voted, self.limits, -1)
+        evolve(entry, r, judgement)
+        tally(totals, entry, voted, self.limits, 1)
+        state.touched.add(station.leaf)
+        if before is None and r.kind != "restore":
+            return _PLAIN if judgement is COUNTED else Outcome(judgement)
+        return Outcome(judgement, change_of(r, before, entry.counts_in_force, from_revision))
+
+    def _voted(self, station_id: str) -> int | None:
+        turnout = self._turnouts.get(station_id) if self._turnouts else None
+        return None if turnout is None else turnout.voted
+
+    def _take_turnout(self, t: Turnout, key: bytes | None) -> Outcome:
+        misplaced = self._misplaced(t.station, key) if t.station not in self._turnouts else None
+        if misplaced is not None:
+            return misplaced
+        known = self._turnouts.get(t.station)
+        judgement = judge_sequence(known.revision if known else 0, t == known, t.revision)
+        if judgement is not None:
+            return Outcome(judgement)
+        station = self.election.stations[t.station]
+        blank = Entry(station)
+        for state, contest in zip(self._contests, self.election.contests, strict=True):
+            entry = state.entries.get(t.station, blank)
+            totals = state.totals.get(station.leaf)
+            if totals is None:
+                totals = state.totals[station.leaf] = Totals(len(contest.candidate_ids))
+            tally(totals, entry, known.voted if known else None, self.limits, -1)
+            tally(totals, entry, t.voted, self.limits, 1)
+            state.touched.add(station.leaf)
+        self._turnouts[t.station] = t
+        if type(self._here) is set:
+            self._here.add(t.station)
+        return _PLAIN
+
+    def _take_control(self, c: Control) -> Outcome:
+        state = self._contests[c.contest]
+        judgement = judge_sequence(state.top, c == state.top_statement, c.revision)
+        if judgement is not None:
+            return Outcome(judgement)
+        state.top, state.top_statement = c.revision, c
+        if c.kind == "hold":
+            if state.frozen is None:
+                state.frozen = self._current_figures(c.contest, True)
+        elif c.kind == "release":
+            state.frozen = None
+        else:
+            state.is_certified = True
+        return _PLAIN

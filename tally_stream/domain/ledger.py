@@ -1,0 +1,247 @@
+"""One station's standing in one contest: what is in force, held, remembered; judge first, then evolve.
+
+`judge` decides the verdict and never mutates; `evolve` is the one place that changes an entry. Nothing is ever added
+across deliveries: the last revision in force wins, so duplicates and replays change nothing. Read `tally.py` next.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tally_stream.domain.election import Contest, Station
+from tally_stream.domain.report import COUNT_KINDS, Report
+from tally_stream.domain.rules import (
+    ERROR_RULES,
+    REVISION_STEP_MAX,
+    WARNING_RULES,
+    Finding,
+    Limits,
+    Verdict,
+    p10_changes_much,
+    q6_lowers,
+    q7_clock,
+)
+
+
+class Judgement(msgspec.Struct, frozen=True, gc=False):
+    """What becomes of a record: its verdict and every rule that fired, in the order of the rules."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+
+
+COUNTED = Judgement("counted")
+REPEATED = Judgement("repeated", (Finding("Q1", "the same statement again"),))
+
+
+class Entry(msgspec.Struct, gc=False):
+    """(station, contest). `counts` are in force unless `annulled`, then they are remembered.
+
+    `top` is the highest revision counted or held; `in_force_revision` that of the last statement that took effect, 0
+    where none ever did. `replaced_by` says whether the counts replaced earlier counts by `correct` or `recount`.
+    `gc=False`: an entry points at reports and a station, never back.
+    """
+
+    station: Station
+    top: int = 0
+    top_statement: Report | None = None
+    in_force_revision: int = 0
+    in_force_kind: str = ""
+    counts: Report | None = None
+    replaced_by: str = ""
+    is_warned: bool = False
+    is_annulled: bool = False
+    is_disputed: bool = False
+    held: Report | None = None
+    held_is_warned: bool = False
+
+    @property
+    def counts_in_force(self) -> Report | None:
+        return None if self.is_annulled else self.counts
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A public line for counts that were replaced, removed or put back, or for any figure that fell.
+
+    Deltas are new − old; a ballots delta (`cast, valid, blank, invalid`) is None where one side is unknown.
+    """
+
+    contest: int
+    station: str
+    kind: str
+    from_revision: int
+    to_revision: int
+    reason: str | None
+    authority: str | None
+    votes_delta: tuple[int, ...]
+    ballots_delta: tuple[int | None, int | None, int | None, int | None]
+
+
+def judge_sequence(top: int, is_same: bool, revision: int) -> Judgement | None:
+    """Rules Q1, Q2, Q3, Q8 on any rising sequence; None where the revision is a new one.
+
+    `is_same` says whether the content equals that of revision `top`.
+    """
+    if revision > top:
+        if revision - top <= REVISION_STEP_MAX:
+            return None
+        message = f"revision {{left}} is more than {REVISION_STEP_MAX:,} above {{right}}"
+        return Judgement("rejected", (Finding("Q8", message, revision, top),))
+    if revision < top:
+        return Judgement("stale", (Finding("Q2", "revision {left} after revision {right}", revision, top),))
+    if is_same:
+        return REPEATED
+    return Judgement("conflicting", (Finding("Q3", "revision {left} again with other content", revision, top),))
+
+
+def q5_fits(r: Report, entry: Entry) -> Finding | None:
+    """A statement other than `report` names what it replaces, why, by whom, and fits the station's state."""
+    for name, value in (("replaces", r.replaces), ("reason", r.reason), ("authority", r.authority)):
+        if value is None or value == "":
+            return Finding("Q5", f"{r.kind} without {name}")
+    held_revision = entry.held.revision if entry.held is not None else None
+    if r.replaces != held_revision and (
+        r.replaces != entry.in_force_revision or (r.replaces == 0 and entry.held is not None)
+    ):
+        return Finding(
+            "Q5", "replaces {left}, in force is revision {right}" + (f", held {held_revision}" if held_revision else ""),
+            r.replaces, entry.in_force_revision,
+        )  # fmt: skip
+    if r.kind == "restore":
+        if not entry.is_annulled:
+            return Finding("Q5", "restore of a station that is not annulled")
+        if r.replaces != entry.in_force_revision:
+            return Finding("Q5", "restore of revision {left}, the annulment is {right}", r.replaces, entry.in_force_revision)
+    elif r.kind not in COUNT_KINDS:
+        if entry.is_annulled:
+            return Finding("Q5", f"{r.kind} of an annulled station")
+        if r.kind == "withdraw" and entry.counts is None and entry.held is None:
+            return Finding("Q5", "withdraw where nothing is in force or held")
+        if r.kind == "accept" and r.replaces != held_revision:
+            return Finding("Q5", "accept of revision {left}, held is {right}", r.replaces, held_revision or "none")
+    return None
+
+
+def judge(
+    entry: Entry, r: Report, contest: Contest, limits: Limits, is_certified: bool, log_ms: int
+) -> Judgement:
+    """Verdict and codes of a report or decision against what is known of its station. Mutates nothing."""
+    if not 0 < r.revision - entry.top <= REVISION_STEP_MAX:
+        sequence = judge_sequence(entry.top, r == entry.top_statement, r.revision)
+        assert sequence is not None
+        return sequence
+    if r.kind != "report":
+        misfit = q5_fits(r, entry)
+        if misfit is not None:
+            return Judgement("rejected", (misfit,))
+        if r.kind not in COUNT_KINDS:
+            return COUNTED
+    station = entry.station
+    findings = []
+    if entry.is_annulled:
+        findings.append(Finding("Q4", "counts for an annulled station"))
+    elif is_certified:
+        findings.append(Finding("Q4", "counts after the contest was certified"))
+    for rule in ERROR_RULES:
+        finding = rule(r, station, limits)
+        if finding is not None:
+            findings.append(finding)
+    is_held = bool(findings)
+    for rule in WARNING_RULES:
+        finding = rule(r, station, limits)
+        if finding is not None:
+            findings.append(finding)
+    before = entry.counts
+    if before is not None and not entry.is_annulled:
+        for finding in (q6_lowers(r, before, contest.candidate_ids), p10_changes_much(r, before, limits)):
+            if finding is not None:
+                findings.append(finding)
+    late = q7_clock(r, log_ms, limits)
+    if late is not None:
+        findings.append(late)
+    if not findings:
+        return COUNTED
+    return Judgement("held" if is_held else "counted", tuple(findings))
+
+
+def evolve(entry: Entry, r: Report, judgement: Judgement) -> None:
+    """Apply a judged statement. Only `counted`, `held` and `conflicting` change anything."""
+    if judgement.verdict == "conflicting":
+        entry.is_disputed = True
+        return
+    if judgement.verdict == "held":
+        entry.top, entry.top_statement = r.revision, r
+        entry.held, entry.held_is_warned = r, has_warning(judgement)
+        return
+    if judgement.verdict != "counted":
+        return
+    if r.kind in COUNT_KINDS:
+        _put_in_force(entry, r, bool(judgement.findings))
+    elif r.kind == "accept":
+        assert entry.held is not None, "accept was judged to fit, yet nothing is held"
+        _put_in_force(entry, entry.held, entry.held_is_warned)
+    elif r.kind == "annul":
+        entry.is_annulled = True
+    elif r.kind == "restore":
+        entry.is_annulled = False
+    else:
+        entry.counts, entry.held, entry.replaced_by, entry.is_warned = None, None, "", False
+    entry.is_disputed = False
+    entry.top, entry.top_statement = r.revision, r
+    entry.in_force_revision, entry.in_force_kind = r.revision, r.kind
+
+
+def _put_in_force(entry: Entry, counts: Report, is_warned: bool) -> None:
+    entry.replaced_by = counts.kind if entry.counts is not None and counts.kind != "report" else ""
+    entry.counts, entry.is_warned, entry.held = counts, is_warned, None
+
+
+def has_warning(judgement: Judgement) -> bool:
+    """Whether a held report's codes include a warning: Q4 and the A codes are errors, all others it can have warn."""
+    return any(f.code != "Q4" and f.code[0] != "A" for f in judgement.findings)
+
+
+def change_of(r: Report, before: Report | None, after: Report | None, from_revision: int) -> Change | None:
+    """The public line that a statement owes when it took the counts in force from `before` to `after`."""
+    if before is after:
+        return None
+    if before is None:
+        owed = r.kind == "restore" and after is not None and after.complete
+    else:
+        owed = before.complete or _some_figure_falls(before, after)
+    if not owed:
+        return None
+    zero = (0,) * len((before or after).votes)  # type: ignore[union-attr]  # one of them has counts
+    old_votes, new_votes = (before.votes if before else zero), (after.votes if after else zero)
+    return Change(
+        contest=r.contest,
+        station=r.station,
+        kind=r.kind,
+        from_revision=from_revision,
+        to_revision=r.revision,
+        reason=r.reason,
+        authority=r.authority,
+        votes_delta=tuple(new - old for new, old in zip(new_votes, old_votes, strict=True)),
+        ballots_delta=tuple(  # type: ignore[arg-type]  # four names, four figures
+            None if new is None or old is None else new - old
+            for new, old in zip(_ballots(after), _ballots(before), strict=True)
+        ),
+    )
+
+
+BALLOT_NAMES = ("cast", "valid", "blank", "invalid")
+
+
+def _ballots(counts: Report | None) -> tuple[int | None, int | None, int | None, int | None]:
+    return (0, 0, 0, 0) if counts is None else (counts.cast, counts.valid, counts.blank, counts.invalid)
+
+
+def _some_figure_falls(before: Report, after: Report | None) -> bool:
+    """Whether any vote or ballot figure falls; a known figure that becomes unknown counts as one that falls."""
+    new_votes = after.votes if after else (0,) * len(before.votes)
+    if any(new < old for new, old in zip(new_votes, before.votes, strict=True)):
+        return True
+    return any(
+        old is not None and (new is None or new < old)
+        for new, old in zip(_ballots(after), _ballots(before), strict=True)
+    )

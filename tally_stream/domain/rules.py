@@ -1,0 +1,234 @@
+"""The numbered rules: one small function each, with its number, the figures it compares and its source.
+
+Decides what contradicts itself (error), what is plausible but unusual (warning). Structure and identity (S codes) are
+found where bytes become statements (`wire/codec.py`), sequence (Q1–Q5, Q8) where the ledger is known (`ledger.py`);
+their texts stand here too, because `RULES` is the one list that code, messages, metrics and docs use.
+A rule whose figures are unknown does not fire. Read `ledger.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from tally_stream.domain.election import Checks, Station
+from tally_stream.domain.report import Report
+
+Severity = Literal["reject", "error", "warning", "information"]
+Verdict = Literal["counted", "repeated", "stale", "conflicting", "held", "rejected"]
+VERDICTS: tuple[Verdict, ...] = ("counted", "repeated", "stale", "conflicting", "held", "rejected")
+
+Figure = int | str | None
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One rule that fired: its code, a sentence, and the two figures (or texts) it compared."""
+
+    code: str
+    message: str
+    left: Figure = None
+    right: Figure = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    code: str
+    severity: Severity
+    text: str
+    source: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("X1", "reject", "the record's partition and offset stand in a [[skip]] entry of the definition",
+         "a record that crashes the code must not stop the night"),
+    Rule("S1", "reject", "structure: no value, too large, not UTF-8, not JSON, duplicate keys, nested too deep, not an "
+         "object, unknown or missing field, unknown kind or schema, not valid Unicode",
+         "every format fails here first"),
+    Rule("S4", "reject", "a value of a wrong type or out of its range, or text that breaks the text rule",
+         "the NIST schema lets -5 and 1.5 pass"),
+    Rule("S2", "reject", "unknown election, contest, station, or a candidate that no contest has",
+         "Mexico's sheets outside the catalogue"),
+    Rule("S3", "reject", "a candidate is missing, or belongs to another contest", "zero and missing are different things"),
+    Rule("S5", "reject", "the record key is not the station (contest, for control), or the phase is not the definition's",
+         "test data has reached live outputs before"),
+    Rule("S7", "reject", "the record lies in another partition than murmur2(key) mod N",
+         "one station in two partitions would be counted twice"),
+    Rule("Q1", "information", "the highest revision counted or held, again with the same content",
+         "redelivery is normal"),
+    Rule("Q2", "reject", "a revision lower than the highest counted or held", "an older statement must not come back"),
+    Rule("Q3", "reject", "the highest revision counted or held, with other content",
+         "two differing sheets for one station"),
+    Rule("Q8", "reject", "a revision more than 1,000 above the highest counted or held",
+         "one wild number would lock everybody out"),
+    Rule("Q5", "reject", "replaces, reason or authority is missing, replaces is not the revision in force or held, or the "
+         "statement does not fit the station's state", "a correction names what it replaces"),
+    Rule("Q4", "error", "counts for an annulled station, or after the contest was certified",
+         "what is closed is opened only by name"),
+    Rule("A1", "error", "the votes do not add up to the valid ballots", "Abacus F.202"),
+    Rule("A2", "error", "valid + blank + invalid is not the ballots cast", "Abacus F.203"),
+    Rule("A3", "error", "more ballots than registered voters (102 % of the register where the report names none)",
+         "Mexico's 'exceeds the list'; supplementary lists exist"),
+    Rule("A8", "error", "ballots where nobody is registered", "a count needs voters"),
+    Rule("P1", "warning", "invalid ballots are 3 % of the ballots cast or more", "Abacus W.202"),
+    Rule("P2", "warning", "blank ballots are 3 % of the ballots cast or more", "Abacus W.201"),
+    Rule("P4", "warning", "no ballots in a complete report", "a closed station is rarely empty"),
+    Rule("P5", "warning", "turnout is 98 % or more", "nearly everybody is unusual"),
+    Rule("P6", "warning", "one candidate has all of 100 votes or more", "unanimity is unusual"),
+    Rule("P7", "warning", "the report's register differs from the register by more than 10 %",
+         "a digit too many in the register moves every progress figure"),
+    Rule("Q6", "warning", "counts lower a candidate or the ballots", "must be explained in the changes"),
+    Rule("P10", "warning", "counts change the ballots of complete counts by more than 20 %",
+         "Marathon county's doubled ward"),
+    Rule("Q7", "warning", "counted before the polls closed, or later than the log's time by more than the skew",
+         "clocks err; totals never depend on them"),
+)  # fmt: skip
+RULE_BY_CODE = {rule.code: rule for rule in RULES}
+REVISION_STEP_MAX = 1_000
+
+
+class Limits:
+    """The election's limits as integer pairs: a per cent limit p is compared as `a × 100 × denominator > numerator × b`."""
+
+    __slots__ = ("a3", "p1", "p2", "p5", "p6_votes_min", "p7", "p10", "polls_close_ms", "skew_ms")
+
+    def __init__(self, checks: Checks, polls_close_ms: int) -> None:
+        self.a3 = checks.A3_register_percent.as_integer_ratio()
+        self.p1 = checks.P1_invalid_percent.as_integer_ratio()
+        self.p2 = checks.P2_blank_percent.as_integer_ratio()
+        self.p5 = checks.P5_turnout_percent.as_integer_ratio()
+        self.p7 = checks.P7_register_percent.as_integer_ratio()
+        self.p10 = checks.P10_change_percent.as_integer_ratio()
+        self.p6_votes_min = checks.P6_votes_min
+        self.skew_ms = checks.Q7_skew_seconds * 1000
+        self.polls_close_ms = polls_close_ms
+
+
+def a1_votes_add_up(r: Report, station: Station, limits: Limits) -> Finding | None:
+    total = sum(r.votes)
+    if total == r.valid:
+        return None
+    return Finding("A1", "the votes add up to {left}, the valid ballots are {right}", total, r.valid)
+
+
+def a2_ballots_add_up(r: Report, station: Station, limits: Limits) -> Finding | None:
+    if r.cast is None:
+        return None
+    known = r.valid + (r.blank or 0) + (r.invalid or 0)
+    if r.blank is None or r.invalid is None:
+        if known <= r.cast:
+            return None
+        return Finding("A2", "the known ballots add up to {left}, more than the {right} cast", known, r.cast)
+    if known == r.cast:
+        return None
+    return Finding("A2", "valid, blank and invalid add up to {left}, cast are {right}", known, r.cast)
+
+
+def a3_within_register(r: Report, station: Station, limits: Limits) -> Finding | None:
+    ballots = r.valid if r.cast is None else r.cast
+    if r.registered is not None:
+        if ballots <= r.registered:
+            return None
+        return Finding("A3", "{left} ballots, {right} registered in the report", ballots, r.registered)
+    if station.registered is None:
+        return None
+    numerator, denominator = limits.a3
+    if 100 * denominator * ballots <= numerator * station.registered:
+        return None
+    return Finding("A3", "{left} ballots, more than the limit over the register's {right}", ballots, station.registered)
+
+
+def a8_somebody_registered(r: Report, station: Station, limits: Limits) -> Finding | None:
+    registered = station.registered if r.registered is None else r.registered
+    if registered != 0 or r.ballots == 0:
+        return None
+    return Finding("A8", "{left} ballots, {right} registered", r.ballots, 0)
+
+
+def _share_of_cast(code: str, part: int | None, r: Report, percent: tuple[int, int], what: str) -> Finding | None:
+    if part is None or r.cast is None:
+        return None
+    numerator, denominator = percent
+    if part < 1 or part * 100 * denominator < numerator * r.cast:
+        return None
+    return Finding(code, f"{{left}} {what} of {{right}} cast", part, r.cast)
+
+
+def p1_invalid(r: Report, station: Station, limits: Limits) -> Finding | None:
+    return _share_of_cast("P1", r.invalid, r, limits.p1, "invalid")
+
+
+def p2_blank(r: Report, station: Station, limits: Limits) -> Finding | None:
+    return _share_of_cast("P2", r.blank, r, limits.p2, "blank")
+
+
+def p4_empty(r: Report, station: Station, limits: Limits) -> Finding | None:
+    if not r.complete or r.ballots:
+        return None
+    return Finding("P4", "a complete report of {left} ballots", 0, None)
+
+
+def p5_turnout(r: Report, station: Station, limits: Limits) -> Finding | None:
+    registered = station.registered if r.registered is None else r.registered
+    if r.cast is None or not registered:
+        return None
+    numerator, denominator = limits.p5
+    if r.cast * 100 * denominator < numerator * registered:
+        return None
+    return Finding("P5", "{left} cast of {right} registered", r.cast, registered)
+
+
+def p6_unanimous(r: Report, station: Station, limits: Limits) -> Finding | None:
+    top = max(r.votes)
+    if top < limits.p6_votes_min or top != sum(r.votes) or not top:
+        return None
+    return Finding("P6", "one candidate has {left} of {right} votes", top, top)
+
+
+def p7_register_differs(r: Report, station: Station, limits: Limits) -> Finding | None:
+    if r.registered is None or station.registered is None:
+        return None
+    numerator, denominator = limits.p7
+    if abs(r.registered - station.registered) * 100 * denominator <= numerator * station.registered:
+        return None
+    return Finding("P7", "{left} registered in the report, {right} in the register", r.registered, station.registered)
+
+
+ReportRule = Callable[[Report, Station, Limits], Finding | None]
+ERROR_RULES: tuple[ReportRule, ...] = (a1_votes_add_up, a2_ballots_add_up, a3_within_register, a8_somebody_registered)
+WARNING_RULES: tuple[ReportRule, ...] = (p1_invalid, p2_blank, p4_empty, p5_turnout, p6_unanimous, p7_register_differs)
+
+
+def q6_lowers(r: Report, before: Report, contest_candidates: tuple[str, ...]) -> Finding | None:
+    for candidate, new, old in zip(contest_candidates, r.votes, before.votes, strict=True):
+        if new < old:
+            return Finding("Q6", f"{candidate} falls to {{left}} from {{right}}", new, old)
+    if r.ballots < before.ballots:
+        return Finding("Q6", "the ballots fall to {left} from {right}", r.ballots, before.ballots)
+    return None
+
+
+def p10_changes_much(r: Report, before: Report, limits: Limits) -> Finding | None:
+    if not before.complete:
+        return None
+    numerator, denominator = limits.p10
+    if abs(r.ballots - before.ballots) * 100 * denominator <= numerator * before.ballots:
+        return None
+    return Finding("P10", "the ballots change to {left} from {right}", r.ballots, before.ballots)
+
+
+def q7_clock(r: Report, log_ms: int, limits: Limits) -> Finding | None:
+    if r.counted_at_ms is None:
+        return None
+    if r.counted_at_ms < limits.polls_close_ms:
+        return Finding("Q7", "counted at {left}, before the polls closed", r.counted_at, None)
+    if r.counted_at_ms - log_ms > limits.skew_ms:
+        return Finding("Q7", "counted at {left}, later than its log time in ms, {right}", r.counted_at, log_ms)
+    return None
+
+
+def message_of(finding: Finding) -> str:
+    """The finding's sentence with its two figures."""
+    return finding.message.replace("{left}", str(finding.left)).replace("{right}", str(finding.right))

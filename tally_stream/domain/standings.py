@@ -1,0 +1,290 @@
+"""The public view: the newest figures of every partition, added, rolled up, and rendered as messages.
+
+Decides every field of a standings message. A message is a pure function of (definition, topic name, next offsets):
+nothing here depends on when, how often or in which order figures arrived. Read `rounding.py` and `outcome.py` beside it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from tally_stream.domain.election import Election
+from tally_stream.domain.fold import Figures
+from tally_stream.domain.outcome import outcome
+from tally_stream.domain.rounding import progress_percent, ratio_units, shares, units_text
+from tally_stream.domain.rules import Limits
+from tally_stream.domain.scalars import format_time
+from tally_stream.domain.tally import SCALARS, Totals, baseline, integers_per_area
+
+Message = dict[str, Any]
+
+
+class Standings:
+    """One contest's standings over `partition_count` partitions of `topic`. `put` figures, then `messages`."""
+
+    def __init__(
+        self,
+        election: Election,
+        contest: int,
+        topic: str,
+        partition_count: int,
+        shared_baseline: list[dict[str, int]] | None = None,
+    ) -> None:
+        self.election = election
+        self.contest_index = contest
+        self.contest = election.contests[contest]
+        self.topic = topic
+        self.figures: list[Figures | None] = [None] * partition_count
+        self._baseline = shared_baseline or baseline(election, Limits(election.checks, election.polls_close_ms))
+        self._width = integers_per_area(len(self.contest.candidate_ids))
+        self._sums = [[0] * self._width for _ in election.areas]
+        self._dirty = set(range(len(election.areas)))
+        self._bodies: list[Message] = [{} for _ in election.areas]
+        self._rendered_flags: tuple[bool, bool, bool] | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether figures of every partition are there; nothing may be published before."""
+        return None not in self.figures
+
+    @property
+    def next_offsets(self) -> list[int]:
+        return [0 if f is None else f.next_offset for f in self.figures]
+
+    @property
+    def version(self) -> int:
+        """Σ next_offsets: vectors only grow, so it only rises."""
+        return sum(self.next_offsets)
+
+    def put(self, figures: Figures) -> bool:
+        """Take a partition's newer figures; False (and nothing changed) where they are not newer than those held."""
+        old = self.figures[figures.partition]
+        if old is not None and figures.next_offset <= old.next_offset:
+            return False
+        held: dict[int, list[int]] = {} if old is None else old.areas
+        none = [0] * self._width
+        for leaf in figures.areas.keys() | held.keys():
+            new_integers, old_integers = figures.areas.get(leaf, none), held.get(leaf, none)
+            if new_integers == old_integers:
+                continue
+            difference = [n - o for n, o in zip(new_integers, old_integers, strict=True)]
+            area: int | None = leaf
+            while area is not None:
+                self._sums[area] = [a + b for a, b in zip(self._sums[area], difference, strict=True)]
+                self._dirty.add(area)
+                area = self.election.areas[area].parent
+        self.figures[figures.partition] = figures
+        return True
+
+    def messages(self) -> list[Message]:
+        """Every published area's message at the present vector, the root last. Bodies of areas that did not change
+        are not rendered again."""
+        present = [f for f in self.figures if f is not None]
+        newest = [f.newest_ms for f in present if f.newest_ms is not None]
+        as_of_ms = max(newest) if newest else None
+        is_closed_book = as_of_ms is None or (
+            self.election.phase == "official" and as_of_ms < self.election.polls_close_ms
+        )
+        flags = (
+            is_closed_book,
+            any(f.is_on_hold for f in present),
+            self.is_complete and all(f.is_certified for f in present),
+        )
+        if flags != self._rendered_flags:
+            self._dirty = set(range(len(self.election.areas)))
+            self._rendered_flags = flags
+        for area in self._dirty | {0}:
+            self._bodies[area] = self._body(area, as_of_ms, *flags)
+        self._dirty.clear()
+        stamp = {
+            "version": self.version,
+            "as_of": None if as_of_ms is None else format_time(as_of_ms),
+            "provenance": {
+                "topic": self.topic,
+                "next_offsets": {str(p): offset for p, offset in enumerate(self.next_offsets)},
+            },
+        }
+        return [{**body, **stamp} for body in (*self._bodies[1:], self._bodies[0])]
+
+    # -- one area --------------------------------------------------------------------------------------------------
+
+    def _body(self, index: int, as_of_ms: int | None, is_before: bool, is_on_hold: bool, is_certified: bool) -> Message:
+        election, contest = self.election, self.contest
+        start = self._baseline[index]
+        t = Totals(len(contest.candidate_ids))
+        t.add_integers(self._sums[index])
+        expected = start["expected"]
+        done = t.counted + t.annulled
+        received = done + t.partial + t.held_only
+        # Before the polls close an official election shows no result; a test election shows its zeros.
+        is_hidden = is_before and election.phase == "official"
+        candidates, share_of = self._candidates(t, is_hidden)
+        is_root = index == 0
+        return {
+            "schema": 1,
+            "election": election.id,
+            "phase": election.phase,
+            "definition": election.digest,
+            "contest": contest.id,
+            "area": election.areas[index].id,
+            "status": _status(t, expected, is_before, is_certified),
+            "on_hold": is_on_hold,
+            "stations": {
+                "expected": expected,
+                "received": received,
+                "counted": t.counted,
+                "partial": t.partial,
+                "held": t.held_only,
+                "annulled": t.annulled,
+                "outstanding": expected - received,
+            },
+            "flags": {
+                "corrected": t.corrected,
+                "recounted": t.recounted,
+                "disputed": t.disputed,
+                "held": t.held_waiting,
+                "warned": t.warned,
+            },
+            "progress": self._progress(t, start, is_hidden),
+            "turnout": None if is_hidden else self._turnout(t),
+            "ballots": {
+                "cast": None if is_hidden or t.cast_unknown else t.cast,
+                "valid": None if is_hidden else t.valid,
+                "blank": None if is_hidden or t.blank_unknown else t.blank,
+                "invalid": None if is_hidden or t.invalid_unknown else t.invalid,
+            },
+            "candidates": candidates,
+            "rounding": {"method": contest.rounding.method, "places": contest.rounding.places, "base": "valid"},
+            "outcome": self._outcome(t, start) if is_root and not is_hidden else None,
+            "exit_polls": self._exit_polls(as_of_ms, share_of) if is_root else None,
+        }
+
+    def _candidates(self, t: Totals, is_hidden: bool) -> tuple[list[Message], dict[str, str | None]]:
+        contest = self.contest
+        if is_hidden:
+            rows = [
+                {"id": c.id, "name": c.name, "votes": None, "share": None, "rank": None} for c in contest.candidates
+            ]
+            return rows, dict.fromkeys(contest.candidate_ids)
+        printed = shares(t.votes, t.valid, contest.rounding)
+        order = sorted(range(len(t.votes)), key=lambda i: (-t.votes[i], i))
+        rows = []
+        rank = 0
+        for place, i in enumerate(order, start=1):
+            if place == 1 or t.votes[i] != t.votes[order[place - 2]]:
+                rank = place
+            candidate = contest.candidates[i]
+            rows.append(
+                {"id": candidate.id, "name": candidate.name, "votes": t.votes[i], "share": printed[i], "rank": rank}
+            )
+        return rows, dict(zip(contest.candidate_ids, printed, strict=True))
+
+    def _measure(self, done: int, of: int, is_finished: bool) -> Message | None:
+        if of == 0:
+            return None
+        percent = progress_percent(done, of, self.contest.rounding, is_finished=is_finished)
+        return {"done": done, "of": of, "percent": percent}
+
+    def _progress(self, t: Totals, start: dict[str, int], is_hidden: bool) -> Message:
+        expected = start["expected"]
+        done = t.counted + t.annulled
+        is_finished = done == expected
+        registered_unknown = start["registered_of_unknown"] + t.registered_of_unknown or t.registered_done_unknown
+        ballots_unknown = start["ballots_of_unknown"] + t.ballots_of_unknown or t.cast_unknown
+        return {
+            "stations": self._measure(done, expected, is_finished),
+            "registered": None
+            if registered_unknown
+            else self._measure(t.registered_done, start["registered_of"] + t.registered_of, is_finished),
+            "ballots": None
+            if is_hidden or ballots_unknown
+            else self._measure(t.cast, start["ballots_of"] + t.ballots_of, is_finished),
+        }
+
+    def _turnout(self, t: Totals) -> Message | None:
+        if t.turnout_cast_unknown or t.turnout_registered_unknown or t.turnout_registered == 0:
+            return None
+        rounding = self.contest.rounding
+        percent = units_text(ratio_units(t.turnout_cast, t.turnout_registered, rounding), rounding.places)
+        return {"cast": t.turnout_cast, "registered": t.turnout_registered, "percent": percent}
+
+    def _outcome(self, t: Totals, start: dict[str, int]) -> Message:
+        base = t.valid
+        if self.contest.majority_base == "cast":
+            return outcome(self.contest, t.votes, None if t.cast_unknown else t.cast, self._bound(t, start))
+        return outcome(self.contest, t.votes, base, self._bound(t, start))
+
+    def _bound(self, t: Totals, start: dict[str, int]) -> int | None:
+        if start["bound_unknown"] + t.bound_unknown:
+            return None
+        # An accepted partial count may pass its register: the bound is never below nothing.
+        return max(0, start["bound"] + t.bound)
+
+    def _exit_polls(self, as_of_ms: int | None, share_of: dict[str, str | None]) -> list[Message]:
+        polls = []
+        for poll in self.election.exit_polls:
+            if poll.contest != self.contest.id or as_of_ms is None or as_of_ms < poll.publish_after_ms:
+                continue
+            difference: dict[str, str | None] = {}
+            for candidate, share in poll.shares:
+                printed = share_of[candidate]
+                difference[candidate] = None if printed is None else format(Decimal(printed) - share, "f")
+            polls.append(
+                {
+                    "pollster": poll.pollster,
+                    "share": {candidate: format(share, "f") for candidate, share in poll.shares},
+                    "difference": difference,
+                }
+            )
+        return polls
+
+
+def _status(t: Totals, expected: int, is_before: bool, is_certified: bool) -> str:
+    if is_before:
+        return "pre-election"
+    if is_certified:
+        return "certified"
+    if t.counted + t.annulled < expected:
+        return "unofficial-partial"
+    if t.kind_recount:
+        return "recount"
+    if t.kind_correct or t.kind_annul or t.kind_restore or t.kind_accept:
+        return "correction"
+    return "unofficial-complete"
+
+
+STAMP_FIELDS = frozenset({"version", "as_of", "provenance"})
+
+
+def body_of(message: Message) -> Message:
+    """A message without the fields whose change alone does not send an area again."""
+    return {name: value for name, value in message.items() if name not in STAMP_FIELDS}
+
+
+def widest_partial_bytes(election: Election) -> int:
+    """An upper bound for one partial of the widest contest, in bytes: every area, every integer at its widest.
+
+    A sum of counts has at most 9 digits more than the number of stations it is over, and a sign.
+    """
+    stations_in = {area: 0 for area in election.leaf_areas}
+    for station in election.stations.values():
+        stations_in[station.leaf] += 1
+    widest = 0
+    for contest in election.contests:
+        integers = len(contest.candidate_ids) + len(SCALARS)
+        total = 400
+        for area, stations in stations_in.items():
+            digits = len(str(stations))
+            # Half of the scalars count stations, the others sum ballots or voters: see SUMS.
+            total += len(election.areas[area].id.encode()) * 2 + 8
+            total += (integers - COUNTERS) * (digits + 9 + 2) + COUNTERS * (digits + 2)
+        widest = max(widest, total)
+    return widest
+
+
+_SUMS = frozenset({
+    "valid", "cast", "blank", "invalid", "registered_of", "registered_done", "ballots_of", "turnout_cast",
+    "turnout_registered", "bound",
+})  # fmt: skip
+COUNTERS = sum(name not in _SUMS for name in SCALARS)

@@ -1,0 +1,255 @@
+"""Area totals of one contest in integers, kept by taking a station out and putting it back.
+
+Decides what a station's entry adds to the totals of its deepest published area; areas above are sums, made when
+standings are rendered (`standings.py`). Sums are kept **relative to an untouched station**: a partition that has read
+nothing is all zero, whatever stations it will turn out to hold. Every sum that can meet an unknown has a count of its
+unknowns beside it. Read `fold.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tally_stream.domain.election import Election, Station
+from tally_stream.domain.ledger import Entry
+from tally_stream.domain.rules import Limits
+
+SCALARS = (
+    # ballots of the counts in force, partial ones included
+    "valid", "cast", "cast_unknown", "blank", "blank_unknown", "invalid", "invalid_unknown",
+    # each station is in exactly one state; outstanding is the rest
+    "counted", "partial", "held_only", "annulled",
+    # flags
+    "corrected", "recounted", "disputed", "held_waiting", "warned",
+    # stations by the kind of the statement in force
+    "kind_correct", "kind_recount", "kind_annul", "kind_restore", "kind_accept",
+    # progress by registered voters; `of` is relative to the register
+    "registered_of", "registered_of_unknown", "registered_done", "registered_done_unknown",
+    # progress by ballots; relative to `ballots_expected`
+    "ballots_of", "ballots_of_unknown",
+    # turnout over complete counts
+    "turnout_cast", "turnout_cast_unknown", "turnout_registered", "turnout_registered_unknown",
+    # the most ballots that may still come; relative to all stations outstanding
+    "bound", "bound_unknown",
+)  # fmt: skip
+
+
+class Totals:
+    """The sums of one contest in one deepest published area. `votes` are in candidate order."""
+
+    __slots__ = ("votes", *SCALARS)
+
+    # The names are listed once, in SCALARS; these lines only tell the type checker.
+    votes: list[int]
+    valid: int
+    cast: int
+    cast_unknown: int
+    blank: int
+    blank_unknown: int
+    invalid: int
+    invalid_unknown: int
+    counted: int
+    partial: int
+    held_only: int
+    annulled: int
+    corrected: int
+    recounted: int
+    disputed: int
+    held_waiting: int
+    warned: int
+    kind_correct: int
+    kind_recount: int
+    kind_annul: int
+    kind_restore: int
+    kind_accept: int
+    registered_of: int
+    registered_of_unknown: int
+    registered_done: int
+    registered_done_unknown: int
+    ballots_of: int
+    ballots_of_unknown: int
+    turnout_cast: int
+    turnout_cast_unknown: int
+    turnout_registered: int
+    turnout_registered_unknown: int
+    bound: int
+    bound_unknown: int
+
+    def __init__(self, candidate_count: int) -> None:
+        self.votes = [0] * candidate_count
+        for name in SCALARS:
+            setattr(self, name, 0)
+
+    def to_integers(self) -> list[int]:
+        """Votes in candidate order, then SCALARS in their order: what a partial carries."""
+        return [*self.votes, *(getattr(self, name) for name in SCALARS)]
+
+    def add_integers(self, values: Iterable[int], sign: int = 1) -> None:
+        """Add the integers of another area or partition (`sign` −1 takes them out again)."""
+        mine = self.to_integers()
+        summed = [a + sign * b for a, b in zip(mine, values, strict=True)]
+        candidate_count = len(self.votes)
+        self.votes = summed[:candidate_count]
+        for name, value in zip(SCALARS, summed[candidate_count:], strict=True):
+            setattr(self, name, value)
+
+
+def integers_per_area(candidate_count: int) -> int:
+    return candidate_count + len(SCALARS)
+
+
+def bound_of(registered: int, limits: Limits) -> int:
+    """floor(registered × A3_register_percent / 100): the most ballots a station may bring."""
+    numerator, denominator = limits.a3
+    return registered * numerator // (100 * denominator)
+
+
+def tally(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int) -> None:
+    """Put what a station adds into `t` (`sign` 1) or take it out (`sign` −1).
+
+    `voted` is the station's newest turnout before the count, None where unknown.
+    """
+    station = entry.station
+    registered = station.registered
+    if entry.held is not None:
+        t.held_waiting += sign
+    if entry.is_disputed:
+        t.disputed += sign
+    counts = entry.counts
+    if counts is None or entry.is_annulled:
+        _tally_without_counts(t, entry, voted, limits, sign)
+        return
+
+    kind = entry.in_force_kind
+    if kind != "report":
+        setattr(t, "kind_" + kind, getattr(t, "kind_" + kind) + sign)
+        if entry.replaced_by == "correct":
+            t.corrected += sign
+        elif entry.replaced_by == "recount":
+            t.recounted += sign
+    if entry.is_warned:
+        t.warned += sign
+    votes = t.votes
+    for i, count in enumerate(counts.votes):
+        votes[i] += sign * count
+    t.valid += sign * counts.valid
+    cast = counts.cast
+    if cast is None:
+        t.cast_unknown += sign
+    else:
+        t.cast += sign * cast
+    if counts.blank is None:
+        t.blank_unknown += sign
+    else:
+        t.blank += sign * counts.blank
+    if counts.invalid is None:
+        t.invalid_unknown += sign
+    else:
+        t.invalid += sign * counts.invalid
+
+    if counts.registered is not None:
+        if registered is None:
+            t.registered_of_unknown -= sign
+            t.registered_of += sign * counts.registered
+        elif registered != counts.registered:
+            t.registered_of += sign * (counts.registered - registered)
+        registered = counts.registered
+    if counts.complete:
+        t.counted += sign
+        if registered is None:
+            t.registered_done_unknown += sign
+            t.turnout_registered_unknown += sign
+        else:
+            t.registered_done += sign * registered
+            t.turnout_registered += sign * registered
+        if cast is None:
+            t.turnout_cast_unknown += sign
+        else:
+            t.turnout_cast += sign * cast
+        _tally_expected(t, station, cast, sign)
+        _tally_bound(t, station, None, 0, limits, sign)
+    else:
+        t.partial += sign
+        expected = station.ballots_expected if voted is None else voted
+        if expected is not None and cast is not None and expected < cast:
+            expected = cast
+        _tally_expected(t, station, expected, sign)
+        _tally_bound(t, station, registered, counts.valid if cast is None else cast, limits, sign, is_open=True)
+
+
+def _tally_without_counts(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int) -> None:
+    station = entry.station
+    kind = entry.in_force_kind
+    if entry.is_annulled:
+        t.annulled += sign
+        t.kind_annul += sign
+        if station.registered is None:
+            t.registered_done_unknown += sign
+        else:
+            t.registered_done += sign * station.registered
+        # Not annulled stations only: an annulled one leaves the expected ballots altogether.
+        _tally_expected(t, station, 0, sign)
+        _tally_bound(t, station, None, 0, limits, sign)
+        return
+    if kind == "restore":
+        t.kind_restore += sign
+    if entry.held is not None:
+        t.held_only += sign
+    if voted is not None:
+        _tally_expected(t, station, voted, sign)
+
+
+def _tally_expected(t: Totals, station: Station, expected: int | None, sign: int) -> None:
+    """The station's part of `ballots_of`, relative to its `ballots_expected`."""
+    baseline = station.ballots_expected
+    if baseline is None:
+        t.ballots_of_unknown -= sign
+    else:
+        t.ballots_of -= sign * baseline
+    if expected is None:
+        t.ballots_of_unknown += sign
+    else:
+        t.ballots_of += sign * expected
+
+
+def _tally_bound(
+    t: Totals, station: Station, registered: int | None, ballots: int, limits: Limits, sign: int, *, is_open: bool = False
+) -> None:
+    """The station's part of `bound`, relative to an outstanding station; `is_open`: partial counts are in force."""
+    if station.registered is None:
+        t.bound_unknown -= sign
+    else:
+        t.bound -= sign * bound_of(station.registered, limits)
+    if is_open:
+        if registered is None:
+            t.bound_unknown += sign
+        else:
+            t.bound += sign * bound_of(registered, limits)
+        t.bound -= sign * ballots
+
+
+def baseline(election: Election, limits: Limits) -> list[dict[str, int]]:
+    """What all stations outstanding and untouched add up to, for every published area: expected stations, and the
+    starting points of `registered_of`, `ballots_of` and `bound` with their unknowns."""
+    names = ("expected", "registered_of", "registered_of_unknown", "ballots_of", "ballots_of_unknown", "bound",
+             "bound_unknown")  # fmt: skip
+    sums = [dict.fromkeys(names, 0) for _ in election.areas]
+    for station in election.stations.values():
+        area = sums[station.leaf]
+        area["expected"] += 1
+        if station.registered is None:
+            area["registered_of_unknown"] += 1
+            area["bound_unknown"] += 1
+        else:
+            area["registered_of"] += station.registered
+            area["bound"] += bound_of(station.registered, limits)
+        if station.ballots_expected is None:
+            area["ballots_of_unknown"] += 1
+        else:
+            area["ballots_of"] += station.ballots_expected
+    for index in range(len(sums) - 1, 0, -1):  # children come after their parents
+        parent = election.areas[index].parent
+        assert parent is not None, "every area but the root has a parent"
+        for name in names:
+            sums[parent][name] += sums[index][name]
+    return sums

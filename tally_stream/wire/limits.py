@@ -1,0 +1,29 @@
+"""Every limit on bytes, in one place, with its unit in the name. Each has a test at the limit and one past it."""
+
+VALUE_MAX_BYTES = 65_536
+"""A record value above this is refused (S1) unread."""
+
+NESTING_MAX_LEVELS = 64
+"""Deepest nesting that the exact reader follows; the format asks for no less than 16."""
+
+INTEGER_MAX_DIGITS = 18
+"""Longer digit strings are out of every range; they are never turned into integers (quadratic time)."""
+
+REJECTION_KEY_MAX_BYTES = 65_536
+REJECTION_VALUE_MAX_BYTES = 65_536
+"""How much of a refused record's key and value its rejection repeats."""
+
+PARTIAL_MAX_BYTES = 524_288
+"""One partial is one record; a definition whose partials could pass this is refused."""
+
+LOG_LINE_MAX_BYTES = 4_194_304
+"""A line of a report log: a value of 1 MiB (a broker's largest record) as base64, twice over."""
+
+STATIONS_MAX = 2_000_000
+AREAS_MAX = 100_000
+CANDIDATES_MAX = 500
+CONTESTS_MAX = 100
+ROUNDING_PLACES_MAX = 6
+SEATS_MAX = 1_000
+FOLDER_ERRORS_SHOWN_MAX = 200
+"""Mistakes of an election folder that are listed before the rest is only counted."""

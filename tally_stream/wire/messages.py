@@ -1,0 +1,214 @@
+"""What the product publishes, as bytes: standings, partials, rejections, changes.
+
+Decides keys and canonical JSON (RFC 8785: sorted keys, shortest escapes; our messages hold no numbers but integers).
+Every function is pure: the same values give the same bytes, which is what lets a stranger compare.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+import msgspec
+
+from tally_stream.domain.election import Election
+from tally_stream.domain.fold import Figures, Outcome
+from tally_stream.domain.ledger import BALLOT_NAMES
+from tally_stream.domain.rules import message_of
+from tally_stream.domain.tally import integers_per_area
+from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
+
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def canonical_json(message: dict[str, Any]) -> bytes:
+    """RFC 8785 for values made of objects, arrays, text, integers, booleans and null."""
+    return _encoder.encode(message)
+
+
+def standings_key(contest_id: str, area_id: str) -> bytes:
+    return f"{contest_id}|{area_id}".encode()
+
+
+def record_key(partition: int, offset: int) -> bytes:
+    """Key of a rejection or change: the report's own place."""
+    return b"%d/%d" % (partition, offset)
+
+
+def _source(topic: str, partition: int, offset: int, log_ms: int) -> dict[str, Any]:
+    return {"topic": topic, "partition": partition, "offset": offset, "timestamp": log_ms}
+
+
+def encode_rejection(
+    election: Election,
+    topic: str,
+    partition: int,
+    offset: int,
+    log_ms: int,
+    key: bytes | None,
+    value: bytes | None,
+    outcome: Outcome,
+) -> bytes:
+    """A refused or held record with its raw bytes: the key and value are cut at 64 KiB, length and SHA-256 are whole."""
+    judgement = outcome.judgement
+    return canonical_json(
+        {
+            "schema": 1,
+            "verdict": judgement.verdict,
+            "codes": [f.code for f in judgement.findings],
+            "details": [
+                {"code": f.code, "message": message_of(f), "left": f.left, "right": f.right} for f in judgement.findings
+            ],
+            "source": _source(topic, partition, offset, log_ms),
+            "definition": election.digest,
+            "key_base64": None if key is None else base64.b64encode(key[:REJECTION_KEY_MAX_BYTES]).decode(),
+            "value_base64": None if value is None else base64.b64encode(value[:REJECTION_VALUE_MAX_BYTES]).decode(),
+            "value_bytes": None if value is None else len(value),
+            "value_sha256": None if value is None else hashlib.sha256(value).hexdigest(),
+        }
+    )
+
+
+def encode_change(
+    election: Election, topic: str, partition: int, offset: int, log_ms: int, outcome: Outcome
+) -> bytes:
+    """The public line of `outcome.change`. `area` is the station's deepest published area."""
+    change = outcome.change
+    assert change is not None, "only an outcome with a change is encoded"
+    contest = election.contests[change.contest]
+    station = election.stations[change.station]
+    return canonical_json(
+        {
+            "schema": 1,
+            "contest": contest.id,
+            "station": change.station,
+            "area": election.areas[station.leaf].id,
+            "kind": change.kind,
+            "from_revision": change.from_revision,
+            "to_revision": change.to_revision,
+            "reason": change.reason,
+            "authority": change.authority,
+            "votes_delta": dict(zip(contest.candidate_ids, change.votes_delta, strict=True)),
+            "ballots_delta": dict(zip(BALLOT_NAMES, change.ballots_delta, strict=True)),
+            "definition": election.digest,
+            "source": _source(topic, partition, offset, log_ms),
+        }
+    )
+
+
+class ForeignPartial(Exception):
+    """A partial of another definition or another partition count; `args` is the sentence for the operator."""
+
+    def __init__(self, sentence: str, definition: str) -> None:
+        super().__init__(sentence)
+        self.definition = definition
+
+
+class _Partial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema: int
+    definition: str
+    contest: str
+    partition: int
+    partitions: int
+    next_offset: int
+    newest_ms: int | None
+    hold: bool
+    certify: bool
+    areas: dict[str, list[int]]
+
+
+_partial_decoder = msgspec.json.Decoder(_Partial)
+_partial_encoder = msgspec.json.Encoder()
+
+
+def partial_key(contest_id: str, partition: int) -> bytes:
+    return f"{contest_id}|{partition}".encode()
+
+
+def encode_partial(election: Election, figures: Figures, partition_count: int) -> bytes:
+    """One flush: the whole of a partition's touched areas. Raises ValueError above 512 KiB, which a definition that
+    was accepted can't reach."""
+    areas = election.areas
+    value = _partial_encoder.encode(
+        _Partial(
+            schema=1,
+            definition=election.digest,
+            contest=election.contests[figures.contest].id,
+            partition=figures.partition,
+            partitions=partition_count,
+            next_offset=figures.next_offset,
+            newest_ms=figures.newest_ms,
+            hold=figures.is_on_hold,
+            certify=figures.is_certified,
+            areas={areas[index].id: integers for index, integers in sorted(figures.areas.items())},
+        )
+    )
+    if len(value) > PARTIAL_MAX_BYTES:
+        raise ValueError(f"a partial of {len(value)} bytes; at most {PARTIAL_MAX_BYTES} are sent")
+    return value
+
+
+class PartialReader:
+    """Reads the partials of one election and partition count."""
+
+    def __init__(self, election: Election, partition_count: int) -> None:
+        self.election = election
+        self.partition_count = partition_count
+        self._area_index = {election.areas[index].id: index for index in election.leaf_areas}
+
+    def read(self, value: bytes) -> Figures:
+        """Figures of a partial. Raises ForeignPartial for another digest or N, ValueError for anything else wrong."""
+        try:
+            p = _partial_decoder.decode(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ValueError(f"not a partial: {error}") from error
+        if p.definition != self.election.digest:
+            raise ForeignPartial(
+                f"a partial of definition {p.definition}, this worker counts {self.election.digest}", p.definition
+            )
+        if p.partitions != self.partition_count:
+            raise ForeignPartial(
+                f"a partial made for {p.partitions} partitions, the reports topic has {self.partition_count}",
+                p.definition,
+            )
+        contest = self.election.contest_index(p.contest)
+        if contest is None or not 0 <= p.partition < p.partitions or p.next_offset < 0:
+            raise ValueError(f"a partial of contest {p.contest!r}, partition {p.partition} at {p.next_offset}")
+        width = integers_per_area(len(self.election.contests[contest].candidate_ids))
+        areas = {}
+        for area_id, integers in p.areas.items():
+            index = self._area_index.get(area_id)
+            if index is None or len(integers) != width:
+                raise ValueError(f"a partial with {len(integers)} integers for area {area_id!r}")
+            areas[index] = integers
+        return Figures(contest, p.partition, p.next_offset, p.newest_ms, p.hold, p.certify, areas)
+
+
+class PublishedStandings(msgspec.Struct, frozen=True):
+    """The fields of a standings message that a worker needs of one it finds on the topic."""
+
+    definition: str
+    contest: str
+    area: str
+    version: int
+    provenance: dict[str, Any]
+
+    @property
+    def next_offsets(self) -> dict[str, int]:
+        offsets: dict[str, int] = self.provenance["next_offsets"]
+        return offsets
+
+
+_standings_decoder = msgspec.json.Decoder(PublishedStandings)
+
+
+def read_published(value: bytes) -> PublishedStandings:
+    """Raises ValueError on anything that is no standings message."""
+    try:
+        published = _standings_decoder.decode(value)
+        if not all(isinstance(o, int) for o in published.next_offsets.values()):
+            raise ValueError("next_offsets are not integers")
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a standings message: {error}") from error
+    return published

@@ -1,0 +1,194 @@
+"""A report log: JSON Lines, optionally gzip; a recorded night, or a saved log with partitions and offsets.
+
+Decides whether a file is a log that can be trusted to the last byte: complete per partition from offset 0, checksums
+right. Refuses to know what the records say.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from tally_stream.wire.limits import LOG_LINE_MAX_BYTES
+
+RECORDED_TOPIC = "tally.reports"
+
+
+class LogError(Exception):
+    """The file is no report log: `args[0]` is a sentence with file and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One record in log order. `timestamp_ms` is milliseconds since 1970 UTC."""
+
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    partition: int
+    offset: int
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    timestamp: int | None = None
+    key: str | None = None
+    key_base64: str | None = None
+    value: str | None = None
+    value_base64: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    log: int | None = None
+    topic: str | None = None
+    partitions: int | None = None
+    records: int | None = None
+    sha256: str | None = None
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
+_FIELDS_OF_RECORD = ("timestamp", "key", "key_base64", "value", "value_base64", "partition", "offset")
+
+
+class ReportLog:
+    """Open with a path; `topic` and `partition_count` (None: a recorded night) are known at once; then iterate."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.topic = RECORDED_TOPIC
+        self.partition_count: int | None = None
+        for number, raw in self._lines():
+            line = self._parse(number, raw)
+            if line.log is not None or line.topic is not None or line.partitions is not None:
+                self._read_header(number, line)
+            break
+
+    def __iter__(self) -> Iterator[LogRecord]:
+        """Records in log order. Raises LogError at the first line that is wrong, naming it."""
+        next_offsets = [0] * (self.partition_count or 1)
+        digest, since = hashlib.sha256(), 0
+        for number, raw in self._lines():
+            line = self._parse(number, raw)
+            if number == 1 and self.partition_count is not None:
+                digest.update(raw)
+                continue
+            if line.sha256 is not None or line.records is not None:
+                self._check_sum(number, line, digest.hexdigest(), since)
+                digest, since = hashlib.sha256(), 0
+                continue
+            digest.update(raw)
+            since += 1
+            yield self._record(number, line, next_offsets)
+
+    def _wrong(self, number: int, what: str) -> LogError:
+        return LogError(f"{self.path}:{number}: {what}")
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        try:
+            with open_maybe_gzip(self.path) as stream:
+                number = 0
+                while raw := stream.readline(LOG_LINE_MAX_BYTES + 1):
+                    number += 1
+                    if len(raw) > LOG_LINE_MAX_BYTES:
+                        raise self._wrong(number, f"longer than {LOG_LINE_MAX_BYTES} bytes")
+                    yield number, raw
+        except (OSError, EOFError, zlib.error) as error:
+            raise LogError(f"{self.path}: cannot be read: {_reason(error)}") from error
+
+    def _parse(self, number: int, raw: bytes) -> _Line:
+        try:
+            return _decode_line(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise self._wrong(number, f"not a line of a report log: {error}") from error
+
+    def _read_header(self, number: int, line: _Line) -> None:
+        if line.log != 1 or line.topic is None or line.partitions is None or not 1 <= line.partitions <= 100_000:
+            raise self._wrong(number, 'the first line is not {"log": 1, "topic": …, "partitions": N}')
+        if any(getattr(line, name) is not None for name in (*_FIELDS_OF_RECORD, "records", "sha256")):
+            raise self._wrong(number, "the first line is a header and a record at once")
+        self.topic, self.partition_count = line.topic, line.partitions
+
+    def _check_sum(self, number: int, line: _Line, digest: str, since: int) -> None:
+        if self.partition_count is None:
+            raise self._wrong(number, "a checksum in a log without a header line")
+        if any(getattr(line, name) is not None for name in _FIELDS_OF_RECORD) or line.log is not None:
+            raise self._wrong(number, "a checksum and a record at once")
+        if line.records != since or line.sha256 != digest:
+            raise self._wrong(number, f"the checksum is wrong: {since} records with sha256 {digest} stand before it")
+
+    def _record(self, number: int, line: _Line, next_offsets: list[int]) -> LogRecord:
+        if line.log is not None or line.topic is not None or line.partitions is not None:
+            raise self._wrong(number, "a header line that is not the first")
+        if line.timestamp is None:
+            raise self._wrong(number, "the timestamp is missing")
+        key = self._bytes(number, "key", line.key, line.key_base64)
+        value = self._bytes(number, "value", line.value, line.value_base64)
+        if self.partition_count is None:
+            if line.partition is not None or line.offset is not None:
+                raise self._wrong(number, "partition or offset in a log without a header line")
+            partition = 0
+            offset = next_offsets[0]
+        else:
+            if line.partition is None or line.offset is None:
+                raise self._wrong(number, "partition or offset is missing")
+            partition, offset = line.partition, line.offset
+            if not 0 <= partition < self.partition_count:
+                raise self._wrong(number, f"partition {partition} of {self.partition_count}")
+            if offset != next_offsets[partition]:
+                raise self._wrong(number, f"partition {partition}: offset {offset} where {next_offsets[partition]} was due")
+        next_offsets[partition] += 1
+        return LogRecord(line.timestamp, key, value, partition, offset)
+
+    def _bytes(self, number: int, name: str, text: str | None, encoded: str | None) -> bytes | None:
+        if text is not None and encoded is not None:
+            raise self._wrong(number, f"{name} and {name}_base64 at once")
+        if encoded is None:
+            return None if text is None else text.encode()
+        try:
+            return base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise self._wrong(number, f"{name}_base64 is not base64: {error}") from error
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def open_maybe_gzip(path: Path) -> IO[bytes]:
+    """Open for reading, unpacking where the content (not the name) is gzip."""
+    stream = path.open("rb")
+    try:
+        magic = stream.peek(2)[:2]
+    except OSError:
+        stream.close()
+        raise
+    if magic != b"\x1f\x8b":
+        return stream
+    stream.close()
+    return gzip.open(path, "rb")
+
+
+def encode_line(record: LogRecord, *, with_position: bool) -> bytes:
+    """One record as a line; `with_position` for a saved log."""
+    fields: dict[str, object] = {"timestamp": record.timestamp_ms}
+    for name, content in (("key", record.key), ("value", record.value)):
+        if content is None:
+            continue
+        try:
+            fields[name] = content.decode("utf-8")
+        except UnicodeDecodeError:
+            fields[name + "_base64"] = base64.b64encode(content).decode()
+    if with_position:
+        fields["partition"], fields["offset"] = record.partition, record.offset
+    return msgspec.json.encode(fields) + b"\n"
+
+
+def encode_header(topic: str, partition_count: int) -> bytes:
+    return msgspec.json.encode({"log": 1, "topic": topic, "partitions": partition_count}) + b"\n"
