@@ -1,0 +1,101 @@
+"""What every command shares: the console, refusals with their exit code, loading, options."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+from rich.console import Console
+
+from tally_stream.domain.election import Election
+from tally_stream.settings import Settings, SettingsError, load_settings
+from tally_stream.wire.election_folder import ElectionFolderError, load_election
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+SHIPPED = Path(__file__).parent.parent / "elections"
+
+PIPE_COLUMNS = 160
+"""Width where there is no terminal to ask: no figure is ever cut."""
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_COLUMNS)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
+
+_T = TypeVar("_T")
+
+
+def say(line: str) -> None:
+    """A line for the operator, on stderr; never markup."""
+    err.print(line, markup=False, soft_wrap=True)
+
+
+def refuse(errors: Iterable[str], exit_code: int = EXIT_FAILED) -> NoReturn:
+    """Print every reason on a line of its own and exit."""
+    for line in errors:
+        say(f"tally-stream: {line}")
+    sys.exit(exit_code)
+
+
+def election_folder(name: str) -> Path:
+    """A folder, or the name of a night that ships with the product."""
+    path = Path(name)
+    if not path.is_dir() and "/" not in name and (SHIPPED / name).is_dir():
+        return SHIPPED / name
+    return path
+
+
+def open_election(name: str) -> tuple[Election, Path]:
+    """The definition and its folder; every mistake is printed and exits 2."""
+    folder = election_folder(name)
+    try:
+        return load_election(folder), folder
+    except ElectionFolderError as broken:
+        refuse(broken.errors, EXIT_USAGE)
+
+
+def settings_of(**flags: Any) -> Settings:
+    """Environment and flags; every mistake is printed and exits 2."""
+    try:
+        return load_settings(**flags)
+    except SettingsError as broken:
+        refuse(broken.errors, EXIT_USAGE)
+
+
+def recorded_night(folder: Path) -> Path:
+    """The folder's report log; exits 2 where it has none."""
+    for name in ("reports.jsonl.gz", "reports.jsonl"):
+        if (folder / name).exists():
+            return folder / name
+    refuse([f"{folder}: has no reports.jsonl or reports.jsonl.gz"], EXIT_USAGE)
+
+
+def run_async(main: Coroutine[Any, Any, _T]) -> _T:
+    """Run on uvloop, where it is there."""
+    try:
+        import uvloop
+
+        factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
+    except ImportError:  # Windows
+        factory = None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main)
+
+
+def with_broker(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that talks to Kafka."""
+    for option in (
+        click.option("--prefix", help="Topic prefix [TALLY_PREFIX, default tally]."),
+        click.option("--bootstrap", metavar="HOST:PORT", help="Kafka brokers [TALLY_BOOTSTRAP, default 127.0.0.1:9092]."),
+    ):
+        command = option(command)
+    return command

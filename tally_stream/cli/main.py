@@ -1,0 +1,57 @@
+"""`tally-stream`: every command, loaded only when it is called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from tally_stream import __version__
+
+_COMMANDS = {
+    "demo": ("tally_stream.cli.demo", "A whole night on Kafka in one command."),
+    "worker": ("tally_stream.cli.worker", "Count: reports in, standings out."),
+    "topics": ("tally_stream.cli.topics", "Create the topics, or list what is wrong with them."),
+    "send": ("tally_stream.cli.send", "Play a report log into Kafka."),
+    "standings": ("tally_stream.cli.standings", "The newest standings."),
+    "replay": ("tally_stream.cli.replay", "Fold a report log without Kafka."),
+    "rules": ("tally_stream.cli.rules", "The rules a report is judged by."),
+}
+
+
+class _LateGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.command(cls=_LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tally-stream")
+def cli() -> None:
+    """Election night as a stream: polling stations' reports in, standings anyone can recompute out.
+
+    Exit codes: 0 done, 1 refused or failed, 2 wrong usage or a broken election folder.
+    """
+
+
+def main() -> None:
+    """Run a command. No traceback reaches a user, unless TALLY_DEBUG is set."""
+    try:
+        cli(prog_name="tally-stream")
+    except Exception as error:
+        if os.environ.get("TALLY_DEBUG"):
+            raise
+        text = " ".join(str(error).split()) or "no more is known"
+        sys.stderr.write(f"tally-stream: {type(error).__name__}: {text} (TALLY_DEBUG=1 shows where)\n")
+        sys.exit(1)

@@ -1,0 +1,69 @@
+"""`tally-stream replay`: what a worker must have published, computed without one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from tally_stream.audit.replay import replay as fold_log
+from tally_stream.cli.common import EXIT_USAGE, open_election, out, refuse
+from tally_stream.cli.view import board
+from tally_stream.domain.scalars import parse_time
+from tally_stream.wire.messages import canonical_json
+from tally_stream.wire.report_log import LogError
+
+
+def _vector(text: str | None) -> dict[int, int] | None:
+    if text is None:
+        return None
+    vector: dict[int, int] = {}
+    for part in text.split(","):
+        partition, _, offset = part.partition("=")
+        if not (partition.isascii() and partition.isdigit() and offset.isascii() and offset.isdigit()):
+            raise click.BadParameter(f"{part!r} is not partition=offset", param_hint="--at")
+        vector[int(partition)] = int(offset)
+    return vector
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+@click.argument("log", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Standings messages, one a line: areas first, root last.")
+@click.option("--verdicts", is_flag=True, help="Print the verdict counts on stderr as one JSON line.")
+@click.option("--until", metavar="TIME", help="Stop before the first record whose log time is later (RFC 3339).")
+@click.option("--at", metavar="P=OFFSET,…", help="Stop each partition at its offset.")
+@click.option("--contest", help="Only this contest.")
+def replay(
+    folder: str, log: Path, as_json: bool, verdicts: bool, until: str | None, at: str | None, contest: str | None
+) -> None:
+    """Fold the report log LOG of the election in DIR, without Kafka.
+
+    Example: tally-stream replay az-2024 reports.jsonl.gz --until 2024-02-08T03:13:00+04:00 --json
+    """
+    until_ms = None
+    if until is not None:
+        until_ms = parse_time(until)
+        if until_ms is None:
+            raise click.BadParameter(f"{until!r} is no RFC 3339 time with an offset", param_hint="--until")
+    vector = _vector(at)
+    election, _ = open_election(folder)
+    indices = [i for i, c in enumerate(election.contests) if contest in (None, c.id)]
+    if not indices:
+        refuse([f"{contest}: no contest of {election.id}"], EXIT_USAGE)
+    try:
+        result = fold_log(election, log, until_ms=until_ms, at=vector)
+    except LogError as broken:
+        refuse([str(broken)])
+    for index in indices:
+        messages = result.messages(index)
+        if as_json:
+            for message in messages:
+                sys.stdout.buffer.write(canonical_json(message) + b"\n")
+        else:
+            out.print(board(messages[-1], f"{election.name}: {election.contests[index].name}"))
+    sys.stdout.flush()
+    if verdicts:
+        sys.stderr.write(json.dumps(result.verdict_counts(), separators=(",", ":")) + "\n")

@@ -1,0 +1,204 @@
+"""Clients of a Kafka cluster for everything that is not the worker's own group: admin, readers, a sender.
+
+Decides how a broker that is not up is waited for, and how a topic is read without a group. Refuses to know what
+records say. The worker's consumer and producer are Faust's (`stream/batching.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from tally_stream.settings import Settings
+
+BACK_OFF_FIRST_SECONDS = 0.25
+BACK_OFF_MAX_SECONDS = 5.0
+REQUEST_TIMEOUT_MS = 30_000
+FETCH_MAX_BYTES = 4 * 1024 * 1024
+READ_WAIT_MS = 250
+
+# aiokafka logs every refused connection as an error of its own; our one line a try says it better.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+class BrokerUnavailable(Exception):
+    """No broker answered within the limit: `args[0]` is a sentence for the operator."""
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext | None:
+    """The TLS context, None for plaintext. Raises OSError or ssl.SSLError where a file can't be used."""
+    if "SSL" not in settings.security_protocol:
+        return None
+    context = ssl.create_default_context(cafile=settings.security_cafile)
+    if settings.security_certfile:
+        context.load_cert_chain(settings.security_certfile, settings.security_keyfile)
+    return context
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """What every aiokafka client here is given."""
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap,
+        "security_protocol": settings.security_protocol,
+        "ssl_context": ssl_context(settings),
+    }
+    if settings.security_protocol.startswith("SASL"):
+        arguments["sasl_mechanism"] = settings.security_sasl_mechanism
+        arguments["sasl_plain_username"] = settings.security_username
+        password = settings.security_password
+        arguments["sasl_plain_password"] = password.get_secret_value() if password else None
+    return arguments
+
+
+@asynccontextmanager
+async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=REQUEST_TIMEOUT_MS)
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def wait_for_broker(settings: Settings, say: Callable[[str], None]) -> None:
+    """Return once a broker answers; say each failed try in one line. Raises BrokerUnavailable after the limit."""
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    pause = BACK_OFF_FIRST_SECONDS
+    while True:
+        try:
+            async with admin_client(settings):
+                return
+        except (KafkaError, OSError, TimeoutError) as error:
+            waited = loop.time() - begin
+            if waited + pause > settings.broker_wait_seconds:
+                raise BrokerUnavailable(
+                    f"no Kafka broker answers at {settings.bootstrap} (waited {waited:.0f} s): {_short(error)}"
+                ) from error
+            say(f"no Kafka broker answers at {settings.bootstrap} yet; next try in {pause:.1f} s "
+                f"(limit {settings.broker_wait_seconds} s)")  # fmt: skip
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, BACK_OFF_MAX_SECONDS)
+
+
+def _short(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record of a topic; `timestamp_ms` as the broker keeps it."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+
+
+class TopicReader:
+    """Reads all partitions of a topic from their start, without a group. `async with`, then `read`."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._topic = topic
+        self._consumer = AIOKafkaConsumer(
+            **connection(settings),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=FETCH_MAX_BYTES,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            # A partition that is not written to must not hold up the others.
+            fetch_max_wait_ms=READ_WAIT_MS,
+        )
+        self.partitions: list[TopicPartition] = []
+
+    async def __aenter__(self) -> TopicReader:
+        await self._consumer.start()
+        try:
+            count = await partition_count(self._consumer, self._topic)
+            self.partitions = [TopicPartition(self._topic, p) for p in range(count)]
+            self._consumer.assign(self.partitions)
+            await self._consumer.seek_to_beginning(*self.partitions)
+        except BaseException:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def bounds(self) -> dict[int, tuple[int, int]]:
+        """Partition → (first offset, next offset) now."""
+        starts = await self._consumer.beginning_offsets(self.partitions)
+        ends = await self._consumer.end_offsets(self.partitions)
+        return {tp.partition: (starts[tp], ends[tp]) for tp in self.partitions}
+
+    async def seek(self, offsets: Mapping[int, int]) -> None:
+        for partition, offset in offsets.items():
+            self._consumer.seek(TopicPartition(self._topic, partition), offset)
+
+    async def positions(self) -> dict[int, int]:
+        return {tp.partition: await self._consumer.position(tp) for tp in self.partitions}
+
+    async def poll(self) -> list[StoredRecord]:
+        """What has come since; waits up to READ_WAIT_MS and may be empty."""
+        fetched = await self._consumer.getmany(timeout_ms=READ_WAIT_MS)
+        return [
+            StoredRecord(r.partition, r.offset, r.timestamp, r.key, r.value)
+            for records in fetched.values()
+            for r in records
+        ]
+
+    async def read_to_end(self) -> AsyncIterator[list[StoredRecord]]:
+        """All records up to the end offsets found now, in runs; each run is of any partitions."""
+        ends = {p: end for p, (_, end) in (await self.bounds()).items()}
+        while True:
+            positions = await self.positions()
+            if all(positions[p] >= end for p, end in ends.items()):
+                return
+            records = await self.poll()
+            if records:
+                yield records
+
+
+async def partition_count(consumer: AIOKafkaConsumer, topic: str) -> int:
+    """Partitions of `topic`. Raises KafkaError where it does not exist."""
+    found = consumer.partitions_for_topic(topic)
+    if not found:
+        # The first metadata a client fetches knows only the topics it asked for.
+        await consumer._client.add_topic(topic)
+        await consumer._client.force_metadata_update()
+        found = consumer.partitions_for_topic(topic)
+    if not found:
+        raise KafkaError(f"there is no topic {topic}")
+    return len(found)
+
+
+@asynccontextmanager
+async def sender(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """An idempotent producer with acks=all; flushed on the way out."""
+    producer = AIOKafkaProducer(
+        **connection(settings),
+        acks="all",
+        enable_idempotence=True,
+        compression_type="zstd",
+        max_batch_size=128 * 1024,
+        linger_ms=5,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+    )
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()

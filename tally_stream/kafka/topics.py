@@ -1,0 +1,196 @@
+"""The five topics: their names, what creating them sets, and every reason not to count on them.
+
+Decides which settings a worker may start on. Counting settings always refuse; durability settings refuse unless the
+run is a rehearsal, which is then shown everywhere. All reasons are listed at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.admin import NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, for_code
+
+from tally_stream.kafka.client import admin_client
+from tally_stream.settings import Settings
+
+HOUR_MS = 3_600_000
+REPORTS_MAX_MESSAGE_BYTES = 1_048_576
+PARTIALS_MIN_MESSAGE_BYTES = 600_000
+"""One partial is at most 512 KiB, one rejection about 180 KB; a topic that takes less would stop the count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Topic names under a prefix."""
+
+    prefix: str
+
+    @property
+    def reports(self) -> str:
+        return f"{self.prefix}.reports"
+
+    @property
+    def partials(self) -> str:
+        return f"{self.prefix}.partials"
+
+    @property
+    def standings(self) -> str:
+        return f"{self.prefix}.standings"
+
+    @property
+    def rejections(self) -> str:
+        return f"{self.prefix}.rejections"
+
+    @property
+    def changes(self) -> str:
+        return f"{self.prefix}.changes"
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (self.reports, self.partials, self.standings, self.rejections, self.changes)
+
+
+_KEPT = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+_COMPACTED = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(HOUR_MS)}
+
+
+def wanted_configs(topics: Topics, *, is_log_append: bool, min_insync: int) -> dict[str, dict[str, str]]:
+    """Topic → its settings, as `topics create` makes them."""
+    durable = {"unclean.leader.election.enable": "false", "min.insync.replicas": str(min_insync)}
+    time = "LogAppendTime" if is_log_append else "CreateTime"
+    return {
+        topics.reports: {
+            **_KEPT,
+            **durable,
+            "message.timestamp.type": time,
+            "max.message.bytes": str(REPORTS_MAX_MESSAGE_BYTES),
+        },
+        topics.partials: {**_COMPACTED, **durable},
+        topics.standings: {**_COMPACTED, **durable},
+        topics.rejections: {**_KEPT, **durable},
+        topics.changes: {**_KEPT, **durable},
+    }
+
+
+class TopicsError(Exception):
+    """`errors` are sentences, one a topic or setting."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+async def create_topics(settings: Settings, *, partitions: int, replication: int, is_log_append: bool) -> list[str]:
+    """Create what is missing; returns the names created. Raises TopicsError with every refusal."""
+    topics = Topics(settings.prefix)
+    configs = wanted_configs(topics, is_log_append=is_log_append, min_insync=min(2, replication))
+    single = {topics.partials, topics.standings}
+    async with admin_client(settings) as admin:
+        existing = set(await admin.list_topics())
+        missing = [name for name in topics.all if name not in existing]
+        if not missing:
+            return []
+        response = await admin.create_topics(
+            [NewTopic(n, 1 if n in single else partitions, replication, topic_configs=configs[n]) for n in missing]
+        )
+    errors = []
+    for name, code, *rest in response.topic_errors:
+        if code != 0:
+            reason = (rest[0] if rest else None) or for_code(code).__name__
+            errors.append(f"{name}: {reason}")
+    if errors:
+        raise TopicsError(errors)
+    return missing
+
+
+@dataclass(frozen=True, slots=True)
+class TopicReport:
+    """`refusals` always refuse, `risks` only outside a rehearsal; `partitions` of the reports topic, 0 where missing."""
+
+    partitions: int
+    refusals: list[str]
+    risks: list[str]
+
+
+async def check_topics(settings: Settings, *, is_official: bool) -> TopicReport:
+    """Everything that is wrong with the topics as they stand."""
+    topics = Topics(settings.prefix)
+    refusals: list[str] = []
+    risks: list[str] = []
+    async with admin_client(settings) as admin:
+        existing = set(await admin.list_topics())
+        present = [name for name in topics.all if name in existing]
+        refusals += [f"{name}: there is no such topic" for name in topics.all if name not in existing]
+        described = {t["topic"]: t for t in await admin.describe_topics(present)} if present else {}
+        configs = await _configs(admin, ConfigResourceType.TOPIC, present)
+        brokers = await _configs(admin, ConfigResourceType.BROKER, await _broker_ids(admin))
+    reports_partitions = len(described[topics.reports]["partitions"]) if topics.reports in described else 0
+    for name in present:
+        partitions = described[name]["partitions"]
+        config = configs.get(name, {})
+        _check_partitions(topics, name, len(partitions), reports_partitions, refusals)
+        _check_cleanup(topics, name, config, refusals, risks)
+        replication = min(len(p["replicas"]) for p in partitions)
+        if replication < 3:
+            risks.append(f"{name}: replication is {replication}, it should be 3 or more")
+        if int(config.get("min.insync.replicas", "1")) < 2:
+            risks.append(f"{name}: min.insync.replicas is {config.get('min.insync.replicas')}, it should be 2 or more")
+        if config.get("unclean.leader.election.enable", "false") != "false":
+            risks.append(f"{name}: unclean.leader.election.enable is true, it should be false")
+    time_type = configs.get(topics.reports, {}).get("message.timestamp.type", "LogAppendTime")
+    if is_official and time_type != "LogAppendTime":
+        risks.append(f"{topics.reports}: message.timestamp.type is {time_type}, it should be LogAppendTime "
+                     "(a recorded night keeps its own times: --rehearsal)")  # fmt: skip
+    for broker, config in brokers.items():
+        if config.get("auto.create.topics.enable", "false") != "false":
+            risks.append(f"broker {broker}: auto.create.topics.enable is true, it should be false")
+    return TopicReport(reports_partitions, refusals, risks)
+
+
+def _check_partitions(topics: Topics, name: str, count: int, reports_count: int, refusals: list[str]) -> None:
+    if name in (topics.partials, topics.standings):
+        if count != 1:
+            refusals.append(f"{name}: {count} partitions, it must have 1")
+    elif reports_count and count != reports_count:
+        refusals.append(f"{name}: {count} partitions, {topics.reports} has {reports_count}")
+
+
+def _check_cleanup(
+    topics: Topics, name: str, config: dict[str, str], refusals: list[str], risks: list[str]
+) -> None:
+    policy = config.get("cleanup.policy", "delete")
+    if int(config.get("max.message.bytes", PARTIALS_MIN_MESSAGE_BYTES)) < PARTIALS_MIN_MESSAGE_BYTES:
+        refusals.append(f"{name}: max.message.bytes is {config['max.message.bytes']}, "
+                        f"it must be {PARTIALS_MIN_MESSAGE_BYTES} or more")  # fmt: skip
+    if name in (topics.partials, topics.standings):
+        if policy != "compact":
+            refusals.append(f"{name}: cleanup.policy is {policy}, it must be compact")
+        if int(config.get("min.compaction.lag.ms", "0")) < HOUR_MS:
+            risks.append(f"{name}: min.compaction.lag.ms is {config.get('min.compaction.lag.ms')}, "
+                         f"it should be {HOUR_MS} or more")  # fmt: skip
+        return
+    if policy != "delete":
+        refusals.append(f"{name}: cleanup.policy is {policy}, it must be delete: every record is kept")
+    for setting in ("retention.ms", "retention.bytes"):
+        if config.get(setting, "-1") != "-1":
+            refusals.append(f"{name}: {setting} is {config[setting]}, it must be -1: records are kept for ever")
+
+
+async def _broker_ids(admin: Any) -> list[str]:
+    return [str(node["node_id"]) for node in (await admin.describe_cluster())["brokers"]]
+
+
+async def _configs(admin: Any, kind: ConfigResourceType, names: list[str]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    if not names:
+        return found
+    for response in await admin.describe_configs([ConfigResource(kind, name) for name in names]):
+        for resource in response.resources:
+            code, message, _, name, entries = resource[:5]
+            if code != 0:
+                raise KafkaError(f"settings of {name} can't be read: {message}")
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found

@@ -1,0 +1,1 @@
+"""What sends reports: today a whole recorded or saved night (`night.py`)."""

@@ -1,0 +1,134 @@
+"""Plays a report log into the reports topic: right partition, acks from all, resumable, at any pace.
+
+Decides where a record of a recorded night belongs: murmur2 of its key, and a copy to every partition for control of a
+contest. Refuses a topic that holds anything but a beginning of the same night.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tally_stream.domain.election import Election
+from tally_stream.domain.report import Control
+from tally_stream.domain.scalars import murmur2_partition
+from tally_stream.kafka.client import TopicReader
+from tally_stream.settings import Settings
+from tally_stream.wire.codec import Codec
+from tally_stream.wire.report_log import LogRecord, ReportLog
+
+IN_FLIGHT_MAX = 20_000
+"""Records handed to the producer and not yet acknowledged."""
+
+
+class NightRefused(Exception):
+    """The night can't be sent there: `args[0]` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One record on its way: the partitions it goes to and its place in the night, from 0."""
+
+    record: LogRecord
+    partitions: tuple[int, ...]
+    index: int
+
+
+class Night:
+    """A log laid out over the partitions of a topic. Iterating again reads the log again."""
+
+    def __init__(self, election: Election, log_path: Path, partition_count: int) -> None:
+        """Raises LogError, or NightRefused where a saved log was made for another partition count."""
+        self.log = ReportLog(log_path)
+        self.partition_count = partition_count
+        if self.log.partition_count not in (None, partition_count):
+            raise NightRefused(
+                f"{log_path} was saved from {self.log.partition_count} partitions, the topic has {partition_count}"
+            )
+        self._codec = Codec(election)
+        self._contest_keys = {contest.id.encode() for contest in election.contests}
+        self._partition_of: dict[bytes, int] = {}
+
+    def __iter__(self) -> Iterator[Sending]:
+        for index, record in enumerate(self.log):
+            yield Sending(record, self._partitions(record), index)
+
+    def _partitions(self, record: LogRecord) -> tuple[int, ...]:
+        if self.log.partition_count is not None:
+            return (record.partition,)
+        key = record.key
+        if key is None:
+            return (0,)
+        if key in self._contest_keys and isinstance(self._codec.read(record.value, key), Control):
+            return tuple(range(self.partition_count))
+        partition = self._partition_of.get(key)
+        if partition is None:
+            partition = self._partition_of[key] = murmur2_partition(key, self.partition_count)
+        return (partition,)
+
+
+async def already_sent(settings: Settings, topic: str, night: Night) -> dict[int, int]:
+    """Partition → how many of the night's records stand there already.
+
+    Raises NightRefused where the topic holds something else than a beginning of each partition's part of the night.
+    """
+    queues: dict[int, list[LogRecord]] = {p: [] for p in range(night.partition_count)}
+    async with TopicReader(settings, topic) as reader:
+        bounds = await reader.bounds()
+        if not any(end for _, end in bounds.values()):
+            return dict.fromkeys(bounds, 0)
+        for sending in night:
+            for partition in sending.partitions:
+                if len(queues[partition]) < bounds[partition][1]:
+                    queues[partition].append(sending.record)
+        async for records in reader.read_to_end():
+            for record in records:
+                due = queues[record.partition]
+                at = record.offset
+                if at >= len(due) or (due[at].key, due[at].value) != (record.key, record.value):
+                    raise NightRefused(
+                        f"{topic}: partition {record.partition}, offset {at} is no record of this night; "
+                        "send it to a topic of its own (another --prefix)"
+                    )
+    return {partition: end for partition, (_, end) in bounds.items()}
+
+
+async def play(
+    producer: Any,
+    topic: str,
+    night: Night,
+    sent: dict[int, int],
+    *,
+    on_sent: Callable[[Sending], None] | None = None,
+    wait: Callable[[Sending], Awaitable[None]] | None = None,
+) -> int:
+    """Send what is not there yet; returns how many records (copies included) the topic holds of the night then.
+
+    `wait(sending)` is awaited before each record (the pace), `on_sent` called after it was handed over. Returns when the
+    broker has acknowledged everything; raises aiokafka's KafkaError where it did not.
+    """
+    position = dict.fromkeys(range(night.partition_count), 0)
+    in_flight: list[asyncio.Future[Any]] = []
+    for sending in night:
+        if wait is not None:
+            await wait(sending)
+        record = sending.record
+        for partition in sending.partitions:
+            position[partition] += 1
+            if position[partition] <= sent[partition]:
+                continue
+            in_flight.append(
+                await producer.send(
+                    topic, record.value, key=record.key, partition=partition, timestamp_ms=record.timestamp_ms
+                )
+            )
+        if len(in_flight) >= IN_FLIGHT_MAX:
+            await asyncio.gather(*in_flight)
+            in_flight.clear()
+        if on_sent is not None:
+            on_sent(sending)
+    await asyncio.gather(*in_flight)
+    return sum(position.values())

@@ -1,0 +1,978 @@
+"""Decides how Kafka records reach Faust, where a partition is read from, and what may be committed.
+
+Faust costs 40-90 us for each message. Here the unit is the *run*: the records that one fetch returned
+for one partition become one Faust event, so that cost is paid once for thousands of records. This is
+the only module that overrides Faust (and names aiokafka); every private name it relies on stands in
+`RELIED_ON` below and is checked by `tests/stream/test_batching_contract.py`, so that an upgrade fails
+by name. It refuses to know what the records mean: the caller says where to read next
+(`PositionSource`) and acknowledges a run when all that came of it was accepted by the broker.
+
+What a caller may rely on:
+
+- Runs of a partition arrive in offset order, each record once between two seeks. After each seek the
+  first run says so (`after_seek`). A jump in offsets is passed on (`position_before`), never hidden.
+- The committed offset never passes a run that was not acknowledged, in whatever order runs are.
+- Nothing is read from a place nobody chose: a partition whose records are gone is a fatal reason.
+- Every surprise ends in `on_fatal(reason)`; after that nothing is committed and nothing delivered.
+
+Read next: `counting.py` (what is done with a run), `app.py` (who puts it together).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, NamedTuple, Protocol, cast
+
+import aiokafka
+import faust
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, OffsetOutOfRangeError
+from faust import streams as faust_streams
+from faust.exceptions import ConsumerNotStarted
+from faust.sensors.base import Sensor
+from faust.transport.consumer import ensure_TP
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage, Message
+from mode import Service
+
+logger = logging.getLogger(__name__)
+
+RUN_RECORDS = 4096
+"""Most records in one run: 20 ms of counting at 5 us a record, so other work gets its turn."""
+
+POLL_RECORDS = 16_384
+"""Most records decoded by one fetch call, all partitions together: about 13 MB as Python objects."""
+
+BUFFERED_RUNS = 8
+"""Runs waiting for an agent. They are dropped and read again at a rebalance, so few are best."""
+
+FETCH_BYTES = 1024 * 1024
+"""Most bytes of one partition in one fetch reply, as they travel (compressed)."""
+
+FETCH_WAIT_MS = 500
+"""How long a broker holds an empty fetch. A record that arrives ends the wait at once."""
+
+BATCH_BYTES = 256 * 1024
+"""Most bytes of one produced batch."""
+
+REQUEST_BYTES = 1024 * 1024
+"""Most bytes of one produced record: Kafka's own default for a batch."""
+
+LINGER_SECONDS = 0.002
+COMMIT_SECONDS = 0.5
+HEARTBEAT_SECONDS = 3.0
+SESSION_SECONDS = 10.0
+
+REBALANCE_SECONDS = 30.0
+"""How long a group waits for a living member that does not join again."""
+
+REQUEST_SECONDS = 40.0
+"""Above REBALANCE_SECONDS, because a join is one request that may take that long."""
+
+PRODUCE_SECONDS = 30.0
+IDLE_SECONDS = 300.0
+"""A member that fetched nothing for so long leaves; our own watchdogs act far earlier."""
+
+DRAIN_SECONDS = 3.0
+"""For finishing the run in hand when partitions go or the worker stops. What is left is read again."""
+
+COMMIT_LIMIT_SECONDS = 2.0
+"""For the last commit before partitions go, and for each piece of a stop that needs the broker."""
+
+SEEK_LIMIT_SECONDS = 30.0
+"""For learning committed offsets and seeking. Faust's own limit ends its recovery task in silence."""
+
+STOP_SECONDS = 10.0
+"""For the whole of `RunApp.stop`; a worker that hangs longer is ended by `on_fatal`."""
+
+WATCH_SECONDS = 1.0
+
+FATAL_EXIT = 1
+LAST_WORDS_SECONDS = 2.0
+"""For the line that `fatal` writes: a full pipe that nobody reads must not keep the process alive."""
+
+PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
+"""The versions whose private names these are. The contract test compares them with what is installed."""
+
+RELIED_ON: Mapping[str, str] = {
+    # Overridden in faust, with the signature we must keep.
+    "faust.transport.consumer:Consumer.getmany": "(self, timeout)",
+    "faust.transport.consumer:Consumer.ack": "(self, message)",
+    "faust.transport.consumer:Consumer.on_buffer_full": "(self, tp)",
+    "faust.transport.consumer:Consumer.perform_seek": "(self)",
+    "faust.transport.consumer:Consumer.on_partitions_revoked": "(self, revoked)",
+    "faust.transport.consumer:Consumer.on_partitions_assigned": "(self, assigned, generation_id=0)",
+    "faust.transport.consumer:Consumer.verify_all_partitions_active": "(self)",
+    "faust.transport.consumer:Consumer._new_offset": "(self, tp)",
+    "faust.transport.consumer:Consumer._add_gap": "(self, tp, offset_from, offset_to)",
+    "faust.transport.consumer:Consumer._commit_offsets": ("(self, offsets, start_new_transaction=True)"),
+    "faust.transport.drivers.aiokafka:Consumer._new_consumer_thread": "(self)",
+    "faust.transport.drivers.aiokafka:Consumer.on_stop": "(self)",
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread.on_start": "(self)",
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread.on_thread_stop": "(self)",
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread._create_worker_consumer": ("(self, transport)"),
+    "faust.transport.drivers.aiokafka:Producer._settings_extra": "(self)",
+    "faust.transport.drivers.aiokafka:Producer.flush": "(self)",
+    "faust.transport.drivers.aiokafka:Producer.on_stop": "(self)",
+    "faust.serializers.schemas:Schema.loads_key": ("(self, app, message, *, loads=None, serializer=None)"),
+    "faust.serializers.schemas:Schema.loads_value": ("(self, app, message, *, loads=None, serializer=None)"),
+    "faust.app.base:App.on_first_start": "(self)",
+    "faust.app.base:App.on_stop": "(self)",
+    "mode.services:Service.stop": "(self)",
+    # Called or replaced.
+    "faust.transport.consumer:Consumer._wait_next_records": "(self, timeout)",
+    "faust.transport.consumer:Consumer.commit": "(self, topics=None, start_new_transaction=True)",
+    "faust.transport.consumer:Consumer.stop_flow": "(self)",
+    "faust.transport.consumer:ThreadDelegateConsumer.seek_wait": "(self, partitions)",
+    "faust.transport.consumer:ThreadDelegateConsumer.earliest_offsets": "(self, *partitions)",
+    "faust.transport.consumer:ThreadDelegateConsumer.highwaters": "(self, *partitions)",
+    "faust.transport.consumer:ThreadDelegateConsumer.assignment": "(self)",
+    "faust.transport.drivers.aiokafka:Consumer._to_message": "(self, tp, record)",
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread._ensure_consumer": "(self)",
+    "faust.transport.drivers.aiokafka:server_list": "(urls, default_port)",
+    "faust.transport.drivers.aiokafka:credentials_to_aiokafka_auth": ("(credentials=None, ssl_context=None)"),
+    "faust.transport.base:Transport.__init__": "(self, url, app, loop=None)",
+    "faust.types.tuples:ConsumerMessage.on_final_ack": "(self, consumer)",
+    "faust.types.tuples:Message.__init__": (
+        "(self, topic, partition, offset, timestamp, timestamp_type, headers, key, value, checksum,"
+        " serialized_key_size=None, serialized_value_size=None, tp=None, time_in=None,"
+        " time_out=None, time_total=None, generation_id=None)"
+    ),
+    "mode.services:Service.crash": "(self, reason)",
+    "mode.services:Service.wait_until_stopped": "(self)",
+    "mode.services:Service.itertimer": (
+        "(self, interval, *, max_drift_correction=0.1, sleep=None, clock=perf_counter, name='')"
+    ),
+    "mode.utils.queues:FlowControlEvent.suspend": "(self)",
+    "mode.utils.queues:FlowControlEvent.clear": "(self)",
+    "aiokafka.consumer.group_coordinator:GroupCoordinator._do_heartbeat": "(self)",
+    "aiokafka.consumer.group_coordinator:GroupCoordinator._on_join_complete": (
+        "(self, generation, member_id, protocol, member_assignment_bytes)"
+    ),
+    "aiokafka.coordinator.assignors.sticky.sticky_assignor:"
+    "StickyPartitionAssignor.on_generation_assignment": "(generation)",
+}
+"""module:qualified name -> the parameters, without annotations, that this module was written against."""
+
+RELIED_ON_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "faust.transport.consumer:Consumer": (
+        "_acked",
+        "_committed_offset",
+        "_read_offset",
+        "_unacked_messages",
+        "_buffered_partitions",
+        "flow_active",
+        "scheduler",
+    ),
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread": ("_consumer", "_assignor"),
+    "faust.transport.drivers.aiokafka:Producer": ("_producer",),
+    "faust.app.base:App": ("_consumer", "_producer", "consumer_generation_id"),
+    "faust.streams": ("_CStreamIterator",),
+    "aiokafka.consumer.consumer:AIOKafkaConsumer": ("_closed", "_coordinator", "_fetcher"),
+    "aiokafka.consumer.fetcher:Fetcher": ("_fetch_task",),
+    "aiokafka.consumer.group_coordinator:GroupCoordinator": (
+        "_coordination_task",
+        "_pending_exception",
+        "_performed_join_prepare",
+        "member_id",
+    ),
+    "aiokafka.producer.producer:AIOKafkaProducer": ("_sender",),
+    "aiokafka.producer.sender:Sender": ("sender_task",),
+}
+"""Attributes read or set on instances; the contract test looks for them in the class's source."""
+
+Key = tuple[str, int]
+"""Topic and partition, in words that do not need Faust."""
+
+
+# --- what passes between this module and its caller -----------------------------------------------
+
+
+@dataclass(slots=True)
+class Receipt:
+    """Whether a delivered run was acknowledged. Apart from the run: waiting for the commit must not
+    keep thousands of records in memory."""
+
+    last_offset: int
+    is_acked: bool = False
+
+
+@dataclass(slots=True)
+class RecordRun:
+    """The value of one Faust event: consecutive records of one partition, as one fetch returned them.
+
+    `records` are aiokafka's, never empty, with `.offset`, `.timestamp` (ms), `.key` and `.value`
+    (bytes or None). The first should stand at `position_before`; a later one means that offsets are
+    missing (a control batch, compaction, or loss): judge it, it is not judged here.
+    """
+
+    topic: str
+    partition: int
+    records: list[Any]
+    first_offset: int
+    last_offset: int
+    position_before: int
+    after_seek: bool
+    receipt: Receipt = field(default_factory=lambda: Receipt(-1), repr=False, compare=False)
+
+
+class LogBounds(NamedTuple):
+    """What a partition holds: the offset of its first record, and the one its next record will get."""
+
+    log_start: int
+    log_end: int
+
+
+class PositionSource(Protocol):
+    """Where reading goes on: the caller's folds know, the group's committed offsets do not."""
+
+    def next_offset(self, topic: str, partition: int) -> int | None:
+        """The offset to read next; None when nothing is held here (see `make_transport`)."""
+        ...
+
+    async def partitions_assigned(self, assigned: set[Key], committed: dict[Key, int | None]) -> None:
+        """All run partitions this worker has now, before any run of them is delivered.
+
+        Called at least once in each rebalance, often twice, and with nothing when nothing is left:
+        what is not named is gone. None in `committed`: nothing was committed yet. Part of
+        SEEK_LIMIT_SECONDS; reading the log itself is for the runs that follow.
+        """
+        ...
+
+    async def partitions_revoked(self, revoked: set[Key]) -> None:
+        """Flush, so that the runs in hand can be acknowledged: DRAIN_SECONDS for it, then a commit.
+
+        A rebalance names every partition here, kept or not (and so does a stop): forget nothing yet.
+        """
+        ...
+
+
+def fatal(reason: str) -> None:
+    """End the process now, with one line on stderr, before anything else can be committed."""
+    with contextlib.suppress(Exception):  # whatever happens to the line, the process ends
+        overdue = threading.Timer(LAST_WORDS_SECONDS, os._exit, [FATAL_EXIT])
+        overdue.daemon = True
+        overdue.start()
+        sys.stderr.write(f"tally-stream: fatal: {' '.join(reason.split())}\n")
+        sys.stderr.flush()
+        sys.stdout.flush()
+    os._exit(FATAL_EXIT)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+class RunSchema(faust.Schema):  # type: ignore[misc]  # faust is not followed by mypy
+    """Hands a run through undecoded: bytes are the caller's business, and a refusal is not an error."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
+        """A run has no key of its own."""
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+        """The run, as it is."""
+        return message.value
+
+
+class RunConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as above
+    """The thread that owns the aiokafka consumer: our group settings, and when the group last knew us."""
+
+    confirmed_at: float | None = None
+    _assignor: Any
+
+    async def on_start(self) -> None:
+        """Start the consumer, then listen in on its heartbeats; none is sent before the first join."""
+        await super().on_start()
+        self._observe(self._ensure_consumer()._coordinator)
+
+    async def on_thread_stop(self) -> None:
+        """Leave in bounded time: aiokafka waits for a join in flight, and a dead broker answers none."""
+        try:
+            async with asyncio.timeout(COMMIT_LIMIT_SECONDS):
+                await super().on_thread_stop()
+        except TimeoutError:
+            logger.warning("the consumer did not close in %.0f s: left as it is", COMMIT_LIMIT_SECONDS)
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        """As Faust's, but sticky: its round robin over random member ids moves everything at a join."""
+        conf = self.app.conf
+        # aiokafka keeps the previous assignment on the class: two consumers must not share one.
+        self._assignor = type("OwnStickyAssignor", (StickyPartitionAssignor,), {})
+        return aiokafka.AIOKafkaConsumer(
+            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            group_instance_id=conf.consumer_group_instance_id,
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            auto_offset_reset=conf.consumer_auto_offset_reset,
+            isolation_level="read_uncommitted",
+            check_crcs=conf.broker_check_crcs,
+            max_poll_records=conf.broker_max_poll_records,
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
+            connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
+            **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
+        )
+
+    def _observe(self, coordinator: Any) -> None:
+        """Note each answered heartbeat and join; aiokafka keeps the time in a local variable."""
+        beat, joined = coordinator._do_heartbeat, coordinator._on_join_complete
+
+        async def observed_beat() -> bool:
+            sent_at = monotonic()  # not the answer's time: a frozen process may read it much later
+            is_known = await beat()
+            if is_known:
+                self.confirmed_at = sent_at
+            elif not coordinator.member_id:
+                # Joining again would take the partitions back from whoever has them now: a twin
+                # started with our instance id would do the same to us, for ever.
+                self.consumer.transport.fail(
+                    "the group no longer knows this worker: its session ended, or another process has its instance id"
+                )
+            return bool(is_known)
+
+        async def observed_join(generation: int, *rest: Any) -> None:
+            self.confirmed_at = monotonic()
+            # aiokafka never calls this; without it a returning member's old claims count as new.
+            self._assignor.on_generation_assignment(generation)
+            await joined(generation, *rest)
+
+        coordinator._do_heartbeat = observed_beat
+        coordinator._on_join_complete = observed_join
+
+    def heartbeat_age(self) -> float | None:
+        """Seconds since the coordinator last confirmed this member; None before the first join."""
+        return None if self.confirmed_at is None else monotonic() - self.confirmed_at
+
+    def is_membership_lost(self) -> bool:
+        """Whether another worker may own our partitions by now.
+
+        No heartbeats are sent while a join is under way; the broker then keeps the member for the
+        rebalance timeout, so that is allowed on top.
+        """
+        age = self.heartbeat_age()
+        if age is None:
+            return False
+        conf = self.app.conf
+        is_joining = self._ensure_consumer()._coordinator._performed_join_prepare
+        return bool(age > conf.broker_session_timeout + (conf.broker_rebalance_timeout if is_joining else 0))
+
+    def trouble(self) -> str | None:
+        """What went wrong where Faust does not look; None when all is well.
+
+        aiokafka's background tasks end or wait for ever with an error that only its own `getmany`
+        raises, and Faust calls the fetcher directly: the worker would hang, looking alive.
+        """
+        consumer = self._consumer
+        if consumer is None or consumer._closed or consumer._coordinator is None:
+            return None
+        coordinator = consumer._coordinator
+        if coordinator._pending_exception is not None:
+            return f"group coordination failed: {coordinator._pending_exception!r}"
+        for name, task in (
+            ("group coordination", coordinator._coordination_task),
+            ("fetching", consumer._fetcher._fetch_task),
+        ):
+            if task.done():
+                why = "was cancelled" if task.cancelled() else f"ended: {task.exception()!r}"
+                return f"{name} {why}"
+        if self.is_membership_lost():
+            return f"no answered heartbeat for {self.heartbeat_age():.1f} s: the session is over"
+        return None
+
+
+class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
+    """Faust's consumer with runs for messages, and the caller's positions for committed ones.
+
+    All state here belongs to the loop that runs the app. Between a revocation and the seek that ends
+    the rebalance `_expected` is empty: nothing is delivered and nothing committed.
+    """
+
+    def __init__(self, transport: RunTransport, *args: Any, **kwargs: Any) -> None:
+        self._run_topics = transport.run_topics
+        self._positions = transport.positions
+        self._expected: dict[TP, int] = {}  # the offset the next run of each partition begins at
+        self._just_sought: set[TP] = set()
+        self._receipts: dict[TP, deque[Receipt]] = {}  # delivered, not yet committed, in order
+        self._epoch = 0  # counts seeks and revocations: a fetch that spans one is not to be used
+        self._seeking = asyncio.Lock()
+        self._acked_one = asyncio.Event()
+        super().__init__(transport, *args, **kwargs)
+
+    def _new_consumer_thread(self) -> RunConsumerThread:
+        return RunConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 (Faust's)
+        """One message for each run; those of other topics one by one, as Faust has them."""
+        epoch, generation = self._epoch, self.app.consumer_generation_id
+
+        def is_stale() -> bool:
+            return (
+                not self.flow_active
+                or self._epoch != epoch
+                or self.app.consumer_generation_id != generation
+                or self.transport.failure is not None
+            )
+
+        records, active = await self._fetch(timeout)
+        if not records or self.should_stop:
+            return
+        if is_stale() or any(self._is_run(tp) and tp not in self._expected for tp in records):
+            # The fetch moved the positions past records that nobody will see.
+            await self._seek_again()
+            return
+        for tp, item in self.scheduler.iterate(self._cut(records)):
+            if is_stale():
+                return  # the seek that made it stale came after the fetch, or is still to come
+            if self._is_run(tp):
+                yield tp, self._run_message(ensure_TP(tp), item, generation)
+            elif active is None or tp in active or tp in self._buffered_partitions:
+                yield tp, self._to_message(tp, item)
+
+    async def _fetch(self, wait_seconds: float) -> tuple[Mapping[TP, list[Any]] | None, set[TP] | None]:
+        try:
+            records, active = await self._wait_next_records(wait_seconds)
+            return records, active
+        except (asyncio.CancelledError, ConsumerStoppedError):
+            raise
+        except OffsetOutOfRangeError as error:
+            where = ", ".join(f"{tp.topic}[{tp.partition}] at {at}" for tp, at in dict(*error.args).items())
+            self.transport.fail(f"the log lost records: no record to read at {where}")
+        except Exception as error:
+            # aiokafka retries what can be retried; what comes up here cannot.
+            self.transport.fail(f"reading failed: {error!r}")
+        return None, None
+
+    def _is_run(self, tp: TP) -> bool:
+        return tp.topic in self._run_topics
+
+    def _cut(self, records: Mapping[TP, list[Any]]) -> dict[TP, list[Any]]:
+        return {tp: list(_slices(items, RUN_RECORDS)) if self._is_run(tp) else items for tp, items in records.items()}
+
+    def _run_message(self, tp: TP, records: list[Any], generation: int) -> ConsumerMessage:
+        last = records[-1]
+        receipt = Receipt(last.offset)
+        run = RecordRun(
+            topic=tp.topic,
+            partition=tp.partition,
+            records=records,
+            first_offset=records[0].offset,
+            last_offset=last.offset,
+            position_before=self._expected[tp],
+            after_seek=tp in self._just_sought,
+            receipt=receipt,
+        )
+        self._expected[tp] = last.offset + 1
+        self._just_sought.discard(tp)
+        if last.offset >= (self._committed_offset[tp] or 0):  # a replayed run has nothing to commit
+            self._receipts[tp].append(receipt)
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000.0,
+            last.timestamp_type,
+            None,
+            None,
+            run,
+            None,
+            serialized_key_size=0,
+            serialized_value_size=0,
+            tp=tp,
+            generation_id=generation,
+        )
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Nothing for runs: the queue's own limit stops the fetcher.
+
+        Faust would leave the partition out of fetches, and with all of them left out it sleeps for a
+        whole second while the agent is done in 100 ms.
+        """
+        if not self._is_run(tp):
+            super().on_buffer_full(tp)
+
+    # Where to read.
+
+    async def perform_seek(self) -> None:
+        """Learn the committed offsets, tell the caller, and seek to where the caller wants to read.
+
+        Faust calls it at the end of a rebalance, `getmany` when a fetch came to nothing; calling it
+        again changes nothing. Receipts of runs that the caller's fold holds already stay, so that
+        acknowledging them late still moves the commit.
+        """
+        async with self._seeking:
+            self._epoch += 1
+            self._expected.clear()
+            try:
+                async with asyncio.timeout(SEEK_LIMIT_SECONDS):
+                    await self._seek_to_positions()
+            except (IllegalStateError, ConsumerStoppedError):
+                raise  # the next rebalance is under way, or the end: both seek again or never
+            except Exception as error:
+                self.transport.fail(f"seeking failed: {error!r}")
+                raise
+
+    async def _seek_to_positions(self) -> None:
+        assigned = self.assignment()
+        if not assigned:
+            return
+        await super().perform_seek()
+        ours = {tp for tp in assigned if self._is_run(tp)}
+        committed = {(tp.topic, tp.partition): self._committed_offset[tp] for tp in ours}
+        await self._positions.partitions_assigned(set(committed), committed)
+        starts = await self._starts(assigned)
+        await self.seek_wait(starts)
+        self._receipts = {tp: deque(r for r in self._receipts.get(tp, ()) if r.last_offset < starts[tp]) for tp in ours}
+        for tp in ours:
+            self._acked[tp].clear()  # the key is what matters: commits look only at these
+        self._just_sought = set(ours)
+        self._expected.update((tp, starts[tp]) for tp in ours)
+
+    async def _starts(self, assigned: set[TP]) -> dict[TP, int]:
+        starts: dict[TP, int] = {}
+        from_log_start: list[TP] = []
+        for tp in assigned:
+            if self._is_run(tp):
+                wanted = self._positions.next_offset(tp.topic, tp.partition)
+                if wanted is None and tp.topic in self.transport.zero_start_topics:
+                    wanted = 0
+            elif self._committed_offset[tp] is not None:
+                continue  # Faust's own seek has been there
+            else:
+                wanted = None
+            if wanted is None:
+                from_log_start.append(tp)
+            else:
+                starts[tp] = wanted
+        if from_log_start:
+            earliest = await self.earliest_offsets(*from_log_start)
+            starts.update((ensure_TP(tp), offset) for tp, offset in earliest.items())
+        return starts
+
+    async def _seek_again(self) -> None:
+        try:
+            await self.perform_seek()
+        except Exception as error:
+            # Nothing is delivered before a seek succeeds: the rebalance's own, or the next fetch's.
+            logger.info("seek put off: %r", error)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Nothing for runs: a run's message carries its last offset, so Faust sees gaps everywhere."""
+        if not self._is_run(tp):
+            await super()._add_gap(tp, offset_from, offset_to)
+
+    # What to commit.
+
+    def ack(self, message: Message) -> bool:
+        """Mark a run as done. By identity: a run read again after a seek must be acknowledged again."""
+        if not self._is_run(message.tp):
+            return bool(super().ack(message))
+        if message.acked:
+            return False
+        message.acked = True
+        message.value.receipt.is_acked = True
+        self._unacked_messages.discard(message)
+        self._acked_one.set()
+        return True
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """The offset after the last run of an unbroken line of acknowledged ones; None without one."""
+        if not self._is_run(tp):
+            return cast("int | None", super()._new_offset(tp))
+        if tp not in self._expected or self.transport.failure is not None:
+            return None
+        committed, receipts = self._committed_offset[tp] or 0, self._receipts[tp]
+        while receipts and receipts[0].last_offset < committed:
+            receipts.popleft()
+        done: int | None = None
+        for receipt in receipts:  # not popped here: the commit may fail, and is then tried again
+            if not receipt.is_acked:
+                break
+            done = receipt.last_offset + 1
+        return done
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        """As Faust's, which notes the offsets as committed even when the broker refused them."""
+        before = {tp: self._committed_offset[tp] for tp in offsets}
+        did_commit = await super()._commit_offsets(offsets, start_new_transaction)
+        if not did_commit:
+            for tp, offset in offsets.items():
+                if self._committed_offset[tp] == offset:
+                    self._committed_offset[tp] = before[tp]
+        return bool(did_commit)
+
+    # Partitions come and go.
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Stop, finish the run in hand, commit; only then Faust, which first forgets what was acked."""
+        if self.app.should_stop:
+            return  # Faust would close the consumer from the wrong loop; the stop closes it
+        await self.drain(revoked)
+        self._epoch += 1
+        self._expected.clear()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """As Faust's, and tell the caller when nothing is left: no seek follows then."""
+        if self.app.should_stop:
+            return
+        self._epoch += 1
+        self._expected.clear()
+        await super().on_partitions_assigned(assigned, generation_id)
+        if not any(self._is_run(tp) for tp in assigned):
+            await self._told(self._positions.partitions_assigned(set(), {}))
+
+    async def drain(self, partitions: set[TP]) -> None:
+        """Stop the flow, let the runs in hand be acknowledged, commit what was: bounded in time."""
+        self.stop_flow()
+        self.app.flow_control.suspend()
+        self.app.flow_control.clear()  # runs no agent has begun are read again
+        ours = {(tp.topic, tp.partition) for tp in partitions if self._is_run(tp)}
+        if not ours or self.transport.failure is not None:
+            return
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._told(self._positions.partitions_revoked(ours))
+                while self._has_runs_in_hand():
+                    self._acked_one.clear()
+                    await self._acked_one.wait()
+        except TimeoutError:
+            logger.warning("unacknowledged after %.0f s: will be read again", DRAIN_SECONDS)
+        try:
+            async with asyncio.timeout(COMMIT_LIMIT_SECONDS):
+                # Twice: the first may only wait for a commit that was under way with older offsets.
+                if not await self.commit():
+                    await self.commit()
+        except TimeoutError:
+            logger.warning("no commit within %.0f s", COMMIT_LIMIT_SECONDS)
+
+    def _has_runs_in_hand(self) -> bool:
+        return any(self._is_run(message.tp) for message in self._unacked_messages)
+
+    async def _told(self, call: Awaitable[None]) -> None:
+        """Await the caller's code where Faust or aiokafka would log an exception and go on."""
+        try:
+            await call
+        except TimeoutError:
+            raise
+        except Exception as error:
+            logger.critical("partitions could not be handed over", exc_info=error)
+            self.transport.fail(f"handing over partitions failed: {error!r}")
+
+    # Watching.
+
+    @Service.task  # type: ignore[untyped-decorator]  # mode is not followed by mypy
+    async def _watch(self) -> None:
+        async for _ in self.itertimer(WATCH_SECONDS, name="consumer watch"):
+            reason = self._thread.trouble() or _sender_trouble(self.app)
+            if reason is not None:
+                self.transport.fail(reason)
+
+    async def verify_all_partitions_active(self) -> None:
+        """Nothing: it reports quiet partitions as stuck and fails in a rebalance. Ours is `_watch`."""
+
+    async def on_stop(self) -> None:
+        """The last commit, in bounded time: aiokafka tries for ever while no broker answers."""
+        try:
+            async with asyncio.timeout(COMMIT_LIMIT_SECONDS):
+                await super().on_stop()
+        except TimeoutError:
+            logger.warning("no commit within %.0f s", COMMIT_LIMIT_SECONDS)
+
+
+def _slices(items: list[Any], size: int) -> Iterator[list[Any]]:
+    if len(items) <= size:
+        yield items
+        return
+    for begin in range(0, len(items), size):
+        yield items[begin : begin + size]
+
+
+def _sender_trouble(app: Any) -> str | None:
+    producer = app._producer and app._producer._producer
+    task = producer and producer._sender.sender_task
+    if task is None or not task.done() or task.cancelled():
+        return None
+    return f"sending ended: {task.exception()!r}"
+
+
+# --- sending --------------------------------------------------------------------------------------
+
+
+class RunProducer(driver.Producer):  # type: ignore[misc]  # as above
+    """Faust's producer, idempotent, and bounded wherever a dead broker would hold up a stop."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+    async def flush(self) -> None:
+        """Wait for what was sent, within DRAIN_SECONDS.
+
+        Faust flushes before each commit. An acknowledged run's outputs were accepted before, so a
+        commit after a timeout is still true.
+        """
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await super().flush()
+        except TimeoutError:
+            logger.warning("sent records still unanswered after %.0f s", DRAIN_SECONDS)
+
+    async def on_stop(self) -> None:
+        """Close, within COMMIT_LIMIT_SECONDS."""
+        try:
+            async with asyncio.timeout(COMMIT_LIMIT_SECONDS):
+                await super().on_stop()
+        except TimeoutError:
+            logger.warning("the producer did not close in %.0f s", COMMIT_LIMIT_SECONDS)
+
+
+# --- putting it together --------------------------------------------------------------------------
+
+
+class RunTransport(driver.Transport):  # type: ignore[misc]  # as above
+    """What `make_transport` installs: the consumer and producer above, and the worker's one way out."""
+
+    Consumer = RunConsumer
+    Producer = RunProducer
+
+    def __init__(
+        self,
+        app: Any,
+        positions: PositionSource,
+        run_topics: frozenset[str],
+        zero_start_topics: frozenset[str],
+        on_fatal: Callable[[str], object],
+    ) -> None:
+        super().__init__(app.conf.broker_consumer, app)
+        self.positions = positions
+        self.run_topics = run_topics
+        self.zero_start_topics = zero_start_topics
+        self.failure: str | None = None
+        self._on_fatal = on_fatal
+
+    def fail(self, reason: str) -> None:
+        """Give up: from here on nothing is delivered or committed. Callable from any thread."""
+        if self.failure is None:
+            self.failure = reason
+            self._on_fatal(reason)
+
+    def heartbeat_age(self) -> float | None:
+        """Seconds since the group last confirmed this worker; None before its first join."""
+        return self._thread().heartbeat_age()
+
+    def is_membership_lost(self) -> bool:
+        """Whether another worker may own our partitions: then send nothing more."""
+        return self._thread().is_membership_lost()
+
+    async def log_bounds(self) -> dict[Key, LogBounds]:
+        """First and next offset of every run partition assigned now; two requests to the brokers.
+
+        Callable inside `PositionSource.partitions_assigned`. Raises aiokafka's errors.
+        """
+        consumer = self.app.consumer
+        ours = [tp for tp in consumer.assignment() if tp.topic in self.run_topics]
+        if not ours:
+            return {}
+        starts = await consumer.earliest_offsets(*ours)
+        ends = await consumer.highwaters(*ours)
+        return {(tp.topic, tp.partition): LogBounds(starts[tp], ends[tp]) for tp in ours}
+
+    def _thread(self) -> RunConsumerThread:
+        return cast(RunConsumerThread, self.app.consumer._thread)
+
+
+def make_transport(
+    app: Any,
+    positions: PositionSource,
+    run_topics: frozenset[str],
+    *,
+    zero_start_topics: frozenset[str] = frozenset(),
+    on_fatal: Callable[[str], object] = fatal,
+) -> RunTransport:
+    """Install the transport on a Faust app, before its agents are declared.
+
+    Where the caller holds nothing, a topic of `zero_start_topics` is read from offset 0 exactly (and
+    a log that no longer begins there is fatal), the others from their log start. `on_fatal` may be
+    called in the consumer's thread and is not expected to return.
+    """
+    if faust_streams._CStreamIterator is None:
+        # The one in plain Python acknowledges the events that it skips at a rebalance.
+        raise RuntimeError("Faust's compiled stream iterator is missing: is NO_CYTHON set?")
+    app.finalize()
+    transport = RunTransport(app, positions, run_topics, zero_start_topics, on_fatal)
+    app.transport = app.producer_transport = transport
+    return transport
+
+
+def run_topic(app: Any, name: str) -> Any:
+    """The channel for an agent that takes runs of this topic; the topic itself is never created here."""
+    return app.topic(name, schema=RunSchema())
+
+
+Body = Callable[[Any], Awaitable[None]]
+
+
+def guarded(body: Body) -> Body:
+    """An agent's body whose end, other than by a stop, is fatal.
+
+    Faust would commit, log and start the agent again, past the event that it failed on. The body
+    iterates `stream.noack().events()` and calls `event.ack()` itself, and does not yield.
+    """
+
+    @functools.wraps(body)
+    async def guarded_body(stream: Any) -> None:
+        transport = stream.app.transport
+        try:
+            await body(stream)
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
+            logger.critical("agent %s failed", body.__name__, exc_info=error)
+            transport.fail(f"agent {body.__name__} failed: {error!r}")
+        else:
+            if not stream.app.should_stop:
+                transport.fail(f"agent {body.__name__} ended by itself")
+
+    return guarded_body
+
+
+class SlimMonitor(Sensor):  # type: ignore[misc]  # as above
+    """Faust's monitor with nothing in it: our own metrics count records, which Faust cannot see."""
+
+    def on_tp_commit(self, tp_offsets: Any) -> None:
+        """Called after each commit."""
+
+    def track_tp_end_offset(self, tp: TP, offset: int) -> None:
+        """Called for each fetched message of other topics."""
+
+
+class RunApp(faust.App):  # type: ignore[misc]  # as above
+    """A Faust app that runs inside our own loop: no directories, no signal handlers, a bounded stop."""
+
+    async def on_first_start(self) -> None:
+        """Nothing: Faust would make directories for tables that we do not have."""
+
+    async def on_stop(self) -> None:
+        """Finish and commit the runs in hand while the agents still live; then Faust's stop."""
+        consumer = self._consumer
+        if consumer is not None:
+            try:
+                assigned = consumer.assignment()
+            except ConsumerNotStarted:
+                assigned = set()
+            await consumer.drain(assigned)
+        await super().on_stop()
+
+    async def stop(self) -> None:
+        """Stop everything within STOP_SECONDS, or `on_fatal`.
+
+        Watched from a thread: mode waits for its threads in the loop itself, so a hanging one would
+        stop every timer of the loop.
+        """
+        overdue = threading.Timer(STOP_SECONDS, self.transport.fail, [f"did not stop within {STOP_SECONDS:.0f} s"])
+        overdue.daemon = True
+        overdue.start()
+        try:
+            await super().stop()
+        finally:
+            overdue.cancel()
+
+    @property
+    def kafka_producer(self) -> aiokafka.AIOKafkaProducer:
+        """The started aiokafka producer, for `create_batch`/`send_batch`: Faust's send costs 10x."""
+        return self.producer._producer
+
+
+def app_settings(
+    group: str,
+    bootstrap: str,
+    *,
+    instance_id: str | None,
+    credentials: Any = None,
+    compression: str | None = "lz4",
+) -> dict[str, Any]:
+    """The keyword arguments for `RunApp`.
+
+    `bootstrap` is `host:port[,host:port...]`. `instance_id` names this worker in the group over its
+    restarts (static membership: two living workers must not share one); None makes every start a new
+    member. `credentials` is an `ssl.SSLContext` or one of Faust's credentials objects.
+    """
+    return {
+        "id": group,
+        "broker": [f"kafka://{address.strip()}" for address in bootstrap.split(",")],
+        "broker_credentials": credentials,
+        "broker_client_id": instance_id or group,
+        "processing_guarantee": "at_least_once",
+        # The group.
+        "consumer_group_instance_id": instance_id,
+        "broker_session_timeout": SESSION_SECONDS,
+        "broker_heartbeat_interval": HEARTBEAT_SECONDS,
+        "broker_rebalance_timeout": REBALANCE_SECONDS,
+        "broker_request_timeout": REQUEST_SECONDS,
+        "broker_max_poll_interval": IDLE_SECONDS,
+        # Reading: never from a place that was not asked for.
+        "consumer_auto_offset_reset": "none",
+        "consumer_max_fetch_size": FETCH_BYTES,
+        "broker_max_poll_records": POLL_RECORDS,
+        "broker_check_crcs": True,
+        "stream_buffer_maxsize": BUFFERED_RUNS,
+        "stream_wait_empty": False,  # Faust's own drain waits without limit; ours has one
+        "stream_recovery_delay": 0.0,
+        # Committing by time alone.
+        "broker_commit_interval": COMMIT_SECONDS,
+        "broker_commit_every": 2**31,
+        # Sending.
+        "producer_linger": LINGER_SECONDS,
+        "producer_max_batch_size": BATCH_BYTES,
+        "producer_max_request_size": REQUEST_BYTES,
+        "producer_compression_type": compression,
+        "producer_request_timeout": PRODUCE_SECONDS,
+        # What Faust would do by itself, and must not.
+        "topic_disable_leader": True,
+        "topic_allow_declare": False,
+        "reply_create_topic": False,
+        "autodiscover": False,
+        "web_enabled": False,
+        "worker_redirect_stdouts": False,
+        "store": "memory://",
+        "Monitor": SlimMonitor,
+    }
+
+
+async def run_worker(app: RunApp, stop: asyncio.Event) -> None:
+    """Run the app in this loop until `stop` is set, then stop it. A crash or a failed start is fatal.
+
+    Signals are the caller's: let SIGTERM set the event. Call it once for each app.
+    """
+    starting = asyncio.create_task(app.start())
+    ended = asyncio.create_task(app.wait_until_stopped())
+    asked = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({starting, ended, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done() and starting.exception() is not None:
+            app.transport.fail(f"could not start: {starting.exception()!r}")
+        else:
+            await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if app.crashed:
+            app.transport.fail(f"crashed: {app.crash_reason!r}")
+    finally:
+        await app.stop()
+        for task in (starting, ended, asked):
+            task.cancel()
+        await asyncio.gather(starting, ended, asked, return_exceptions=True)

@@ -1,0 +1,338 @@
+"""Stage 1: one fold a partition, flushed as partials; a run is acknowledged when all it led to was accepted.
+
+Decides when a partition is replaying, what is sent and in which order, and when a run becomes committable. Order of
+what leaves for one partition: rejections and changes below an offset → acknowledged → the partial at that offset →
+acknowledged → the runs below it are acked. So no fall is ever seen before its reason, and commit means published.
+What is lost if the process dies at any line of this module: nothing; replay makes it again, same keys, same bytes.
+Refuses to know Faust: an event is something with a run and an `ack`. Read `merging.py` next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic, perf_counter
+from typing import Any, Protocol
+
+from tally_stream.domain.election import Election
+from tally_stream.domain.fold import Outcome, PartitionFold
+from tally_stream.kafka.topics import Topics
+from tally_stream.wire.codec import Codec, read_record
+from tally_stream.wire.messages import (
+    encode_change,
+    encode_partial,
+    encode_rejection,
+    partial_key,
+    record_key,
+)
+
+RESEND_SECONDS = 10.0
+"""The newest partial of each (contest, partition) is sent again after this long without one."""
+
+DRAIN_LOOK_SECONDS = 0.005
+"""How often a drain looks whether the publishers have acked everything."""
+
+ENCODE_SHARE_MAX = 20
+"""Partials are at least this many times their own encoding time apart: at most 5 % of the time goes into them."""
+
+
+class Outlet(Protocol):
+    """Where records leave. `send` hands a record over (waiting while buffers are full) and returns a future that is
+    done when the broker acknowledged it, with its offset, or failed."""
+
+    async def send(self, topic: str, key: bytes, value: bytes, partition: int) -> asyncio.Future[int]: ...
+
+    def is_membership_lost(self) -> bool: ...
+
+
+class Run(Protocol):
+    """Consecutive records of one partition, as one fetch returned them (`batching.RecordRun`)."""
+
+    @property
+    def partition(self) -> int: ...
+    @property
+    def records(self) -> Sequence[Any]: ...
+    @property
+    def after_seek(self) -> bool: ...
+
+
+class BrokenInvariant(Exception):
+    """Counting must not go on: the process ends before another commit, with this sentence."""
+
+
+class _Pending:
+    """An output that waits: `offset` of the report it belongs to."""
+
+    __slots__ = ("key", "offset", "topic", "value")
+
+    def __init__(self, offset: int, topic: str, key: bytes, value: bytes) -> None:
+        self.offset, self.topic, self.key, self.value = offset, topic, key, value
+
+
+@dataclass(slots=True)
+class PartitionCount:
+    """One owned partition. `committed`: below it outputs were made by whoever committed; `log_end`: caught up there."""
+
+    fold: PartitionFold
+    committed: int
+    log_end: int
+    held_back: dict[int, list[_Pending]] = field(default_factory=dict)
+    """Contest → changes made while it was on hold, not yet sent."""
+    outbox: list[_Pending] = field(default_factory=list)
+    """Rejections and changes not yet handed to the producer. Filled in the same step that moves the fold, so that
+    whoever sees the fold's offset sees every output below it, here or in `unacknowledged`."""
+    unacknowledged: list[asyncio.Future[int]] = field(default_factory=list)
+    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    events: deque[tuple[int, Any]] = field(default_factory=deque)
+    """(last offset, event) of runs in the fold that are not acked yet."""
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while a drain waits: the interval does not hold up a flush."""
+    flushed_offset: int = -1
+    flushed_at: float = 0.0
+    encode_seconds: float = 0.0
+    publisher: asyncio.Task[None] | None = None
+
+    @property
+    def is_replaying(self) -> bool:
+        return self.fold.next_offset < self.committed
+
+    @property
+    def is_caught_up(self) -> bool:
+        return self.fold.next_offset >= self.log_end
+
+
+class Counting:
+    """Stage 1 of one worker: every partition of the reports topic it owns."""
+
+    def __init__(
+        self,
+        election: Election,
+        topics: Topics,
+        partition_count: int,
+        outlet: Outlet,
+        *,
+        publish_interval_seconds: float,
+        on_fatal: Callable[[str], object],
+    ) -> None:
+        self.election = election
+        self.topics = topics
+        self.partition_count = partition_count
+        self.partitions: dict[int, PartitionCount] = {}
+        self.partials_sent = 0
+        self.resends_outputs = False
+        """Set to send rejections and changes again from offset 0 (a replaced definition)."""
+        self._outlet = outlet
+        self._codec = Codec(election)
+        self._interval = publish_interval_seconds
+        self._on_fatal = on_fatal
+        self._contests = range(len(election.contests))
+
+    # -- ownership -------------------------------------------------------------------------------------------------
+
+    def next_offset(self, partition: int) -> int | None:
+        owned = self.partitions.get(partition)
+        return None if owned is None else owned.fold.next_offset
+
+    def assign(self, committed: dict[int, int | None], log_ends: dict[int, int]) -> None:
+        """These partitions and no others are owned now. One that stays keeps its fold and what it has sent; one that
+        goes drops both; a new one begins at offset 0. Calling it again changes nothing."""
+        for partition in [p for p in self.partitions if p not in committed]:
+            self._drop(partition)
+        for partition, offset in committed.items():
+            if partition in self.partitions:
+                self.partitions[partition].log_end = max(
+                    self.partitions[partition].log_end, log_ends[partition]
+                )
+                continue
+            fold = PartitionFold(self.election, partition, self.partition_count)
+            owned = PartitionCount(fold, 0 if self.resends_outputs else offset or 0, log_ends[partition])
+            self.partitions[partition] = owned
+            owned.publisher = asyncio.create_task(self._publish(owned), name=f"partials of {partition}")
+            owned.wake.set()
+
+    def _drop(self, partition: int) -> None:
+        owned = self.partitions.pop(partition)
+        if owned.publisher is not None:
+            owned.publisher.cancel()
+
+    async def drain(self, partitions: set[int]) -> None:
+        """Flush at once and wait until every run in hand is acked; the caller limits the time."""
+        drained = [self.partitions[p] for p in partitions & self.partitions.keys()]
+        try:
+            for owned in drained:
+                owned.hurry.set()
+                owned.wake.set()
+            while any(owned.events and not owned.is_replaying for owned in drained):
+                await asyncio.sleep(DRAIN_LOOK_SECONDS)
+        finally:
+            for owned in drained:
+                owned.hurry.clear()
+
+    def stop(self) -> None:
+        for partition in list(self.partitions):
+            self._drop(partition)
+
+    # -- taking a run ----------------------------------------------------------------------------------------------
+
+    async def take(self, run: Run, event: Any) -> None:
+        """Fold a run. Raises BrokenInvariant on a gap or a jump back; never for what a record says."""
+        owned = self.partitions.get(run.partition)
+        if owned is None:
+            raise BrokenInvariant(f"a run of partition {run.partition}, which this worker does not own")
+        records = self._continuous(owned, run)
+        fold = owned.fold
+        crossing = owned.committed - fold.next_offset
+        if 0 < crossing <= len(records):
+            self._fold(owned, records[:crossing])
+            self._cross_commit(owned)
+            records = records[crossing:]
+        self._fold(owned, records)
+        owned.events.append((fold.next_offset - 1, event))
+        if owned.is_replaying:
+            self._ack(owned, fold.next_offset)  # committed before: nothing is owed for it
+        else:
+            owned.wake.set()
+            await self._send_outbox(owned)
+
+    def _continuous(self, owned: PartitionCount, run: Run) -> Sequence[Any]:
+        """The run's records from the fold's own next offset on."""
+        records = run.records
+        due = owned.fold.next_offset
+        first, last = records[0].offset, records[-1].offset
+        if first < due:
+            if not run.after_seek:
+                raise BrokenInvariant(f"partition {run.partition}: offset {first} again, {due} was due")
+            records = [r for r in records if r.offset >= due]
+            first = records[0].offset if records else due
+        if first != due:
+            raise BrokenInvariant(
+                f"the report log lost records: partition {run.partition}, from {due}, to {first - 1}"
+            )
+        if records and last - first + 1 != len(records):
+            at = next(i for i, r in enumerate(records) if r.offset != first + i)
+            raise BrokenInvariant(
+                f"the report log lost records: partition {run.partition}, from {first + at}, to {records[at].offset - 1}"
+            )
+        return records
+
+    def _fold(self, owned: PartitionCount, records: Sequence[Any]) -> None:
+        fold, codec = owned.fold, self._codec
+        for record in records:
+            key = record.key
+            value = record.value
+            outcome = read_record(codec, fold, record.offset, record.timestamp, key, value)
+            if outcome.change is not None or outcome.is_refusal:
+                self._collect(owned, record, outcome)
+
+    def _collect(self, owned: PartitionCount, record: Any, outcome: Outcome) -> None:
+        offset, partition = record.offset, owned.fold.partition
+        is_owed = offset >= owned.committed
+        if outcome.change is not None:
+            contest = outcome.change.contest
+            is_on_hold = owned.fold.is_on_hold(contest)
+            if is_owed or is_on_hold:
+                value = encode_change(
+                    self.election, self.topics.reports, partition, offset, record.timestamp, outcome
+                )
+                change = _Pending(offset, self.topics.changes, record_key(partition, offset), value)
+                (owned.held_back.setdefault(contest, []) if is_on_hold else owned.outbox).append(change)
+        if outcome.is_refusal and is_owed:
+            value = encode_rejection(
+                self.election,
+                self.topics.reports,
+                partition,
+                offset,
+                record.timestamp,
+                record.key,
+                record.value,
+                outcome,
+            )
+            owned.outbox.append(
+                _Pending(offset, self.topics.rejections, record_key(partition, offset), value)
+            )
+
+    def _cross_commit(self, owned: PartitionCount) -> None:
+        """At the committed offset: what a published partial already stands on was sent before the commit."""
+        for contest, changes in owned.held_back.items():
+            published = owned.fold.figures(contest).next_offset
+            owned.held_back[contest] = [c for c in changes if c.offset >= published]
+
+    async def _send_outbox(self, owned: PartitionCount) -> None:
+        async with owned.sending:
+            outputs, owned.outbox = owned.outbox, []
+            for output in outputs:
+                future = await self._outlet.send(output.topic, output.key, output.value, owned.fold.partition)
+                owned.unacknowledged.append(future)
+
+    # -- publishing ------------------------------------------------------------------------------------------------
+
+    async def _publish(self, owned: PartitionCount) -> None:
+        """The partition's publisher: leading edge, then at most one flush an interval, one in flight."""
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(RESEND_SECONDS):
+                        await owned.wake.wait()
+                owned.wake.clear()
+                if owned.is_replaying:
+                    continue
+                await self._keep_interval(owned)
+                await self._flush(owned)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._on_fatal(
+                f"publishing partition {owned.fold.partition} failed: {error or type(error).__name__}"
+            )
+            raise
+
+    async def _keep_interval(self, owned: PartitionCount) -> None:
+        left = owned.flushed_at + max(self._interval, ENCODE_SHARE_MAX * owned.encode_seconds) - monotonic()
+        if left > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await owned.hurry.wait()
+
+    async def _flush(self, owned: PartitionCount) -> None:
+        """Send the partials of all contests at the fold's offset now, in the order this module opens with."""
+        fold = owned.fold
+        snapshot = fold.next_offset
+        figures = [fold.figures(contest) for contest in self._contests]
+        owned.flushed_at = monotonic()
+        begin = perf_counter()
+        partials = [
+            (partial_key(self.election.contests[f.contest].id, f.partition),
+             encode_partial(self.election, f, self.partition_count))
+            for f in figures
+        ]  # fmt: skip
+        owned.encode_seconds = perf_counter() - begin
+        for f in figures:
+            waiting = owned.held_back.get(f.contest)
+            if waiting:
+                owned.outbox += [c for c in waiting if c.offset < f.next_offset]
+                owned.held_back[f.contest] = [c for c in waiting if c.offset >= f.next_offset]
+        await self._send_outbox(owned)
+        # Later runs may add to the list while we wait: those belong to the next flush.
+        below, owned.unacknowledged = owned.unacknowledged, []
+        if below:
+            await asyncio.gather(*below)
+        if self._outlet.is_membership_lost():
+            raise BrokenInvariant(
+                "the last answered heartbeat is older than the session: nothing more is sent"
+            )
+        futures = [await self._outlet.send(self.topics.partials, key, value, 0) for key, value in partials]
+        await asyncio.gather(*futures)
+        self.partials_sent += len(futures)
+        owned.flushed_offset = snapshot
+        self._ack(owned, snapshot)
+        if fold.next_offset > snapshot:
+            owned.wake.set()
+
+    @staticmethod
+    def _ack(owned: PartitionCount, below: int) -> None:
+        while owned.events and owned.events[0][0] < below:
+            owned.events.popleft()[1].ack()

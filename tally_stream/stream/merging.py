@@ -1,0 +1,301 @@
+"""Stage 2: the newest partial of each partition, added, rolled up, published; one owner for all contests.
+
+Decides when standings may be published and what heals an older record of a thawed twin. Owner is whoever has the one
+partition of the partials topic. At start it reads partials and standings to the end offsets found then, and publishes
+nothing before; where a published root is ahead of what it holds, it waits for the owners' re-sends. Vectors seen
+through the one partials topic only grow, so versions only rise. What is lost if the process dies here: nothing;
+partials are in Kafka and are sent again. Refuses to know how partials came about. `topology.py` shows both stages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic, time
+from typing import Any
+
+from tally_stream.domain.election import Election
+from tally_stream.domain.rules import Limits
+from tally_stream.domain.standings import Standings, body_of
+from tally_stream.domain.tally import baseline
+from tally_stream.kafka.client import StoredRecord
+from tally_stream.kafka.topics import Topics
+from tally_stream.stream.counting import BrokenInvariant, Outlet
+from tally_stream.wire.messages import (
+    ForeignPartial,
+    PartialReader,
+    PublishedStandings,
+    canonical_json,
+    read_published,
+    standings_key,
+)
+
+RESEND_SECONDS = 10.0
+"""The root is sent again unchanged after this long, so that silence means trouble."""
+
+CATCH_UP_SECONDS = 60.0
+"""How long the owners of partitions have to re-send what a published root already stood on."""
+
+
+@dataclass(slots=True)
+class _Sent:
+    """Our newest message of a key: `offset` is the broker's answer, −1 until it came."""
+
+    version: int
+    body: bytes
+    value: bytes
+    offset: int = -1
+
+
+@dataclass(slots=True)
+class _ContestMerge:
+    standings: Standings
+    sent: dict[bytes, _Sent] = field(default_factory=dict)
+    published_root: PublishedStandings | None = None
+    root_sent_at: float = 0.0
+    is_dirty: bool = True
+
+
+class Merging:
+    """Stage 2 of one worker: idle until it owns the partials, then the owner of every contest's standings."""
+
+    def __init__(
+        self,
+        election: Election,
+        topics: Topics,
+        partition_count: int,
+        outlet: Outlet,
+        *,
+        ignored_definition: str | None = None,
+        on_fatal: Callable[[str], object],
+    ) -> None:
+        self.election = election
+        self.topics = topics
+        self.partition_count = partition_count
+        self.is_owner = False
+        self.published_offsets: dict[int, int] = {}
+        """Partition → highest next offset in any root of this definition, over all contests."""
+        self.last_publication_seconds: float | None = None
+        self._outlet = outlet
+        self._ignored = ignored_definition
+        self._on_fatal = on_fatal
+        self._reader = PartialReader(election, partition_count)
+        self._baseline = baseline(election, Limits(election.checks, election.polls_close_ms))
+        self._contests: list[_ContestMerge] = []
+        self._partials_end = 0
+        self._partials_read = 0
+        self._standings_read = False
+        self._caught_up_since: float | None = None
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    # -- ownership -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether everything that stood on the topics when ownership began was read."""
+        return not self.is_owner or (self._partials_read >= self._partials_end and self._standings_read)
+
+    def next_offset(self) -> int | None:
+        return self._partials_read if self.is_owner else None
+
+    def own(self, partials_end: int) -> None:
+        """Become the owner; calling it again changes nothing."""
+        if self.is_owner:
+            return
+        self.is_owner = True
+        self._partials_end, self._partials_read, self._standings_read = partials_end, 0, False
+        self._caught_up_since = None
+        self._contests = [
+            _ContestMerge(
+                Standings(self.election, index, self.topics.reports, self.partition_count, self._baseline)
+            )
+            for index in range(len(self.election.contests))
+        ]
+        self._task = asyncio.create_task(self._publish(), name="standings")
+
+    def disown(self) -> None:
+        self.is_owner = False
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def version(self, contest: int) -> int | None:
+        return self._contests[contest].standings.version if self.is_owner else None
+
+    # -- partials --------------------------------------------------------------------------------------------------
+
+    def take(self, records: Iterable[Any]) -> None:
+        """Records of the partials topic, in order. Raises BrokenInvariant for one that must not be there."""
+        if not self.is_owner:
+            return
+        for record in records:
+            self._partials_read = record.offset + 1
+            if record.value is None:
+                continue
+            try:
+                figures = self._reader.read(record.value)
+            except ForeignPartial as foreign:
+                if foreign.definition == self._ignored:
+                    continue
+                raise BrokenInvariant(
+                    f"{self.topics.partials}, offset {record.offset}: {foreign}"
+                ) from foreign
+            except ValueError as error:
+                raise BrokenInvariant(f"{self.topics.partials}, offset {record.offset}: {error}") from error
+            merge = self._contests[figures.contest]
+            if merge.standings.put(figures):
+                merge.is_dirty = True
+        self._wake.set()
+
+    # -- standings as they stand on the topic ----------------------------------------------------------------------
+
+    async def see(self, records: Iterable[StoredRecord], *, is_end: bool) -> None:
+        """Records of the standings topic, ours and others'; `is_end`: all found at the start were seen."""
+        for record in records:
+            if record.value is not None:
+                await self._see(record)
+        if is_end and not self._standings_read:
+            self._standings_read = True
+            self._wake.set()
+
+    async def _see(self, record: StoredRecord) -> None:
+        assert record.value is not None
+        published = check_published(record, self.election, self.partition_count, self.topics, self._ignored)
+        if published is None:
+            return
+        index = self.election.contest_index(published.contest)
+        assert index is not None, "a message of this definition names one of its contests"
+        is_root = published.area == self.election.root
+        if is_root:
+            note_offsets(self.published_offsets, published)
+        if not self.is_owner:
+            return
+        merge = self._contests[index]
+        if is_root and (merge.published_root is None or merge.published_root.version < published.version):
+            merge.published_root = published
+        key = standings_key(published.contest, published.area)
+        own = merge.sent.get(key)
+        if own is None or own.offset < 0:
+            return
+        if published.version == own.version and record.value != own.value:
+            raise BrokenInvariant(
+                f"{self.topics.standings}, offset {record.offset}: other bytes than ours for {key.decode()}, "
+                f"version {own.version}"
+            )
+        if record.offset > own.offset and published.version < own.version:
+            # A thawed twin's. Ours again, on top of it.
+            future = await self._outlet.send(self.topics.standings, key, own.value, 0)
+            own.offset = await future
+
+    # -- publishing ------------------------------------------------------------------------------------------------
+
+    async def _publish(self) -> None:
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(1.0, RESEND_SECONDS)):
+                        await self._wake.wait()
+                self._wake.clear()
+                if not self.is_caught_up:
+                    continue
+                if self._caught_up_since is None:
+                    self._caught_up_since = monotonic()
+                for merge in self._contests:
+                    if self._may_publish(merge):
+                        await self._publish_contest(merge)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._on_fatal(f"publishing standings failed: {error or type(error).__name__}")
+            raise
+
+    def _may_publish(self, merge: _ContestMerge) -> bool:
+        if not merge.standings.is_complete:
+            return False
+        root = merge.published_root
+        if root is None:
+            return True
+        own = merge.standings.next_offsets
+        behind = [
+            (p, root.next_offsets[str(p)]) for p in range(len(own)) if own[p] < root.next_offsets[str(p)]
+        ]
+        if not behind:
+            merge.published_root = None
+            return True
+        assert self._caught_up_since is not None
+        if monotonic() - self._caught_up_since > CATCH_UP_SECONDS:
+            partition, offset = behind[0]
+            raise BrokenInvariant(
+                f"contest {merge.standings.contest.id}: standings were published with partition {partition} at {offset}, "
+                f"its newest partial is at {own[partition]}, and nothing newer came in {CATCH_UP_SECONDS:.0f} s"
+            )
+        return False
+
+    async def _publish_contest(self, merge: _ContestMerge) -> None:
+        """Send every area whose body changed, then the root: always at a new vector, else every RESEND_SECONDS."""
+        is_due = monotonic() - merge.root_sent_at >= RESEND_SECONDS
+        if not merge.is_dirty and not is_due:
+            return
+        if self._outlet.is_membership_lost():
+            raise BrokenInvariant(
+                "the last answered heartbeat is older than the session: nothing more is sent"
+            )
+        merge.is_dirty = False
+        contest_id = merge.standings.contest.id
+        messages = merge.standings.messages()
+        futures = []
+        for message in messages:
+            key = standings_key(contest_id, message["area"])
+            body = canonical_json(body_of(message))
+            before = merge.sent.get(key)
+            is_root = message is messages[-1]
+            if before is not None and before.body == body and not is_root:
+                continue
+            sent = _Sent(message["version"], body, canonical_json(message))
+            future = await self._outlet.send(self.topics.standings, key, sent.value, 0)
+            futures.append((key, sent, future))
+        offsets = await asyncio.gather(*(future for _, _, future in futures))
+        for (key, sent, _), offset in zip(futures, offsets, strict=True):
+            sent.offset = offset
+            merge.sent[key] = sent
+        merge.root_sent_at = monotonic()
+        self.last_publication_seconds = time()
+
+
+def note_offsets(highest: dict[int, int], root: PublishedStandings) -> None:
+    """Keep the highest next offset of each partition over all roots."""
+    for partition, offset in root.next_offsets.items():
+        highest[int(partition)] = max(highest.get(int(partition), 0), offset)
+
+
+def check_published(
+    record: StoredRecord,
+    election: Election,
+    partition_count: int,
+    topics: Topics,
+    ignored_definition: str | None,
+) -> PublishedStandings | None:
+    """A standings record of this definition; None for one of the ignored definition.
+
+    Raises BrokenInvariant for any other definition (naming both), another N, or what is no standings message.
+    """
+    assert record.value is not None
+    where = f"{topics.standings}, offset {record.offset}"
+    try:
+        published = read_published(record.value)
+    except ValueError as error:
+        raise BrokenInvariant(f"{where}: {error}") from error
+    if published.definition != election.digest:
+        if published.definition == ignored_definition:
+            return None
+        raise BrokenInvariant(
+            f"{where}: standings of definition {published.definition}, this is {election.digest}"
+        )
+    if len(published.next_offsets) != partition_count:
+        raise BrokenInvariant(
+            f"{where}: standings over {len(published.next_offsets)} partitions, {topics.reports} has {partition_count}"
+        )
+    return published
