@@ -36,7 +36,12 @@ from typing import Any, NamedTuple, Protocol, cast
 import aiokafka
 import faust
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    IllegalStateError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 from faust import streams as faust_streams
 from faust.exceptions import ConsumerNotStarted
 from faust.sensors.base import Sensor
@@ -451,6 +456,10 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
             return records, active
         except (asyncio.CancelledError, ConsumerStoppedError):
             raise
+        except NoOffsetForPartitionError:
+            # aiokafka looked for a committed offset between an assignment and our seek, found none, and tells it
+            # now, before or after the seek. The seek decides where to read; asking twice costs one request.
+            await self._seek_again()
         except OffsetOutOfRangeError as error:
             where = ", ".join(f"{tp.topic}[{tp.partition}] at {at}" for tp, at in dict(*error.args).items())
             self.transport.fail(f"the log lost records: no record to read at {where}")

@@ -1,0 +1,222 @@
+"""Real processes for tests: workers with their logs, and a stranger's check of everything on the topics."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from tally_stream.audit.replay import Replay
+from tally_stream.domain.election import Election
+from tally_stream.kafka.client import StoredRecord, TopicReader
+from tally_stream.settings import Settings, load_settings
+from tally_stream.wire.messages import canonical_json
+from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, encode_line
+
+NIGHTS = Path(__file__).parents[2] / "tally_stream" / "elections"
+T = TypeVar("T")
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "tally_stream", *arguments]
+
+
+def run(*arguments: str, settings: Settings, expect: int = 0, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """A command of the product in a process of its own."""
+    done = subprocess.run(
+        command(*arguments), env=environment(settings), capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == expect, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    return {**os.environ, "TALLY_BOOTSTRAP": settings.bootstrap, "TALLY_PREFIX": settings.prefix}
+
+
+def settings_for(bootstrap: str, prefix: str) -> Settings:
+    return load_settings(bootstrap=bootstrap, prefix=prefix, rehearsal=True)
+
+
+def wait_for(look: Callable[[], T | None], what: str, limit_seconds: float = 60) -> T:
+    """Poll until `look` returns something true; the deadline is a failure that says what was waited for."""
+    end = time.monotonic() + limit_seconds
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {limit_seconds:.0f} s: {what}")
+
+
+class WorkerProcess:
+    """One `tally-stream worker` in a process of its own."""
+
+    def __init__(self, settings: Settings, election: str, log_path: Path, *flags: str) -> None:
+        self.log_path = log_path
+        self._log = log_path.open("wb")
+        self.process = subprocess.Popen(
+            command("worker", "--election", election, "--metrics-port", "0", "--rehearsal", *flags),
+            env=environment(settings), stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+        )  # fmt: skip
+        self._address: str | None = None
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def address(self) -> str:
+        if self._address is None:
+
+            def look() -> str | None:
+                assert self.process.poll() is None, f"the worker ended with {self.process.returncode}:\n{self.log}"
+                return self.log.split("metrics at ", 1)[1].split()[0] if "metrics at " in self.log else None
+
+            self._address = wait_for(look, "the worker's address").removesuffix("/metrics")
+        return self._address
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(self.address() + path, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def wait_ready(self, limit_seconds: float = 60) -> WorkerProcess:
+        def look() -> bool:
+            assert self.process.poll() is None, f"the worker ended with {self.process.returncode}:\n{self.log}"
+            return self.get("/readyz")[0] == 200
+
+        wait_for(look, f"the worker to be ready:\n{self.log}", limit_seconds)
+        return self
+
+    def next_offsets(self) -> dict[int, int]:
+        _, text = self.get("/readyz")
+        partitions = json.loads(text)["partitions"] if text else {}
+        return {int(p): state["next_offset"] for p, state in partitions.items()}
+
+    def verdicts(self) -> Counter[str]:
+        """Verdict → records, over the partitions this worker owns, and `read` beside them."""
+        counts: Counter[str] = Counter()
+        for line in self.get("/metrics")[1].splitlines():
+            if line.startswith("tally_verdicts_total{"):
+                counts[line.split('verdict="')[1].split('"')[0]] += int(float(line.rsplit(" ", 1)[1]))
+            elif line.startswith("tally_records_read_total{"):
+                counts["read"] += int(float(line.rsplit(" ", 1)[1]))
+        return counts
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code. A clean end takes less than 10 s."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(12)
+        self._log.close()
+        return code
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        self._log.close()
+
+
+async def _read(settings: Settings, topic: str) -> tuple[int, list[StoredRecord]]:
+    found: list[StoredRecord] = []
+    async with TopicReader(settings, topic) as reader:
+        async for records in reader.read_to_end():
+            found += records
+        return len(reader.partitions), found
+
+
+def read_topic(settings: Settings, name: str) -> tuple[int, list[StoredRecord]]:
+    """(partition count, all records) of `<prefix>.<name>`."""
+    return asyncio.run(_read(settings, f"{settings.prefix}.{name}"))
+
+
+def save_log(settings: Settings, path: Path) -> ReportLog:
+    """The reports topic as a saved log."""
+    count, records = read_topic(settings, "reports")
+    with path.open("wb") as file:
+        file.write(encode_header(f"{settings.prefix}.reports", count))
+        for r in records:
+            file.write(encode_line(LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset), with_position=True))
+    return ReportLog(path)
+
+
+def newest_standings(settings: Settings) -> dict[bytes, bytes]:
+    """Key → newest value by the reader's rule, over the raw topic."""
+    newest: dict[bytes, tuple[int, bytes]] = {}
+    for record in read_topic(settings, "standings")[1]:
+        assert record.key is not None
+        assert record.value is not None
+        version = msgspec.json.decode(record.value)["version"]
+        if record.key not in newest or version >= newest[record.key][0]:
+            newest[record.key] = (version, record.value)
+    return {key: value for key, (_, value) in newest.items()}
+
+
+def wait_published(settings: Settings, version: int, limit_seconds: float = 60) -> dict[bytes, bytes]:
+    """Wait until every contest's root has reached `version`; the newest standings then."""
+
+    def look() -> dict[bytes, bytes] | None:
+        newest = newest_standings(settings)
+        roots = [json.loads(v) for k, v in newest.items() if b"/" not in k]
+        return newest if roots and all(root["version"] >= version for root in roots) else None
+
+    return wait_for(look, f"standings at version {version}", limit_seconds)
+
+
+def check_against_replay(election: Election, log: ReportLog, newest: dict[bytes, bytes]) -> Replay:
+    """Every newest standings message equals, byte for byte, what the log gives at the vector it names. Returns the
+    replay at the highest vector."""
+    records: dict[int, list[LogRecord]] = {}
+    for record in log:
+        records.setdefault(record.partition, []).append(record)
+    replay = Replay(election, log.topic, log.partition_count)
+    by_vector: dict[tuple[int, ...], list[tuple[bytes, bytes]]] = {}
+    for key, value in newest.items():
+        offsets = json.loads(value)["provenance"]["next_offsets"]
+        by_vector.setdefault(tuple(offsets[str(p)] for p in range(len(replay.folds))), []).append((key, value))
+    checked = 0
+    for vector in sorted(by_vector, key=sum):
+        for fold, offset in zip(replay.folds, vector, strict=True):
+            for record in records.get(fold.partition, [])[fold.next_offset : offset]:
+                replay.take(record)
+            assert fold.next_offset == offset, f"vectors are not ordered: {vector}"
+        for index, contest in enumerate(election.contests):
+            due = {f"{contest.id}|{m['area']}".encode(): canonical_json(m) for m in replay.messages(index)}
+            for key, value in by_vector[vector]:
+                if key in due:
+                    assert value == due[key], f"{key.decode()} at {vector}"
+                    checked += 1
+    assert checked == len(newest)
+    assert len(newest) == len(election.areas) * len(election.contests), "an area has no standings"
+    return replay
+
+
+def one_a_key(records: list[StoredRecord]) -> list[dict[str, Any]]:
+    """Rejections or changes: one a key; repeats must have the same bytes."""
+    found: dict[bytes, bytes] = {}
+    for record in records:
+        assert record.key is not None
+        assert record.value is not None
+        assert found.setdefault(record.key, record.value) == record.value, record.key
+    return [json.loads(value) for value in found.values()]

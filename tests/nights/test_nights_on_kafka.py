@@ -1,0 +1,226 @@
+"""Each night through a real Kafka: the standings on the topic are what a stranger computes from the saved log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from tally_stream.domain.election import Election
+from tally_stream.domain.scalars import murmur2_partition
+from tally_stream.kafka.client import sender
+from tally_stream.settings import Settings
+from tally_stream.wire.election_folder import load_election
+from tests.nights.harness import (
+    NIGHTS,
+    WorkerProcess,
+    check_against_replay,
+    newest_standings,
+    one_a_key,
+    read_topic,
+    run,
+    save_log,
+    settings_for,
+    wait_for,
+    wait_published,
+)
+
+pytestmark = pytest.mark.kafka
+
+RECORDS = {"az-2024": 39_095, "bolivia-2019": 35_261, "wisconsin-2024": 7_879}
+FINAL = {
+    "az-2024": {"I-ALIYEV": 4_567_458, "Z-ORUJ": 107_632, "F-MUSTAFA": 98_421, "G-HASANGULIYEV": 85_411,
+                "R-NURULLAYEV": 39_643, "E-MUSAYEV": 32_885, "F-ALIYEV": 26_517},
+    "bolivia-2019": {"MAS": 2_889_359, "CC": 2_240_920},
+    "wisconsin-2024": {"HARRIS": 1_668_229, "TRUMP": 1_697_626},
+}  # fmt: skip
+
+
+class Stage:
+    """Topics of their own on a cluster, and the workers of one test."""
+
+    def __init__(self, bootstrap: str, night: str, tmp_path: Path, replication: int) -> None:
+        self.night = night
+        self.folder = NIGHTS / night
+        self.election: Election = load_election(self.folder)
+        self.settings: Settings = settings_for(bootstrap, f"t{uuid.uuid4().hex[:8]}")
+        self.tmp_path = tmp_path
+        self.workers: list[WorkerProcess] = []
+        run("topics", "create", "--election", night, "--create-time", "--replication", str(replication),
+            settings=self.settings)  # fmt: skip
+
+    def worker(self, *flags: str) -> WorkerProcess:
+        log = self.tmp_path / f"worker-{len(self.workers)}.log"
+        worker = WorkerProcess(self.settings, self.night, log, *flags)
+        self.workers.append(worker)
+        return worker
+
+    def send(self) -> None:
+        run("send", self.night, str(self.folder / "reports.jsonl.gz"), settings=self.settings)
+
+    def check(self) -> dict[str, Any]:
+        """Everything a stranger can check; returns the root."""
+        total = RECORDS[self.night]
+        newest = wait_published(self.settings, total)
+        log = save_log(self.settings, self.tmp_path / "saved.jsonl")
+        replay = check_against_replay(self.election, log, newest)
+        assert replay.record_count == total
+        root: dict[str, Any] = json.loads(newest[f"PRES|{self.election.root}".encode()])
+        votes = {c["id"]: c["votes"] for c in root["candidates"]}
+        assert votes == {**votes, **FINAL[self.night]}
+        self._check_changes(replay.verdict_counts())
+        return root
+
+    def _check_changes(self, verdicts: dict[str, Any]) -> None:
+        changes = one_a_key(read_topic(self.settings, "changes")[1])
+        rejections = one_a_key(read_topic(self.settings, "rejections")[1])
+        refused = sum(verdicts[v] for v in ("rejected", "held", "stale", "conflicting"))
+        assert len(rejections) == refused
+        if self.night == "az-2024":
+            fall: Counter[str] = Counter()
+            for change in changes:
+                fall.update(change["votes_delta"])
+            assert sorted(fall.values()) == [-10_235, -245, -202, -196, -84, -71, -44]
+            assert sum(change["ballots_delta"]["valid"] for change in changes) == -11_077
+            assert len(changes) == 11
+        elif self.night == "bolivia-2019":
+            assert len(changes) == 706
+
+
+@pytest.fixture
+def stages(tmp_path: Path) -> Iterator[list[Stage]]:
+    made: list[Stage] = []
+    yield made
+    for stage in made:
+        for worker in stage.workers:
+            worker.close()
+
+
+def test_one_worker_on_one_broker(kafka_one: Any, stages: list[Stage], tmp_path: Path) -> None:
+    stage = Stage(kafka_one.bootstrap, "az-2024", tmp_path, 1)
+    stages.append(stage)
+    worker = stage.worker().wait_ready()
+    stage.send()
+    root = stage.check()
+    assert root["stations"] == {"annulled": 11, "counted": 6526, "expected": 6537, "held": 0, "outstanding": 0,
+                                "partial": 0, "received": 6537}  # fmt: skip
+    assert root["status"] == "correction"
+    verdicts = worker.verdicts()
+    assert verdicts.pop("read") == sum(verdicts.values()) == RECORDS["az-2024"]
+    assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("night", ["bolivia-2019", "wisconsin-2024"])
+def test_two_workers_on_one_broker(night: str, kafka_one: Any, stages: list[Stage], tmp_path: Path) -> None:
+    stage = Stage(kafka_one.bootstrap, night, tmp_path, 1)
+    stages.append(stage)
+    first, second = stage.worker(), stage.worker()
+    first.wait_ready()
+    second.wait_ready()
+    stage.send()
+    stage.check()
+    verdicts = first.verdicts() + second.verdicts()
+    assert verdicts.pop("read") == sum(verdicts.values()) == RECORDS[night]
+    assert set(first.next_offsets()) | set(second.next_offsets()) == {0, 1, 2, 3}
+    assert [first.stop(), second.stop()] == [0, 0]
+
+
+@pytest.mark.parametrize("night", ["az-2024", "bolivia-2019", "wisconsin-2024"])
+def test_one_of_two_workers_killed_in_the_middle_on_three_brokers(
+    night: str, kafka_three: Any, stages: list[Stage], tmp_path: Path
+) -> None:
+    stage = Stage(kafka_three.bootstrap, night, tmp_path, 3)
+    stages.append(stage)
+    first, second = stage.worker(), stage.worker()
+    first.wait_ready()
+    second.wait_ready()
+    publisher, other = (first, second) if json.loads(first.get("/readyz")[1])["publishes_standings"] else (second, first)
+    assert json.loads(other.get("/readyz")[1])["publishes_standings"] is False
+    half = RECORDS[night] // 2
+    rate = str(RECORDS[night] / 6)
+    sending = asyncio.run(_send_and_kill(stage, rate, half, publisher, other))
+    assert sending == 0
+    stage.check()
+    assert other.stop() == 0
+
+
+async def _send_and_kill(stage: Stage, rate: str, half: int, victim: WorkerProcess, other: WorkerProcess) -> int:
+    from tests.nights.harness import command, environment
+
+    process = await asyncio.create_subprocess_exec(
+        *command("send", stage.night, str(stage.folder / "reports.jsonl.gz"), "--rate", rate),
+        env=environment(stage.settings), stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def is_half() -> bool:
+        return sum(victim.next_offsets().values()) + sum(other.next_offsets().values()) >= half
+
+    await asyncio.to_thread(wait_for, is_half, "half the night", 60)
+    victim.kill()
+    return await asyncio.wait_for(process.wait(), 60)
+
+
+def test_one_worker_killed_and_started_again_on_three_brokers(
+    kafka_three: Any, stages: list[Stage], tmp_path: Path
+) -> None:
+    stage = Stage(kafka_three.bootstrap, "az-2024", tmp_path, 3)
+    stages.append(stage)
+    worker = stage.worker("--instance", "only-one").wait_ready()
+    stage.send()
+    worker.kill()
+    stage.worker("--instance", "only-one").wait_ready()
+    stage.check()
+
+
+async def _committed(settings: Settings) -> dict[int, int]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(settings.group_id)
+    finally:
+        await admin.close()
+    return {tp.partition: m.offset for tp, m in found.items() if tp.topic == f"{settings.prefix}.reports"}
+
+
+async def _send_ten_more(settings: Settings, election: Election) -> int:
+    """Ten good statements for ten stations of the finished night: turnout moves no total."""
+    stations = list(election.stations)[:10]
+    async with sender(settings) as producer:
+        for station in stations:
+            value = {"schema": 1, "kind": "turnout", "election": election.id, "station": station, "revision": 900,
+                     "as_of": "2024-02-12T10:00:00+04:00", "voted": 1}  # fmt: skip
+            key = station.encode()
+            await producer.send_and_wait(
+                f"{settings.prefix}.reports", json.dumps(value).encode(), key=key, partition=murmur2_partition(key, 4)
+            )
+    return len(stations)
+
+
+def test_after_a_restart_on_a_fully_committed_topic_ten_more_records_are_counted_and_committed(
+    kafka_one: Any, stages: list[Stage], tmp_path: Path
+) -> None:
+    stage = Stage(kafka_one.bootstrap, "az-2024", tmp_path, 1)
+    stages.append(stage)
+    worker = stage.worker().wait_ready()
+    stage.send()
+    total = RECORDS["az-2024"]
+    wait_published(stage.settings, total)
+    assert worker.stop() == 0
+    assert sum(asyncio.run(_committed(stage.settings)).values()) == total, "a clean stop commits everything"
+
+    again = stage.worker().wait_ready()
+    sent = asyncio.run(_send_ten_more(stage.settings, stage.election))
+    newest = wait_published(stage.settings, total + sent)
+    wait_for(lambda: sum(asyncio.run(_committed(stage.settings)).values()) == total + sent, "the commit of ten more", 20)
+    verdicts = again.verdicts()
+    assert verdicts["counted"] == verdicts["read"] == total + sent
+    check_against_replay(stage.election, save_log(stage.settings, tmp_path / "saved.jsonl"), newest)
+    assert newest == newest_standings(stage.settings)
+    assert again.stop() == 0
