@@ -51,6 +51,7 @@ GAP_MAX_MS = 120_000
 RECORD_MS = 400
 """What each record adds to the default pace: a burst at one instant unfolds too."""
 
+EMBEDDED_PREFIX = "tally"
 START_SECONDS = 60.0
 SETTLE_SECONDS = 120.0
 PLAIN_EVERY_SECONDS = 2.0
@@ -161,7 +162,7 @@ class _Stage:
                 bootstrap = await self._start_embedded(stack)
             settings = settings_of(
                 bootstrap=bootstrap,
-                prefix=prefix or ("tally" if is_embedded else f"tally-demo-{int(time.time())}"),
+                prefix=(EMBEDDED_PREFIX if is_embedded else prefix or f"tally-demo-{int(time.time())}"),
                 rehearsal=True,
             )
             await self._create_topics(settings, is_embedded)
@@ -197,8 +198,10 @@ class _Stage:
 
     async def _start_embedded(self, stack: AsyncExitStack) -> str:
         from tally_stream.kafka.embedded import LIMITS_TEXT, EmbeddedBroker
+        from tally_stream.kafka.topics import Topics
 
-        broker = EmbeddedBroker()
+        topics = Topics(EMBEDDED_PREFIX)
+        broker = EmbeddedBroker(topics={topics.partials: 1, topics.standings: 1})
         bootstrap: str = await asyncio.to_thread(broker.start)
         stack.callback(broker.stop)
         self._line(LIMITS_TEXT)

@@ -41,7 +41,8 @@ class Outcome(msgspec.Struct, frozen=True):
         return self.judgement.verdict not in ("counted", "repeated")
 
 
-_PLAIN = Outcome(COUNTED)
+PLAIN = Outcome(COUNTED)
+"""Counted, nothing owed: the one object for nearly every record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,9 @@ class PartitionFold:
         else:
             assert type(read) is Finding
             outcome = Outcome(Judgement("rejected", (read,)))
+        if outcome is PLAIN:
+            self.verdicts["counted"] += 1
+            return outcome
         judgement = outcome.judgement
         self.verdicts[judgement.verdict] += 1
         for finding in judgement.findings:
@@ -178,8 +182,8 @@ class PartitionFold:
         totals = state.totals.get(station.leaf)
         if totals is None:
             totals = state.totals[station.leaf] = Totals(len(contest.candidate_ids))
-        voted = self._voted(r.station)
-        before = entry.counts_in_force
+        voted = self._voted(r.station) if self._turnouts else None
+        before = None if entry.is_annulled else entry.counts
         from_revision = entry.in_force_revision
         if entry.top:
             tally(totals, entry, voted, self.limits, -1)
@@ -193,11 +197,12 @@ class PartitionFold:
         tally(totals, entry, voted, self.limits, 1)
         state.touched.add(station.leaf)
         if before is None and r.kind != "restore":
-            return _PLAIN if judgement is COUNTED else Outcome(judgement)
-        return Outcome(judgement, change_of(r, before, entry.counts_in_force, from_revision))
+            return PLAIN if judgement is COUNTED else Outcome(judgement)
+        change = change_of(r, before, entry.counts_in_force, from_revision)
+        return PLAIN if change is None and judgement is COUNTED else Outcome(judgement, change)
 
     def _voted(self, station_id: str) -> int | None:
-        turnout = self._turnouts.get(station_id) if self._turnouts else None
+        turnout = self._turnouts.get(station_id)
         return None if turnout is None else turnout.voted
 
     def _take_turnout(self, t: Turnout, key: bytes | None) -> Outcome:
@@ -221,7 +226,7 @@ class PartitionFold:
         self._turnouts[t.station] = t
         if type(self._here) is set:
             self._here.add(t.station)
-        return _PLAIN
+        return PLAIN
 
     def _take_control(self, c: Control) -> Outcome:
         state = self._contests[c.contest]
@@ -236,4 +241,4 @@ class PartitionFold:
             state.frozen = None
         else:
             state.is_certified = True
-        return _PLAIN
+        return PLAIN

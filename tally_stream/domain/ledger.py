@@ -17,6 +17,7 @@ from tally_stream.domain.rules import (
     Finding,
     Limits,
     Verdict,
+    nothing_fires,
     p10_changes_much,
     q6_lowers,
     q7_clock,
@@ -130,7 +131,10 @@ def judge(
         sequence = judge_sequence(entry.top, r == entry.top_statement, r.revision)
         assert sequence is not None
         return sequence
-    if r.kind != "report":
+    if r.kind == "report":
+        if not (is_certified or entry.is_annulled) and nothing_fires(r, entry.station, entry.counts, limits, log_ms):
+            return COUNTED
+    else:
         misfit = q5_fits(r, entry)
         if misfit is not None:
             return Judgement("rejected", (misfit,))
@@ -239,9 +243,10 @@ def _ballots(counts: Report | None) -> tuple[int | None, int | None, int | None,
 def _some_figure_falls(before: Report, after: Report | None) -> bool:
     """Whether any vote or ballot figure falls; a known figure that becomes unknown counts as one that falls."""
     new_votes = after.votes if after else (0,) * len(before.votes)
-    if any(new < old for new, old in zip(new_votes, before.votes, strict=True)):
-        return True
-    return any(
-        old is not None and (new is None or new < old)
-        for new, old in zip(_ballots(after), _ballots(before), strict=True)
-    )
+    for new, old in zip(new_votes, before.votes, strict=True):
+        if new < old:
+            return True
+    for figure, earlier in zip(_ballots(after), _ballots(before), strict=True):
+        if earlier is not None and (figure is None or figure < earlier):
+            return True
+    return False

@@ -9,6 +9,7 @@ unknowns beside it. Read `fold.py` next.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import add, sub
 
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.ledger import Entry
@@ -100,8 +101,7 @@ def integers_per_area(candidate_count: int) -> int:
 
 def bound_of(registered: int, limits: Limits) -> int:
     """floor(registered × A3_register_percent / 100): the most ballots a station may bring."""
-    numerator, denominator = limits.a3
-    return registered * numerator // (100 * denominator)
+    return registered * limits.bound_numerator // limits.bound_denominator
 
 
 def tally(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int) -> None:
@@ -129,9 +129,8 @@ def tally(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int)
             t.recounted += sign
     if entry.is_warned:
         t.warned += sign
-    votes = t.votes
-    for i, count in enumerate(counts.votes):
-        votes[i] += sign * count
+    # map over C functions: half the time of a loop with seven candidates.
+    t.votes = list(map(add if sign > 0 else sub, t.votes, counts.votes))
     t.valid += sign * counts.valid
     cast = counts.cast
     if cast is None:
@@ -166,15 +165,24 @@ def tally(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int)
             t.turnout_cast_unknown += sign
         else:
             t.turnout_cast += sign * cast
-        _tally_expected(t, station, cast, sign)
-        _tally_bound(t, station, None, 0, limits, sign)
+        if cast is not None or station.ballots_expected is not None:
+            _tally_expected(t, station, cast, sign)
     else:
         t.partial += sign
         expected = station.ballots_expected if voted is None else voted
         if expected is not None and cast is not None and expected < cast:
             expected = cast
-        _tally_expected(t, station, expected, sign)
-        _tally_bound(t, station, registered, counts.valid if cast is None else cast, limits, sign, is_open=True)
+        if expected != station.ballots_expected:
+            _tally_expected(t, station, expected, sign)
+        if registered is None:
+            t.bound_unknown += sign
+        else:
+            t.bound += sign * (registered * limits.bound_numerator // limits.bound_denominator)
+        t.bound -= sign * (counts.valid if cast is None else cast)
+    if station.registered is None:
+        t.bound_unknown -= sign
+    else:
+        t.bound -= sign * (station.registered * limits.bound_numerator // limits.bound_denominator)
 
 
 def _tally_without_counts(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int) -> None:
@@ -189,7 +197,10 @@ def _tally_without_counts(t: Totals, entry: Entry, voted: int | None, limits: Li
             t.registered_done += sign * station.registered
         # Not annulled stations only: an annulled one leaves the expected ballots altogether.
         _tally_expected(t, station, 0, sign)
-        _tally_bound(t, station, None, 0, limits, sign)
+        if station.registered is None:
+            t.bound_unknown -= sign
+        else:
+            t.bound -= sign * bound_of(station.registered, limits)
         return
     if kind == "restore":
         t.kind_restore += sign
@@ -210,22 +221,6 @@ def _tally_expected(t: Totals, station: Station, expected: int | None, sign: int
         t.ballots_of_unknown += sign
     else:
         t.ballots_of += sign * expected
-
-
-def _tally_bound(
-    t: Totals, station: Station, registered: int | None, ballots: int, limits: Limits, sign: int, *, is_open: bool = False
-) -> None:
-    """The station's part of `bound`, relative to an outstanding station; `is_open`: partial counts are in force."""
-    if station.registered is None:
-        t.bound_unknown -= sign
-    else:
-        t.bound -= sign * bound_of(station.registered, limits)
-    if is_open:
-        if registered is None:
-            t.bound_unknown += sign
-        else:
-            t.bound += sign * bound_of(registered, limits)
-        t.bound -= sign * ballots
 
 
 def baseline(election: Election, limits: Limits) -> list[dict[str, int]]:

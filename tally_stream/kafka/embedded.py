@@ -15,8 +15,8 @@ It refuses to know anything about elections. What it can and cannot do, measured
   ListGroups are not served: aiokafka's admin raises at once (AttributeError, since there is no
   controller, or IncompatibleBrokerVersion); it does not hang.
 - Records: gzip, lz4, zstd, snappy and none; batches are stored as they came, CRC unchecked. Keys,
-  headers and CreateTime timestamps come back as sent; LogAppendTime and offsets_for_times do not
-  exist; a null value comes back empty (b""). Nothing is compacted.
+  values (null ones too), headers and CreateTime timestamps come back as sent; LogAppendTime and
+  offsets_for_times do not exist. Nothing is compacted.
 - Room: a partition keeps PARTITION_LIMIT_BYTES of batches as stored, that is compressed, and then
   drops its oldest batches. Of 50,000 reports of 324 bytes in 128 KiB batches 15,003 were left
   uncompressed, 46,981 with snappy, all with gzip, lz4 and zstd; of 125,000 with zstd 83,234.
@@ -24,8 +24,8 @@ It refuses to know anything about elections. What it can and cannot do, measured
   never reached: so many of the smallest batches are larger than the limit in bytes.
 - Speed: one batch a partition and fetch, so the batch size decides: 180,000 records/s in 128 KiB
   batches, 50,000/s in 16 KiB ones, 2,000/s one by one.
-- Idempotent producers are given an id, but their sequence numbers are not looked at: a retried
-  batch is stored twice.
+- Idempotent producers are given an id, but their sequence numbers are not looked at (read in
+  its code, not measured): a retried batch would be stored twice.
 - Groups: one member. With two the leader's SyncGroup ends the round before the follower's arrives,
   which is then refused (InvalidRequestError, 12 of 12 tries). A second member, or the same one
   again within that time, waits for the session timeout less one second; static members
@@ -45,7 +45,7 @@ from types import TracebackType
 from typing import Any, Self
 
 PARTITION_LIMIT_BYTES = 5 * 1024 * 1024
-"""Batches a partition keeps, as stored. A constant in librdkafka's rdkafka_mock.c, measured above."""
+"""Batches a partition keeps, as stored; a constant in librdkafka's rdkafka_mock.c."""
 
 AUTO_PARTITIONS = 4
 """Partitions of a topic that was not given to EmbeddedBroker. A constant there too."""
@@ -60,8 +60,9 @@ REBALANCE_DELAY_MS = 0
 """How long a first member waits for others: there can be none here. The cluster's default: 3000."""
 
 LIMITS_TEXT = (
-    "The embedded broker is a stand-in for Kafka: it lives in memory, ends with this program, keeps "
-    f"about {PARTITION_LIMIT_BYTES / 1e6:.0f} MB a partition and says nothing about durability."
+    "The embedded broker is a stand-in for Kafka: it lives in memory, ends with this program, "
+    f"keeps about {PARTITION_LIMIT_BYTES / 1e6:.0f} MB a partition and proves nothing about"
+    " durability."
 )
 
 MISSING_TEXT = (
@@ -78,11 +79,15 @@ class EmbeddedBroker:
     """One mock broker on a free loopback port, in a child process.
 
     `topics` (name → partitions) exist from the start; any other topic is made, with
-    AUTO_PARTITIONS, when a client first asks for it. Blocking: in a coroutine use asyncio.to_thread.
+    AUTO_PARTITIONS, when a client first asks for it. It blocks: in a coroutine use
+    asyncio.to_thread.
     """
 
     def __init__(self, topics: Mapping[str, int] | None = None) -> None:
         self._topics = dict(topics or {})
+        for topic, partitions in self._topics.items():
+            if partitions < 1:  # the cluster would make it and then answer nobody
+                raise ValueError(f"topic {topic}: {partitions} partitions")
         self._child: subprocess.Popen[bytes] | None = None
         self.bootstrap = ""
 

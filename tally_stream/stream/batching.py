@@ -489,8 +489,7 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
         )
         self._expected[tp] = last.offset + 1
         self._just_sought.discard(tp)
-        if last.offset >= (self._committed_offset[tp] or 0):  # a replayed run has nothing to commit
-            self._receipts[tp].append(receipt)
+        self._receipts[tp].append(receipt)
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -608,7 +607,7 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
             return None
         committed, receipts = self._committed_offset[tp] or 0, self._receipts[tp]
         while receipts and receipts[0].last_offset < committed:
-            receipts.popleft()
+            receipts.popleft()  # committed, or replayed: nobody need acknowledge it
         done: int | None = None
         for receipt in receipts:  # not popped here: the commit may fail, and is then tried again
             if not receipt.is_acked:

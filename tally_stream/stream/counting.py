@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Outcome, PartitionFold
 from tally_stream.kafka.topics import Topics
-from tally_stream.wire.codec import Codec, read_record
+from tally_stream.wire.codec import Codec, read_run
 from tally_stream.wire.messages import (
     encode_change,
     encode_partial,
@@ -220,11 +220,7 @@ class Counting:
         return records
 
     def _fold(self, owned: PartitionCount, records: Sequence[Any]) -> None:
-        fold, codec = owned.fold, self._codec
-        for record in records:
-            key = record.key
-            value = record.value
-            outcome = read_record(codec, fold, record.offset, record.timestamp, key, value)
+        for record, outcome in read_run(self._codec, owned.fold, records):
             if outcome.change is not None or outcome.is_refusal:
                 self._collect(owned, record, outcome)
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Outcome, PartitionFold
+from tally_stream.domain.fold import PLAIN, Outcome, PartitionFold
 from tally_stream.domain.report import CONTROL_KINDS, COUNT_KINDS, DECISION_KINDS, Control, Report, Statement, Turnout
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import COUNT_MAX, REVISION_MAX, is_id, parse_time, text_error
@@ -58,7 +59,15 @@ class _Counts(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True)
 
 
 _REQUIRED_STRINGS = 9 + 5 + 1  # nine keys, five of them with a string value, and the key "valid"
-_MINUTES_CACHED_MAX = 20_000
+_TIMES_CACHED_MAX = 50_000
+
+
+def _picker(candidate_ids: tuple[str, ...]) -> Callable[[dict[str, int]], tuple[int, ...]]:
+    """Votes in candidate order, in one call of C; KeyError where one is missing."""
+    if len(candidate_ids) > 1:
+        return itemgetter(*candidate_ids)
+    only = candidate_ids[0]
+    return lambda votes: (votes[only],)
 
 
 class Codec:
@@ -69,10 +78,12 @@ class Codec:
         self._election_id = election.id
         self._phase = election.phase
         self._stations = election.stations
-        self._contests = {c.id: (index, c.candidate_ids) for index, c in enumerate(election.contests)}
+        self._contests = {
+            c.id: (index, _picker(c.candidate_ids), len(c.candidate_ids)) for index, c in enumerate(election.contests)
+        }
         self._any_candidate = frozenset(k for c in election.contests for k in c.candidate_ids)
         self._decode = msgspec.json.Decoder(_Counts).decode
-        self._minutes: dict[str, int] = {}
+        self._times: dict[str, tuple[str, int]] = {}
 
     def read(self, value: bytes | None, key: bytes | None) -> Statement | Finding:
         """The statement in `value` (a record's value) under `key` (its key), or why it is refused."""
@@ -81,77 +92,72 @@ class Codec:
 
     def read_fast(self, value: bytes | None, key: bytes | None) -> Report | None:
         """A counts statement that is right in every respect, else None (which says nothing about it)."""
-        if value is None or key is None or len(value) > VALUE_MAX_BYTES:
+        if value is None or len(value) > VALUE_MAX_BYTES:
             return None
         try:
             s = self._decode(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            name = s.station
+            station = self._stations[name]
+            index, pick, candidate_count = self._contests[s.contest]
+            votes = s.votes
+            in_order = pick(votes)
+        except (KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        station = self._stations.get(s.station)
-        contest = self._contests.get(s.contest)
-        if station is None or contest is None or s.election != self._election_id or key != s.station.encode():
-            return None
-        index, candidate_ids = contest
-        votes = s.votes
-        try:
-            in_order = tuple([votes[candidate] for candidate in candidate_ids])
-        except KeyError:
-            return None
-        counted_at = s.counted_at
-        counted_at_ms = self._time(counted_at)
-        if counted_at_ms is None:
-            return None
+        counted = self._times.get(s.counted_at) or self._remember_time(s.counted_at)
         ballots = s.ballots
-        strings = _REQUIRED_STRINGS + len(votes)
-        if ballots.cast is not None:
+        cast, blank, invalid, registered = ballots.cast, ballots.blank, ballots.invalid, s.registered
+        strings = _REQUIRED_STRINGS + candidate_count
+        if cast is not None:
             strings += 1
-        if ballots.blank is not None:
+        if blank is not None:
             strings += 1
-        if ballots.invalid is not None:
+        if invalid is not None:
             strings += 1
-        if s.complete is not None:
+        if registered is not None:
             strings += 1
-        if s.registered is not None:
+        complete = s.complete
+        if complete is not None:
             strings += 1
-        if s.phase is not None:
+        else:
+            complete = True
+        phase, replaces, reason, authority = s.phase, s.replaces, s.reason, s.authority
+        if phase is not None:
             strings += 2
-        if s.replaces is not None:
+        if replaces is not None:
             strings += 1
-        if s.reason is not None:
+        if reason is not None:
             strings += 2
-        if s.authority is not None:
+            if text_error(reason):
+                return None
+        if authority is not None:
             strings += 2
+            if text_error(authority):
+                return None
         if (
             value.count(b'"') != 2 * strings
             or b"\\" in value
-            or len(votes) != len(candidate_ids)
-            or (s.phase or "official") != self._phase
-            or (s.reason and text_error(s.reason))
-            or (s.authority and text_error(s.authority))
+            or len(votes) != candidate_count
+            or s.election != self._election_id
+            or name.encode() != key
+            or counted is None
+            or (phase or "official") != self._phase
         ):
             return None
+        counted_at, counted_at_ms = counted
         return Report(
-            index, station.id, s.revision, s.kind, s.complete is not False, counted_at, counted_at_ms, s.registered,
-            ballots.cast, ballots.valid, ballots.blank, ballots.invalid, in_order, s.replaces, s.reason, s.authority,
+            index, station.id, s.revision, s.kind, complete, counted_at, counted_at_ms, registered,
+            cast, ballots.valid, blank, invalid, in_order, replaces, reason, authority,
         )  # fmt: skip
 
-    def _time(self, text: str) -> int | None:
-        """`parse_time`, remembering minutes: a night has few of them and millions of reports."""
-        if len(text) != 25 and len(text) != 20:
-            return parse_time(text)
-        second = text[17:19]
-        if not (second.isdigit() and second.isascii() and second < "60"):
+    def _remember_time(self, text: str) -> tuple[str, int] | None:
+        """`parse_time` with the text itself, so that the many reports of one second share both objects."""
+        time_ms = parse_time(text)
+        if time_ms is None:
             return None
-        minute = text[:17] + text[19:]
-        start = self._minutes.get(minute)
-        if start is None:
-            start = parse_time(text[:17] + "00" + text[19:])
-            if start is None:
-                return None
-            if len(self._minutes) >= _MINUTES_CACHED_MAX:
-                self._minutes.clear()
-            self._minutes[minute] = start
-        return start + int(second) * 1000
+        if len(self._times) >= _TIMES_CACHED_MAX:
+            self._times.clear()
+        self._times[text] = (text, time_ms)
+        return self._times[text]
 
     def read_exactly(self, value: bytes | None, key: bytes | None) -> Statement | Finding:
         """As `read`, by the rules' own order."""
@@ -180,7 +186,7 @@ class Codec:
         for candidate in votes:
             if candidate not in self._any_candidate:
                 _refuse("S2", "unknown candidate {left}", candidate)
-        candidate_ids = self._contests[f["contest"]][1]
+        candidate_ids = self.election.contests[self._contests[f["contest"]][0]].candidate_ids
         for candidate in votes:
             if candidate not in candidate_ids:
                 _refuse("S3", "candidate {left} is not of contest {right}", candidate, f["contest"])
@@ -202,7 +208,7 @@ class Codec:
         kind = f["kind"]
         if kind == "turnout":
             return Turnout(self._stations[f["station"]].id, f["revision"], f["as_of"], f["voted"])
-        contest, candidate_ids = self._contests[f["contest"]]
+        contest = self._contests[f["contest"]][0]
         if kind in CONTROL_KINDS:
             return Control(contest, kind, f["revision"], f["reason"], f["authority"])
         ballots = f.get("ballots") or {}
@@ -221,7 +227,7 @@ class Codec:
             valid=ballots.get("valid", 0),
             blank=ballots.get("blank"),
             invalid=ballots.get("invalid"),
-            votes=tuple(votes[c] for c in candidate_ids) if votes else (),
+            votes=tuple(votes[c] for c in self.election.contests[contest].candidate_ids) if votes else (),
             replaces=f.get("replaces"),
             reason=f.get("reason"),
             authority=f.get("authority"),
@@ -237,6 +243,22 @@ def read_record(
         finding = Finding("X1", f"skipped: {skip.reason} ({skip.authority})", fold.partition, offset)
         return fold.take(offset, log_ms, key, finding)
     return fold.take(offset, log_ms, key, codec.read(value, key))
+
+
+def read_run(codec: Codec, fold: PartitionFold, records: Iterable[Any]) -> list[tuple[Any, Outcome]]:
+    """`read_record` for each record of a run (with `.offset`, `.timestamp`, `.key`, `.value`); those that are owed
+    something (a rejection, a change) with their outcome. Nearly all records of a night are not."""
+    if fold.skipped_offsets:
+        outcomes = [(r, read_record(codec, fold, r.offset, r.timestamp, r.key, r.value)) for r in records]
+        return [(r, outcome) for r, outcome in outcomes if outcome is not PLAIN]
+    owed = []
+    read_fast, read_exactly, take = codec.read_fast, codec.read_exactly, fold.take
+    for r in records:
+        key, value = r.key, r.value
+        outcome = take(r.offset, r.timestamp, key, read_fast(value, key) or read_exactly(value, key))
+        if outcome is not PLAIN:
+            owed.append((r, outcome))
+    return owed
 
 
 # -- S1: structure -------------------------------------------------------------------------------------------------

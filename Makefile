@@ -1,0 +1,49 @@
+# Two commands matter: `make demo` and `make test`. Each works from a bare clone with Python 3.11 and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check kafka kafka-stop bench docs requirements
+
+help:            ## what there is
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
+
+setup: $(VENV)/.ready  ## make .venv with .venv/bin/tally-stream and everything the tests need
+
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup      ## a whole night on Kafka in one command; ARGS="--election bolivia-2019 --fast --exit"
+	@$(BIN)/tally-stream demo $(ARGS)
+
+test: setup      ## every test; real-Kafka tests are skipped by name without Java 17 and Maven
+	@$(BIN)/python tests/lanes.py $(ARGS)
+
+check: setup     ## lint, types, import arrows, generated pages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/docs/generate.py --check
+
+docs: setup      ## write the generated pages
+	$(BIN)/python tests/docs/generate.py
+
+kafka: setup     ## a local Kafka on loopback (Java 17, Maven); ARGS="--brokers 3"
+	$(BIN)/python deploy/kafka/local/kafka_local.py start --directory .kafka $(ARGS)
+
+kafka-stop:      ## end it
+	$(BIN)/python deploy/kafka/local/kafka_local.py stop --directory .kafka
+
+bench: setup     ## one million reports through one worker, beside an idle client; ARGS="--stations 50000 --rounds 1"
+	$(BIN)/python bench/run.py $(ARGS)
+
+requirements:    ## pin every package by hash again
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header --strip-extras --allow-unsafe --extra embedded --output-file requirements/runtime.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header --strip-extras --allow-unsafe --extra embedded --output-file requirements/dev.txt pyproject.toml requirements/dev.in
