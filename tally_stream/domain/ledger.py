@@ -6,6 +6,8 @@ across deliveries: the last revision in force wins, so duplicates and replays ch
 
 from __future__ import annotations
 
+from operator import lt
+
 import msgspec
 
 from tally_stream.domain.election import Contest, Station
@@ -242,11 +244,14 @@ def _ballots(counts: Report | None) -> tuple[int | None, int | None, int | None,
 
 def _some_figure_falls(before: Report, after: Report | None) -> bool:
     """Whether any vote or ballot figure falls; a known figure that becomes unknown counts as one that falls."""
-    new_votes = after.votes if after else (0,) * len(before.votes)
-    for new, old in zip(new_votes, before.votes, strict=True):
-        if new < old:
-            return True
-    for figure, earlier in zip(_ballots(after), _ballots(before), strict=True):
-        if earlier is not None and (figure is None or figure < earlier):
-            return True
-    return False
+    if after is None:
+        return bool(any(before.votes) or before.valid or before.cast or before.blank or before.invalid)
+    if after.valid < before.valid or any(map(lt, after.votes, before.votes)):
+        return True
+    return (
+        _falls(before.cast, after.cast) or _falls(before.blank, after.blank) or _falls(before.invalid, after.invalid)
+    )
+
+
+def _falls(before: int | None, after: int | None) -> bool:
+    return before is not None and (after is None or after < before)

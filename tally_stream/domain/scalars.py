@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from struct import unpack_from
 
 COUNT_MAX = 999_999_999
 REVISION_MAX = 999_999_999
@@ -103,14 +104,13 @@ def format_time(time_ms: int) -> str:
 def murmur2_partition(key: bytes, partition_count: int) -> int:
     """The partition Kafka's default partitioner gives to `key`: murmur2 with seed 0x9747b28c, sign bit cleared."""
     mask = 0xFFFFFFFF
-    length = len(key)
-    h = 0x9747B28C ^ length
-    whole = length & ~3
-    for i in range(0, whole, 4):
-        k = int.from_bytes(key[i : i + 4], "little") * 0x5BD1E995 & mask
-        k = (k ^ (k >> 24)) * 0x5BD1E995 & mask
-        h = (h * 0x5BD1E995 & mask) ^ k
-    if whole < length:
-        h = (h ^ int.from_bytes(key[whole:], "little")) * 0x5BD1E995 & mask
-    h = (h ^ (h >> 13)) * 0x5BD1E995 & mask
-    return ((h ^ (h >> 15)) & 0x7FFFFFFF) % partition_count
+    h = 0x9747B28C ^ len(key)
+    words = len(key) >> 2
+    # Once a station, yet a tenth of all time on a night of first reports: one unpack instead of a slice a word.
+    for k in unpack_from(f"<{words}I", key):
+        k = k * 0x5BD1E995 & mask  # noqa: PLW2901 (the algorithm's own k)
+        h = (h * 0x5BD1E995 ^ (k ^ k >> 24) * 0x5BD1E995) & mask
+    if tail := key[words << 2 :]:
+        h = (h ^ int.from_bytes(tail, "little")) * 0x5BD1E995 & mask
+    h = (h ^ h >> 13) * 0x5BD1E995 & mask
+    return ((h ^ h >> 15) & 0x7FFFFFFF) % partition_count
