@@ -1,0 +1,209 @@
+"""Small elections, statements with good figures, and a night that takes them one by one.
+
+Every default is unremarkable: no rule fires on `report()` at `election()`. A test changes what it is about.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+from tally_stream.domain.election import (
+    Candidate,
+    Checks,
+    Contest,
+    ContestRule,
+    Election,
+    ExitPoll,
+    MajorityBase,
+    Phase,
+    Rounding,
+    RoundingMethod,
+    build_election,
+)
+from tally_stream.domain.fold import Outcome, PartitionFold
+from tally_stream.domain.ledger import Change
+from tally_stream.domain.report import Control, Report, Statement, Turnout
+from tally_stream.domain.rules import Finding
+from tally_stream.domain.standings import Message, Standings
+
+CLOSE = "2024-02-07T19:00:00+04:00"
+CLOSE_MS = 1_707_318_000_000
+COUNTED_AT = "2024-02-07T20:00:00+04:00"
+COUNTED_MS = CLOSE_MS + 3_600_000
+TOPIC = "tally.reports"
+
+HUNT = int(os.environ.get("TALLY_TEST_HUNT", "0"))
+
+
+def examples(count: int) -> settings:
+    """The same examples on every run; with `TALLY_TEST_HUNT=n` n times as many, new ones each time."""
+    return settings(
+        max_examples=count * max(1, HUNT),
+        derandomize=not HUNT,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+
+
+StationRow = tuple[str, str, int | None, int | None, tuple[str, ...]]
+
+
+def contest(
+    id: str = "PRES",
+    candidates: Sequence[str] = ("ANNA", "BELA"),
+    *,
+    seats: int = 1,
+    rule: ContestRule = "majority",
+    base: MajorityBase = "valid",
+    method: RoundingMethod = "half-up",
+    places: int = 2,
+) -> Contest:
+    return Contest(
+        id, id.title(), seats, rule, base, Rounding(method, places), tuple(Candidate(c, c.title()) for c in candidates)
+    )
+
+
+def station(
+    id: str = "A-1", registered: int | None = 200, expected: int | None = None, path: tuple[str, ...] = ()
+) -> StationRow:
+    return (id, f"School {id}", registered, expected, path)
+
+
+def election(
+    stations: Iterable[StationRow] = (),
+    contests: Iterable[Contest] = (),
+    *,
+    levels: tuple[str, ...] = (),
+    depth: int = 0,
+    phase: Phase = "official",
+    polls: Iterable[ExitPoll] = (),
+    **checks: int | Fraction,
+) -> Election:
+    return build_election(
+        id="X-2024",
+        name="An election",
+        phase=phase,
+        polls_close_ms=CLOSE_MS,
+        root="X",
+        root_name="Everywhere",
+        levels=levels,
+        publish_depth=depth,
+        contests=tuple(contests) or (contest(),),
+        exit_polls=polls,
+        checks=Checks(**checks),  # type: ignore[arg-type]  # names are the test's own
+        stations=tuple(stations) or (station(),),
+    )
+
+
+def report(station: str = "A-1", revision: int = 1, votes: Sequence[int] = (50, 46), **fields: Any) -> Report:
+    """100 ballots cast, 96 of them valid; `valid` follows the votes and `cast` the rest unless given."""
+    valid = fields.pop("valid", sum(votes))
+    blank, invalid = fields.pop("blank", 2), fields.pop("invalid", 2)
+    cast = fields.pop("cast", valid + (blank or 0) + (invalid or 0))
+    return Report(
+        contest=fields.pop("contest", 0),
+        station=station,
+        revision=revision,
+        kind=fields.pop("kind", "report"),
+        complete=fields.pop("complete", True),
+        counted_at=fields.pop("counted_at", COUNTED_AT),
+        counted_at_ms=fields.pop("counted_at_ms", COUNTED_MS),
+        registered=fields.pop("registered", None),
+        cast=cast,
+        valid=valid,
+        blank=blank,
+        invalid=invalid,
+        votes=tuple(votes),
+        **fields,
+    )
+
+
+def correct(station: str = "A-1", revision: int = 2, votes: Sequence[int] = (51, 46), **fields: Any) -> Report:
+    reasons = {"replaces": 1, "reason": "misread", "authority": "district"}
+    return report(station, revision, votes, **{"kind": "correct", **reasons, **fields})
+
+
+def decision(
+    kind: str, station: str = "A-1", revision: int = 2, replaces: int | None = 1, *, contest: int = 0, **fields: Any
+) -> Report:
+    """An annul, restore, withdraw or accept: no counts."""
+    return Report(
+        contest=contest,
+        station=station,
+        revision=revision,
+        kind=kind,  # type: ignore[arg-type]  # a test's literal
+        complete=True,
+        counted_at=None,
+        counted_at_ms=None,
+        registered=None,
+        cast=None,
+        valid=0,
+        blank=None,
+        invalid=None,
+        votes=(),
+        replaces=replaces,
+        reason=fields.pop("reason", "a ruling"),
+        authority=fields.pop("authority", "the court"),
+        **fields,
+    )
+
+
+def turnout(station: str = "A-1", revision: int = 1, voted: int = 80) -> Turnout:
+    return Turnout(station, revision, "2024-02-07T17:00:00+04:00", voted)
+
+
+def control(kind: str, revision: int = 1, contest: int = 0, reason: str = "a ruling") -> Control:
+    return Control(contest, kind, revision, reason, "the court")  # type: ignore[arg-type]  # a test's literal
+
+
+def key_of(statement: Statement | Finding, election: Election) -> bytes:
+    if isinstance(statement, Control):
+        return election.contests[statement.contest].id.encode()
+    return b"" if isinstance(statement, Finding) else statement.station.encode()
+
+
+class Night:
+    """One log folded as it comes; a record a second from an hour after the close unless `at_ms` says otherwise."""
+
+    def __init__(self, of: Election | None = None, *statements: Statement) -> None:
+        self.election = of or election()
+        self.fold = PartitionFold(self.election)
+        for statement in statements:
+            self.take(statement)
+
+    def take(self, statement: Statement | Finding, *, at_ms: int | None = None) -> Outcome:
+        offset = self.fold.next_offset
+        log_ms = COUNTED_MS + offset * 1000 if at_ms is None else at_ms
+        return self.fold.take(offset, log_ms, key_of(statement, self.election), statement)
+
+    def verdict(self, statement: Statement, *, at_ms: int | None = None) -> str:
+        """The verdict and its codes in one text: `held A1 P4`."""
+        judgement = self.take(statement, at_ms=at_ms).judgement
+        return " ".join([judgement.verdict, *(f.code for f in judgement.findings)])
+
+    def change(self, statement: Statement) -> Change | None:
+        return self.take(statement).change
+
+    def messages(self, contest: int = 0) -> list[Message]:
+        standings = Standings(self.election, contest, TOPIC, 1)
+        standings.put(self.fold.figures(contest))
+        return standings.messages()
+
+    def root(self, contest: int = 0) -> Message:
+        return self.messages(contest)[-1]
+
+    def area(self, area: str, contest: int = 0) -> Message:
+        (found,) = [m for m in self.messages(contest) if m["area"] == area]
+        return found
+
+    def votes(self) -> dict[str, int]:
+        return {c["id"]: c["votes"] for c in self.root()["candidates"]}
+
+    def states(self) -> dict[str, int]:
+        """Station states that are not zero, of the root."""
+        names = ("counted", "partial", "held", "annulled", "outstanding")
+        return {name: self.root()["stations"][name] for name in names if self.root()["stations"][name]}

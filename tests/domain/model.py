@@ -1,0 +1,470 @@
+"""A second count, written from the published rules alone: every question is answered by judging the whole prefix again.
+
+Slow and plain on purpose. It shares the statements and the definition with the product, and no arithmetic: no ledger,
+no tally, no rounding, no outcome. Where it and the product differ, one of them has misread the rules.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil, floor
+from typing import Any
+
+from tally_stream.domain.election import Contest, Election, Station
+from tally_stream.domain.report import Control, Report, Statement, Turnout
+from tally_stream.domain.rules import Finding
+from tally_stream.domain.scalars import format_time, murmur2_partition
+
+Record = tuple[int, bytes, Statement | Finding]  # log time in ms, key, what the bytes were
+Codes = list[str]
+
+
+@dataclass
+class Position:
+    """One station in one contest. `effective` are the statements that took effect, each with the counts it put in force
+    and their warnings."""
+
+    top: int = 0
+    top_statement: Statement | None = None
+    effective: list[tuple[Report, tuple[Report, Codes] | None]] = field(default_factory=list)
+    held: tuple[Report, Codes] | None = None
+    is_disputed: bool = False
+
+    @property
+    def revision_in_force(self) -> int:
+        return self.effective[-1][0].revision if self.effective else 0
+
+    @property
+    def kind_in_force(self) -> str:
+        return self.effective[-1][0].kind if self.effective else ""
+
+    @property
+    def is_annulled(self) -> bool:
+        return self.kind_in_force == "annul"
+
+    def remembered(self) -> tuple[Report | None, Codes, bool]:
+        """The counts as if no annulment stood, their warnings, and whether they replaced earlier ones."""
+        counts: Report | None = None
+        codes: Codes = []
+        replaced = False
+        for statement, put in self.effective:
+            if statement.kind == "withdraw":
+                counts, codes, replaced = None, [], False
+            elif put is not None:
+                replaced = counts is not None
+                counts, codes = put
+        return counts, codes, replaced
+
+    @property
+    def counts(self) -> Report | None:
+        return None if self.is_annulled else self.remembered()[0]
+
+
+@dataclass
+class Walk:
+    """One partition's prefix, judged."""
+
+    verdicts: list[tuple[str, Codes]] = field(default_factory=list)
+    changes: list[dict[str, Any] | None] = field(default_factory=list)
+    positions: dict[tuple[int, str], Position] = field(default_factory=dict)
+    turnouts: dict[str, Position] = field(default_factory=dict)
+    controls: dict[int, Position] = field(default_factory=dict)
+    certified: set[int] = field(default_factory=set)
+    hold_ends: dict[int, int] = field(default_factory=dict)  # contest → the hold's own offset + 1
+
+    def position(self, contest: int, station: str) -> Position:
+        return self.positions.setdefault((contest, station), Position())
+
+
+def walk(election: Election, records: Sequence[Record], partition: int, partition_count: int | None) -> Walk:
+    w = Walk()
+    for offset, (log_ms, key, read) in enumerate(records):
+        verdict, codes, change = "counted", [], None
+        if isinstance(read, Finding):
+            verdict, codes = "rejected", [read.code]
+        elif (
+            partition_count and not isinstance(read, Control) and murmur2_partition(key, partition_count) != partition
+        ):
+            verdict, codes = "rejected", ["S7"]
+        elif isinstance(read, Report):
+            verdict, codes, change = _take_report(election, w, read, log_ms)
+        else:
+            verdict, codes = _take_other(w, read, offset)
+        w.verdicts.append((verdict, codes))
+        w.changes.append(change)
+    return w
+
+
+def _sequence(p: Position, statement: Statement) -> tuple[str, Codes] | None:
+    revision = statement.revision
+    if revision == p.top:
+        return ("repeated", ["Q1"]) if statement == p.top_statement else ("conflicting", ["Q3"])
+    if revision < p.top:
+        return "stale", ["Q2"]
+    return ("rejected", ["Q8"]) if revision > p.top + 1000 else None
+
+
+def _take_other(w: Walk, s: Turnout | Control, offset: int) -> tuple[str, Codes]:
+    if isinstance(s, Turnout):
+        p = w.turnouts.setdefault(s.station, Position())
+    else:
+        p = w.controls.setdefault(s.contest, Position())
+    refused = _sequence(p, s)
+    if refused:
+        return refused
+    p.top, p.top_statement = s.revision, s
+    if isinstance(s, Control):
+        if s.kind == "certify":
+            w.certified.add(s.contest)
+        elif s.kind == "hold":
+            w.hold_ends.setdefault(s.contest, offset + 1)
+        else:
+            w.hold_ends.pop(s.contest, None)
+    return "counted", []
+
+
+def _take_report(election: Election, w: Walk, r: Report, log_ms: int) -> tuple[str, Codes, dict[str, Any] | None]:
+    p = w.position(r.contest, r.station)
+    refused = _sequence(p, r)
+    if refused:
+        p.is_disputed = p.is_disputed or refused[0] == "conflicting"
+        return *refused, None
+    if r.kind != "report" and not _is_named(r, p):
+        return "rejected", ["Q5"], None
+    before, from_revision = p.counts, p.revision_in_force
+    if r.kind in ("report", "correct", "recount"):
+        errors, warnings = _judge(election, r, p, r.contest in w.certified, log_ms)
+        if errors:
+            p.top, p.top_statement, p.held = r.revision, r, (r, warnings)
+            return "held", errors + warnings, None
+        put: tuple[Report, Codes] | None = (r, warnings)
+    else:
+        warnings = []
+        put = p.held if r.kind == "accept" else None
+    if put is not None or r.kind == "withdraw":
+        p.held = None
+    p.effective.append((r, put))
+    p.top, p.top_statement, p.is_disputed = r.revision, r, False
+    return "counted", warnings, _change(r, before, p.counts, from_revision)
+
+
+def _is_named(r: Report, p: Position) -> bool:
+    if r.replaces is None or not r.reason or not r.authority:
+        return False
+    held = p.held[0].revision if p.held else None
+    if r.replaces == 0:
+        is_right = not p.effective and held is None
+    else:
+        is_right = r.replaces in (p.revision_in_force, held)
+    fits = {
+        "annul": not p.is_annulled,
+        "restore": p.is_annulled and r.replaces == p.revision_in_force,
+        "withdraw": not p.is_annulled and (p.counts is not None or held is not None),
+        "accept": not p.is_annulled and held is not None and r.replaces == held,
+    }
+    return is_right and fits.get(r.kind, True)
+
+
+def ballots_of(r: Report) -> int:
+    return r.valid if r.cast is None else r.cast
+
+
+def _judge(election: Election, r: Report, p: Position, is_certified: bool, log_ms: int) -> tuple[Codes, Codes]:
+    c, station = election.checks, election.stations[r.station]
+    register = station.registered if r.registered is None else r.registered
+    ballots = ballots_of(r)
+    known = [r.valid] + [x for x in (r.blank, r.invalid) if x is not None]
+    errors = {
+        "Q4": p.is_annulled or is_certified,
+        "A1": sum(r.votes) != r.valid,
+        "A2": r.cast is not None and (sum(known) != r.cast if len(known) == 3 else sum(known) > r.cast),
+        "A3": ballots > r.registered
+        if r.registered is not None
+        else station.registered is not None and 100 * ballots > c.A3_register_percent * station.registered,
+        "A8": register == 0 and ballots > 0,
+    }
+
+    def is_many(part: int | None, percent: Fraction) -> bool:
+        return part is not None and r.cast is not None and part >= max(1, ceil(percent * r.cast / 100))
+
+    before = p.counts
+    was = ballots_of(before) if before else 0
+    warnings = {
+        "P1": is_many(r.invalid, c.P1_invalid_percent),
+        "P2": is_many(r.blank, c.P2_blank_percent),
+        "P4": r.complete and ballots == 0,
+        "P5": bool(register) and r.cast is not None and Fraction(r.cast, register) * 100 >= c.P5_turnout_percent,
+        "P6": max(r.votes) == sum(r.votes) and max(r.votes) >= max(1, c.P6_votes_min),
+        "P7": None not in (r.registered, station.registered)
+        and 100 * abs(r.registered - station.registered) > c.P7_register_percent * station.registered,  # type: ignore[operator]
+        "Q6": before is not None and (ballots < was or any(n < o for n, o in zip(r.votes, before.votes, strict=True))),
+        "P10": before is not None and before.complete and 100 * abs(ballots - was) > c.P10_change_percent * was,
+        "Q7": r.counted_at_ms is not None
+        and (r.counted_at_ms < election.polls_close_ms or r.counted_at_ms - log_ms > c.Q7_skew_seconds * 1000),
+    }
+    return [k for k, fired in errors.items() if fired], [k for k, fired in warnings.items() if fired]
+
+
+def _figures(r: Report | None, candidates: int) -> dict[str, int | None]:
+    if r is None:
+        return {**dict.fromkeys(map(str, range(candidates)), 0), "cast": 0, "valid": 0, "blank": 0, "invalid": 0}
+    ballots = {"cast": r.cast, "valid": r.valid, "blank": r.blank, "invalid": r.invalid}
+    return {**{str(i): v for i, v in enumerate(r.votes)}, **ballots}
+
+
+def _change(r: Report, before: Report | None, after: Report | None, from_revision: int) -> dict[str, Any] | None:
+    if before is after:
+        return None
+    candidates = len((before or after).votes)  # type: ignore[union-attr]  # one of them is there
+    old, new = _figures(before, candidates), _figures(after, candidates)
+    delta = {k: None if None in (old[k], new[k]) else new[k] - old[k] for k in old}  # type: ignore[operator]
+    falls = before is not None and any(old[k] is not None and (new[k] is None or delta[k] < 0) for k in old)
+    is_put_back = r.kind == "restore" and after is not None and after.complete
+    if not ((before is not None and before.complete) or is_put_back or falls):
+        return None
+    return {"kind": r.kind, "from": from_revision, "to": r.revision, "delta": delta}
+
+
+# -- standings -----------------------------------------------------------------------------------------------------
+
+
+def message(election: Election, contest: int, topic: str, logs: Sequence[Sequence[Record]], area: str) -> dict[str, Any]:
+    """The message of one area over the partitions' logs, one log a partition; a single log has no S7."""
+    prefixes, walks = [], []
+    count = len(logs) if len(logs) > 1 else None
+    is_on_hold = False
+    for partition, log in enumerate(logs):
+        judged = walk(election, log, partition, count)
+        if contest in judged.hold_ends:
+            is_on_hold = True
+            log = log[: judged.hold_ends[contest]]  # noqa: PLW2901  # the published prefix
+            judged = walk(election, log, partition, count)
+        prefixes.append(log)
+        walks.append(judged)
+    times = [log_ms for log in prefixes for log_ms, _, _ in log]
+    as_of = max(times) if times else None
+    is_hidden = election.phase == "official" and (as_of is None or as_of < election.polls_close_ms)
+    inside = [s for s in election.stations.values() if area in _areas_of(election, s)]
+    rows = [_row(s, contest, walks) for s in inside]
+    c = election.contests[contest]
+    is_root = area == election.root
+    in_force = [r for r in rows if r.counts]
+    votes = [sum(r.counts.votes[i] for r in in_force) for i in range(len(c.candidates))]  # type: ignore[union-attr]
+    ballots = {
+        name: _sum(getattr(r.counts, name) for r in in_force) for name in ("cast", "valid", "blank", "invalid")
+    }
+    states = Counter(r.state for r in rows)
+    shares = dict.fromkeys(c.candidate_ids) if is_hidden else _shares(c, votes, ballots["valid"] or 0)
+    kinds = {r.position.kind_in_force for r in rows if r.state in ("counted", "partial", "annulled")}
+    if as_of is None or is_hidden:
+        status = "pre-election"
+    elif all(contest in w.certified for w in walks):
+        status = "certified"
+    elif states["counted"] + states["annulled"] < len(rows):
+        status = "unofficial-partial"
+    elif "recount" in kinds:
+        status = "recount"
+    else:
+        status = "correction" if kinds & {"correct", "annul", "restore", "accept"} else "unofficial-complete"
+    return {
+        "schema": 1,
+        "election": election.id,
+        "phase": election.phase,
+        "definition": election.digest,
+        "contest": c.id,
+        "area": area,
+        "version": sum(map(len, prefixes)),
+        "status": status,
+        "on_hold": is_on_hold,
+        "as_of": None if as_of is None else format_time(as_of),
+        "stations": {
+            "expected": len(rows),
+            "received": len(rows) - states["outstanding"],
+            **{name: states[name] for name in ("counted", "partial", "held", "annulled", "outstanding")},
+        },
+        "flags": {
+            "corrected": sum(r.replaced_by == "correct" for r in in_force),
+            "recounted": sum(r.replaced_by == "recount" for r in in_force),
+            "disputed": sum(r.position.is_disputed for r in rows),
+            "held": sum(r.position.held is not None for r in rows),
+            "warned": sum(bool(r.codes) for r in in_force),
+        },
+        "progress": {
+            "stations": _measure(c, states["counted"] + states["annulled"], len(rows), rows),
+            "registered": _measure(
+                c, _sum(r.registered for r in rows if r.is_done), _sum(r.registered for r in rows), rows
+            ),
+            "ballots": None
+            if is_hidden
+            else _measure(c, ballots["cast"], _sum(r.expected_ballots for r in rows if r.state != "annulled"), rows),
+        },
+        "turnout": None if is_hidden else _turnout(c, rows),
+        "ballots": dict.fromkeys(ballots) if is_hidden else ballots,
+        "candidates": _candidates(c, votes, shares, is_hidden),
+        "rounding": {"method": c.rounding.method, "places": c.rounding.places, "base": "valid"},
+        "outcome": _outcome(election, c, votes, ballots, rows) if is_root and not is_hidden else None,
+        "exit_polls": _polls(election, c, shares, as_of) if is_root else None,
+        "provenance": {"topic": topic, "next_offsets": {str(i): len(log) for i, log in enumerate(prefixes)}},
+    }
+
+
+def area_ids(election: Election) -> set[str]:
+    return {area for s in election.stations.values() for area in _areas_of(election, s)}
+
+
+def _areas_of(election: Election, s: Station) -> list[str]:
+    return ["/".join((election.root, *s.path[:depth])) for depth in range(election.publish_depth + 1)]
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    listed = list(values)
+    return None if None in listed else sum(listed)  # type: ignore[arg-type]  # none is None
+
+
+@dataclass
+class Row:
+    """A station as the standings see it."""
+
+    station: Station
+    position: Position
+    voted: int | None
+
+    def __post_init__(self) -> None:
+        self.counts = self.position.counts
+        counts, self.codes, replaced = self.position.remembered()
+        self.replaced_by = counts.kind if counts and replaced else None
+        if self.position.is_annulled:
+            self.state = "annulled"
+        elif self.counts:
+            self.state = "counted" if self.counts.complete else "partial"
+        else:
+            self.state = "held" if self.position.held else "outstanding"
+        self.is_done = self.state in ("counted", "annulled")
+        stated = self.counts.registered if self.counts else None
+        self.registered = self.station.registered if stated is None else stated
+
+    @property
+    def expected_ballots(self) -> int | None:
+        if self.counts and self.counts.complete:
+            return self.counts.cast
+        expected = self.station.ballots_expected if self.voted is None else self.voted
+        if self.counts and None not in (expected, self.counts.cast):
+            return max(expected, self.counts.cast)  # type: ignore[type-var]
+        return expected
+
+
+def _row(s: Station, contest: int, walks: Sequence[Walk]) -> Row:
+    homes = [w.positions[contest, s.id] for w in walks if (contest, s.id) in w.positions]
+    turnouts = [w.turnouts[s.id].top_statement for w in walks if s.id in w.turnouts]
+    voted = turnouts[0].voted if turnouts and isinstance(turnouts[0], Turnout) else None
+    return Row(s, homes[0] if homes else Position(), voted)
+
+
+def _text(units: int, places: int) -> str:
+    return format(Decimal(units).scaleb(-places), "f")
+
+
+def _percent_units(c: Contest, numerator: int, denominator: int) -> int:
+    exact = Fraction(numerator, denominator) * 100 * 10**c.rounding.places
+    return floor(exact) if c.rounding.method == "truncate" else floor(exact + Fraction(1, 2))
+
+
+def _measure(c: Contest, done: int | None, of: int | None, rows: Sequence[Row]) -> dict[str, Any] | None:
+    if done is None or not of:
+        return None
+    units = _percent_units(c, done, of)
+    if done < of or not all(r.is_done for r in rows):
+        units = min(units, 100 * 10**c.rounding.places - 1)
+    return {"done": done, "of": of, "percent": _text(units, c.rounding.places)}
+
+
+def _turnout(c: Contest, rows: Sequence[Row]) -> dict[str, Any] | None:
+    complete = [r for r in rows if r.counts and r.counts.complete]
+    cast = _sum(r.counts.cast for r in complete if r.counts)
+    registered = _sum(r.registered for r in complete)
+    if cast is None or not registered:
+        return None
+    percent = _text(_percent_units(c, cast, registered), c.rounding.places)
+    return {"cast": cast, "registered": registered, "percent": percent}
+
+
+def _shares(c: Contest, votes: Sequence[int], valid: int) -> dict[str, str | None]:
+    if valid == 0:
+        return dict.fromkeys(c.candidate_ids)
+    if c.rounding.method != "largest-remainder":
+        return {
+            k: _text(_percent_units(c, v, valid), c.rounding.places) for k, v in zip(c.candidate_ids, votes, strict=True)
+        }
+    exact = [Fraction(v, valid) * 100 * 10**c.rounding.places for v in votes]
+    units = [floor(x) for x in exact]
+    while sum(units) < floor(sum(exact)):
+        behind = max(range(len(units)), key=lambda i: (exact[i] - units[i], -i))
+        units[behind] += 1
+    return {k: _text(u, c.rounding.places) for k, u in zip(c.candidate_ids, units, strict=True)}
+
+
+def _candidates(
+    c: Contest, votes: Sequence[int], shares: dict[str, str | None], is_hidden: bool
+) -> list[dict[str, Any]]:
+    rows = [
+        {
+            "id": k.id,
+            "name": k.name,
+            "votes": None if is_hidden else v,
+            "share": shares[k.id],
+            "rank": None if is_hidden else 1 + sum(other > v for other in votes),
+        }
+        for k, v in zip(c.candidates, votes, strict=True)
+    ]
+    return rows if is_hidden else sorted(rows, key=lambda row: row["rank"])  # type: ignore[arg-type,return-value]
+
+
+def _outcome(
+    election: Election, c: Contest, votes: Sequence[int], ballots: dict[str, int | None], rows: Sequence[Row]
+) -> dict[str, Any]:
+    percent = election.checks.A3_register_percent
+    open_rows = [r for r in rows if not r.is_done]
+    bound = _sum(None if r.registered is None else floor(r.registered * percent / 100) for r in open_rows)
+    if bound is not None:
+        bound = max(0, bound - sum(ballots_of(r.counts) for r in open_rows if r.counts))
+    ranked = [*sorted(votes, reverse=True), *[0] * (c.seats + 1)]
+    base = ballots[c.majority_base]
+    if not any(votes):
+        state = "none"
+    elif bound is None or (c.rule == "majority" and base is None):
+        state = "undecided"
+    elif c.rule == "majority":
+        assert base is not None
+        if 2 * ranked[0] > base + bound:
+            state = "decided"
+        else:
+            state = "runoff" if 2 * (ranked[0] + bound) <= base + bound else "undecided"
+    elif ranked[c.seats - 1] - ranked[c.seats] > bound:
+        state = "decided"
+    else:
+        state = "tie" if bound == 0 and ranked[c.seats - 1] == ranked[c.seats] else "undecided"
+    return {
+        "state": state,
+        "leader": None if state == "none" else c.candidate_ids[votes.index(max(votes))],
+        "lead": None if state == "none" else ranked[0] - (ranked[1] if len(votes) > 1 else 0),
+        "outstanding_bound": bound,
+    }
+
+
+def _polls(
+    election: Election, c: Contest, shares: dict[str, str | None], as_of: int | None
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "pollster": poll.pollster,
+            "share": {k: format(share, "f") for k, share in poll.shares},
+            "difference": {
+                k: None if shares[k] is None else format(Decimal(shares[k]) - share, "f")  # type: ignore[arg-type]
+                for k, share in poll.shares
+            },
+        }
+        for poll in election.exit_polls
+        if poll.contest == c.id and as_of is not None and as_of >= poll.publish_after_ms
+    ]

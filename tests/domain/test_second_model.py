@@ -1,0 +1,54 @@
+"""The count equals a second one, written from the rules alone, over random nights of every kind of statement."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tally_stream.domain.ledger import BALLOT_NAMES, Change
+
+from .builders import CLOSE_MS, TOPIC, examples
+from .model import area_ids, message, walk
+from .sequences import ELECTIONS, PARTITIONS, Plan, folded, make_logs, plans, standings_of, steps_ms
+
+Steps = list[int]
+
+
+def as_model(change: Change | None) -> dict[str, Any] | None:
+    if change is None:
+        return None
+    votes = {str(i): v for i, v in enumerate(change.votes_delta)}
+    ballots = dict(zip(BALLOT_NAMES, change.ballots_delta, strict=True))
+    return {"kind": change.kind, "from": change.from_revision, "to": change.to_revision, "delta": {**votes, **ballots}}
+
+
+@examples(150)
+@given(plans, steps_ms, st.integers(0, 2), st.sampled_from([0, -60_000]))
+def test_every_message_is_what_the_second_model_says(drawn: list[Plan], steps: Steps, which: int, start: int) -> None:
+    of = ELECTIONS[which]
+    logs = make_logs(of, drawn, steps, CLOSE_MS + start)
+    folds = folded(of, logs)
+    for contest in range(len(of.contests)):
+        messages = standings_of(of, folds, contest).messages()
+        assert {m["area"] for m in messages} == area_ids(of)
+        for found in messages:
+            assert found == message(of, contest, TOPIC, logs, found["area"])
+
+
+@examples(200)
+@given(plans, steps_ms, st.integers(0, 2))
+def test_every_verdict_code_and_change_is_what_the_second_model_says(
+    drawn: list[Plan], steps: Steps, which: int
+) -> None:
+    of = ELECTIONS[which]
+    logs = make_logs(of, drawn, steps)
+    for partition, log in enumerate(logs):
+        expected = walk(of, log, partition, PARTITIONS)
+        fold = folded(of, [[], []])[partition]
+        for offset, (log_ms, key, read) in enumerate(log):
+            outcome = fold.take(offset, log_ms, key, read)
+            codes = sorted(f.code for f in outcome.judgement.findings)
+            verdict, model_codes = expected.verdicts[offset]
+            assert (outcome.judgement.verdict, codes) == (verdict, sorted(model_codes))
+            assert as_model(outcome.change) == expected.changes[offset]
+        assert sum(fold.verdicts.values()) == len(log) == fold.next_offset
