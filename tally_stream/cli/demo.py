@@ -176,7 +176,7 @@ class _Stage:
 
     def _line(self, text: str) -> None:
         """A line beside the screen: on stderr when stdout is for a program."""
-        (err if self.as_json else out).print(text, markup=False)
+        (err if self.as_json else out).print(text, markup=False, soft_wrap=True)
 
     # -- broker and worker -----------------------------------------------------------------------------------------
 
@@ -384,7 +384,7 @@ class _Stage:
             if version > shown and not self.as_json:
                 shown = version
                 for message in self.show.roots():
-                    out.print(plain_line(message), markup=False)
+                    out.print(plain_line(message), markup=False, soft_wrap=True)
 
 
 async def _replication(settings: Settings) -> int:

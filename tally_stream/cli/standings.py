@@ -108,10 +108,10 @@ async def _follow(reader: Any, newest: Newest, contest: str | None, area: str | 
 
     if not out.is_terminal:
         for key in filter(wanted, newest.ordered(contest, area)):
-            out.print(plain_line(newest.messages[key]), markup=False)
+            out.print(plain_line(newest.messages[key]), markup=False, soft_wrap=True)
         async for changed in _changes(reader, newest, contest, area):
             for key in filter(wanted, changed):
-                out.print(plain_line(newest.messages[key]), markup=False)
+                out.print(plain_line(newest.messages[key]), markup=False, soft_wrap=True)
         return
     with Live(console=out, refresh_per_second=4) as live:
 

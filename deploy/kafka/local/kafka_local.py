@@ -115,7 +115,7 @@ def _jars_complete() -> bool:
 
 
 def ensure_jars() -> None:
-    """Have Kafka's jars in `.jars/`; Maven runs only if they are missing. Callers may be concurrent."""
+    """Have Kafka's jars in `.jars/`; runs Maven only if they are missing, one caller at a time."""
     if _jars_complete():
         return
     JARS.mkdir(exist_ok=True)
@@ -595,10 +595,11 @@ def _is_stopped(pid: int) -> bool:
 
 
 def _last_error(node: Node) -> str:
-    """The log's last error line, for the message; empty when there is none."""
+    """The last exception in the node's log, or else its last error line; empty without either."""
     lines = node.log_file.read_text(errors="replace").splitlines()
-    errors = [line for line in lines if " ERROR " in line or " FATAL " in line or "Error:" in line]
-    return f" ({errors[-1][:300]})" if errors else ""
+    raised = [line for line in lines if re.match(r"(Caused by: )?[\w.$]+(Exception|Error)\b", line)]
+    told = raised or [line for line in lines if " ERROR " in line or " FATAL " in line]
+    return f" ({told[-1][:300]})" if told else ""
 
 
 def _end(nodes: list[Node], term_limit_seconds: float = STOP_LIMIT_SECONDS) -> None:

@@ -1,0 +1,134 @@
+"""The three brokers that tests run on, each started once a test session, when first asked for.
+
+Decides when a broker that cannot run here is skipped (a developer's machine without Java) and when
+that is a failure (CI, which says so with TALLY_CI=1). Other test folders get the fixtures through
+the top conftest.py; a test that breaks a node of the shared three mends it before it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import ClassVar, NoReturn
+
+import pytest
+
+from tally_stream.kafka.embedded import EmbeddedBroker, EmbeddedBrokerError
+
+# deploy/ is no package: it is what an operator runs, and the product never imports it.
+LOCAL_KAFKA = Path(__file__).resolve().parents[2] / "deploy" / "kafka" / "local"
+sys.path.insert(0, str(LOCAL_KAFKA))
+
+import kafka_local  # noqa: E402  (found by the line above)
+
+DEADLINE_SECONDS = 30.0
+"""For a condition to come true. Far above what is measured: a loaded machine is no failure."""
+
+LOOK_SECONDS = 0.02
+"""Between two looks at a condition."""
+
+
+class Embedded(EmbeddedBroker):
+    """The mock cluster in the confluent-kafka wheel."""
+
+    kind: ClassVar[str] = "embedded"
+    replication: ClassVar[int] = 1
+    session_timeout_ms: ClassVar[int] = 2_000
+    """A second group member waits for all of this but a second: short, so that tests are."""
+
+
+class KafkaOne(kafka_local.LocalKafka):
+    """A real Apache Kafka, one node."""
+
+    kind: ClassVar[str] = "kafka x1"
+    replication: ClassVar[int] = 1
+    session_timeout_ms: ClassVar[int] = 6_000
+    """The least that Kafka takes (group.min.session.timeout.ms)."""
+
+
+class KafkaThree(kafka_local.LocalKafka):
+    """A real Apache Kafka, three nodes, everything replicated three times."""
+
+    kind: ClassVar[str] = "kafka x3"
+    replication: ClassVar[int] = 3
+    session_timeout_ms: ClassVar[int] = 6_000
+
+
+Broker = Embedded | KafkaOne | KafkaThree
+
+
+def _unavailable(reason: str) -> NoReturn:
+    """Skip by name; in CI fail, or a lost package would silently lose the suite with it."""
+    if os.environ.get("TALLY_CI") == "1":
+        pytest.fail(f"CI must be able to run this broker: {reason}")
+    pytest.skip(reason)
+
+
+def require_local_kafka() -> None:
+    """For a test or fixture that starts a local Kafka of its own."""
+    reason = kafka_local.available()
+    if reason is not None:
+        _unavailable(reason)
+
+
+@pytest.fixture(scope="session")
+def embedded_broker() -> Iterator[Embedded]:
+    """The embedded broker; `.bootstrap`, `.kind`."""
+    broker = Embedded()
+    try:
+        broker.start()
+    except EmbeddedBrokerError as error:
+        _unavailable(str(error))
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_one() -> Iterator[KafkaOne]:
+    """One real Kafka node; `.bootstrap`, `.kind`, and LocalKafka's faults."""
+    require_local_kafka()
+    with KafkaOne(brokers=1) as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="session")
+def kafka_three() -> Iterator[KafkaThree]:
+    """Three real Kafka nodes; `.bootstrap`, `.kind`, and LocalKafka's faults (mend what you break)."""
+    require_local_kafka()
+    with KafkaThree(brokers=3) as kafka:
+        yield kafka
+
+
+def every_broker(*, embedded: pytest.MarkDecorator | None = None) -> pytest.MarkDecorator:
+    """Run a test with `broker` as each of the three; `embedded` marks what that one cannot do."""
+    return pytest.mark.parametrize(
+        "broker",
+        [
+            pytest.param("embedded_broker", id="embedded", marks=[embedded] if embedded else []),
+            pytest.param("kafka_one", id="kafka_one", marks=pytest.mark.kafka),
+            pytest.param("kafka_three", id="kafka_three", marks=pytest.mark.kafka),
+        ],
+        indirect=True,
+    )
+
+
+async def until(
+    condition: Callable[[], Awaitable[bool]], what: str, seconds: float = DEADLINE_SECONDS
+) -> None:
+    """Wait for a condition; fail by name when it does not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def until_true(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+    """until() for a test without an event loop."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(LOOK_SECONDS)

@@ -1,0 +1,97 @@
+"""The command line without a broker: output, exit codes, and refusals without a traceback."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.nights.harness import NIGHTS, command
+
+AZ = NIGHTS / "az-2024"
+LOG = str(AZ / "reports.jsonl.gz")
+
+
+def call(*arguments: str, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    done = subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
+    )
+    assert done.returncode == expect, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_replay_prints_areas_first_and_the_root_last() -> None:
+    done = call("replay", str(AZ), LOG, "--until", "2024-02-08T03:13:00+04:00", "--json", "--verdicts")
+    lines = done.stdout.splitlines()
+    root = json.loads(lines[-1])
+    assert len(lines) == 126
+    assert root["area"] == "AZ"
+    assert root["progress"]["stations"] == {"done": 6102, "of": 6537, "percent": "93.35"}
+    assert root["ballots"]["valid"] == 4_651_473
+    assert [c["share"] for c in root["candidates"]] == ["92.05", "2.19", "2.00", "1.76", "0.80", "0.67", "0.53"]
+    assert len(root["exit_polls"]) == 3
+    verdicts = json.loads(done.stderr)
+    assert sum(v for k, v in verdicts.items() if k != "codes") == 38_649
+
+
+def test_replay_shows_a_board_without_json() -> None:
+    done = call("replay", "az-2024", LOG)
+    assert "4,567,458" in done.stdout
+    assert "polling stations: 100.00 % (6,537 of 6,537)" in done.stdout
+    assert "ballots: not known" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("--until", "yesterday"), ("--at", "0=x"), ("--nonsense",)])
+def test_wrong_usage_exits_2(arguments: tuple[str, ...]) -> None:
+    call("replay", str(AZ), LOG, *arguments, expect=2)
+
+
+def test_a_broken_log_is_refused_with_its_line(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"timestamp": 1, "key": "A", "value": "{}"}\nnonsense\n')
+    assert f"{log}:2:" in call("replay", str(AZ), str(log), expect=1).stderr
+    assert "cannot be read" in call("replay", str(AZ), str(tmp_path / "none"), expect=1).stderr
+
+
+def test_a_broken_election_folder_lists_every_mistake_and_exits_2(tmp_path: Path) -> None:
+    (tmp_path / "election.toml").write_text('id = "lower case"\nphase = "rehearsal"\nnonsense = 1\n')
+    (tmp_path / "stations.csv").write_text("station_id,name,registered,ballots_expected\nA-1,x,many,\n")
+    done = call("worker", "--election", str(tmp_path), expect=2)
+    for wanted in ("election.toml:1: id", "election.toml:2: phase", "election.toml:3: nonsense", "contests is missing"):
+        assert wanted in done.stderr
+
+
+def test_all_mistakes_of_the_settings_are_reported_at_once() -> None:
+    done = call("worker", "--election", "az-2024", expect=2, TALLY_BOOTSTRAP="nowhere", TALLY_METRICS_PORT="70000",
+                TALLY_PUBLISH_INTERVAL_MS="soon")  # fmt: skip
+    for name in ("TALLY_BOOTSTRAP", "TALLY_METRICS_PORT", "TALLY_PUBLISH_INTERVAL_MS"):
+        assert name in done.stderr
+
+
+def test_a_broker_that_is_not_up_is_waited_for_and_named() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    begin = time.monotonic()
+    done = call("worker", "--election", "az-2024", expect=1, TALLY_BOOTSTRAP=address, TALLY_BROKER_WAIT_SECONDS="2")
+    assert time.monotonic() - begin < 30
+    assert f"no Kafka broker answers at {address} yet; next try in" in done.stderr
+    assert f"no Kafka broker answers at {address} (waited" in done.stderr
+
+
+def test_rules_are_listed_for_people_and_programs() -> None:
+    rules = [json.loads(line) for line in call("rules", "--json").stdout.splitlines()]
+    assert {"S1", "Q1", "A1", "P10", "X1"} <= {rule["code"] for rule in rules}
+    assert "Abacus F.202" in call("rules").stdout
+
+
+@pytest.mark.parametrize("name", ["demo", "worker", "send", "standings", "replay", "rules"])
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    assert f"Example: tally-stream {name}" in " ".join(call(name, "--help").stdout.split())
