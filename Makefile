@@ -27,7 +27,6 @@ test: setup      ## every test; real-Kafka tests are skipped by name without Jav
 
 check: setup     ## lint, types, import arrows, generated pages
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/docs/generate.py --check

@@ -74,7 +74,7 @@ class _Collector:
 def registry_of(source: Source) -> CollectorRegistry:
     """A registry that asks `source` at each scrape."""
     registry = CollectorRegistry()
-    registry.register(_Collector(source))  # type: ignore[arg-type]  # a collector by its shape
+    registry.register(_Collector(source))
     return registry
 
 

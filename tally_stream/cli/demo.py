@@ -113,9 +113,7 @@ def demo(
     log = recorded_night(folder)
     moments = _moments(folder)
 
-    from aiokafka.errors import KafkaError
-
-    from tally_stream.kafka.client import BrokerUnavailable
+    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
     from tally_stream.station.night import NightRefused
     from tally_stream.wire.report_log import LogError
 

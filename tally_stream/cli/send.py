@@ -28,9 +28,7 @@ def send(folder: str, log: Path, rate: float | None, **flags: object) -> None:
     settings = settings_of(**flags)
     election, _ = open_election(folder)
 
-    from aiokafka.errors import KafkaError
-
-    from tally_stream.kafka.client import BrokerUnavailable
+    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
     from tally_stream.station.night import NightRefused
     from tally_stream.wire.report_log import LogError
 

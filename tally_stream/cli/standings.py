@@ -64,9 +64,7 @@ def standings(contest: str | None, area: str | None, follow: bool, as_json: bool
     """
     settings = settings_of(**flags)
 
-    from aiokafka.errors import KafkaError
-
-    from tally_stream.kafka.client import BrokerUnavailable
+    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
 
     try:
         run_async(_show(settings, contest, area, follow, as_json))

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tally_stream.cli.common import EXIT_USAGE, open_election, out, refuse, run_async, say, settings_of, with_broker
 from tally_stream.settings import Settings
+
+if TYPE_CHECKING:
+    from tally_stream.kafka.topics import TopicReport
+
+_T = TypeVar("_T")
 
 
 @click.group()
@@ -58,7 +65,7 @@ def check(election: str | None, as_json: bool, **flags: object) -> None:
     """
     settings, is_official = _settings(election, flags)
 
-    async def main() -> object:
+    async def main() -> TopicReport:
         from tally_stream.kafka.client import wait_for_broker
         from tally_stream.kafka.topics import check_topics
 
@@ -86,10 +93,8 @@ def _settings(election: str | None, flags: dict[str, object]) -> tuple[Settings,
     return settings, definition.phase == "official"
 
 
-def _run(main):  # type: ignore[no-untyped-def]  # a coroutine function of any result
-    from aiokafka.errors import KafkaError
-
-    from tally_stream.kafka.client import BrokerUnavailable
+def _run(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
     from tally_stream.kafka.topics import TopicsError
 
     try:

@@ -30,9 +30,7 @@ def worker(
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
     definition, _ = open_election(settings.election)
 
-    from aiokafka.errors import KafkaError
-
-    from tally_stream.kafka.client import BrokerUnavailable
+    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
     from tally_stream.stream.app import WorkerOptions, WorkerRefused, run
 
     options = WorkerOptions(checks_topics=not embedded, replaced_definition=replace_definition)

@@ -121,7 +121,7 @@ class PartitionFold:
 
     def verdict_counts(self) -> dict[str, object]:
         """`{"counted": n, …, "codes": {"S1": n, …}}`; the six verdicts add up to the records taken."""
-        return {**self.verdicts, "codes": dict(sorted(self.codes.items()))}
+        return {**{str(verdict): count for verdict, count in self.verdicts.items()}, "codes": dict(sorted(self.codes.items()))}
 
     # -- taking a record -------------------------------------------------------------------------------------------
 

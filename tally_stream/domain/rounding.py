@@ -17,7 +17,7 @@ def units_text(units: int, places: int) -> str:
 
 def ratio_units(numerator: int, denominator: int, rounding: Rounding) -> int:
     """numerator / denominator in units of 10^−places per cent: truncated under `truncate`, else half-up."""
-    scaled = numerator * 100 * 10**rounding.places
+    scaled: int = numerator * 100 * 10**rounding.places
     if rounding.method == "truncate":
         return scaled // denominator
     return (2 * scaled + denominator) // (2 * denominator)

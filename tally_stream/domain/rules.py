@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import lt
 from typing import Literal
 
 import msgspec
@@ -94,7 +95,9 @@ REVISION_STEP_MAX = 1_000
 class Limits:
     """The election's limits as integer pairs: a per cent limit p is compared as `a × 100 × denominator > numerator × b`."""
 
-    __slots__ = ("a3", "bound_denominator", "bound_numerator", "p1", "p2", "p5", "p6_votes_min", "p7", "p10", "polls_close_ms", "skew_ms")
+    __slots__ = (
+        "a3", "bound_denominator", "bound_numerator", "p1", "p2", "p5", "p6_votes_min", "p7", "p10", "polls_close_ms", "skew_ms",
+    )  # fmt: skip
 
     def __init__(self, checks: Checks, polls_close_ms: int) -> None:
         self.a3 = checks.A3_register_percent.as_integer_ratio()
@@ -269,10 +272,7 @@ def nothing_fires(r: Report, station: Station, before: Report | None, limits: Li
         return True
     if before.complete or cast < before.ballots:
         return False
-    for new, old in zip(votes, before.votes, strict=True):
-        if new < old:
-            return False
-    return True
+    return not any(map(lt, votes, before.votes))
 
 
 def message_of(finding: Finding) -> str:

@@ -163,7 +163,7 @@ class Standings:
     def _candidates(self, t: Totals, is_hidden: bool) -> tuple[list[Message], dict[str, str | None]]:
         contest = self.contest
         if is_hidden:
-            rows = [
+            rows: list[Message] = [
                 {"id": c.id, "name": c.name, "votes": None, "share": None, "rank": None} for c in contest.candidates
             ]
             return rows, dict.fromkeys(contest.candidate_ids)
@@ -267,7 +267,7 @@ def widest_partial_bytes(election: Election) -> int:
 
     A sum of counts has at most 9 digits more than the number of stations it is over, and a sign.
     """
-    stations_in = {area: 0 for area in election.leaf_areas}
+    stations_in = dict.fromkeys(election.leaf_areas, 0)
     for station in election.stations.values():
         stations_in[station.leaf] += 1
     widest = 0

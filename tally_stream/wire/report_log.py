@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 
@@ -172,7 +172,7 @@ def open_maybe_gzip(path: Path) -> IO[bytes]:
     if magic != b"\x1f\x8b":
         return stream
     stream.close()
-    return gzip.open(path, "rb")
+    return cast(IO[bytes], gzip.open(path, "rb"))
 
 
 def encode_line(record: LogRecord, *, with_position: bool) -> bytes:
