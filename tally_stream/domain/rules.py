@@ -96,7 +96,8 @@ class Limits:
     """The election's limits as integer pairs: a per cent limit p is compared as `a × 100 × denominator > numerator × b`."""
 
     __slots__ = (
-        "a3", "bound_denominator", "bound_numerator", "p1", "p2", "p5", "p6_votes_min", "p7", "p10", "polls_close_ms", "skew_ms",
+        "a3", "bound_denominator", "bound_numerator", "p1", "p2", "p5", "p6_votes_min", "p7", "p10", "polls_close_ms",
+        "skew_ms",
     )  # fmt: skip
 
     def __init__(self, checks: Checks, polls_close_ms: int) -> None:

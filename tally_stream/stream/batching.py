@@ -164,8 +164,7 @@ RELIED_ON: Mapping[str, str] = {
     "aiokafka.consumer.group_coordinator:GroupCoordinator._on_join_complete": (
         "(self, generation, member_id, protocol, member_assignment_bytes)"
     ),
-    "aiokafka.coordinator.assignors.sticky.sticky_assignor:"
-    "StickyPartitionAssignor.on_generation_assignment": "(generation)",
+    "aiokafka.coordinator.assignors.sticky.sticky_assignor:StickyPartitionAssignor.on_generation_assignment": "(generation)",
 }
 """module:qualified name -> the parameters, without annotations, that this module was written against."""
 
