@@ -41,7 +41,7 @@ def plain_line(message: dict[str, Any]) -> str:
     """One line for logs and pipes."""
     stations = message["progress"]["stations"]
     leader = message["candidates"][0]
-    first = "no result yet" if leader["votes"] is None else f"{leader['name']} {leader['share'] or '–'} %"
+    first = "no result yet" if leader["share"] is None else f"{leader['name']} {leader['share']} %"
     done = f"{stations['percent']} % of polling stations ({stations['done']:,} of {stations['of']:,})" if stations else ""
     return f"{message['as_of'] or 'no report yet'}  {done}  {first}  [{message['status']}, version {message['version']}]"
 
