@@ -105,12 +105,11 @@ def report(station: str, revision: int) -> bytes:
 def codec(stations: list[str]) -> Codec:
     contest = Contest("PRES", "President", 1, "majority", "valid", Rounding("half-up", 2),
                       tuple(Candidate(c, c) for c in CANDIDATES))  # fmt: skip
-    return Codec(
-        build_election(
-            id="BENCH-2024", name="Bench", phase="official", polls_close_ms=0, root="X", root_name="X", levels=(),
-            publish_depth=0, contests=[contest], stations=[(s, s, 2_000, None, ()) for s in stations],
-        )  # fmt: skip
-    )
+    election = build_election(
+        id="BENCH-2024", name="Bench", phase="official", polls_close_ms=0, root="X", root_name="X", levels=(),
+        publish_depth=0, contests=[contest], stations=[(s, s, 2_000, None, ()) for s in stations],
+    )  # fmt: skip
+    return Codec(election)
 
 
 def microseconds(read: Callable[[Any], object], inputs: list[Any]) -> float:

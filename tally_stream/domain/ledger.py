@@ -171,7 +171,7 @@ def judge(
 
 
 def evolve(entry: Entry, r: Report, judgement: Judgement) -> None:
-    """Apply a judged statement. Only `counted`, `held` and `conflicting` change anything."""
+    """Apply a statement judged `counted`, `held` or `conflicting`; the others change nothing and never come here."""
     if judgement.verdict == "conflicting":
         entry.is_disputed = True
         return
@@ -179,8 +179,7 @@ def evolve(entry: Entry, r: Report, judgement: Judgement) -> None:
         entry.top, entry.top_statement = r.revision, r
         entry.held, entry.held_is_warned = r, has_warning(judgement)
         return
-    if judgement.verdict != "counted":
-        return
+    assert judgement.verdict == "counted", "nothing else is applied"
     if r.kind in COUNT_KINDS:
         _put_in_force(entry, r, bool(judgement.findings))
     elif r.kind == "accept":

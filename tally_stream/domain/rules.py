@@ -228,8 +228,7 @@ def p10_changes_much(r: Report, before: Report, limits: Limits) -> Finding | Non
 
 
 def q7_clock(r: Report, log_ms: int, limits: Limits) -> Finding | None:
-    if r.counted_at_ms is None:
-        return None
+    assert r.counted_at_ms is not None, "counts carry their time"
     if r.counted_at_ms < limits.polls_close_ms:
         return Finding("Q7", "counted at {left}, before the polls closed", r.counted_at, None)
     if r.counted_at_ms - log_ms > limits.skew_ms:

@@ -182,7 +182,7 @@ RELIED_ON_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "faust.transport.drivers.aiokafka:Producer": ("_producer",),
     "faust.app.base:App": ("_consumer", "_producer", "consumer_generation_id"),
     "faust.streams": ("_CStreamIterator",),
-    "aiokafka.consumer.consumer:AIOKafkaConsumer": ("_closed", "_coordinator", "_fetcher"),
+    "aiokafka.consumer.consumer:AIOKafkaConsumer": ("_client", "_closed", "_coordinator", "_fetcher"),
     "aiokafka.consumer.fetcher:Fetcher": ("_fetch_task",),
     "aiokafka.consumer.group_coordinator:GroupCoordinator": (
         "_coordination_task",
@@ -190,7 +190,7 @@ RELIED_ON_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
         "_performed_join_prepare",
         "member_id",
     ),
-    "aiokafka.producer.producer:AIOKafkaProducer": ("_sender",),
+    "aiokafka.producer.producer:AIOKafkaProducer": ("_sender", "client"),
     "aiokafka.producer.sender:Sender": ("sender_task",),
 }
 """Attributes read or set on instances; the contract test looks for them in the class's source."""
@@ -304,7 +304,8 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  #
             async with asyncio.timeout(COMMIT_LIMIT_SECONDS):
                 await super().on_thread_stop()
         except TimeoutError:
-            logger.warning("the consumer did not close in %.0f s: left as it is", COMMIT_LIMIT_SECONDS)
+            logger.warning("the consumer did not close in %.0f s: cut off", COMMIT_LIMIT_SECONDS)
+            await self._ensure_consumer()._client.close()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         """As Faust's, but sticky: its round robin over random member ids moves everything at a join."""
@@ -742,11 +743,13 @@ class RunProducer(driver.Producer):  # type: ignore[misc]  # as above
 
     async def on_stop(self) -> None:
         """Close, within COMMIT_LIMIT_SECONDS."""
+        producer = self._producer
         try:
             async with asyncio.timeout(COMMIT_LIMIT_SECONDS):
                 await super().on_stop()
         except TimeoutError:
-            logger.warning("the producer did not close in %.0f s", COMMIT_LIMIT_SECONDS)
+            logger.warning("the producer did not close in %.0f s: cut off", COMMIT_LIMIT_SECONDS)
+            await producer.client.close()
 
 
 # --- putting it together --------------------------------------------------------------------------

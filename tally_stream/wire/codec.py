@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Annotated, Any, Literal, NoReturn
@@ -301,11 +302,8 @@ class _Duplicate(Exception):
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise _Duplicate(name)
-            seen.add(name)
+        counts = Counter(name for name, _ in pairs)
+        raise _Duplicate(max(counts, key=counts.__getitem__))
     return result
 
 

@@ -57,6 +57,10 @@ def _text(value: str) -> str:
     wrong = text_error(value)
     if wrong is not None:
         raise ValueError(wrong)
+    return value
+
+
+def _not_empty(value: str) -> str:
     if not value:
         raise ValueError("is empty")
     return value
@@ -83,6 +87,7 @@ def _share(value: object) -> Decimal:
 
 _Id = Annotated[str, AfterValidator(_id)]
 _Text = Annotated[str, AfterValidator(_text)]
+_SomeText = Annotated[str, AfterValidator(_text), AfterValidator(_not_empty)]
 _Exact = Annotated[Decimal, BeforeValidator(_exact)]
 _Share = Annotated[Decimal, BeforeValidator(_share)]
 
@@ -94,7 +99,7 @@ class _Model(BaseModel):
 class _AreasModel(_Model):
     root: _Id
     root_name: _Text
-    levels: list[_Text]
+    levels: list[_SomeText]
     publish_depth: int = Field(ge=0)
 
 
@@ -140,8 +145,8 @@ class _ChecksModel(_Model):
 class _SkipModel(_Model):
     partition: int = Field(ge=0)
     offset: int = Field(ge=0)
-    reason: _Text
-    authority: _Text
+    reason: _SomeText
+    authority: _SomeText
 
 
 class _ElectionModel(_Model):
@@ -408,7 +413,7 @@ def _read_area_names(path: Path, root: str, errors: list[str]) -> list[tuple[str
             table.wrong(f"area {area[:80]!r} does not begin with the root {root}")
         if area in found:
             table.wrong(f"area {area[:80]!r} occurs twice")
-        mistake = text_error(name) or ("is empty" if not name else None)
+        mistake = text_error(name)
         if mistake:
             table.wrong(f"name {mistake}")
         found[area] = name

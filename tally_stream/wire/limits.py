@@ -16,8 +16,10 @@ REJECTION_VALUE_MAX_BYTES = 65_536
 PARTIAL_MAX_BYTES = 524_288
 """One partial is one record; a definition whose partials could pass this is refused."""
 
-LOG_LINE_MAX_BYTES = 4_194_304
-"""A line of a report log: a value of 1 MiB (a broker's largest record) as base64, twice over."""
+LOG_LINE_MAX_BYTES = 8_388_608
+"""A line of a report log: a broker's largest record, 1 MiB, all control characters, six bytes each as JSON text."""
+
+LOG_PARTITIONS_MAX = 100_000
 
 STATIONS_MAX = 2_000_000
 AREAS_MAX = 100_000

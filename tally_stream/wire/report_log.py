@@ -14,11 +14,11 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Annotated, Literal, cast
 
 import msgspec
 
-from tally_stream.wire.limits import LOG_LINE_MAX_BYTES
+from tally_stream.wire.limits import LOG_LINE_MAX_BYTES, LOG_PARTITIONS_MAX
 
 RECORDED_TOPIC = "tally.reports"
 
@@ -38,23 +38,31 @@ class LogRecord:
     offset: int
 
 
-class _Line(msgspec.Struct, forbid_unknown_fields=True):
-    timestamp: int | None = None
+class _RecordLine(msgspec.Struct, forbid_unknown_fields=True):
+    timestamp: int
     key: str | None = None
     key_base64: str | None = None
     value: str | None = None
     value_base64: str | None = None
     partition: int | None = None
     offset: int | None = None
-    log: int | None = None
-    topic: str | None = None
-    partitions: int | None = None
-    records: int | None = None
-    sha256: str | None = None
 
 
-_decode_line = msgspec.json.Decoder(_Line).decode
-_FIELDS_OF_RECORD = ("timestamp", "key", "key_base64", "value", "value_base64", "partition", "offset")
+class _HeaderLine(msgspec.Struct, forbid_unknown_fields=True):
+    log: Literal[1]
+    topic: str
+    partitions: Annotated[int, msgspec.Meta(ge=1, le=LOG_PARTITIONS_MAX)]
+
+
+class _ChecksumLine(msgspec.Struct, forbid_unknown_fields=True):
+    records: int
+    sha256: str
+
+
+_decode_record = msgspec.json.Decoder(_RecordLine).decode
+_decode_header = msgspec.json.Decoder(_HeaderLine).decode
+_decode_checksum = msgspec.json.Decoder(_ChecksumLine).decode
+_NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError)
 
 
 class ReportLog:
@@ -64,10 +72,13 @@ class ReportLog:
         self.path = path
         self.topic = RECORDED_TOPIC
         self.partition_count: int | None = None
-        for number, raw in self._lines():
-            line = self._parse(number, raw)
-            if line.log is not None or line.topic is not None or line.partitions is not None:
-                self._read_header(number, line)
+        for _, raw in self._lines():
+            try:
+                header = _decode_header(raw)
+            except _NOT_DECODED:
+                self._parse(1, raw)
+            else:
+                self.topic, self.partition_count = header.topic, header.partitions
             break
 
     def __iter__(self) -> Iterator[LogRecord]:
@@ -75,11 +86,11 @@ class ReportLog:
         next_offsets = [0] * (self.partition_count or 1)
         digest, since = hashlib.sha256(), 0
         for number, raw in self._lines():
-            line = self._parse(number, raw)
             if number == 1 and self.partition_count is not None:
                 digest.update(raw)
                 continue
-            if line.sha256 is not None or line.records is not None:
+            line = self._parse(number, raw)
+            if isinstance(line, _ChecksumLine):
                 self._check_sum(number, line, digest.hexdigest(), since)
                 digest, since = hashlib.sha256(), 0
                 continue
@@ -91,43 +102,33 @@ class ReportLog:
         return LogError(f"{self.path}:{number}: {what}")
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
+        number = 0
         try:
             with open_maybe_gzip(self.path) as stream:
-                number = 0
                 while raw := stream.readline(LOG_LINE_MAX_BYTES + 1):
                     number += 1
                     if len(raw) > LOG_LINE_MAX_BYTES:
                         raise self._wrong(number, f"longer than {LOG_LINE_MAX_BYTES} bytes")
                     yield number, raw
         except (OSError, EOFError, zlib.error) as error:
-            raise LogError(f"{self.path}: cannot be read: {_reason(error)}") from error
+            raise self._wrong(number + 1, f"cannot be read: {_reason(error)}") from error
 
-    def _parse(self, number: int, raw: bytes) -> _Line:
+    def _parse(self, number: int, raw: bytes) -> _RecordLine | _ChecksumLine:
         try:
-            return _decode_line(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise self._wrong(number, f"not a line of a report log: {error}") from error
+            return _decode_record(raw)
+        except _NOT_DECODED as error:
+            try:
+                return _decode_checksum(raw)
+            except _NOT_DECODED:
+                raise self._wrong(number, f"not a line of a report log: {error}") from error
 
-    def _read_header(self, number: int, line: _Line) -> None:
-        if line.log != 1 or line.topic is None or line.partitions is None or not 1 <= line.partitions <= 100_000:
-            raise self._wrong(number, 'the first line is not {"log": 1, "topic": …, "partitions": N}')
-        if any(getattr(line, name) is not None for name in (*_FIELDS_OF_RECORD, "records", "sha256")):
-            raise self._wrong(number, "the first line is a header and a record at once")
-        self.topic, self.partition_count = line.topic, line.partitions
-
-    def _check_sum(self, number: int, line: _Line, digest: str, since: int) -> None:
+    def _check_sum(self, number: int, line: _ChecksumLine, digest: str, since: int) -> None:
         if self.partition_count is None:
             raise self._wrong(number, "a checksum in a log without a header line")
-        if any(getattr(line, name) is not None for name in _FIELDS_OF_RECORD) or line.log is not None:
-            raise self._wrong(number, "a checksum and a record at once")
         if line.records != since or line.sha256 != digest:
             raise self._wrong(number, f"the checksum is wrong: {since} records with sha256 {digest} stand before it")
 
-    def _record(self, number: int, line: _Line, next_offsets: list[int]) -> LogRecord:
-        if line.log is not None or line.topic is not None or line.partitions is not None:
-            raise self._wrong(number, "a header line that is not the first")
-        if line.timestamp is None:
-            raise self._wrong(number, "the timestamp is missing")
+    def _record(self, number: int, line: _RecordLine, next_offsets: list[int]) -> LogRecord:
         key = self._bytes(number, "key", line.key, line.key_base64)
         value = self._bytes(number, "value", line.value, line.value_base64)
         if self.partition_count is None:

@@ -84,9 +84,7 @@ def walk(election: Election, records: Sequence[Record], partition: int, partitio
         verdict, codes, change = "counted", [], None
         if isinstance(read, Finding):
             verdict, codes = "rejected", [read.code]
-        elif (
-            partition_count and not isinstance(read, Control) and murmur2_partition(key, partition_count) != partition
-        ):
+        elif partition_count and not isinstance(read, Control) and murmur2_partition(key, partition_count) != partition:
             verdict, codes = "rejected", ["S7"]
         elif isinstance(read, Report):
             verdict, codes, change = _take_report(election, w, read, log_ms)
@@ -252,9 +250,7 @@ def message(election: Election, contest: int, topic: str, logs: Sequence[Sequenc
     is_root = area == election.root
     in_force = [r for r in rows if r.counts]
     votes = [sum(r.counts.votes[i] for r in in_force) for i in range(len(c.candidates))]  # type: ignore[union-attr]
-    ballots = {
-        name: _sum(getattr(r.counts, name) for r in in_force) for name in ("cast", "valid", "blank", "invalid")
-    }
+    ballots = {name: _sum(getattr(r.counts, name) for r in in_force) for name in ("cast", "valid", "blank", "invalid")}
     states = Counter(r.state for r in rows)
     shares = dict.fromkeys(c.candidate_ids) if is_hidden else _shares(c, votes, ballots["valid"] or 0)
     kinds = {r.position.kind_in_force for r in rows if r.state in ("counted", "partial", "annulled")}
@@ -293,9 +289,7 @@ def message(election: Election, contest: int, topic: str, logs: Sequence[Sequenc
         },
         "progress": {
             "stations": _measure(c, states["counted"] + states["annulled"], len(rows), rows),
-            "registered": _measure(
-                c, _sum(r.registered for r in rows if r.is_done), _sum(r.registered for r in rows), rows
-            ),
+            "registered": _measure(c, _sum(r.registered for r in rows if r.is_done), _sum(r.registered for r in rows), rows),
             "ballots": None
             if is_hidden
             else _measure(c, ballots["cast"], _sum(r.expected_ballots for r in rows if r.state != "annulled"), rows),
@@ -394,9 +388,7 @@ def _shares(c: Contest, votes: Sequence[int], valid: int) -> dict[str, str | Non
     if valid == 0:
         return dict.fromkeys(c.candidate_ids)
     if c.rounding.method != "largest-remainder":
-        return {
-            k: _text(_percent_units(c, v, valid), c.rounding.places) for k, v in zip(c.candidate_ids, votes, strict=True)
-        }
+        return {k: _text(_percent_units(c, v, valid), c.rounding.places) for k, v in zip(c.candidate_ids, votes, strict=True)}
     exact = [Fraction(v, valid) * 100 * 10**c.rounding.places for v in votes]
     units = [floor(x) for x in exact]
     while sum(units) < floor(sum(exact)):
@@ -405,9 +397,7 @@ def _shares(c: Contest, votes: Sequence[int], valid: int) -> dict[str, str | Non
     return {k: _text(u, c.rounding.places) for k, u in zip(c.candidate_ids, units, strict=True)}
 
 
-def _candidates(
-    c: Contest, votes: Sequence[int], shares: dict[str, str | None], is_hidden: bool
-) -> list[dict[str, Any]]:
+def _candidates(c: Contest, votes: Sequence[int], shares: dict[str, str | None], is_hidden: bool) -> list[dict[str, Any]]:
     rows = [
         {
             "id": k.id,
@@ -453,9 +443,7 @@ def _outcome(
     }
 
 
-def _polls(
-    election: Election, c: Contest, shares: dict[str, str | None], as_of: int | None
-) -> list[dict[str, Any]]:
+def _polls(election: Election, c: Contest, shares: dict[str, str | None], as_of: int | None) -> list[dict[str, Any]]:
     return [
         {
             "pollster": poll.pollster,

@@ -140,7 +140,7 @@ def figures_of(root: dict[str, Any]) -> dict[str, int | None]:
     return {**{c["id"]: c["votes"] for c in root["candidates"]}, **root["ballots"]}
 
 
-@examples(120)
+@examples(60)
 @given(plans, steps_ms)
 def test_every_fall_of_a_published_figure_is_that_of_a_change(drawn: list[Plan], steps: list[int]) -> None:
     """Record by record: what a change says is what the totals did; where none is written, nothing known fell."""

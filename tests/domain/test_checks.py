@@ -13,8 +13,8 @@ ALONE = {"blank": 0, "invalid": 0}
 CASES: dict[str, tuple[int | Fraction, dict[str, Any], dict[str, Any], str]] = {
     # name: (changed limit, the last report within it, the first one past it, the verdict of that one)
     "A3_register_percent": (110, {"votes": (60, 50), "cast": None}, {"votes": (60, 51), "cast": None}, "held A3"),
-    "P1_invalid_percent": (5, {"invalid": 4, "votes": (50, 46), "blank": 0}, {"invalid": 5, "votes": (50, 45), "blank": 0}, "counted P1"),  # noqa: E501
-    "P2_blank_percent": (Fraction(5, 2), {"blank": 2, "votes": (50, 48), "invalid": 0}, {"blank": 3, "votes": (50, 47), "invalid": 0}, "counted P2"),  # noqa: E501
+    "P1_invalid_percent": (5, {"invalid": 4, "votes": (50, 46), "blank": 0}, {"invalid": 5, "votes": (50, 45), "blank": 0}, "counted P1"),
+    "P2_blank_percent": (Fraction(5, 2), {"blank": 2, "votes": (50, 48), "invalid": 0}, {"blank": 3, "votes": (50, 47), "invalid": 0}, "counted P2"),
     "P5_turnout_percent": (90, {"votes": (49, 40), **ALONE}, {"votes": (50, 40), **ALONE}, "counted P5"),
     "P6_votes_min": (50, {"votes": (49, 0), **ALONE}, {"votes": (50, 0), **ALONE}, "counted P6"),
     "P7_register_percent": (20, {"registered": 120}, {"registered": 121}, "counted P7"),

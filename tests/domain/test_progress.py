@@ -84,7 +84,7 @@ def test_never_100_while_one_station_of_many_is_out() -> None:
     assert {m["percent"] for m in progress(night).values()} == {"100.00"}
 
 
-@examples(150)
+@examples(60)
 @given(plans, steps_ms)
 def test_every_measure_of_every_area_is_honest(drawn: list[Plan], steps: list[int]) -> None:
     for of in ELECTIONS:

@@ -86,9 +86,7 @@ class TestLargestRemainder:
         assert shares([4, 4], 6, Rounding("largest-remainder", 0)) == ["67", "66"]
 
     @examples(150)
-    @given(
-        st.lists(st.integers(0, 10_000), min_size=1, max_size=8), st.integers(0, 4), st.integers(-50, 50)
-    )
+    @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=8), st.integers(0, 4), st.integers(-50, 50))
     def test_the_shares_add_up_and_none_is_a_unit_off(self, votes: list[int], places: int, more: int) -> None:
         valid = max(1, sum(votes) + more)
         printed = shares(votes, valid, Rounding("largest-remainder", places))

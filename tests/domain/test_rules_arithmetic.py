@@ -21,9 +21,7 @@ def test_a2_with_every_figure_known_the_sum_must_be_the_ballots_cast(cast: int, 
     assert verdict(cast=cast) == expected
 
 
-@pytest.mark.parametrize(
-    ("blank", "invalid"), [(None, 2), (2, None)], ids=["blank unknown", "invalid unknown"]
-)
+@pytest.mark.parametrize(("blank", "invalid"), [(None, 2), (2, None)], ids=["blank unknown", "invalid unknown"])
 @pytest.mark.parametrize(("cast", "expected"), [(97, "held A2"), (98, "counted"), (99, "counted")])
 def test_a2_with_one_unknown_the_known_ones_must_not_pass_cast(
     blank: int | None, invalid: int | None, cast: int, expected: str
@@ -45,9 +43,7 @@ def test_a3_the_reports_own_register_is_a_strict_limit(stated: int, expected: st
     assert verdict(register=100, registered=stated) == expected
 
 
-@pytest.mark.parametrize(
-    ("ballots", "expected"), [(101, "counted"), (102, "counted"), (103, "held A3")]
-)
+@pytest.mark.parametrize(("ballots", "expected"), [(101, "counted"), (102, "counted"), (103, "held A3")])
 def test_a3_over_the_register_102_per_cent_are_allowed(ballots: int, expected: str) -> None:
     assert verdict(register=100, votes=(ballots - 40, 40), cast=None, blank=None, invalid=None) == expected
 

@@ -57,9 +57,7 @@ def interleaved(log: Sequence[Record], order: random.Random) -> list[Record]:
 
 @examples(100)
 @given(plans, steps_ms, which, seeds)
-def test_any_duplicates_of_records_that_were_not_refused(
-    drawn: list[Plan], steps: list[int], index: int, seed: int
-) -> None:
+def test_any_duplicates_of_records_that_were_not_refused(drawn: list[Plan], steps: list[int], index: int, seed: int) -> None:
     of, order = ELECTIONS[index], random.Random(seed)
     logs = make_logs(of, [p for p in drawn if p["what"] not in ("hold", "release")], steps)
     doubled = []

@@ -129,9 +129,7 @@ class TestTimes:
         assert parse_time("2024-02-07T15:00:00." + "1" * 44 + "Z") is None
 
     @examples(200)
-    @given(
-        st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)), st.integers(-1439, 1439)
-    )
+    @given(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)), st.integers(-1439, 1439))
     def test_as_the_standard_library_has_it(self, local: datetime, offset_minutes: int) -> None:
         sign = "-" if offset_minutes < 0 else "+"
         hours, minutes = divmod(abs(offset_minutes), 60)

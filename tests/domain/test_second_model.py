@@ -37,9 +37,7 @@ def test_every_message_is_what_the_second_model_says(drawn: list[Plan], steps: S
 
 @examples(200)
 @given(plans, steps_ms, st.integers(0, 2))
-def test_every_verdict_code_and_change_is_what_the_second_model_says(
-    drawn: list[Plan], steps: Steps, which: int
-) -> None:
+def test_every_verdict_code_and_change_is_what_the_second_model_says(drawn: list[Plan], steps: Steps, which: int) -> None:
     of = ELECTIONS[which]
     logs = make_logs(of, drawn, steps)
     for partition, log in enumerate(logs):

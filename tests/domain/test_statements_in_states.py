@@ -121,9 +121,7 @@ def test_counts_with_an_error_are_held_and_what_was_in_force_stays(kind: str, na
 
 class TestWhatReplacesMayName:
     @pytest.mark.parametrize("kind", ["correct", "recount", "annul", "withdraw"])
-    @pytest.mark.parametrize(
-        ("replaces", "expected"), [(0, "rejected"), (1, "counted"), (2, "counted"), (3, "rejected")]
-    )
+    @pytest.mark.parametrize(("replaces", "expected"), [(0, "rejected"), (1, "counted"), (2, "counted"), (3, "rejected")])
     def test_the_revision_in_force_or_the_held_one(self, kind: str, replaces: int, expected: str) -> None:
         night = in_state("counted and held")
         if kind in ("correct", "recount"):
@@ -265,7 +263,9 @@ class TestFlags:
         assert night.root()["flags"]["corrected"] == 1
 
     def test_remembered_counts_keep_their_flags_and_an_annulled_station_shows_none(self) -> None:
-        night = Night(election(), report(), correct(votes=(50, 46), invalid=5, cast=103), decision("annul", revision=3, replaces=2))
+        night = Night(
+            election(), report(), correct(votes=(50, 46), invalid=5, cast=103), decision("annul", revision=3, replaces=2)
+        )
         assert (night.root()["flags"]["corrected"], night.root()["flags"]["warned"]) == (0, 0)
         night.take(decision("restore", revision=4, replaces=3))
         assert (night.root()["flags"]["corrected"], night.root()["flags"]["warned"]) == (1, 1)

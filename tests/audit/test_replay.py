@@ -1,0 +1,145 @@
+"""Replay: a log to its end, to a time, or to a vector; saved logs with partitions; what it refuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tally_stream.audit.replay import Replay, replay
+from tally_stream.domain.election import Candidate, Contest, Election, Rounding, build_election
+from tally_stream.domain.scalars import murmur2_partition
+from tally_stream.wire.messages import canonical_json
+from tally_stream.wire.report_log import LogError, LogRecord, encode_header, encode_line
+
+CLOSE_MS = 1_707_318_000_000
+MINUTE = 60_000
+STATIONS = tuple(f"A-{n}" for n in range(1, 9))
+
+
+@pytest.fixture(scope="module")
+def of() -> Election:
+    candidates = (Candidate("ANNA", "Anna"), Candidate("BELA", "Bela"))
+    return build_election(
+        id="X-2024",
+        name="X",
+        phase="official",
+        polls_close_ms=CLOSE_MS,
+        root="X",
+        root_name="X",
+        levels=(),
+        publish_depth=0,
+        contests=[Contest("PRES", "President", 1, "plurality", "valid", Rounding("half-up", 1), candidates)],
+        stations=[(s, s, 200, None, ()) for s in STATIONS],
+    )
+
+
+def value(station: str, revision: int = 1, **fields: Any) -> bytes:
+    statement = {
+        "schema": 1, "election": "X-2024", "contest": "PRES", "station": station, "revision": revision, "kind": "report",
+        "counted_at": "2024-02-07T19:30:00+04:00", "ballots": {"valid": 60}, "votes": {"ANNA": 40, "BELA": 20},
+    }  # fmt: skip
+    return json.dumps(statement | fields).encode()
+
+
+def recorded(path: Path) -> Path:
+    """One report a minute; the fifth has an earlier time."""
+    minutes = [30, 31, 32, 33, 31, 34, 35, 36]
+    lines = [
+        encode_line(LogRecord(CLOSE_MS + m * MINUTE, s.encode(), value(s), 0, 0), with_position=False)
+        for s, m in zip(STATIONS, minutes, strict=True)
+    ]
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+def saved(path: Path, topic: str = "x.reports", partitions: int = 2) -> Path:
+    """The same night over partitions, and one record astray."""
+    offsets = [0] * partitions
+    lines = [encode_header(topic, partitions)]
+    homes = [(s, murmur2_partition(s.encode(), partitions)) for s in STATIONS]
+    for number, (station, home) in enumerate([*homes, ("A-1", 1 - homes[0][1])]):
+        record = LogRecord(CLOSE_MS + (30 + number) * MINUTE, station.encode(), value(station), home, offsets[home])
+        lines.append(encode_line(record, with_position=True))
+        offsets[home] += 1
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+def counted(result: Replay) -> int:
+    found: int = result.messages(0)[-1]["stations"]["counted"]
+    return found
+
+
+class TestToItsEnd:
+    def test_a_recorded_night_is_one_partition_of_the_reports_topic(self, of: Election, tmp_path: Path) -> None:
+        result = replay(of, recorded(tmp_path / "log"))
+        assert (counted(result), result.record_count) == (8, 8)
+        assert result.messages(0)[-1]["provenance"] == {"topic": "tally.reports", "next_offsets": {"0": 8}}
+
+    def test_a_saved_log_has_its_topic_and_every_partition_and_s7(self, of: Election, tmp_path: Path) -> None:
+        result = replay(of, saved(tmp_path / "log"))
+        assert counted(result) == 8
+        message = result.messages(0)[-1]
+        assert message["provenance"]["topic"] == "x.reports"
+        assert message["version"] == sum(message["provenance"]["next_offsets"].values()) == 9
+        counts = result.verdict_counts()
+        assert counts["codes"] == {"S7": 1}
+        assert (counts["counted"], counts["rejected"]) == (8, 1)
+        assert sum(v for name, v in counts.items() if name != "codes") == result.record_count
+
+    def test_an_empty_log(self, of: Election, tmp_path: Path) -> None:
+        (tmp_path / "log").write_bytes(b"")
+        assert replay(of, tmp_path / "log").messages(0)[-1]["status"] == "pre-election"
+
+    def test_twice_gives_the_same_bytes(self, of: Election, tmp_path: Path) -> None:
+        log = saved(tmp_path / "log")
+        one, other = replay(of, log).messages(0), replay(of, log).messages(0)
+        assert [canonical_json(m) for m in one] == [canonical_json(m) for m in other]
+
+
+class TestUntil:
+    @pytest.mark.parametrize(("until_ms", "records"), [(0, 0), (30 * MINUTE - 1, 0), (30 * MINUTE, 1), (32 * MINUTE, 3)])
+    def test_stops_before_the_first_record_that_is_later(
+        self, of: Election, tmp_path: Path, until_ms: int, records: int
+    ) -> None:
+        assert replay(of, recorded(tmp_path / "log"), until_ms=CLOSE_MS + until_ms).record_count == records
+
+    def test_and_reads_no_further_though_an_earlier_one_follows(self, of: Election, tmp_path: Path) -> None:
+        assert replay(of, recorded(tmp_path / "log"), until_ms=CLOSE_MS + 32 * MINUTE).record_count == 3
+
+
+class TestAt:
+    def test_each_vector_has_the_bytes_of_a_log_that_ends_there(self, of: Election, tmp_path: Path) -> None:
+        log = saved(tmp_path / "log")
+        ends = {p: fold.next_offset for p, fold in enumerate(replay(of, log).folds)}
+        lines = log.read_bytes().splitlines(keepends=True)
+        for first in range(ends[0] + 1):
+            for second in range(ends[1] + 1):
+                at = {0: first, 1: second}
+                records = [json.loads(line) for line in lines[1:]]
+                kept = [raw for raw, r in zip(lines[1:], records, strict=True) if r["offset"] < at[r["partition"]]]
+                cut = tmp_path / "cut"
+                cut.write_bytes(lines[0] + b"".join(kept))
+                found, expected = replay(of, log, at=at), replay(of, cut)
+                assert found.messages(0) == expected.messages(0)
+                assert found.verdict_counts() == expected.verdict_counts()
+                assert found.messages(0)[-1]["provenance"]["next_offsets"] == {"0": first, "1": second}
+
+    @pytest.mark.parametrize("at", [{}, {0: 1}, {1: 1}, {0: 1, 1: 1, 2: 1}])
+    def test_names_every_partition_once(self, of: Election, tmp_path: Path, at: dict[int, int]) -> None:
+        with pytest.raises(LogError, match="has 2 partitions, --at names"):
+            replay(of, saved(tmp_path / "log"), at=at)
+
+    def test_an_offset_beyond_the_end(self, of: Election, tmp_path: Path) -> None:
+        log = recorded(tmp_path / "log")
+        assert replay(of, log, at={0: 8}).record_count == 8
+        with pytest.raises(LogError, match="partition 0 ends at 8, before offset 9"):
+            replay(of, log, at={0: 9})
+
+
+def test_a_broken_log_is_refused(of: Election, tmp_path: Path) -> None:
+    log = recorded(tmp_path / "log")
+    log.write_bytes(log.read_bytes() + b"junk\n")
+    with pytest.raises(LogError, match="log:9: not a line of a report log"):
+        replay(of, log)

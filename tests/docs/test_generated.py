@@ -1,0 +1,41 @@
+"""The generated pages are what the code says, and the check that says so can fail."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tally_stream.domain.rules import RULES
+from tally_stream.metrics import METRICS
+
+from . import generate
+
+
+@pytest.mark.parametrize("name", generate.PAGES)
+def test_a_page_is_what_the_code_says(name: str) -> None:
+    assert (generate.DOCS / name).read_text(encoding="utf-8") == generate.PAGES[name]()
+
+
+def test_rules_are_those_of_the_command() -> None:
+    said = subprocess.run([sys.executable, "-m", "tally_stream", "rules", "--markdown"], capture_output=True, check=True)
+    assert said.stdout == (generate.DOCS / "rules.md").read_bytes()
+
+
+def test_every_rule_and_metric_has_its_row() -> None:
+    assert all(f"| {rule.code} |" in generate.PAGES["rules.md"]() for rule in RULES)
+    assert all(f"| `{metric.name}` |" in generate.metrics_markdown() for metric in METRICS)
+
+
+def test_a_page_that_differs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate, "DOCS", tmp_path)
+    (tmp_path / "rules.md").write_text(generate.PAGES["rules.md"]() + "one line more\n", encoding="utf-8")
+    assert generate.stale_pages() == ["rules.md", "metrics.md"]
+
+
+def test_the_command_checks_and_refuses_other_words() -> None:
+    script = str(Path(generate.__file__))
+    assert subprocess.run([sys.executable, script, "--check"], check=False).returncode == 0
+    assert subprocess.run([sys.executable, script, "--chek"], capture_output=True, check=False).returncode == 2

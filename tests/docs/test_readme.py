@@ -1,0 +1,181 @@
+"""The docs' commands exist as they stand there, those that need no broker give what is shown, and links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import click
+import pytest
+
+from tally_stream.cli.main import cli
+from tally_stream.wire.election_folder import load_election
+
+from .pages import DOCS, ROOT, blocks, marked
+
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted(DOCS.rglob("*.md"))]
+TALLY = ".venv/bin/tally-stream"
+PYTHON = ".venv/bin/python"
+NEEDS_NO_BROKER = {"replay", "rules"}
+
+
+def commands(page: Path) -> list[str]:
+    """Lines of the page's sh blocks."""
+    return [line for b in blocks(page) if b.language == "sh" for line in b.text.splitlines() if line.strip()]
+
+
+ALL_COMMANDS = [(page.name, line) for page in PAGES for line in commands(page)]
+
+
+@cache
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def parse(words: list[str]) -> list[str]:
+    """The command's names; raises click.UsageError for a command or an option that does not exist, or a bad value."""
+    command: click.Command = cli
+    names: list[str] = []
+    while isinstance(command, click.Group):
+        context = click.Context(command)
+        if not words:
+            raise click.UsageError("a command is missing")
+        name, *words = words
+        found = command.get_command(context, name)
+        if found is None:
+            raise click.UsageError(f"no command {name}")
+        command = found
+        names.append(name)
+    command.make_context(" ".join(names), list(words))
+    return names
+
+
+@pytest.mark.parametrize(("page", "line"), ALL_COMMANDS)
+def test_a_command_exists_as_it_stands_there(page: str, line: str) -> None:
+    words = shlex.split(line)
+    if words[0] == TALLY:
+        parse(words[1:])
+    elif words[0] == "make":
+        target, *assignments = words[1:]
+        assert target in make_targets()
+        assert all(a.startswith("ARGS=") for a in assignments)
+        if target == "demo" and assignments:
+            parse(["demo", *shlex.split(assignments[0].removeprefix("ARGS="))])
+    elif words[0] == PYTHON:
+        assert words[1] == "-m" or (ROOT / words[1]).exists()
+    else:
+        pytest.fail(f"{page}: {words[0]} is no command of this repository")
+
+
+@pytest.mark.parametrize(
+    "words", [["nothing"], ["replay", "--quiet", "a", "b"], ["topics"], ["topics", "create", "--partitions", "0"]]
+)
+def test_the_parser_refuses_what_does_not_exist(words: list[str]) -> None:
+    with pytest.raises(click.UsageError):
+        parse(words)
+
+
+@pytest.mark.parametrize("command", cli.list_commands(click.Context(cli)))
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert re.search(rf"tally-stream {command}\b|make {command}\b", README.read_text(encoding="utf-8"))
+
+
+def run(line: str) -> subprocess.CompletedProcess[str]:
+    words = shlex.split(line)
+    return subprocess.run(
+        [sys.executable, "-m", "tally_stream", *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+RUNNABLE = [
+    line
+    for line in commands(README)
+    if line.startswith(TALLY) and shlex.split(line)[1] in NEEDS_NO_BROKER and "--json" not in line
+]
+
+
+@pytest.mark.parametrize("line", RUNNABLE)
+def test_a_command_that_needs_no_broker_runs(line: str) -> None:
+    said = run(line)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout
+
+
+def words_of(board: str) -> list[str]:
+    """What a board says, without its lines and bars."""
+    return re.sub(r"[─-╿█▌]", " ", board).split()
+
+
+def test_the_capture_is_what_the_command_prints() -> None:
+    (block,) = marked(README, "capture").values()
+    (line,) = [x for x in RUNNABLE if "--until" in x]
+    assert words_of(run(line).stdout) == words_of(block.text)
+
+
+def test_the_capture_has_the_figures_of_the_announcement() -> None:
+    (block,) = marked(README, "capture").values()
+    for figure in ("4,281,625", "101,851", "92,980", "81,799", "37,386", "31,033", "24,799", "92.05",
+                   "93.35 % (6,102 of 6,537)"):  # fmt: skip
+        assert figure in block.text
+
+
+def test_the_whole_night_as_json_with_its_verdicts() -> None:
+    (line,) = [x for x in commands(README) if " replay " in x and "--json" in x]
+    said = run(line)
+    root = json.loads(said.stdout.splitlines()[-1])
+    assert said.returncode == 0
+    assert root["area"] == "AZ"
+    assert root["candidates"][0] == {"id": "I-ALIYEV", "name": "Ilham Aliyev", "votes": 4567458, "share": "92.12", "rank": 1}
+    assert root["stations"]["annulled"] == 11
+    counts = json.loads(said.stderr)
+    assert sum(n for verdict, n in counts.items() if verdict != "codes") == root["version"]
+
+
+def test_the_stations_of_the_nights() -> None:
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \|.*\| ([\d,]+) \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    stated = {name: int(count.replace(",", "")) for name, count in rows}
+    folders = {p.parent.name: p.parent for p in (ROOT / "tally_stream/elections").glob("*/election.toml")}
+    assert stated == {name: len(load_election(folder).stations) for name, folder in folders.items()}
+
+
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in _LINK.findall(text):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = unquote(target).partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{page.name}: {target}"
+        if anchor and file.suffix == ".md":
+            assert anchor in _anchors(file), f"{page.name}: {target}"
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_named_in_the_text_exist(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for name in re.findall(r"`((?:docs|tests|bench|deploy|tally_stream)/[\w./-]+\.\w+)`", text):
+        assert (ROOT / name).exists(), f"{page.name}: {name}"
+    for name in re.findall(r"`((?:domain|wire|stream|audit|cli|kafka|station)/\w+\.py)`", text):
+        assert (ROOT / "tally_stream" / name).exists(), f"{page.name}: {name}"
+
+
+def test_the_licence_is_whole() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text

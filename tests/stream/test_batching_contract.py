@@ -1,0 +1,567 @@
+"""What `batching.py` assumes of Faust, mode and aiokafka, by name; and what it does without a broker.
+
+An upgrade of any of the three fails here first, and says which name is gone or changed.
+"""
+
+import asyncio
+import importlib
+import importlib.metadata
+import inspect
+import subprocess
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+from aiokafka.consumer.consumer import AIOKafkaConsumer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import OffsetOutOfRangeError
+from faust import streams
+from faust.transport.consumer import Consumer
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from tally_stream.stream import batching
+from tally_stream.stream.batching import (
+    PINNED,
+    RELIED_ON,
+    RELIED_ON_ATTRIBUTES,
+    RunApp,
+    RunConsumer,
+    app_settings,
+    fatal,
+    guarded,
+    make_transport,
+    run_topic,
+)
+
+NOWHERE = "127.0.0.1:1"
+TOPIC = "runs"
+P0 = TP(TOPIC, 0)
+
+
+# --- names and signatures -------------------------------------------------------------------------
+
+
+def resolve(path: str) -> Any:
+    module, _, qualified = path.partition(":")
+    found: Any = importlib.import_module(module)
+    for name in filter(None, qualified.split(".")):
+        found = getattr(found, name)
+    return found
+
+
+def bare_signature(function: Any) -> str:
+    """The parameters without annotations; a default is shown by its name where it has one."""
+    parameters = []
+    for parameter in inspect.signature(function).parameters.values():
+        default = parameter.default
+        if inspect.isbuiltin(default) or inspect.isfunction(default):
+            default = type("Named", (), {"__repr__": lambda _, name=default.__name__: name})()
+        parameters.append(parameter.replace(annotation=inspect.Parameter.empty, default=default))
+    return str(inspect.Signature(parameters))
+
+
+@pytest.mark.parametrize("package", PINNED)
+def test_the_versions_are_the_ones_written_against(package: str) -> None:
+    assert importlib.metadata.version(package) == PINNED[package]
+
+
+@pytest.mark.parametrize("path", RELIED_ON)
+def test_a_name_still_has_its_signature(path: str) -> None:
+    assert bare_signature(resolve(path)) == RELIED_ON[path]
+
+
+@pytest.mark.parametrize(
+    ("path", "attribute"),
+    [(path, attribute) for path, names in RELIED_ON_ATTRIBUTES.items() for attribute in names],
+)
+def test_an_attribute_is_still_there(path: str, attribute: str) -> None:
+    owner = resolve(path)
+    owners = owner.__mro__[:-1] if inspect.isclass(owner) else [owner]
+    assert any(attribute in inspect.getsource(one) for one in owners if one is not object)
+
+
+def overridden() -> Iterator[tuple[str, str]]:
+    ours = (
+        batching.RunConsumer,
+        batching.RunConsumerThread,
+        batching.RunProducer,
+        batching.RunSchema,
+        batching.RunApp,
+        batching.SlimMonitor,
+    )
+    listed = {path.rpartition(".")[2] for path in RELIED_ON}
+    for cls in ours:
+        for name, value in vars(cls).items():
+            if callable(value) and not name.startswith("__") and any(hasattr(base, name) for base in cls.__mro__[1:]):
+                yield f"{cls.__name__}.{name}", name if name in listed else ""
+
+
+@pytest.mark.parametrize(("where", "listed"), list(overridden()))
+def test_every_override_is_listed(where: str, listed: str) -> None:
+    assert listed or where.startswith("SlimMonitor"), f"{where} overrides a name that RELIED_ON does not have"
+
+
+# --- behaviour that a signature does not show -----------------------------------------------------
+
+
+def test_the_compiled_stream_iterator_is_in_use() -> None:
+    """The one in plain Python acknowledges events that it skips; the compiled one does not."""
+    assert streams._CStreamIterator is not None
+    assert "streams" in streams._CStreamIterator.__module__
+
+
+def test_heartbeats_and_joins_go_through_the_names_we_replace() -> None:
+    assert "await self._do_heartbeat()" in inspect.getsource(GroupCoordinator._heartbeat_routine)
+    assert "await self._on_join_complete(" in inspect.getsource(GroupCoordinator._do_rejoin_group)
+    assert "self._coordinator = GroupCoordinator(" in inspect.getsource(AIOKafkaConsumer.start)
+
+
+def test_heartbeats_rest_exactly_while_a_join_is_prepared() -> None:
+    source = inspect.getsource(GroupCoordinator.ensure_active_group)
+    order = ["self._performed_join_prepare = True", "_stop_heartbeat_task()", "_do_rejoin_group("]
+    order += ["self._performed_join_prepare = False", "_start_heartbeat_task()"]
+    places = [source.index(step) for step in order]
+    assert places == sorted(places)
+
+
+def test_faust_commits_what_new_offset_says_for_partitions_in_acked() -> None:
+    assert "for tp in self._acked" in inspect.getsource(Consumer._filter_tps_with_pending_acks)
+    assert "self._new_offset(tp)" in inspect.getsource(Consumer._filter_committable_offsets)
+
+
+def test_faust_still_notes_a_refused_commit_as_done() -> None:
+    """If this fails, `_commit_offsets` may be needed no longer."""
+    source = inspect.getsource(Consumer._commit_offsets)
+    assert source.index("did_commit = await self._commit(") < source.index("self._committed_offset.update(")
+
+
+def test_our_task_runs_beside_faust_s_own() -> None:
+    assert {"_watch", "_commit_handler"} <= RunConsumer._tasks[RunConsumer._get_class_id()]
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def consumer() -> AsyncIterator[RunConsumer]:
+    """A consumer that is never started: its own logic, with nothing behind it."""
+    app = RunApp(**app_settings("group", NOWHERE, instance_id="one"))
+    reasons: list[str] = []
+    transport = make_transport(
+        app, NoPositions(), frozenset({TOPIC}), zero_start_topics=frozenset({TOPIC}), on_fatal=reasons.append
+    )
+    transport.reasons = reasons
+    made = app.consumer
+    yield made
+    made._thread.thread_loop.close()
+
+
+class NoPositions:
+    def next_offset(self, topic: str, partition: int) -> int | None:
+        return None
+
+    async def partitions_assigned(self, assigned: object, committed: object) -> None: ...
+
+    async def partitions_revoked(self, revoked: object) -> None: ...
+
+
+def test_settings_mean_to_faust_what_they_say(consumer: RunConsumer) -> None:
+    conf = consumer.app.conf
+    assert conf.id == "group"
+    assert [str(url) for url in conf.broker_consumer] == [f"kafka://{NOWHERE}"]
+    assert (conf.broker_session_timeout, conf.broker_heartbeat_interval) == (10.0, 3.0)
+    assert conf.consumer_group_instance_id == "one"
+    assert conf.consumer_auto_offset_reset == "none"
+    assert not conf.stream_wait_empty
+    assert not conf.topic_allow_declare
+    assert conf.topic_disable_leader
+    assert 8 <= conf.stream_buffer_maxsize <= 16
+    assert conf.broker_rebalance_timeout < conf.broker_request_timeout
+    assert type(consumer.app.monitor) is batching.SlimMonitor
+
+
+def test_several_bootstrap_addresses(consumer: RunConsumer) -> None:
+    settings = app_settings("group", "a:1, b:2", instance_id=None)
+    assert settings["broker"] == ["kafka://a:1", "kafka://b:2"]
+
+
+def test_nothing_listens(consumer: RunConsumer) -> None:
+    assert list(consumer.app.boot_strategy.web_server()) == []
+
+
+async def test_the_producer_is_idempotent_and_patient_within_reason(consumer: RunConsumer) -> None:
+    producer = consumer.app.producer
+    settings = {**producer._settings_default(), **producer._settings_auth(), **producer._settings_extra()}
+    assert settings["acks"] == "all"
+    assert settings["enable_idempotence"] is True
+    assert settings["max_batch_size"] >= 128 * 1024
+    assert settings["linger_ms"] <= 10
+    assert settings["request_timeout_ms"] == 30_000
+    assert settings["compression_type"] == "lz4"
+
+
+async def test_each_consumer_has_its_own_sticky_assignor(consumer: RunConsumer) -> None:
+    thread, transport = consumer._thread, consumer.transport
+    clients = [thread._create_worker_consumer(transport) for _ in range(2)]
+    assignors = [client._partition_assignment_strategy[0] for client in clients]
+    assert [assignor.name for assignor in assignors] == ["sticky", "sticky"]
+    assert assignors[0] is not assignors[1]
+    for client in clients:
+        assert client._group_instance_id == "one"
+        assert client._auto_offset_reset == "none"
+        await client.stop()
+
+
+def test_without_the_compiled_iterator_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_CStreamIterator", None)
+    with pytest.raises(RuntimeError, match="NO_CYTHON"):
+        make_transport(object(), NoPositions(), frozenset())
+
+
+def test_a_run_passes_the_schema_undecoded(consumer: RunConsumer) -> None:
+    topic = run_topic(consumer.app, TOPIC)
+    run = object()
+    message = SimpleNamespace(key=None, value=run)
+    assert topic.schema.loads_value(consumer.app, message, loads=None) is run
+    assert topic.schema.loads_key(consumer.app, message, loads=None) is None
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+
+def records(first: int, last: int) -> list[Any]:
+    return [SimpleNamespace(offset=at, timestamp=1000, timestamp_type=0) for at in range(first, last + 1)]
+
+
+def sought(consumer: RunConsumer, offset: int = 0, committed: int | None = None) -> None:
+    """As after a seek of partition 0."""
+    consumer._expected[P0] = offset
+    consumer._just_sought.add(P0)
+    consumer._receipts.setdefault(P0, deque())
+    consumer._committed_offset[P0] = committed
+    consumer.flow_active = True
+
+
+async def fetched(consumer: RunConsumer, found: dict[TP, list[Any]]) -> list[Any]:
+    async def wait_next_records(_: float) -> Any:
+        return found, set(found)
+
+    consumer._wait_next_records = wait_next_records
+    return [message async for _, message in consumer.getmany(1.0)]
+
+
+def delivered(consumer: RunConsumer, *spans: tuple[int, int]) -> list[Any]:
+    messages = [consumer._run_message(P0, records(*span), 0) for span in spans]
+    for message in messages:
+        message.refcount = 1
+    return messages
+
+
+async def test_a_fetch_becomes_one_message(consumer: RunConsumer) -> None:
+    sought(consumer)
+    (message,) = await fetched(consumer, {P0: records(0, 9)})
+    run = message.value
+    assert (message.offset, message.tp) == (9, P0)
+    assert (run.first_offset, run.last_offset, run.position_before, run.after_seek) == (0, 9, 0, True)
+    (message,) = await fetched(consumer, {P0: records(12, 14)})
+    assert (message.value.position_before, message.value.after_seek) == (10, False), "a gap is passed on"
+
+
+@pytest.mark.parametrize(("count", "runs"), [(batching.RUN_RECORDS, 1), (batching.RUN_RECORDS + 1, 2)])
+async def test_a_long_fetch_is_cut(consumer: RunConsumer, count: int, runs: int) -> None:
+    sought(consumer)
+    messages = await fetched(consumer, {P0: records(0, count - 1)})
+    assert len(messages) == runs
+    assert [m.value.first_offset for m in messages] == [m.value.position_before for m in messages]
+    assert [m.value.after_seek for m in messages] == [True] + [False] * (runs - 1)
+    assert sum(len(m.value.records) for m in messages) == count
+
+
+async def test_a_fetch_that_spans_a_rebalance_is_dropped_and_sought_again(consumer: RunConsumer) -> None:
+    sought(consumer)
+    seeks = 0
+
+    async def perform_seek() -> None:
+        nonlocal seeks
+        seeks += 1
+
+    consumer.perform_seek = perform_seek
+
+    async def while_fetching(change: Any) -> list[Any]:
+        async def wait_next_records(_: float) -> Any:
+            change()
+            return {P0: records(0, 9)}, {P0}
+
+        consumer._wait_next_records = wait_next_records
+        return [message async for message in consumer.getmany(1.0)]
+
+    def next_generation() -> None:
+        consumer.app.consumer_generation_id += 1
+
+    def next_epoch() -> None:
+        consumer._epoch += 1
+
+    for change in (next_generation, next_epoch, consumer._expected.clear, consumer.stop_flow):
+        assert await while_fetching(change) == []
+    assert seeks == 4
+
+
+async def test_other_topics_are_left_as_they_are(consumer: RunConsumer) -> None:
+    other = TP("other", 0)
+    record = SimpleNamespace(
+        topic="other", partition=0, offset=5, timestamp=1, timestamp_type=0, headers=(), key=b"k", value=b"v",
+        checksum=None, serialized_key_size=1, serialized_value_size=1,
+    )  # fmt: skip
+    (message,) = await fetched(consumer, {other: [record]})
+    assert (message.offset, message.value) == (5, b"v")
+
+
+async def test_a_fetch_error_is_fatal(consumer: RunConsumer) -> None:
+    async def wait_next_records(_: float) -> Any:
+        raise OffsetOutOfRangeError({P0: 7})
+
+    consumer._wait_next_records = wait_next_records
+    assert [message async for message in consumer.getmany(1.0)] == []
+    assert consumer.transport.reasons == ["the log lost records: no record to read at runs[0] at 7"]
+
+
+async def test_after_a_failure_nothing_is_delivered_or_committed(consumer: RunConsumer) -> None:
+    sought(consumer)
+    (message,) = delivered(consumer, (0, 9))
+    message.ack(consumer)
+    assert consumer._new_offset(P0) == 10
+    consumer.transport.fail("first")
+    consumer.transport.fail("second")
+    assert consumer._new_offset(P0) is None
+    assert await fetched(consumer, {P0: records(10, 19)}) == []
+    assert consumer.transport.reasons == ["first"]
+
+
+def test_a_full_queue_leaves_run_partitions_in_the_fetch(consumer: RunConsumer) -> None:
+    other = TP("other", 0)
+    consumer._active_partitions = {P0, other}
+    consumer.on_buffer_full(P0)
+    consumer.on_buffer_full(other)
+    assert consumer._active_partitions == {P0}
+
+
+# --- commits --------------------------------------------------------------------------------------
+
+
+def test_an_early_ack_waits_for_the_runs_before_it(consumer: RunConsumer) -> None:
+    sought(consumer)
+    one, two, three = delivered(consumer, (0, 9), (10, 19), (20, 29))
+    three.ack(consumer)
+    assert consumer._new_offset(P0) is None
+    one.ack(consumer)
+    assert consumer._new_offset(P0) == 10
+    assert consumer._new_offset(P0) == 10, "asking changes nothing: a commit that failed is tried again"
+    two.ack(consumer)
+    assert consumer._new_offset(P0) == 30
+
+
+def test_runs_below_the_committed_offset_need_no_ack(consumer: RunConsumer) -> None:
+    sought(consumer, committed=20)
+    _replayed, _replayed_too, new = delivered(consumer, (0, 9), (10, 19), (20, 29))
+    assert consumer._new_offset(P0) is None
+    new.ack(consumer)
+    assert consumer._new_offset(P0) == 30
+
+
+def test_a_run_across_the_committed_offset_needs_its_ack(consumer: RunConsumer) -> None:
+    sought(consumer, committed=15)
+    across, new = delivered(consumer, (10, 19), (20, 29))
+    new.ack(consumer)
+    assert consumer._new_offset(P0) is None
+    across.ack(consumer)
+    assert consumer._new_offset(P0) == 30
+
+
+def test_the_ack_of_a_run_read_before_does_not_count_for_the_one_read_again(consumer: RunConsumer) -> None:
+    sought(consumer)
+    (before,) = delivered(consumer, (0, 9))
+    consumer._receipts[P0].clear()  # as a seek back to 0 does
+    (again,) = delivered(consumer, (0, 9))
+    before.ack(consumer)
+    assert consumer._new_offset(P0) is None
+    again.ack(consumer)
+    assert consumer._new_offset(P0) == 10
+
+
+def test_nothing_is_committed_between_a_revocation_and_the_seek(consumer: RunConsumer) -> None:
+    sought(consumer)
+    (message,) = delivered(consumer, (0, 9))
+    message.ack(consumer)
+    consumer._expected.clear()
+    assert consumer._new_offset(P0) is None
+
+
+async def test_a_refused_commit_is_tried_again(consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sought(consumer, committed=5)
+    (message,) = delivered(consumer, (5, 9))
+    message.ack(consumer)
+
+    async def refused(self: Any, offsets: Any, _: bool) -> bool:
+        self._committed_offset.update(offsets)
+        return False
+
+    monkeypatch.setattr(Consumer, "_commit_offsets", refused)
+    assert not await consumer._commit_offsets({P0: 10})
+    assert consumer._committed_offset[P0] == 5
+    assert consumer._new_offset(P0) == 10
+
+
+async def test_a_seek_keeps_what_the_fold_holds_and_forgets_the_rest(consumer: RunConsumer) -> None:
+    """The fold is at 20: the runs before it are only waiting for their ack, the one after is read again."""
+    sought(consumer)
+    held, held_too, begun = delivered(consumer, (0, 9), (10, 19), (20, 29))
+    asked: list[Any] = []
+
+    async def seek_to_committed() -> dict[TP, int | None]:
+        return {P0: None}
+
+    async def seek_wait(starts: dict[TP, int]) -> None:
+        asked.append(starts)
+
+    class AtTwenty(NoPositions):
+        def next_offset(self, topic: str, partition: int) -> int | None:
+            return 20
+
+    consumer._positions = AtTwenty()
+    consumer.assignment = lambda: {P0}
+    consumer.seek_to_committed, consumer.seek_wait = seek_to_committed, seek_wait
+    for _ in range(2):
+        await consumer.perform_seek()
+    assert asked == [{P0: 20}] * 2
+    for message in (held, held_too, begun):
+        message.ack(consumer)
+    assert consumer._new_offset(P0) == 20
+    (again,) = delivered(consumer, (20, 29))
+    assert again.value.after_seek
+    assert P0 in consumer._acked, "without the key no commit looks at the partition"
+
+
+async def test_a_member_left_with_nothing_is_told(consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust seeks nothing then, and the folds would stay."""
+
+    async def assigned(self: Any, partitions: Any, generation_id: int) -> None: ...
+
+    class Told(NoPositions):
+        calls: ClassVar[list[Any]] = []
+
+        async def partitions_assigned(self, assigned: object, committed: object) -> None:
+            self.calls.append((assigned, committed))
+
+    monkeypatch.setattr(driver.Consumer, "on_partitions_assigned", assigned)
+    sought(consumer)
+    consumer._positions = Told()
+    await consumer.on_partitions_assigned({P0}, 1)
+    assert Told.calls == [], "the seek tells"
+    assert consumer._expected == {}
+    await consumer.on_partitions_assigned(set(), 2)
+    assert Told.calls == [(set(), {})]
+
+
+async def test_a_drain_is_bounded_and_commits_what_was_acknowledged(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hanging(NoPositions):
+        async def partitions_revoked(self, revoked: object) -> None:
+            assert revoked == {(TOPIC, 0)}
+            await asyncio.get_running_loop().create_future()
+
+    commits = 0
+
+    async def commit() -> bool:
+        nonlocal commits
+        commits += 1
+        return True
+
+    monkeypatch.setattr(batching, "DRAIN_SECONDS", 0.01)
+    consumer._positions, consumer.commit = Hanging(), commit
+    await consumer.drain({P0})
+    assert commits == 1
+    assert not consumer.flow_active
+    assert consumer.transport.reasons == []
+
+
+async def test_a_drain_waits_for_the_run_in_hand(consumer: RunConsumer) -> None:
+    sought(consumer)
+    in_hand, _queued = delivered(consumer, (0, 9), (10, 19))
+    consumer._unacked_messages.add(in_hand)  # as the stream does when it hands a run to the agent
+
+    async def commit() -> bool:
+        assert in_hand.acked
+        return True
+
+    consumer.commit = commit
+    draining = asyncio.create_task(consumer.drain({P0}))
+    done, _ = await asyncio.wait([draining], timeout=0.05)
+    assert not done
+    in_hand.ack(consumer)
+    await draining
+
+
+@pytest.mark.parametrize("name", ["partitions_revoked", "partitions_assigned"])
+async def test_a_caller_that_raises_is_fatal(consumer: RunConsumer, name: str) -> None:
+    async def planted(*_: object) -> None:
+        raise KeyError("planted")
+
+    async def seek_to_committed() -> dict[TP, int | None]:
+        return {P0: None}
+
+    setattr(consumer._positions, name, planted)
+    consumer.seek_to_committed, consumer.assignment = seek_to_committed, lambda: {P0}
+    if name == "partitions_revoked":
+        await consumer.drain({P0})
+    else:
+        with pytest.raises(KeyError):
+            await consumer.perform_seek()
+    (reason,) = consumer.transport.reasons
+    assert "KeyError('planted')" in reason
+
+
+# --- ends -----------------------------------------------------------------------------------------
+
+
+async def run_guarded(body: Any, *, stopping: bool = False) -> list[str]:
+    reasons: list[str] = []
+    app = SimpleNamespace(should_stop=stopping, transport=SimpleNamespace(fail=reasons.append))
+    await guarded(body)(SimpleNamespace(app=app))
+    return reasons
+
+
+async def test_an_agent_that_raises_is_fatal() -> None:
+    async def body(_: Any) -> None:
+        raise KeyError("x")
+
+    assert await run_guarded(body) == ["agent body failed: KeyError('x')"]
+
+
+async def test_an_agent_that_ends_is_fatal_unless_the_app_stops() -> None:
+    async def body(_: Any) -> None: ...
+
+    assert await run_guarded(body) == ["agent body ended by itself"]
+    assert await run_guarded(body, stopping=True) == []
+
+
+async def test_a_cancelled_agent_is_not_a_failure() -> None:
+    async def body(_: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    reasons = asyncio.create_task(run_guarded(body))
+    await asyncio.wait([reasons], timeout=0.01)
+    reasons.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reasons
+
+
+def test_fatal_is_one_line_and_an_exit_code() -> None:
+    program = f"from {fatal.__module__} import fatal\ntry:\n fatal('a\\nb')\nfinally:\n print('never')"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.splitlines()[-1] == "tally-stream: fatal: a b"

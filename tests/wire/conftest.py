@@ -1,0 +1,12 @@
+from pathlib import Path
+
+import pytest
+
+from .folders import Folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    path = tmp_path / "x-2024"
+    path.mkdir()
+    return Folder(path)

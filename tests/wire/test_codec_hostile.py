@@ -1,0 +1,183 @@
+"""Hostile bytes: nothing raises, the two readers agree, and every duplicate key is found."""
+
+import json
+import random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tally_stream.domain.report import Report
+from tally_stream.domain.rules import Finding
+from tally_stream.wire.codec import Codec
+
+from .builders import CODEC, Json, as_bytes, control, counts, decision, election, examples, turnout
+
+BASES: list[Json] = [
+    counts(),
+    counts(kind="correct", replaces=0, reason="r", authority="a", complete=False, registered=200, phase="official"),
+    counts(ballots={"valid": 96}, contest="SEAT", votes={"CLEO": 96}, counted_at="2024-02-07T16:00:00.5Z"),
+    decision(),
+    turnout(),
+    control(),
+]
+CODECS = (CODEC, Codec(election("test")))
+VALUES = [
+    "null", "true", "false", "0", "-0", "1", "1.0", "1e3", "-1", "999999999", "1000000000", "123456789012345678901234567890",
+    '""', '"x"', '"A-1"', '"official"', '"test"', '"\\u0041-1"', '"\\ud800"', '"\\ud83d\\ude00"', '"\u202e"', '"e\u0301"',
+    '"a\x01b"', "NaN", "Infinity", "[]", "{}", '{"a":1,"a":2}', "[" * 70 + "]" * 70, '"2024-02-07T20:00:60Z"',
+    '"2024-02-07T16:00:00.9999999Z"', '"report"', '"\\"', "01", "'x'",
+]  # fmt: skip
+NAMES = [
+    "schema", "election", "contest", "station", "revision", "kind", "phase", "complete", "counted_at", "registered",
+    "ballots", "votes", "replaces", "reason", "authority", "voted", "as_of", "payload", "cast", "valid", "blank", "invalid",
+    "ANNA", "BELA", "CLEO", "ZOE", "", "colour",
+]  # fmt: skip
+
+
+def both_read(value: bytes, key: bytes | None) -> None:
+    """The property: what the fast reader accepts, the exact one reads as the same statement; neither raises."""
+    for codec in CODECS:
+        fast, exact, found = codec.read_fast(value, key), codec.read_exactly(value, key), codec.read(value, key)
+        assert found == exact
+        assert type(found) is type(exact)
+        if fast is not None:
+            assert isinstance(exact, Report)
+            assert fast == exact
+            assert msgpack(fast) == msgpack(exact), "equal, and of the same types"
+
+
+def msgpack(r: Report) -> list[tuple[type, Any]]:
+    return [(type(getattr(r, name)), getattr(r, name)) for name in r.__struct_fields__]
+
+
+def text_of(message: Json, raw: dict[str, str], order: random.Random) -> str:
+    """The message as JSON text, with raw texts for some values, keys in another order, spaces, escapes, doubles."""
+    pairs = list(message.items())
+    order.shuffle(pairs)
+    parts = []
+    for name, value in pairs:
+        text = raw.get(name) or (
+            text_of(value, raw, order) if isinstance(value, dict) else json.dumps(value, ensure_ascii=order.random() < 0.5)
+        )
+        spelled = json.dumps(name)
+        if order.random() < 0.03:
+            spelled = '"' + "".join(f"\\u{ord(c):04x}" for c in name) + '"'
+        space = order.choice(["", "", "", " ", "\n", "\t\r\n", "\f", "\u00a0"]) if order.random() < 0.05 else ""
+        parts.append(f"{space}{spelled}{space}:{space}{text}")
+        if order.random() < 0.03:
+            parts.append(f"{json.dumps(name)}:{order.choice([text, 'null'])}")
+    return "{" + ",".join(parts) + "}"
+
+
+@examples(1200)
+@given(st.integers(0, 2**32))
+def test_a_valid_message_with_a_few_things_wrong(seed: int) -> None:
+    order = random.Random(seed)
+    message = json.loads(json.dumps(order.choice(BASES)))
+    raw: dict[str, str] = {}
+    for _ in range(order.choice([0, 1, 1, 2])):
+        name = order.choice(NAMES)
+        where = order.choice([message, *(v for v in message.values() if isinstance(v, dict))])
+        if order.random() < 0.25 and name in where:
+            del where[name]
+        elif order.random() < 0.7 or name in where:
+            where.setdefault(name, 0)
+            raw[name] = order.choice(VALUES)
+    value = text_of(message, raw, order).encode("utf-8", "surrogatepass")
+    value += order.choice([b"", b"", b"", b" ", b"}", b"\x00", b"{}", b","]) if order.random() < 0.1 else b""
+    both_read(value, order.choice([b"A-1"] * 8 + [b"PRES", b"SEAT", None, b"\xff"]))
+
+
+@examples(300)
+@given(st.binary(max_size=200), st.one_of(st.none(), st.binary(max_size=8)))
+def test_random_bytes(value: bytes, key: bytes | None) -> None:
+    both_read(value, key)
+
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.sampled_from(NAMES)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=3), inner)),
+    max_leaves=8,
+)
+
+
+@examples(120)
+@given(json_values)
+def test_random_json(value: Any) -> None:
+    both_read(json.dumps(value).encode(), b"A-1")
+
+
+def test_every_truncation_of_a_valid_report() -> None:
+    for message in BASES:
+        value = as_bytes(message)
+        for length in range(len(value)):
+            both_read(value[:length], b"A-1")
+            found = CODEC.read(value[:length], b"A-1")
+            assert isinstance(found, Finding)
+            assert found.code == "S1"
+
+
+def test_every_single_bit_flip_of_a_valid_report() -> None:
+    value = as_bytes(BASES[1])
+    for index in range(len(value)):
+        for bit in range(8):
+            flipped = value[:index] + bytes([value[index] ^ 1 << bit]) + value[index + 1 :]
+            both_read(flipped, b"A-1")
+
+
+def test_a_byte_inserted_or_taken_out_anywhere() -> None:
+    value = as_bytes(BASES[0])
+    for index in range(len(value) + 1):
+        both_read(value[:index] + value[index + 1 :], b"A-1")
+        for byte in b'"\\{}[],:0 \x00\xff\n':
+            both_read(value[:index] + bytes([byte]) + value[index:], b"A-1")
+
+
+@examples(600)
+@given(st.integers(0, 2**32))
+def test_duplicate_keys_are_found_as_the_standard_library_finds_them(seed: int) -> None:
+    """Whatever else is wrong: a text with a key twice in one object is never a statement, one without may be."""
+    order = random.Random(seed)
+    value = text_of(order.choice(BASES), {}, order).encode()
+    doubles: list[str] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        doubles.extend({name for name in names if names.count(name) > 1})
+        return dict(pairs)
+
+    try:
+        json.loads(value, object_pairs_hook=note)
+    except ValueError:
+        return
+    found = CODEC.read(value, b"A-1")
+    twice = isinstance(found, Finding) and found.message == "the key {left} occurs twice"
+    assert twice == bool(doubles)
+    if twice:
+        assert CODEC.read_fast(value, b"A-1") is None
+
+
+@examples(300)
+@given(st.integers(0, 2**32))
+def test_what_is_written_is_read_back(seed: int) -> None:
+    order = random.Random(seed)
+    votes = {"ANNA": order.randint(0, 999_999_999), "BELA": order.randint(0, 999_999_999)}
+    ballots = {"valid": order.randint(0, 999_999_999)} | {
+        name: order.randint(0, 999_999_999) for name in ("cast", "blank", "invalid") if order.random() < 0.5
+    }
+    message = counts(
+        revision=order.randint(1, 999_999_999),
+        votes=votes,
+        ballots=ballots,
+        kind=order.choice(["report", "correct", "recount"]),
+        complete=order.random() < 0.5,
+        reason="".join(order.choices("aÉ क😀/|{}[]:,", k=order.randint(0, 20))),
+    )
+    found = CODEC.read(as_bytes(message), b"A-1")
+    assert isinstance(found, Report)
+    assert (found.revision, found.kind, found.complete) == (message["revision"], message["kind"], message["complete"])
+    assert dict(zip(("ANNA", "BELA"), found.votes, strict=True)) == votes
+    assert {n: getattr(found, n) for n in ("cast", "valid", "blank", "invalid") if n in ballots} == ballots
+    assert found.reason == message["reason"]
+    assert CODEC.read_fast(as_bytes(message), b"A-1") == found

@@ -1,0 +1,180 @@
+"""The digest: over every field of the definition, and over nothing else."""
+
+import gzip
+import hashlib
+import json
+
+import pytest
+
+from tally_stream.domain import election
+
+from .folders import STATIONS, Folder
+
+CHANGES = [
+    ('id = "X-2024"', 'id = "X-2025"'),
+    ('name = "An election"', 'name = "Another"'),
+    ('phase = "official"', 'phase = "test"'),
+    ("polls_close = 2024-02-07T19:00:00+04:00", "polls_close = 2024-02-07T19:00:00.001+04:00"),
+    ('root_name = "Everywhere"', 'root_name = "All"'),
+    ("publish_depth = 1", "publish_depth = 2"),
+    ('name = "President"', 'name = "Premier"'),
+    ("seats = 1", "seats = 3"),
+    ('rule = "majority"', 'rule = "plurality"'),
+    ('majority_base = "valid"', 'majority_base = "cast"'),
+    ('"half-up"', '"truncate"'),
+    ("places = 2", "places = 1"),
+    ('name = "Anna Ahl"', 'name = "Anna"'),
+    ('party = "Greens"', 'party = "Reds"'),
+    ('party = "Greens"\n', ""),
+    ('id = "CLEO"', 'id = "KLEO"'),
+    ('pollster = "Street Poll"', 'pollster = "Home Poll"'),
+    ("20:00:00+04:00", "20:00:01+04:00"),
+    ("ANNA = 52.10", "ANNA = 52.1"),
+    ("BELA = 48", "BELA = 47"),
+    (", BELA = 48", ""),
+    ("P5_turnout_percent = 97.5", "P5_turnout_percent = 97.4"),
+    ("Q7_skew_seconds = 60", "P6_votes_min = 60"),
+    ("offset = 123", "offset = 124"),
+    ("partition = 0", "partition = 1"),
+    ('reason = "crashes the code"', 'reason = "crashes"'),
+    ('authority = "commission"', 'authority = "court"'),
+    ('id = "BELA"\nname = "Béla Bodó"', 'id = "BELA"\nname = "Bela Bodo"'),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES)
+def test_every_field_of_the_definition_changes_it(folder: Folder, old: str, new: str) -> None:
+    before = folder.load().digest
+    assert folder.replace((old, new)).load().digest != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("A-1,", "A-3,"),
+        ("School 1", "School 2"),
+        (",200,", ",201,"),
+        (",200,", ",,"),
+        (",90,", ",0,"),
+        (",90,", ",,"),
+        ("North,Birch", "North,Beech"),
+        ("North,Birch", "South,Birch"),
+        ("A-2,,100", "A-2,A-2,100"),
+    ],
+)
+def test_every_field_of_a_station_changes_it(folder: Folder, old: str, new: str) -> None:
+    before = folder.load().digest
+    assert folder.replace((old, new), name="stations.csv").load().digest != before
+
+
+def test_a_root_a_level_a_station_or_an_area_more_changes_it(folder: Folder) -> None:
+    seen = {folder.load().digest}
+    folder.replace(("The South", "South"), name="areas.csv")
+    seen.add(folder.load().digest)
+    (folder.path / "areas.csv").unlink()
+    seen.add(folder.load().digest)
+    folder.write("stations.csv", STATIONS + "C-1,,,,North,Alder\n")
+    seen.add(folder.load().digest)
+    folder.replace(('root = "X"', 'root = "Y"'))
+    seen.add(folder.load().digest)
+    folder.replace(('"town"', '"city"'))
+    folder.write("stations.csv", (STATIONS + "C-1,,,,North,Alder\n").replace("region,town", "region,city"))
+    seen.add(folder.load().digest)
+    assert len(seen) == 6
+
+
+def test_the_number_of_the_rule_set_changes_it(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = folder.load().digest
+    monkeypatch.setattr(election, "RULE_SET_NUMBER", election.RULE_SET_NUMBER + 1)
+    assert folder.load().digest != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('party = "Greens"', 'party = "Greens" # a note'),
+        ("polls_close = 2024-02-07T19:00:00+04:00", "polls_close = 2024-02-07T15:00:00Z"),
+        ("polls_close = 2024-02-07T19:00:00+04:00", "polls_close = 2024-02-07T19:00:00.0009+04:00"),
+        ("P5_turnout_percent = 97.5", "P5_turnout_percent = 97.50\nA3_register_percent = 102.0\nP6_votes_min = 100"),
+        ('id = "PRES"\nname = "President"', 'name = "President"\nid = "PRES"'),
+        ('rule = "plurality"', 'rule = "plurality"\nmajority_base = "valid"'),
+        ('"An election"', "'An election'"),
+    ],
+)
+def test_another_spelling_of_the_same_definition_does_not(folder: Folder, old: str, new: str) -> None:
+    before = folder.load().digest
+    assert folder.replace((old, new)).load().digest == before
+
+
+def test_row_order_column_order_quotes_and_compression_do_not(folder: Folder) -> None:
+    before = folder.load().digest
+    header, *rows = STATIONS.splitlines()
+    folder.write("stations.csv", "\r\n".join([header, *reversed(rows)]))
+    folder.write("areas.csv", "area,name\nX/South,The South\nX/North,The North\n")
+    assert folder.load().digest == before
+    folder.write("stations.csv", STATIONS.replace("School 1,200", '"School 1","0200"'))
+    assert folder.load().digest == before
+    folder.write("stations.csv", gzip.compress(STATIONS.encode()))
+    assert folder.load().digest == before
+
+
+def test_skips_in_any_order_are_the_same(folder: Folder) -> None:
+    first = '[[skip]]\npartition = 0\noffset = 5\nreason = "r"\nauthority = "a"\n'
+    toml = (folder.path / "election.toml").read_text(encoding="utf-8")
+    head, own = toml[: toml.index("[[skip]]")], toml[toml.index("[[skip]]") :]
+    digests = set()
+    for order in (first + own, own + first):
+        folder.write("election.toml", head + order)
+        digests.add(folder.load().digest)
+    assert len(digests) == 1
+
+
+def test_it_is_the_hash_of_the_definitions_line_and_one_line_a_station(folder: Folder) -> None:
+    folder.replace(("P5_turnout_percent = 97.5", "P5_turnout_percent = 97.50"))
+    definition = {
+        "rules": 1,
+        "id": "X-2024",
+        "name": "An election",
+        "phase": "official",
+        "polls_close": "2024-02-07T15:00:00.000Z",
+        "areas": {
+            "root": "X",
+            "root_name": "Everywhere",
+            "levels": ["region", "town"],
+            "publish_depth": 1,
+            "names": [["X/North", "The North"], ["X/South", "The South"]],
+        },
+        "contests": [
+            {
+                "id": "PRES", "name": "President", "seats": 1, "rule": "majority", "majority_base": "valid",
+                "rounding": {"method": "half-up", "places": 2},
+                "candidates": [
+                    {"id": "ANNA", "name": "Anna Ahl", "party": "Greens"}, {"id": "BELA", "name": "Béla Bodó", "party": None}
+                ],
+            },
+            {
+                "id": "SEAT", "name": "Council", "seats": 2, "rule": "plurality", "majority_base": "valid",
+                "rounding": {"method": "largest-remainder", "places": 0},
+                "candidates": [{"id": "CLEO", "name": "Cleo", "party": None}],
+            },
+        ],
+        "exit_polls": [
+            {
+                "contest": "PRES", "pollster": "Street Poll", "publish_after": "2024-02-07T16:00:00.000Z",
+                "shares": [["ANNA", "52.10"], ["BELA", "48"]],
+            }
+        ],
+        "checks": {
+            "A3_register_percent": "102", "P1_invalid_percent": "3", "P2_blank_percent": "3", "P5_turnout_percent": "195/2",
+            "P6_votes_min": "100", "P7_register_percent": "10", "P10_change_percent": "20", "Q7_skew_seconds": "60",
+        },
+        "skips": [[0, 123, "crashes the code", "commission"]],
+    }  # fmt: skip
+    stations = [
+        ["A-1", "School 1", 200, None, ["North", "Alder"]],
+        ["A-2", "", 100, 90, ["North", "Birch"]],
+        ["B-1", "Hall, town", None, 250, ["South", "Alder"]],
+    ]
+    lines = [json.dumps(line, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for line in [definition, *stations]]
+    expected = hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()
+    assert folder.load().digest == f"sha256:{expected}"

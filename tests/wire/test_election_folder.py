@@ -1,0 +1,405 @@
+"""election.toml, stations.csv, areas.csv: what a good folder becomes, and every mistake with its file and line."""
+
+import gzip
+import re
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tally_stream.wire import election_folder, limits
+from tally_stream.wire.election_folder import ElectionFolderError, load_election, toml_lines
+
+from .folders import STATIONS, TOML, Folder
+
+
+class TestAGoodFolder:
+    def test_what_it_becomes(self, folder: Folder) -> None:
+        e = folder.load()
+        assert (e.id, e.name, e.phase, e.polls_close_ms) == ("X-2024", "An election", "official", 1_707_318_000_000)
+        assert (e.root, e.root_name, e.levels, e.publish_depth) == ("X", "Everywhere", ("region", "town"), 1)
+        assert [a.id for a in e.areas] == ["X", "X/North", "X/South"]
+        president, council = e.contests
+        assert (president.rule, president.majority_base, president.seats) == ("majority", "valid", 1)
+        assert [(c.id, c.name, c.party) for c in president.candidates] == [
+            ("ANNA", "Anna Ahl", "Greens"), ("BELA", "Béla Bodó", None)
+        ]  # fmt: skip
+        assert (council.rule, council.majority_base, council.seats) == ("plurality", "valid", 2)
+        assert (council.rounding.method, council.rounding.places) == ("largest-remainder", 0)
+        (poll,) = e.exit_polls
+        assert (poll.contest, poll.pollster, poll.publish_after_ms) == ("PRES", "Street Poll", 1_707_321_600_000)
+        assert poll.shares == (("ANNA", Decimal("52.10")), ("BELA", Decimal("48")))
+        assert (e.checks.P5_turnout_percent, e.checks.Q7_skew_seconds) == (Fraction(195, 2), 60)
+        assert (e.checks.A3_register_percent, e.checks.P6_votes_min) == (102, 100)
+        (skip,) = e.skips
+        assert (skip.partition, skip.offset, skip.reason, skip.authority) == (0, 123, "crashes the code", "commission")
+        assert e.area_names == (("X/North", "The North"), ("X/South", "The South"))
+
+    def test_unknown_is_none_not_0(self, folder: Folder) -> None:
+        stations = folder.load().stations
+        assert [(s.id, s.registered, s.ballots_expected) for s in stations.values()] == [
+            ("A-1", 200, None), ("A-2", 100, 90), ("B-1", None, 250)
+        ]  # fmt: skip
+        assert stations["B-1"].name == "Hall, town"
+        assert stations["B-1"].path == ("South", "Alder")
+
+    def test_what_is_optional(self, folder: Folder) -> None:
+        text = TOML[: TOML.index("[[exit_polls]]")]
+        folder.write("election.toml", text)
+        (folder.path / "areas.csv").unlink()
+        e = folder.load()
+        assert (e.exit_polls, e.skips, e.area_names, e.checks.P5_turnout_percent) == ((), (), (), 98)
+
+    def test_the_root_alone(self, folder: Folder) -> None:
+        folder.replace(('["region", "town"]', "[]"), ("publish_depth = 1", "publish_depth = 0"))
+        folder.write("stations.csv", "station_id,name,registered,ballots_expected\nA-1,,,\n")
+        assert [a.id for a in folder.load().areas] == ["X"]
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ('name = "An election"', 'name = ""'),
+            ('root_name = "Everywhere"', 'root_name = ""'),
+            ('party = "Greens"', 'party = ""'),
+            ('name = "Cleo"', 'name = ""'),
+            ('pollster = "Street Poll"', 'pollster = ""'),
+        ],
+    )
+    def test_a_name_may_be_the_empty_text(self, folder: Folder, old: str, new: str) -> None:
+        """Only level values are said to be never empty."""
+        folder.replace((old, new)).load()
+
+    def test_an_areas_name_may_be_the_empty_text(self, folder: Folder) -> None:
+        folder.replace(("The North", ""), name="areas.csv")
+        assert folder.load().area_names[0] == ("X/North", "")
+
+    @pytest.mark.parametrize("name", ["stations.csv", "areas.csv"])
+    def test_a_table_may_be_packed(self, folder: Folder, name: str) -> None:
+        expected = folder.load().digest
+        packed = gzip.compress((folder.path / name).read_bytes())
+        folder.write(name, packed)
+        assert folder.load().digest == expected, "seen from the content, not the name"
+        (folder.path / name).rename(folder.path / (name + ".gz"))
+        assert folder.load().digest == expected
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("2024-02-07T15:00:00Z", 1_707_318_000_000),
+            ("2024-02-07T15:00:00.0019Z", 1_707_318_000_001),
+            ("1969-12-31T23:59:59.9999Z", -1),
+        ],
+    )
+    def test_times_in_whole_milliseconds(self, folder: Folder, text: str, expected: int) -> None:
+        assert (
+            folder.replace(("polls_close = 2024-02-07T19:00:00+04:00", f"polls_close = {text}")).load().polls_close_ms
+            == expected
+        )
+
+    def test_seats_places_and_counts_at_their_limits(self, folder: Folder) -> None:
+        folder.replace(
+            ("seats = 2", f"seats = {limits.SEATS_MAX}"),
+            ("places = 2", f"places = {limits.ROUNDING_PLACES_MAX}"),
+            ("Q7_skew_seconds = 60", "Q7_skew_seconds = 999999999\nP1_invalid_percent = 1000000\nP6_votes_min = 0"),
+            ("97.5", "0.000000001"),
+        )
+        folder.replace(("200,", "999999999,"), name="stations.csv")
+        e = folder.load()
+        assert e.contests[1].seats == 1000
+        assert e.checks.P5_turnout_percent == Fraction(1, 10**9)
+        assert e.stations["A-1"].registered == 999_999_999
+
+
+class TestMistakesInToml:
+    @pytest.mark.parametrize(
+        ("old", "new", "mistake"),
+        [
+            ('id = "X-2024"\n', "", "1: id is missing"),
+            ('id = "X-2024"', 'id = "x-2024"', "1: id is not an id ([A-Z0-9][A-Z0-9._-]*, at most 64 characters)"),
+            ('id = "X-2024"', "id = 7", "1: id should be a valid string"),
+            ('name = "An election"', 'name = "a\\u0000"', "2: name has the control or separator character U+0000"),
+            ('name = "An election"', 'name = "e\\u0301"', "2: name is not in Unicode normal form C"),
+            ('name = "An election"', f'name = "{"x" * 201}"', "2: name longer than 200 code points"),
+            ('"official"', '"live"', "3: phase should be 'official' or 'test'"),
+            ("+04:00\n\n[areas]", "\n\n[areas]", "4: polls_close input should have timezone info"),
+            ("2024-02-07T19:00:00+04:00\n\n[a", '"2024-02-07T19:00:00+04:00"\n\n[a', "4: polls_close should be a valid datetime"),
+            ("2024-02-07T19:00:00+04:00\n\n[a", "2024-02-07\n\n[a", "4: polls_close should be a valid datetime"),
+            ('phase = "official"', 'phase = "official"\nfase = 1', "4: fase is not known here"),
+            ('root = "X"', 'root = "X/Y"', "7: areas.root is not an id ([A-Z0-9][A-Z0-9._-]*, at most 64 characters)"),
+            ('root_name = "Everywhere"\n', "", "6: areas.root_name is missing"),
+            ('["region", "town"]', '["region", "region"]', "9: areas.levels names 'region' twice"),
+            ('["region", "town"]', '["region", "name"]', "9: areas.levels names 'name', a column of its own in stations.csv"),
+            ('["region", "town"]', '["region", ""]', "9: areas.levels[2] is empty"),
+            ('["region", "town"]', '"region"', "9: areas.levels should be a valid list"),
+            ('["region", "town"]', '["region", 7]', "9: areas.levels[2] should be a valid string"),
+            ("publish_depth = 1", "publish_depth = 3", "10: areas.publish_depth is 3, there are 2 levels"),
+            ("publish_depth = 1", "publish_depth = -1", "10: areas.publish_depth should be greater than or equal to 0"),
+            ("publish_depth = 1", "publish_depth = 1.0", "10: areas.publish_depth should be a valid integer"),
+            ("publish_depth = 1", "publish_depth = true", "10: areas.publish_depth should be a valid integer"),
+            ("publish_depth = 1\n", "publish_depth = 1\ndepth = 1\n", "11: areas.depth is not known here"),
+            ("seats = 1\n", "", "12: contests[1].seats is missing"),
+            ("seats = 1\n", "seats = 0\n", "15: contests[1].seats should be greater than or equal to 1"),
+            ("seats = 1\n", "seats = 1001\n", "15: contests[1].seats should be less than or equal to 1000"),
+            ("seats = 1\n", "seats = 1.0\n", "15: contests[1].seats should be a valid integer"),
+            ('"majority"', '"lottery"', "16: contests[1].rule should be 'majority' or 'plurality'"),
+            ('majority_base = "valid"\n', "", "12: contests[1] majority_base is missing (rule is majority)"),
+            ('majority_base = "valid"', 'majority_base = "all"', "17: contests[1].majority_base should be 'valid' or 'cast'"),
+            ('"half-up", places = 2', '"bankers", places = 2', "18: contests[1].rounding.method should be 'half-up', 'truncate' or 'largest-remainder'"),
+            ("places = 2", "places = 7", "18: contests[1].rounding.places should be less than or equal to 6"),
+            ("places = 2", "places = 2, base = 1", "18: contests[1].rounding.base is not known here"),
+            ('id = "BELA"', 'id = "ANNA"', "26: contests[1].candidates[2].id 'ANNA' occurs twice"),
+            ('id = "BELA"', 'id = "Bela"', "26: contests[1].candidates[2].id is not an id ([A-Z0-9][A-Z0-9._-]*, at most 64 characters)"),
+            ('id = "BELA"\n', "", "25: contests[1].candidates[2].id is missing"),
+            ('party = "Greens"', "party = 1", "23: contests[1].candidates[1].party should be a valid string"),
+            ('party = "Greens"', 'colour = "green"', "23: contests[1].candidates[1].colour is not known here"),
+            ('id = "SEAT"', 'id = "PRES"', "30: contests[2].id 'PRES' occurs twice"),
+            ('[[contests.candidates]]\nid = "CLEO"\nname = "Cleo"\n', "", "29: contests[2].candidates is missing"),
+            ('contest = "PRES"', 'contest = "NONE"', "41: exit_polls[1].contest 'NONE' is no contest"),
+            ("BELA = 48", "CLEO = 48", "44: exit_polls[1].shares name 'CLEO', no candidate of PRES"),
+            ("BELA = 48", "BELA = 100.1", "44: exit_polls[1].shares.BELA is above 100 per cent"),
+            ("BELA = 48", "BELA = -1", "44: exit_polls[1].shares.BELA is not a number from 0 to 1,000,000"),
+            ("BELA = 48", "BELA = nan", "44: exit_polls[1].shares.BELA is not a number from 0 to 1,000,000"),
+            ("BELA = 48", "BELA = inf", "44: exit_polls[1].shares.BELA is not a number from 0 to 1,000,000"),
+            ("BELA = 48", 'BELA = "48"', "44: exit_polls[1].shares.BELA is not a number"),
+            ("BELA = 48", "BELA = true", "44: exit_polls[1].shares.BELA is not a number"),
+            ("BELA = 48", "BELA = 1e-10", "44: exit_polls[1].shares.BELA has more than 9 decimal places"),
+            ("20:00:00+04:00", "20:00:00", "43: exit_polls[1].publish_after input should have timezone info"),
+            ("P5_turnout_percent = 97.5", "P9_percent = 3", "47: checks.P9_percent is not known here"),
+            ("P5_turnout_percent = 97.5", "P5_turnout_percent = -0.1", "47: checks.P5_turnout_percent is not a number from 0 to 1,000,000"),
+            ("P5_turnout_percent = 97.5", "P5_turnout_percent = 1000001", "47: checks.P5_turnout_percent is not a number from 0 to 1,000,000"),
+            ("Q7_skew_seconds = 60", "Q7_skew_seconds = 60.0", "48: checks.Q7_skew_seconds should be a valid integer"),
+            ("Q7_skew_seconds = 60", "P6_votes_min = -1", "48: checks.P6_votes_min should be greater than or equal to 0"),
+            ("offset = 123", "offset = -1", "52: skip[1].offset should be greater than or equal to 0"),
+            ('reason = "crashes the code"', 'reason = ""', "53: skip[1].reason is empty"),
+            ('authority = "commission"\n', "", "50: skip[1].authority is missing"),
+            ("partition = 0\n", "partition = 0\npartitions = 1\n", "52: skip[1].partitions is not known here"),
+        ],
+    )  # fmt: skip
+    def test_each_is_named_with_its_line(self, folder: Folder, old: str, new: str, mistake: str) -> None:
+        mistakes = folder.replace((old, new)).mistakes()
+        # What hangs on the broken field may be wrong with it: a header, an exit poll's candidates.
+        assert f"election.toml:{mistake}" in mistakes
+        assert all(".csv:" in m or "exit_polls[1]" in m for m in mistakes if m != f"election.toml:{mistake}")
+
+    def test_a_place_skipped_twice(self, folder: Folder) -> None:
+        again = TOML[TOML.index("[[skip]]") :]
+        folder.write("election.toml", TOML + again)
+        assert folder.mistakes() == ["election.toml:55: skip[2] names partition 0, offset 123 twice"]
+
+    def test_no_contests(self, folder: Folder) -> None:
+        head, rest = TOML.split("[[contests]]", 1)
+        folder.write("election.toml", head + rest[rest.index("[checks]") :])
+        assert folder.mistakes() == ["election.toml:1: contests is missing"]
+        folder.write("election.toml", "contests = []\n" + head)
+        assert "election.toml:1: contests list should have at least 1 item after validation, not 0" in folder.mistakes()
+
+    @pytest.mark.parametrize(("name", "limit"), [("candidates", limits.CANDIDATES_MAX), ("contests", limits.CONTESTS_MAX)])
+    def test_the_most_candidates_and_contests(self, folder: Folder, name: str, limit: int) -> None:
+        one = '[[contests.candidates]]\nid = "K{}"\nname = "K"\n'
+        more = '[[contests]]\nid = "C{}"\nname = "C"\nseats = 1\nrule = "plurality"\nrounding = {{ method = "truncate", places = 0 }}\n'
+        more += one.replace("{}", "1")
+        head = TOML.split("[[exit_polls]]")[0]
+        already = 1 if name == "candidates" else 2
+        added = "".join((one if name == "candidates" else more).format(n) for n in range(limit - already))
+        folder.write("election.toml", head + added)
+        assert len(folder.load().contests[1].candidates if name == "candidates" else folder.load().contests) == limit
+        folder.write("election.toml", head + added + (one if name == "candidates" else more).format("X"))
+        (mistake,) = folder.mistakes()
+        assert f"{name} list should have at most {limit} items after validation" in mistake
+
+    @pytest.mark.parametrize(
+        ("text", "mistake"),
+        [
+            ("id = ", r"election\.toml:1: is not TOML: Invalid value \(at end of document\)"),
+            ('id = "A"\nname = "B"\nid = "C"\n', r"election\.toml:3: is not TOML: Cannot overwrite a value \(at line 3.*\)"),
+            ('id = "a\x00"', r"election\.toml:1: is not TOML: .*"),
+            ("\ufeffid = 1", r"election\.toml:1: is not TOML: .*"),
+            ("id = 2024-02-07T19:00:60Z", r"election\.toml:1: is not TOML: .*"),
+            ("id = 2024-02-30T19:00:00Z", r"election\.toml:1: is not TOML: .*"),
+            ("id = 1e99999999999999999999", r"election\.toml:1: is not TOML: .*"),
+            ("id = " + "[" * 10_000, r"election\.toml:1: is not TOML: .*"),
+        ],
+    )
+    def test_what_is_no_toml(self, folder: Folder, text: str, mistake: str) -> None:
+        folder.write("election.toml", text)
+        (found,) = folder.mistakes()
+        assert re.fullmatch(mistake, found, re.DOTALL)
+
+    def test_bytes_that_are_not_utf_8_and_a_file_that_is_not_there(self, folder: Folder) -> None:
+        folder.write("election.toml", b'id = "\xff"')
+        assert folder.mistakes() == ["election.toml:1: is not UTF-8 (byte 6)"]
+        (folder.path / "election.toml").unlink()
+        assert folder.mistakes() == ["election.toml:1: cannot be read: No such file or directory"]
+
+    @pytest.mark.parametrize(
+        "text",
+        ["areas = 1", "contests = 1", "contests = [1]", "exit_polls = {}", "[areas]\nlevels = 1", "contests = [{candidates = 1}]",
+         "contests = [{candidates = [1]}]", "[areas]\nlevels = [[]]\npublish_depth = 'x'", "[[exit_polls]]\ncontest = 1",
+         "[[contests]]\nid = 'A'\n[[exit_polls]]\ncontest = 'A'\nshares = 1", "skip = 1", "[[skip]]\n[[skip]]"],
+    )  # fmt: skip
+    def test_tables_of_a_wrong_shape_hide_no_other_mistake(self, folder: Folder, text: str) -> None:
+        folder.write("election.toml", text)
+        assert any(m.endswith(": id is missing") for m in folder.mistakes())
+
+
+class TestMistakesInStations:
+    @pytest.mark.parametrize(
+        ("row", "mistake"),
+        [
+            ("a-3,,,,N,T", "5: station_id 'a-3' is not an id"),
+            (",,,,N,T", "5: station_id '' is not an id"),
+            ("A-1,,,,N,T", "5: station_id A-1 occurs twice"),
+            ("A-3,,2oo,,N,T", "5: registered is '2oo', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,,1000000000,,N,T", "5: registered is '1000000000', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,,-1,,N,T", "5: registered is '-1', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,,1.0,,N,T", "5: registered is '1.0', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,, 1,,N,T", "5: registered is ' 1', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,,٣,,N,T", "5: registered is '٣', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,,,x,N,T", "5: ballots_expected is 'x', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,e\u0301,,,N,T", "5: name is not in Unicode normal form C"),
+            ('A-3,"a\nb",,,N,T', "6: name has the control or separator character U+000A"),
+            ("A-3,,,,,T", "5: region is empty"),
+            ("A-3,,,,N,", "5: town is empty"),
+            ("A-3,,,,N/E,T", "5: region has / or |"),
+            ("A-3,,,,N|E,T", "5: region has / or |"),
+            ("A-3,,,,\u202eN,T", "5: region has the bidirectional control U+202E"),
+            ("A-3,,,,N", "5: 5 fields, the header has 6"),
+            ("A-3,,,,N,T,U", "5: 7 fields, the header has 6"),
+            ("", "5: 0 fields, the header has 6"),
+            ('A-3,"x"y,,,N,T', "4: not CSV: ',' expected after '\"'"),
+            ('A-3,"x', "4: not CSV: unexpected end of data"),
+            ("A-3," + "x" * 131_073 + ",,,N,T", "4: not CSV: field larger than field limit (131072)"),
+        ],
+    )
+    def test_each_is_named_with_its_line(self, folder: Folder, row: str, mistake: str) -> None:
+        folder.write("stations.csv", STATIONS + row + "\n")
+        assert folder.mistakes() == [f"stations.csv:{mistake}"]
+
+    @pytest.mark.parametrize(
+        "header",
+        ["", "station_id,name,registered,ballots_expected,region", "station_id,name,registered,ballots_expected,region,town,x",
+         "station_id,name,registered,ballots_expected,region,region", "\ufeffstation_id,name,registered,ballots_expected,region,town"],
+    )  # fmt: skip
+    def test_the_header(self, folder: Folder, header: str) -> None:
+        folder.write("stations.csv", header + "\nA-1,,,,N,T\n")
+        expected = "station_id,name,registered,ballots_expected,region,town"
+        assert folder.mistakes() == [f"stations.csv:1: the header is {header!r}, it should be {expected!r}"]
+
+    def test_columns_may_stand_in_another_order(self, folder: Folder) -> None:
+        folder.write("stations.csv", "town,region,registered,name,station_id,ballots_expected\nAlder,North,7,School,A-1,8\n")
+        (found,) = folder.load().stations.values()
+        assert (found.id, found.name, found.registered, found.ballots_expected) == ("A-1", "School", 7, 8)
+        assert found.path == ("North", "Alder")
+
+    def test_a_station_at_least(self, folder: Folder) -> None:
+        folder.write("stations.csv", STATIONS.splitlines()[0] + "\n")
+        assert folder.mistakes() == ["stations.csv:1: no polling stations"]
+        folder.write("stations.csv", "")
+        assert folder.mistakes() == [
+            "stations.csv:1: the header is '', it should be 'station_id,name,registered,ballots_expected,region,town'"
+        ]
+
+    def test_at_the_most_stations_and_one_past_it(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert limits.STATIONS_MAX == 2_000_000
+        monkeypatch.setattr(election_folder, "STATIONS_MAX", 3)
+        assert len(folder.load().stations) == 3
+        folder.write("stations.csv", STATIONS + "C-1,,,,N,T\nC-2,,,,N,T\n")
+        assert folder.mistakes() == ["stations.csv:5: more than 3 polling stations"]
+
+    def test_files_that_cannot_be_read(self, folder: Folder) -> None:
+        folder.write("stations.csv", STATIONS.encode() + b"A-3,\xff,,,N,T\n")
+        (mistake,) = folder.mistakes()
+        assert mistake.startswith("stations.csv:")
+        assert "not UTF-8 (invalid start byte)" in mistake
+        for broken in (gzip.compress(STATIONS.encode())[:-9], gzip.compress(STATIONS.encode())[:20] + b"\x00" * 40):
+            folder.write("stations.csv", broken)
+            (mistake,) = folder.mistakes()
+            assert "cannot be read" in mistake
+        (folder.path / "stations.csv").unlink()
+        assert folder.mistakes() == ["stations.csv:1: is missing"]
+        (folder.path / "stations.csv").mkdir()
+        assert folder.mistakes() == ["stations.csv:1: cannot be read: Is a directory"]
+
+
+class TestMistakesInAreas:
+    @pytest.mark.parametrize(
+        ("row", "mistake"),
+        [
+            ("Y/North,N", "4: area 'Y/North' does not begin with the root X"),
+            ("XY,N", "4: area 'XY' does not begin with the root X"),
+            ("X/North,N", "4: area 'X/North' occurs twice"),
+            ("X/West,\u2028", "4: name has the control or separator character U+2028"),
+            ("X/West", "4: 1 fields, the header has 2"),
+        ],
+    )
+    def test_each_is_named_with_its_line(self, folder: Folder, row: str, mistake: str) -> None:
+        folder.replace(("X/South,The South\n", f"X/South,The South\n{row}\n"), name="areas.csv")
+        assert folder.mistakes() == [f"areas.csv:{mistake}"]
+
+    def test_the_root_and_areas_without_stations_may_have_names(self, folder: Folder) -> None:
+        folder.replace(("The South\n", "The South\nX,All\nX/Nowhere/Else,Nowhere\n"), name="areas.csv")
+        assert len(folder.load().area_names) == 4
+
+
+class TestTheFolder:
+    @pytest.mark.parametrize("name", ["stations.csv", "areas.csv"])
+    def test_a_table_and_its_packed_twin_are_one_too_many(self, folder: Folder, name: str) -> None:
+        folder.write(name + ".gz", gzip.compress((folder.path / name).read_bytes()))
+        assert folder.mistakes() == [f"{name}:1: stands beside {name}.gz; one of them must go"]
+
+    def test_that_is_none(self, tmp_path: Path) -> None:
+        with pytest.raises(ElectionFolderError, match="nothing:1: no such folder"):
+            load_election(tmp_path / "nothing")
+
+    def test_all_mistakes_of_all_files_at_once_in_file_order(self, folder: Folder) -> None:
+        folder.replace(('"official"', '"live"'), ("seats = 2", "seats = 0"), ("BELA = 48", "ZOE = 48"))
+        folder.replace(("A-2,", "a-2,"), ("North,Alder", "North,"), name="stations.csv")
+        folder.replace(("X/North,", "Y/North,"), name="areas.csv")
+        assert [m.split(" ")[0] for m in folder.mistakes()] == [
+            "election.toml:3:", "election.toml:32:", "election.toml:44:", "stations.csv:2:", "stations.csv:3:", "areas.csv:2:"
+        ]  # fmt: skip
+
+    def test_more_mistakes_than_anyone_reads_are_counted(self, folder: Folder) -> None:
+        header = STATIONS.splitlines()[0]
+        for count in (limits.FOLDER_ERRORS_SHOWN_MAX, limits.FOLDER_ERRORS_SHOWN_MAX + 5):
+            folder.write("stations.csv", "\n".join([header, *(f"a-{n},,,,N,T" for n in range(count))]))
+            mistakes = folder.mistakes()
+            if count == limits.FOLDER_ERRORS_SHOWN_MAX:
+                assert len(mistakes) == count
+            else:
+                assert len(mistakes) == limits.FOLDER_ERRORS_SHOWN_MAX + 1
+                assert mistakes[-1] == "… and 5 more mistakes"
+
+    def test_too_many_published_areas(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert limits.AREAS_MAX == 100_000
+        monkeypatch.setattr(election_folder, "AREAS_MAX", 3)
+        folder.load()
+        monkeypatch.setattr(election_folder, "AREAS_MAX", 2)
+        assert folder.mistakes() == ["election.toml:10: 3 published areas, at most 2; lower areas.publish_depth"]
+
+    def test_a_definition_whose_partials_could_pass_512_kib_is_refused_saying_so(self, folder: Folder) -> None:
+        header = STATIONS.splitlines()[0]
+
+        def with_areas(count: int) -> None:
+            folder.write("stations.csv", "\n".join([header, *(f"S-{n},,,,R{n},T" for n in range(count))]))
+
+        with_areas(1000)
+        assert len(folder.load().areas) == 1001
+        with_areas(3000)
+        (mistake,) = folder.mistakes()
+        assert mistake.startswith("election.toml:10: a partial of the 3000 deepest published areas could take ")
+        assert mistake.endswith(" bytes, at most 524288 are sent; lower areas.publish_depth")
+        folder.replace(("publish_depth = 1", "publish_depth = 0")).load()
+
+
+def test_where_tables_and_keys_stand() -> None:
+    text = '[[a]]\nx = 1\n[[a.b]]\n"y z" = 2\n[[a]]\n[a.c]\n\'q\' = 3 # [[no]]\nlist = [\n  ["a", 1],\n]\n[d."e f"]\n'
+    found = toml_lines(text)
+    assert found[("a", 0)] == 1
+    assert found[("a", 0, "x")] == 2
+    assert found[("a", 0, "b", 0)] == 3
+    assert found[("a", 0, "b", 0, "y z")] == 4
+    assert found[("a", 1)] == 5
+    assert found[("a", 1, "c", "q")] == 7
+    assert found[("d", "e f")] == 11

@@ -1,0 +1,321 @@
+"""What is published, as bytes: canonical JSON, rejections, changes, partials, and standings read back."""
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tally_stream.domain.fold import Figures, Outcome, PartitionFold
+from tally_stream.domain.report import Statement
+from tally_stream.domain.standings import Standings, widest_partial_bytes
+from tally_stream.domain.tally import SCALARS, integers_per_area
+from tally_stream.wire.codec import read_record
+from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
+from tally_stream.wire.messages import (
+    ForeignPartial,
+    PartialReader,
+    canonical_json,
+    encode_change,
+    encode_partial,
+    encode_rejection,
+    partial_key,
+    read_published,
+    record_key,
+    standings_key,
+)
+
+from .builders import CODEC, ELECTION, LOG_MS, Json, as_bytes, counts, decision, election, examples
+
+WIDTH = integers_per_area(2)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), texts),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text("ABZ019._-az", max_size=4), inner)),
+    max_leaves=20,
+)
+
+
+class TestCanonicalJson:
+    @examples(100)
+    @given(st.dictionaries(st.text("ABZ019._-az", max_size=4), values, max_size=5))
+    def test_as_the_standard_library_writes_it_sorted_and_compact(self, message: dict[str, Any]) -> None:
+        expected = json.dumps(message, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        assert canonical_json(message) == expected.encode()
+
+    def test_keys_are_sorted_as_text_and_the_shortest_escapes_are_used(self) -> None:
+        assert canonical_json({"10": 1, "9": 2, "2": 3}) == b'{"10":1,"2":3,"9":2}'
+        assert (
+            canonical_json({"a": '\b\t\n\f\r"\\/\x01\x1fé😀\x7f'})
+            == '{"a":"\\b\\t\\n\\f\\r\\"\\\\/\\u0001\\u001fé😀\x7f"}'.encode()
+        )
+
+    def test_of_a_standings_message(self) -> None:
+        fold = PartitionFold(ELECTION)
+        fold.take(0, LOG_MS, b"A-1", statement(counts()))
+        standings = Standings(ELECTION, 0, "tally.reports", 12)
+        standings.put(fold.figures(0))
+        for message in standings.messages():
+            value = canonical_json(message)
+            assert value == json.dumps(message, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+            published = read_published(value)
+            assert (published.contest, published.area, published.version) == ("PRES", message["area"], 1)
+            assert published.definition == ELECTION.digest
+            assert published.next_offsets == {str(p): int(p == 0) for p in range(12)}
+
+
+def statement(message: Json) -> Statement:
+    found = CODEC.read(as_bytes(message), str(message.get("station") or message["contest"]).encode())
+    assert isinstance(found, Statement)
+    return found
+
+
+def test_keys() -> None:
+    assert standings_key("PRES", "X/North") == b"PRES|X/North"
+    assert partial_key("PRES", 11) == b"PRES|11"
+    assert record_key(3, 1234567) == b"3/1234567"
+
+
+class TestRejection:
+    def taken(self, key: bytes | None, value: bytes | None, *before: bytes) -> Json:
+        fold = PartitionFold(ELECTION, 0)
+        for offset, earlier in enumerate(before):
+            read_record(CODEC, fold, offset, LOG_MS, b"A-1", earlier)
+        offset = len(before)
+        outcome = read_record(CODEC, fold, offset, LOG_MS + 7, key, value)
+        assert outcome.is_refusal
+        encoded = encode_rejection(ELECTION, "tally.reports", 0, offset, LOG_MS + 7, key, value, outcome)
+        assert encoded == canonical_json(json.loads(encoded))
+        found: Json = json.loads(encoded)
+        return found
+
+    def test_of_junk_has_the_raw_bytes_with_code_and_position(self) -> None:
+        found = self.taken(b"A-1", b"\xffjunk")
+        assert found == {
+            "schema": 1,
+            "verdict": "rejected",
+            "codes": ["S1"],
+            "details": [{"code": "S1", "message": "not UTF-8 at byte 0", "left": 0, "right": None}],
+            "source": {"topic": "tally.reports", "partition": 0, "offset": 0, "timestamp": LOG_MS + 7},
+            "definition": ELECTION.digest,
+            "key_base64": base64.b64encode(b"A-1").decode(),
+            "value_base64": base64.b64encode(b"\xffjunk").decode(),
+            "value_bytes": 5,
+            "value_sha256": hashlib.sha256(b"\xffjunk").hexdigest(),
+        }
+
+    @pytest.mark.parametrize(
+        ("value", "verdict", "codes"),
+        [
+            (counts(revision=0), "rejected", ["S4"]),
+            (counts(revision=2000), "rejected", ["Q8"]),
+            (counts(revision=1), "stale", ["Q2"]),
+            (counts(revision=2, registered=200), "conflicting", ["Q3"]),
+            (decision(revision=3, replaces=1), "rejected", ["Q5"]),
+            (counts(revision=3, votes={"ANNA": 97, "BELA": 0}, ballots={"valid": 96, "cast": 96}), "held", ["A1", "Q6"]),
+        ],
+    )
+    def test_of_every_verdict(self, value: Json, verdict: str, codes: list[str]) -> None:
+        first, second = as_bytes(counts()), as_bytes(counts(revision=2))
+        found = self.taken(b"A-1", as_bytes(value), first, second)
+        assert (found["verdict"], found["codes"]) == (verdict, codes)
+        assert [d["code"] for d in found["details"]] == codes
+        assert found["source"]["offset"] == 2
+        assert all("{" not in d["message"] for d in found["details"])
+
+    @pytest.mark.parametrize("over", [0, 1])
+    def test_key_and_value_are_cut_at_64_kib_length_and_hash_are_whole(self, over: int) -> None:
+        key = b"k" * (REJECTION_KEY_MAX_BYTES + over)
+        value = b"v" * (REJECTION_VALUE_MAX_BYTES + over)
+        found = self.taken(key, value)
+        assert base64.b64decode(found["key_base64"]) == key[: 64 * 1024]
+        assert base64.b64decode(found["value_base64"]) == value[: 64 * 1024]
+        assert found["value_bytes"] == 65_536 + over
+        assert found["value_sha256"] == hashlib.sha256(value).hexdigest()
+
+    def test_without_key_and_value_the_fields_are_null(self) -> None:
+        found = self.taken(None, None)
+        assert [found[n] for n in ("key_base64", "value_base64", "value_bytes", "value_sha256")] == [None] * 4
+        assert self.taken(b"", b"")["value_bytes"] == 0
+
+    def test_of_the_same_record_has_the_same_bytes(self) -> None:
+        for value in (b'{"schema":1,"kind":[1.5]}', as_bytes(counts()).replace(b'"revision":1', b'"revision":[1.5,{"a":2e2}]')):
+            assert self.taken(b"A-1", value) == self.taken(b"A-1", value)
+
+
+class TestChange:
+    def changed(self, *messages: Json) -> Json:
+        fold = PartitionFold(ELECTION, 0)
+        for offset, message in enumerate(messages):
+            outcome = read_record(CODEC, fold, offset, LOG_MS + offset, b"A-1", as_bytes(message))
+        encoded = encode_change(ELECTION, "tally.reports", 0, offset, LOG_MS + offset, outcome)
+        assert encoded == canonical_json(json.loads(encoded))
+        found: Json = json.loads(encoded)
+        return found
+
+    def test_every_field(self) -> None:
+        assert self.changed(counts(), decision(reason="broken seal")) == {
+            "schema": 1,
+            "contest": "PRES",
+            "station": "A-1",
+            "area": "X/North",
+            "kind": "annul",
+            "from_revision": 1,
+            "to_revision": 2,
+            "reason": "broken seal",
+            "authority": "the court",
+            "votes_delta": {"ANNA": -50, "BELA": -46},
+            "ballots_delta": {"cast": -100, "valid": -96, "blank": -2, "invalid": -2},
+            "definition": ELECTION.digest,
+            "source": {"topic": "tally.reports", "partition": 0, "offset": 1, "timestamp": LOG_MS + 1},
+        }
+
+    def test_unknown_is_null(self) -> None:
+        found = self.changed(counts(), counts(revision=2, ballots={"valid": 96}))
+        assert (found["reason"], found["authority"]) == (None, None)
+        assert found["ballots_delta"] == {"cast": None, "valid": 0, "blank": None, "invalid": None}
+
+    def test_only_of_an_outcome_with_a_change(self) -> None:
+        outcome = read_record(CODEC, PartitionFold(ELECTION), 0, LOG_MS, b"A-1", as_bytes(counts()))
+        with pytest.raises(AssertionError):
+            encode_change(ELECTION, "t", 0, 0, LOG_MS, outcome)
+
+
+figures = st.builds(
+    Figures,
+    contest=st.just(0),
+    partition=st.integers(0, 3),
+    next_offset=st.integers(0, 2**53),
+    newest_ms=st.none() | st.integers(-(2**53), 2**53),
+    is_on_hold=st.booleans(),
+    is_certified=st.booleans(),
+    areas=st.dictionaries(
+        st.sampled_from(ELECTION.leaf_areas), st.lists(st.integers(-(2**60), 2**60), min_size=WIDTH, max_size=WIDTH)
+    ),
+)
+
+
+class TestPartial:
+    READER = PartialReader(ELECTION, 4)
+
+    @examples(200)
+    @given(figures)
+    def test_what_is_written_is_read_back(self, written: Figures) -> None:
+        assert self.READER.read(encode_partial(ELECTION, written, 4)) == written
+
+    def test_of_a_fold(self) -> None:
+        fold = PartitionFold(ELECTION, 3, 4)
+        for contest in (0, 1):
+            assert self.READER.read(encode_partial(ELECTION, fold.figures(contest), 4)) == fold.figures(contest)
+
+    def good(self, **changes: Any) -> Json:
+        fields: Json = json.loads(encode_partial(ELECTION, Figures(0, 1, 7, LOG_MS, False, True, {1: [0] * WIDTH}), 4))
+        return fields | changes
+
+    def test_of_another_definition_or_partition_count_is_foreign_and_names_both(self) -> None:
+        with pytest.raises(ForeignPartial, match="sha256:0.*this worker counts " + ELECTION.digest) as caught:
+            self.READER.read(as_bytes(self.good(definition="sha256:0")))
+        assert caught.value.definition == "sha256:0"
+        with pytest.raises(ForeignPartial, match="made for 5 partitions, the reports topic has 4"):
+            self.READER.read(as_bytes(self.good(partitions=5)))
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"contest": "NONE"},
+            {"partition": 4},
+            {"partition": -1},
+            {"next_offset": -1},
+            {"next_offset": 1.5},
+            {"next_offset": None},
+            {"newest_ms": "x"},
+            {"hold": 1},
+            {"extra": 1},
+            {"areas": {"X": [0] * WIDTH}},
+            {"areas": {"X/Nowhere": [0] * WIDTH}},
+            {"areas": {"X/North": [0] * (WIDTH - 1)}},
+            {"areas": {"X/North": [0] * (WIDTH + 1)}},
+            {"areas": {"X/North": [None] * WIDTH}},
+            {"areas": []},
+            {"contest": "SEAT"},
+        ],
+    )
+    def test_of_any_other_shape_is_refused(self, changes: Json) -> None:
+        with pytest.raises(ValueError, match="partial"):
+            self.READER.read(as_bytes(self.good(**changes)))
+
+    @pytest.mark.parametrize("value", [b"", b"{", b"null", b"[]", b"\xff", b'{"schema":1}', b'{"contest":"\xff"}'])
+    def test_of_other_bytes_is_refused(self, value: bytes) -> None:
+        with pytest.raises(ValueError, match="not a partial"):
+            self.READER.read(value)
+
+    def test_is_never_wider_than_the_definition_foretells(self) -> None:
+        """Every station at its widest: a billion voters, and all of them missing."""
+        of = ELECTION
+        sums = {"valid", "cast", "blank", "invalid", "registered_of", "registered_done", "ballots_of", "turnout_cast",
+                "turnout_registered", "bound"}  # fmt: skip
+        largest = 999_999_999
+        scalars = [-(largest * 102 // 100) if name == "bound" else -largest if name in sums else -1 for name in SCALARS]
+        areas = {area: [largest, largest, *scalars] for area in of.leaf_areas}
+        value = encode_partial(of, Figures(0, 99_999, 2**63, 2**63, True, True, areas), 100_000)
+        assert len(value) <= widest_partial_bytes(of) <= len(value) + 500
+
+    def test_of_512_kib_is_sent_and_of_one_byte_more_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert PARTIAL_MAX_BYTES == 512 * 1024
+        figures = PartitionFold(ELECTION).figures(0)
+        size = len(encode_partial(ELECTION, figures, 1))
+        monkeypatch.setattr("tally_stream.wire.messages.PARTIAL_MAX_BYTES", size)
+        assert len(encode_partial(ELECTION, figures, 1)) == size
+        monkeypatch.setattr("tally_stream.wire.messages.PARTIAL_MAX_BYTES", size - 1)
+        with pytest.raises(ValueError, match=f"a partial of {size} bytes; at most {size - 1} are sent"):
+            encode_partial(ELECTION, figures, 1)
+
+
+class TestPublishedStandings:
+    def good(self, **changes: Any) -> Json:
+        base = {"definition": "sha256:0", "contest": "PRES", "area": "X", "version": 3}
+        return base | {"provenance": {"topic": "t", "next_offsets": {"0": 1, "1": 2}}} | changes
+
+    def test_what_a_worker_needs_of_one(self) -> None:
+        found = read_published(as_bytes(self.good(candidates=[], anything=1)))
+        assert (found.version, found.next_offsets) == (3, {"0": 1, "1": 2})
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            b"",
+            b"{}",
+            b"\xff",
+            b"null",
+            b'{"definition":"\xff"}',
+            as_bytes({"version": 1}),
+        ],
+    )
+    def test_other_bytes_are_refused(self, value: bytes) -> None:
+        with pytest.raises(ValueError, match="not a standings message"):
+            read_published(value)
+
+    @pytest.mark.parametrize("provenance", [{}, {"next_offsets": []}, {"next_offsets": None}])
+    def test_a_message_without_a_vector_is_refused(self, provenance: Json) -> None:
+        with pytest.raises(ValueError, match="not a standings message"):
+            read_published(as_bytes(self.good(provenance=provenance)))
+
+    def test_offsets_are_integers(self) -> None:
+        with pytest.raises(ValueError, match="next_offsets are not integers"):
+            read_published(as_bytes(self.good(provenance={"next_offsets": {"0": "1"}})))
+
+
+def test_an_outcome_owes_a_rejection_unless_counted_or_repeated() -> None:
+    fold = PartitionFold(election())
+    owed = []
+    for offset, value in enumerate([counts(), counts(), counts(registered=200), counts(revision=9000), decision(kind="x")]):
+        outcome: Outcome = read_record(CODEC, fold, offset, LOG_MS, b"A-1", as_bytes(value))
+        owed.append(outcome.is_refusal)
+    assert owed == [False, False, True, True, True]
+
+
+def test_sums_and_counters_are_all_named() -> None:
+    assert len(set(SCALARS)) == len(SCALARS) == WIDTH - 2

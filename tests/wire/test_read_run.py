@@ -1,0 +1,72 @@
+"""A run of records read at once is the records read one by one; what comes back is what is owed something."""
+
+import random
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tally_stream.domain.election import Skip
+from tally_stream.domain.fold import PLAIN, PartitionFold
+from tally_stream.domain.standings import Standings
+from tally_stream.wire.codec import Codec, read_record, read_run
+
+from .builders import LOG_MS, as_bytes, control, counts, decision, election, examples, turnout
+
+
+@dataclass(frozen=True)
+class Record:
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+def a_log(seed: int) -> list[Record]:
+    order = random.Random(seed)
+    records = []
+    for offset in range(order.randint(0, 25)):
+        revision = order.randint(1, 6)
+        message = order.choice(
+            [
+                counts(revision=revision),
+                counts(revision=revision, votes={"ANNA": 40, "BELA": 56}),
+                counts(revision=revision, station="B-1", registered=order.choice([None, 90])),
+                decision(revision=revision, replaces=order.randint(0, 3)),
+                turnout(revision=revision),
+                control(revision=revision, kind=order.choice(["hold", "release", "certify"])),
+            ]
+        )
+        key = str(message.get("station") or message["contest"]).encode()
+        value = as_bytes(message)
+        if order.random() < 0.2:
+            key, value = order.choice([(None, value), (key, None), (key, b"junk"), (key, value[:-1])])  # type: ignore[assignment]
+        records.append(Record(offset, LOG_MS + order.randint(0, 9000), key, value))
+    return records
+
+
+@examples(150)
+@given(st.integers(0, 2**32), st.booleans(), st.integers(1, 9))
+def test_a_run_is_its_records_one_by_one(seed: int, has_skips: bool, length: int) -> None:
+    skips = tuple(Skip(0, offset, "r", "a") for offset in (1, 4)) if has_skips else ()
+    of = election(skips=skips)
+    records, codec = a_log(seed), Codec(of)
+    alone, together = PartitionFold(of), PartitionFold(of)
+    expected = []
+    for r in records:
+        outcome = read_record(codec, alone, r.offset, r.timestamp, r.key, r.value)
+        if outcome is not PLAIN:
+            expected.append((r, outcome))
+    found = []
+    for start in range(0, len(records), length):
+        found += read_run(codec, together, records[start : start + length])
+    assert found == expected
+    assert all(o.is_refusal or o.change or o.judgement.findings for _, o in found), "plain ones are left out"
+    assert together.verdict_counts() == alone.verdict_counts()
+    for contest in (0, 1):
+        messages = []
+        for fold in (alone, together):
+            standings = Standings(of, contest, "t", 1)
+            standings.put(fold.figures(contest))
+            messages.append(standings.messages())
+        assert messages[0] == messages[1]

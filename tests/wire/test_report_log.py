@@ -1,0 +1,348 @@
+"""The report log: a recorded night, a saved log, and every way in which a file is neither."""
+
+import base64
+import gzip
+import hashlib
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tally_stream.wire.limits import LOG_LINE_MAX_BYTES
+from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
+
+from .builders import examples
+
+HEADER: dict[str, Any] = {"log": 1, "topic": "tally.reports", "partitions": 2}
+
+
+def record(partition: int | None = None, offset: int | None = None, **fields: Any) -> dict[str, Any]:
+    position = {} if partition is None else {"partition": partition, "offset": offset}
+    return {"timestamp": 1_707_328_930_000, "key": "A-1", "value": "{}"} | position | fields
+
+
+def checksum(*lines: str | dict[str, Any]) -> dict[str, Any]:
+    """The checksum line over the lines given, header among them."""
+    text = written(*lines)
+    records = sum('"timestamp"' in line for line in text.splitlines())
+    return {"records": records, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def written(*lines: str | dict[str, Any]) -> str:
+    return "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
+
+
+class Files:
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "night.jsonl"
+
+    def read(self, *lines: str | dict[str, Any]) -> list[LogRecord]:
+        self.path.write_text(written(*lines), encoding="utf-8", newline="")
+        return list(ReportLog(self.path))
+
+    def refusal(self, *lines: str | dict[str, Any]) -> str:
+        """The sentence that refuses the log, without the file's name."""
+        with pytest.raises(LogError) as caught:
+            self.read(*lines)
+        sentence = str(caught.value)
+        assert sentence.startswith(f"{self.path}:")
+        return sentence.removeprefix(f"{self.path}")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+class TestRecordedNight:
+    def test_is_one_partition_of_the_reports_topic_with_offsets_from_0(self, files: Files) -> None:
+        found = files.read(record(), record(timestamp=1, key=None, value=None), record(timestamp=-5))
+        assert [(r.timestamp_ms, r.key, r.value, r.partition, r.offset) for r in found] == [
+            (1_707_328_930_000, b"A-1", b"{}", 0, 0),
+            (1, None, None, 0, 1),
+            (-5, b"A-1", b"{}", 0, 2),
+        ]
+        log = ReportLog(files.path)
+        assert (log.topic, log.partition_count) == ("tally.reports", None)
+
+    def test_may_be_empty(self, files: Files) -> None:
+        assert files.read() == []
+
+    def test_needs_no_newline_at_its_end_and_minds_no_carriage_return(self, files: Files) -> None:
+        files.path.write_bytes(written(record()).encode() + b"\r\n".join([json.dumps(record()).encode()] * 2))
+        assert [r.offset for r in ReportLog(files.path)] == [0, 1, 2]
+
+    @pytest.mark.parametrize("fields", [{"partition": 0}, {"offset": 0}, {"partition": 0, "offset": 0}])
+    def test_has_no_positions(self, files: Files, fields: dict[str, int]) -> None:
+        assert files.refusal(record(), record() | fields) == ":2: partition or offset in a log without a header line"
+
+    def test_has_no_checksums(self, files: Files) -> None:
+        assert files.refusal(record(), checksum(record())) == ":2: a checksum in a log without a header line"
+
+    def test_has_no_header_later(self, files: Files) -> None:
+        assert files.refusal(record(), HEADER).startswith(":2: not a line of a report log")
+
+
+class TestSavedLog:
+    def test_has_topic_partitions_and_offsets(self, files: Files) -> None:
+        found = files.read(HEADER | {"topic": "x.reports"}, record(1, 0), record(0, 0), record(1, 1))
+        assert [(r.partition, r.offset) for r in found] == [(1, 0), (0, 0), (1, 1)]
+        log = ReportLog(files.path)
+        assert (log.topic, log.partition_count) == ("x.reports", 2)
+        assert list(log) == found, "and can be read again"
+
+    def test_of_nothing(self, files: Files) -> None:
+        assert files.read(HEADER) == []
+
+    @pytest.mark.parametrize(
+        ("lines", "sentence"),
+        [
+            ([record(0, 1)], ":2: partition 0: offset 1 where 0 was due"),
+            ([record(0, 0), record(0, 2)], ":3: partition 0: offset 2 where 1 was due"),
+            ([record(0, 0), record(0, 0)], ":3: partition 0: offset 0 where 1 was due"),
+            ([record(0, 0), record(1, 1)], ":3: partition 1: offset 1 where 0 was due"),
+            ([record(0, -1)], ":2: partition 0: offset -1 where 0 was due"),
+            ([record(2, 0)], ":2: partition 2 of 2"),
+            ([record(-1, 0)], ":2: partition -1 of 2"),
+            ([record()], ":2: partition or offset is missing"),
+            ([record(0, None)], ":2: partition or offset is missing"),
+            ([record() | {"offset": 0}], ":2: partition or offset is missing"),
+        ],
+    )
+    def test_is_complete_per_partition_from_offset_0(self, files: Files, lines: list[Any], sentence: str) -> None:
+        assert files.refusal(HEADER, *lines) == sentence
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            {"log": 2, "topic": "t", "partitions": 1},
+            {"log": 1, "topic": "t"},
+            {"log": 1, "partitions": 1},
+            {"topic": "t", "partitions": 1},
+            {"log": 1, "topic": "t", "partitions": 0},
+            {"log": 1, "topic": "t", "partitions": 100_001},
+            {"log": 1, "topic": "t", "partitions": 1.0},
+            {"log": 1, "topic": "t", "partitions": None},
+            {"log": True, "topic": "t", "partitions": 1},
+            HEADER | {"timestamp": None},
+            HEADER | {"made_by": "x"},
+            HEADER | record(0, 0),
+        ],
+    )
+    def test_a_header_of_any_other_shape_is_refused_at_once(self, files: Files, header: dict[str, Any]) -> None:
+        files.path.write_text(written(header))
+        with pytest.raises(LogError, match=r"night\.jsonl:1: not a line of a report log"):
+            ReportLog(files.path)
+
+    def test_the_most_partitions(self, files: Files) -> None:
+        assert files.read(HEADER | {"partitions": 100_000}, record(99_999, 0))[0].partition == 99_999
+
+
+class TestChecksums:
+    def test_cover_the_bytes_since_the_last_one_the_header_among_the_first(self, files: Files) -> None:
+        first = [HEADER, record(0, 0), record(0, 1)]
+        second = [record(1, 0)]
+        found = files.read(*first, checksum(*first), *second, checksum(*second), checksum(), record(0, 2))
+        assert [(r.partition, r.offset) for r in found] == [(0, 0), (0, 1), (1, 0), (0, 2)]
+
+    def test_a_header_alone(self, files: Files) -> None:
+        assert files.read(HEADER, checksum(HEADER)) == []
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"records": 2, "sha256": checksum(HEADER, record(0, 0))["sha256"]},
+            {"records": 0, "sha256": checksum(HEADER, record(0, 0))["sha256"]},
+            {"records": 1, "sha256": "0" * 64},
+            {"records": 1, "sha256": checksum(record(0, 0))["sha256"]},
+            {"records": 1, "sha256": ""},
+        ],
+    )
+    def test_a_wrong_one_says_what_stands_there(self, files: Files, wrong: dict[str, Any]) -> None:
+        expected = checksum(HEADER, record(0, 0))["sha256"]
+        sentence = f":3: the checksum is wrong: 1 records with sha256 {expected} stand before it"
+        assert files.refusal(HEADER, record(0, 0), wrong) == sentence
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            {"records": 1},
+            {"sha256": "0" * 64},
+            {"records": None, "sha256": "0" * 64},
+            {"records": 1, "sha256": "0" * 64, "topic": "tally.reports"},
+            {"records": 1, "sha256": "0" * 64, "timestamp": None},
+            record(0, 1) | {"records": 1, "sha256": "0" * 64},
+        ],
+    )
+    def test_a_line_that_is_half_a_checksum_is_refused(self, files: Files, line: dict[str, Any]) -> None:
+        assert files.refusal(HEADER, record(0, 0), line).startswith(":3: not a line of a report log")
+
+    def test_any_flipped_bit_before_one_is_found_and_located(self, tmp_path: Path) -> None:
+        path = tmp_path / "log"
+        lines = [HEADER, record(0, 0), record(0, 1, value="{}")]
+        good = written(*lines, checksum(*lines)).encode()
+        for index in range(len(good)):
+            for bit in range(8):
+                path.write_bytes(good[:index] + bytes([good[index] ^ 1 << bit]) + good[index + 1 :])
+                if index == len(good) - 1 and good[index] ^ 1 << bit in (0x20, 0x0D, 0x09):
+                    continue  # the last newline as another blank: no record is touched
+                with pytest.raises(LogError, match=rf"^{path}:\d+: "):
+                    list(ReportLog(path))
+
+
+class TestLines:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "",
+            "{",
+            "[]",
+            "null",
+            "1",
+            '{"timestamp": 1.0}',
+            '{"timestamp": "1"}',
+            '{"timestamp": true}',
+            '{"timestamp": null}',
+            "{}",
+            '{"timestamp": 1, "colour": null}',
+            '{"timestamp": 1, "log": null}',
+            '{"timestamp": 1, "records": null}',
+            '{"timestamp": 1, "value": {}}',
+            '{"timestamp": 1, "key": 1}',
+            '{"timestamp": 1, "value": "\\ud800"}',
+            '{"timestamp": 1} {"timestamp": 1}',
+            '\ufeff{"timestamp": 1}',
+        ],
+    )
+    def test_what_is_no_line_is_named_with_file_and_line(self, files: Files, line: str) -> None:
+        assert files.refusal(record(), record(), line, record()).startswith(":3: not a line of a report log")
+        assert files.refusal(line, record()).startswith(":1: not a line of a report log")
+
+    def test_bytes_that_are_not_utf_8(self, files: Files) -> None:
+        files.path.write_bytes(b'{"timestamp":1,"value":"\xff"}\n')
+        with pytest.raises(LogError, match=r":1: not a line of a report log"):
+            ReportLog(files.path)
+
+    @pytest.mark.parametrize("over", [0, 1])
+    def test_at_the_longest_and_one_byte_past_it(self, files: Files, over: int) -> None:
+        line = json.dumps(record(value=""))
+        line = line.replace('"value": "', '"value": "' + "x" * (LOG_LINE_MAX_BYTES - len(line) - 1 + over))
+        if over:
+            assert files.refusal(line) == f":1: longer than {LOG_LINE_MAX_BYTES} bytes"
+        else:
+            assert len(files.read(line)) == 1
+
+
+class TestBytes:
+    def test_base64_where_they_are_not_utf_8(self, files: Files) -> None:
+        fields = {"key": None, "key_base64": "/w==", "value": None, "value_base64": ""}
+        (found,) = files.read(record(**fields))
+        assert (found.key, found.value) == (b"\xff", b"")
+
+    @pytest.mark.parametrize("name", ["key", "value"])
+    def test_one_way_or_the_other(self, files: Files, name: str) -> None:
+        assert files.refusal(record(), record(**{name + "_base64": "AA=="})) == f":2: {name} and {name}_base64 at once"
+
+    @pytest.mark.parametrize("text", ["/", "/w", "/w=", "/w==x", "_w==", "/w == ", "é", "=", "a\nb="])
+    def test_what_is_no_base64(self, files: Files, text: str) -> None:
+        sentence = files.refusal(record(value=None, value_base64=text))
+        assert sentence.startswith(":1: value_base64 is not base64: ")
+
+
+class TestGzip:
+    def test_is_seen_from_the_content_not_the_name(self, files: Files) -> None:
+        files.path.write_bytes(gzip.compress(written(HEADER, record(0, 0)).encode()))
+        assert len(list(ReportLog(files.path))) == 1
+        assert ReportLog(files.path).partition_count == 2
+
+    def test_may_come_in_several_members(self, files: Files) -> None:
+        files.path.write_bytes(gzip.compress(written(record()).encode()) * 3)
+        assert len(list(ReportLog(files.path))) == 3
+
+    def test_cut_short_or_corrupt_is_refused_with_file_and_line(self, files: Files) -> None:
+        order = random.Random(0)
+        lines = [record(value=order.randbytes(500).hex()) for _ in range(400)]
+        packed = gzip.compress(written(*lines).encode())
+        for broken in (packed[:-4], packed[: len(packed) // 2], packed[:200], packed[:12], packed[:2]):
+            files.path.write_bytes(broken)
+            with pytest.raises(LogError, match=rf"^{files.path}:\d+: cannot be read: ") as caught:
+                list(ReportLog(files.path))
+            assert int(str(caught.value).split(":")[1]) <= 401
+        for index in (3, 200, len(packed) // 2, len(packed) - 6, len(packed) - 2):
+            files.path.write_bytes(packed[:index] + bytes([packed[index] ^ 0x55]) + packed[index + 1 :])
+            with pytest.raises(LogError, match=rf"^{files.path}:\d+: "):
+                list(ReportLog(files.path))
+
+
+class TestFiles:
+    def test_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(LogError, match=r"nothing\.jsonl:1: cannot be read: No such file or directory"):
+            ReportLog(tmp_path / "nothing.jsonl")
+
+    def test_that_is_a_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(LogError, match=r":1: cannot be read: Is a directory"):
+            ReportLog(tmp_path)
+
+    def test_that_cannot_be_read_halfway(self, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A disk that fails on the first look at the bytes."""
+        files.read(record())
+
+        class Failing:
+            def peek(self, size: int) -> bytes:
+                raise OSError(5, "Input/output error")
+
+            def close(self) -> None:
+                closed.append(True)
+
+        closed: list[bool] = []
+        monkeypatch.setattr(Path, "open", lambda *_: Failing())
+        with pytest.raises(LogError, match="Input/output error"):
+            ReportLog(files.path)
+        assert closed == [True]
+
+
+records = st.builds(
+    LogRecord,
+    timestamp_ms=st.integers(-(2**53), 2**53),
+    key=st.none() | st.binary(max_size=20) | st.text(max_size=10).map(lambda t: t.encode("utf-8", "replace")),
+    value=st.none() | st.binary(max_size=60) | st.text(max_size=30).map(lambda t: t.encode("utf-8", "replace")),
+    partition=st.just(0),
+    offset=st.just(0),
+)
+
+
+@examples(150)
+@given(st.lists(records, max_size=5))
+def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, drawn: list[LogRecord]) -> None:
+    path = tmp_path_factory.getbasetemp() / "log"
+    numbered = [LogRecord(r.timestamp_ms, r.key, r.value, 0, offset) for offset, r in enumerate(drawn)]
+    path.write_bytes(b"".join(encode_line(r, with_position=False) for r in numbered))
+    assert list(ReportLog(path)) == numbered
+    lines = [encode_header("tally.reports", 1), *(encode_line(r, with_position=True) for r in numbered)]
+    path.write_bytes(b"".join(lines))
+    assert list(ReportLog(path)) == numbered
+
+
+def test_bytes_that_are_utf_8_are_written_as_text_and_others_as_base64() -> None:
+    line = json.loads(encode_line(LogRecord(1, "é\x00".encode(), b"\xff", 2, 3), with_position=True))
+    assert line == {
+        "timestamp": 1,
+        "key": "é\x00",
+        "value_base64": base64.b64encode(b"\xff").decode(),
+        "partition": 2,
+        "offset": 3,
+    }
+    assert json.loads(encode_line(LogRecord(1, None, None, 0, 0), with_position=False)) == {"timestamp": 1}
+
+
+def test_the_largest_record_of_a_broker_can_be_saved_and_read_whatever_its_bytes(tmp_path: Path) -> None:
+    """1 MiB of control characters takes six times as much as a JSON text."""
+    for content in (b"\x01" * 1_048_588, b"\xff" * 1_048_588):
+        path = tmp_path / "log"
+        path.write_bytes(encode_line(LogRecord(1, b"A-1", content, 0, 0), with_position=False))
+        (found,) = ReportLog(path)
+        assert found.value == content
