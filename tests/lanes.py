@@ -47,6 +47,9 @@ def main() -> int:
             failed.append(lane)
         elif os.environ.get("TALLY_CI") and re.search(r"\d+ skipped", last):
             failed.append(f"{lane} (a test was skipped)")
+    if not times:
+        print(f"no lane is named {' '.join(chosen)}; there are: {', '.join(LANES)}")
+        return 2
     print("\n".join(["== lanes", *times]))
     print(f"{totals['passed']} passed, {totals['failed']} failed, {totals['skipped']} skipped")
     if failed:

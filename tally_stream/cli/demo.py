@@ -114,15 +114,16 @@ def demo(
     moments = _moments(folder)
 
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
+    from tally_stream.kafka.embedded import EmbeddedBrokerError
     from tally_stream.station.night import NightRefused
     from tally_stream.wire.report_log import LogError
 
     stage = _Stage(definition, folder, log, moments, speed, fast, exits, as_json)
     try:
         run_async(stage.run(bootstrap, prefix))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         say("stopped")
-    except (DemoFailed, NightRefused, LogError, BrokerUnavailable, KafkaError, OSError) as error:
+    except (DemoFailed, EmbeddedBrokerError, NightRefused, LogError, BrokerUnavailable, KafkaError, OSError) as error:
         refuse([str(error)])
 
 
@@ -153,6 +154,9 @@ class _Stage:
         self.is_live = out.is_terminal and not as_json
 
     async def run(self, bootstrap: str | None, prefix: str | None) -> None:
+        this = asyncio.current_task()
+        assert this is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
         async with AsyncExitStack() as stack:
             is_embedded = bootstrap is None
             if is_embedded:

@@ -75,6 +75,7 @@ async def wait_for_broker(settings: Settings, say: Callable[[str], None]) -> Non
     loop = asyncio.get_running_loop()
     begin = loop.time()
     pause = BACK_OFF_FIRST_SECONDS
+    connection(settings)  # a certificate that can't be read is no broker that is not up: raised at once
     while True:
         try:
             async with admin_client(settings):

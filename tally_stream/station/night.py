@@ -113,7 +113,7 @@ async def play(
     position = dict.fromkeys(range(night.partition_count), 0)
     in_flight: list[asyncio.Future[Any]] = []
     for sending in night:
-        if wait is not None:
+        if wait is not None and any(position[p] >= sent[p] for p in sending.partitions):
             await wait(sending)
         record = sending.record
         for partition in sending.partitions:

@@ -10,10 +10,11 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from tally_stream.domain.election import Election
@@ -83,7 +84,7 @@ async def look_at_topics(settings: Settings, election: Election, options: Worker
     else:
         async with TopicReader(settings, topics.reports) as reader:
             partition_count = len(reader.partitions)
-    if refusals and not partition_count:
+    if any("no such topic" in reason for reason in refusals):  # asking for it could make it
         raise WorkerRefused(refusals)
 
     published: dict[int, int] = {}
@@ -173,6 +174,8 @@ class Worker:
     # -- Outlet ----------------------------------------------------------------------------------------------------
 
     async def send(self, topic: str, key: bytes, value: bytes, partition: int) -> asyncio.Future[int]:
+        if self.is_membership_lost():
+            raise BrokenInvariant("the last answered heartbeat is older than the session: nothing more is sent")
         delivery = await self.app.kafka_producer.send(topic, value, key=key, partition=partition)
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -220,7 +223,7 @@ class Worker:
         self.counting.assign(reports, {p: bounds[self.topics.reports, p].log_end for p in reports})
         partials = (self.topics.partials, 0)
         if partials in assigned:
-            self.merging.own(bounds[partials].log_end)
+            self.merging.own(*bounds[partials])
             if self._follower is None:
                 self._follower = asyncio.create_task(self._follow_standings(), name="standings as published")
         else:
@@ -379,7 +382,10 @@ class Worker:
         """Partition → end offset as the last fetch reply told it; a scrape asks no broker."""
         ends = {}
         for partition in self.counting.partitions:
-            end = self.app.consumer.highwater(TP(self.topics.reports, partition))
+            try:
+                end = self.app.consumer.highwater(TP(self.topics.reports, partition))
+            except (AssertionError, ConsumerNotStarted):  # between two assignments
+                continue
             if end is not None:
                 ends[partition] = end
         return ends
@@ -403,6 +409,25 @@ def _credentials(settings: Settings) -> Any:
     )
 
 
+async def _first_look(
+    settings: Settings, election: Election, options: WorkerOptions, say: Callable[[str], None]
+) -> _Start:
+    await wait_for_broker(settings, say)
+    return await look_at_topics(settings, election, options)
+
+
+async def _unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, _Start]) -> _Start | None:
+    """The work's result, or None where `stop` was set first."""
+    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return await doing if doing.done() else None
+    finally:
+        for task in (doing, stopping):
+            task.cancel()
+        await asyncio.gather(doing, stopping, return_exceptions=True)
+
+
 async def run(
     settings: Settings,
     election: Election,
@@ -419,8 +444,10 @@ async def run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await wait_for_broker(settings, say)
-    start = await look_at_topics(settings, election, options)
+    start = await _unless_stopped(stop, _first_look(settings, election, options, say))
+    if start is None:
+        say("stopped before counting")
+        return
     worker = Worker(settings, election, start, options)
     await worker.run(stop, say)
     say("stopped")

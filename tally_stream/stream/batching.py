@@ -91,14 +91,20 @@ IDLE_SECONDS = 300.0
 DRAIN_SECONDS = 3.0
 """For finishing the run in hand when partitions go or the worker stops. What is left is read again."""
 
-COMMIT_LIMIT_SECONDS = 2.0
-"""For the last commit before partitions go, and for each piece of a stop that needs the broker."""
+COMMIT_LIMIT_SECONDS = 2.5
+"""For the commit that ends a drain: aiokafka tries for ever while no broker answers."""
+
+FLUSH_SECONDS = 1.0
+"""For answers to what was sent, before a commit (so less than that may take) and in a stop."""
+
+CLOSE_SECONDS = 1.0
+"""For each of consumer and producer to close; then their connections are cut."""
 
 SEEK_LIMIT_SECONDS = 30.0
 """For learning committed offsets and seeking. Faust's own limit ends its recovery task in silence."""
 
 STOP_SECONDS = 10.0
-"""For the whole of `RunApp.stop`; a worker that hangs longer is ended by `on_fatal`."""
+"""For the whole of `RunApp.stop`, above the sum of the limits before; then `on_fatal` ends the worker."""
 
 WATCH_SECONDS = 1.0
 
@@ -301,10 +307,10 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  #
     async def on_thread_stop(self) -> None:
         """Leave in bounded time: aiokafka waits for a join in flight, and a dead broker answers none."""
         try:
-            async with asyncio.timeout(COMMIT_LIMIT_SECONDS):
+            async with asyncio.timeout(CLOSE_SECONDS):
                 await super().on_thread_stop()
         except TimeoutError:
-            logger.warning("the consumer did not close in %.0f s: cut off", COMMIT_LIMIT_SECONDS)
+            logger.warning("the consumer did not close in %.0f s: cut off", CLOSE_SECONDS)
             await self._ensure_consumer()._client.close()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
@@ -668,7 +674,7 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
                 if not await self.commit():
                     await self.commit()
         except TimeoutError:
-            logger.warning("no commit within %.0f s", COMMIT_LIMIT_SECONDS)
+            logger.warning("no commit within %.1f s", COMMIT_LIMIT_SECONDS)
 
     def _has_runs_in_hand(self) -> bool:
         return any(self._is_run(message.tp) for message in self._unacked_messages)
@@ -696,12 +702,12 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
         """Nothing: it reports quiet partitions as stuck and fails in a rebalance. Ours is `_watch`."""
 
     async def on_stop(self) -> None:
-        """The last commit, in bounded time: aiokafka tries for ever while no broker answers."""
+        """As Faust's, in bounded time; `RunApp.on_stop` has drained and committed before."""
         try:
-            async with asyncio.timeout(COMMIT_LIMIT_SECONDS):
+            async with asyncio.timeout(CLOSE_SECONDS):
                 await super().on_stop()
         except TimeoutError:
-            logger.warning("no commit within %.0f s", COMMIT_LIMIT_SECONDS)
+            logger.warning("no commit within %.0f s", CLOSE_SECONDS)
 
 
 def _slices(items: list[Any], size: int) -> Iterator[list[Any]]:
@@ -730,25 +736,25 @@ class RunProducer(driver.Producer):  # type: ignore[misc]  # as above
         return {"acks": "all", "enable_idempotence": True}
 
     async def flush(self) -> None:
-        """Wait for what was sent, within DRAIN_SECONDS.
+        """Wait for what was sent, within FLUSH_SECONDS.
 
         Faust flushes before each commit. An acknowledged run's outputs were accepted before, so a
         commit after a timeout is still true.
         """
         try:
-            async with asyncio.timeout(DRAIN_SECONDS):
+            async with asyncio.timeout(FLUSH_SECONDS):
                 await super().flush()
         except TimeoutError:
-            logger.warning("sent records still unanswered after %.0f s", DRAIN_SECONDS)
+            logger.warning("sent records still unanswered after %.0f s", FLUSH_SECONDS)
 
     async def on_stop(self) -> None:
-        """Close, within COMMIT_LIMIT_SECONDS."""
+        """Close, within CLOSE_SECONDS."""
         producer = self._producer
         try:
-            async with asyncio.timeout(COMMIT_LIMIT_SECONDS):
+            async with asyncio.timeout(CLOSE_SECONDS):
                 await super().on_stop()
         except TimeoutError:
-            logger.warning("the producer did not close in %.0f s: cut off", COMMIT_LIMIT_SECONDS)
+            logger.warning("the producer did not close in %.0f s: cut off", CLOSE_SECONDS)
             await producer.client.close()
 
 

@@ -51,12 +51,9 @@ class Outlet(Protocol):
 class Run(Protocol):
     """Consecutive records of one partition, as one fetch returned them (`batching.RecordRun`)."""
 
-    @property
-    def partition(self) -> int: ...
-    @property
-    def records(self) -> Sequence[Any]: ...
-    @property
-    def after_seek(self) -> bool: ...
+    partition: int
+    records: list[Any]
+    after_seek: bool
 
 
 class BrokenInvariant(Exception):
@@ -74,14 +71,16 @@ class _Pending:
 
 @dataclass(slots=True)
 class PartitionCount:
-    """One owned partition. `committed`: below it outputs were made by whoever committed; `log_end`: caught up there."""
+    """One owned partition. `committed`: the group's offset, below it partials are silent; `outputs_from`: below it
+    rejections and changes are silent (the same, or 0 to send them again); `log_end`: caught up there."""
 
     fold: PartitionFold
     committed: int
     log_end: int
+    outputs_from: int
     held_back: dict[int, list[_Pending]] = field(default_factory=dict)
     """Contest → changes made while it was on hold, not yet sent."""
-    outbox: list[_Pending] = field(default_factory=list)
+    outbox: deque[_Pending] = field(default_factory=deque)
     """Rejections and changes not yet handed to the producer. Filled in the same step that moves the fold, so that
     whoever sees the fold's offset sees every output below it, here or in `unacknowledged`."""
     unacknowledged: list[asyncio.Future[int]] = field(default_factory=list)
@@ -149,10 +148,12 @@ class Counting:
                 )
                 continue
             fold = PartitionFold(self.election, partition, self.partition_count)
-            owned = PartitionCount(fold, 0 if self.resends_outputs else offset or 0, log_ends[partition])
+            start = offset or 0
+            owned = PartitionCount(fold, start, log_ends[partition], 0 if self.resends_outputs else start)
             self.partitions[partition] = owned
             owned.publisher = asyncio.create_task(self._publish(owned), name=f"partials of {partition}")
-            owned.wake.set()
+            if owned.is_caught_up:  # else the first run wakes it: nothing is said of a log that was not read
+                owned.wake.set()
 
     def _drop(self, partition: int) -> None:
         owned = self.partitions.pop(partition)
@@ -191,12 +192,13 @@ class Counting:
             self._cross_commit(owned)
             records = records[crossing:]
         self._fold(owned, records)
+        run.records = []  # an unacknowledged run must not keep thousands of raw records in memory
         owned.events.append((fold.next_offset - 1, event))
         if owned.is_replaying:
             self._ack(owned, fold.next_offset)  # committed before: nothing is owed for it
         else:
             owned.wake.set()
-            await self._send_outbox(owned)
+        await self._send_outbox(owned)
 
     def _continuous(self, owned: PartitionCount, run: Run) -> Sequence[Any]:
         """The run's records from the fold's own next offset on."""
@@ -220,13 +222,21 @@ class Counting:
         return records
 
     def _fold(self, owned: PartitionCount, records: Sequence[Any]) -> None:
-        for record, outcome in read_run(self._codec, owned.fold, records):
+        try:
+            owed = read_run(self._codec, owned.fold, records)
+        except Exception as error:
+            at = owned.fold.next_offset
+            raise BrokenInvariant(
+                f"partition {owned.fold.partition}, the record at offset {at} or just before crashed the code: {error!r}; "
+                "a [[skip]] entry of the definition passes over it"
+            ) from error
+        for record, outcome in owed:
             if outcome.change is not None or outcome.is_refusal:
                 self._collect(owned, record, outcome)
 
     def _collect(self, owned: PartitionCount, record: Any, outcome: Outcome) -> None:
         offset, partition = record.offset, owned.fold.partition
-        is_owed = offset >= owned.committed
+        is_owed = offset >= owned.outputs_from
         if outcome.change is not None:
             contest = outcome.change.contest
             is_on_hold = owned.fold.is_on_hold(contest)
@@ -253,16 +263,20 @@ class Counting:
 
     def _cross_commit(self, owned: PartitionCount) -> None:
         """At the committed offset: what a published partial already stands on was sent before the commit."""
+        if self.resends_outputs:
+            return
         for contest, changes in owned.held_back.items():
             published = owned.fold.figures(contest).next_offset
             owned.held_back[contest] = [c for c in changes if c.offset >= published]
 
     async def _send_outbox(self, owned: PartitionCount) -> None:
         async with owned.sending:
-            outputs, owned.outbox = owned.outbox, []
-            for output in outputs:
+            while owned.outbox:
+                # Taken out only when it was handed over: a sender that is cancelled here loses none of them.
+                output = owned.outbox[0]
                 future = await self._outlet.send(output.topic, output.key, output.value, owned.fold.partition)
                 owned.unacknowledged.append(future)
+                owned.outbox.popleft()
 
     # -- publishing ------------------------------------------------------------------------------------------------
 
@@ -309,7 +323,7 @@ class Counting:
         for f in figures:
             waiting = owned.held_back.get(f.contest)
             if waiting:
-                owned.outbox += [c for c in waiting if c.offset < f.next_offset]
+                owned.outbox.extend(c for c in waiting if c.offset < f.next_offset)
                 owned.held_back[f.contest] = [c for c in waiting if c.offset >= f.next_offset]
         await self._send_outbox(owned)
         # Later runs may add to the list while we wait: those belong to the next flush.

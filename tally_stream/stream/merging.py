@@ -54,6 +54,7 @@ class _ContestMerge:
     standings: Standings
     sent: dict[bytes, _Sent] = field(default_factory=dict)
     published_root: PublishedStandings | None = None
+    behind_since: float | None = None
     root_sent_at: float = 0.0
     is_dirty: bool = True
 
@@ -87,7 +88,6 @@ class Merging:
         self._partials_end = 0
         self._partials_read = 0
         self._standings_read = False
-        self._caught_up_since: float | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -101,13 +101,12 @@ class Merging:
     def next_offset(self) -> int | None:
         return self._partials_read if self.is_owner else None
 
-    def own(self, partials_end: int) -> None:
-        """Become the owner; calling it again changes nothing."""
+    def own(self, partials_start: int, partials_end: int) -> None:
+        """Become the owner; calling it again changes nothing. The two are the topic's bounds now."""
         if self.is_owner:
             return
         self.is_owner = True
-        self._partials_end, self._partials_read, self._standings_read = partials_end, 0, False
-        self._caught_up_since = None
+        self._partials_end, self._partials_read, self._standings_read = partials_end, partials_start, False
         self._contests = [
             _ContestMerge(
                 Standings(self.election, index, self.topics.reports, self.partition_count, self._baseline)
@@ -201,8 +200,6 @@ class Merging:
                 self._wake.clear()
                 if not self.is_caught_up:
                     continue
-                if self._caught_up_since is None:
-                    self._caught_up_since = monotonic()
                 for merge in self._contests:
                     if self._may_publish(merge):
                         await self._publish_contest(merge)
@@ -213,20 +210,16 @@ class Merging:
             raise
 
     def _may_publish(self, merge: _ContestMerge) -> bool:
-        if not merge.standings.is_complete:
-            return False
         root = merge.published_root
-        if root is None:
-            return True
-        own = merge.standings.next_offsets
-        behind = [
-            (p, root.next_offsets[str(p)]) for p in range(len(own)) if own[p] < root.next_offsets[str(p)]
-        ]
+        own = merge.standings.next_offsets  # 0 where no partial of a partition came yet
+        due = root.next_offsets if root is not None else {}
+        behind = [(p, due[str(p)]) for p in range(len(own)) if own[p] < due.get(str(p), 0)]
         if not behind:
-            merge.published_root = None
-            return True
-        assert self._caught_up_since is not None
-        if monotonic() - self._caught_up_since > CATCH_UP_SECONDS:
+            merge.published_root = merge.behind_since = None
+            return merge.standings.is_complete
+        if merge.behind_since is None:
+            merge.behind_since = monotonic()
+        if monotonic() - merge.behind_since > CATCH_UP_SECONDS:
             partition, offset = behind[0]
             raise BrokenInvariant(
                 f"contest {merge.standings.contest.id}: standings were published with partition {partition} at {offset}, "
