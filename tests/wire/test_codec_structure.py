@@ -113,6 +113,7 @@ class TestNesting:
         "value",
         [
             b'"' + b'\\"' * 32_000 + b"\\",
+            b"{}" * 70 + b'"' + b'\\"' * 32_000 + b"\\",
             b'"' * VALUE_MAX_BYTES,
             b"\\" * VALUE_MAX_BYTES,
             b'"' + b"\\\\" * 32_000,
