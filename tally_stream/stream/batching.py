@@ -28,7 +28,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, cast
@@ -279,6 +279,24 @@ def fatal(reason: str) -> None:
     os._exit(FATAL_EXIT)
 
 
+async def _within(seconds: float, work: Coroutine[Any, Any, Any], what: str) -> bool:
+    """Whether the work ended in time; otherwise a warning, and it is cancelled but not waited for.
+
+    Not `asyncio.timeout`: Faust and mode swallow the cancellation in places (a commit that waits for
+    another one starts its own instead) and then go on without a limit.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    finally:
+        task.cancel()
+    if done:
+        task.result()
+        return True
+    logger.warning("not within %.1f s: %s", seconds, what)
+    return False
+
+
 # --- reading --------------------------------------------------------------------------------------
 
 
@@ -306,11 +324,7 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  #
 
     async def on_thread_stop(self) -> None:
         """Leave in bounded time: aiokafka waits for a join in flight, and a dead broker answers none."""
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await super().on_thread_stop()
-        except TimeoutError:
-            logger.warning("the consumer did not close in %.0f s: cut off", CLOSE_SECONDS)
+        if not await _within(CLOSE_SECONDS, super().on_thread_stop(), "the consumer's farewell"):
             await self._ensure_consumer()._client.close()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
@@ -660,21 +674,19 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
         ours = {(tp.topic, tp.partition) for tp in partitions if self._is_run(tp)}
         if not ours or self.transport.failure is not None:
             return
-        try:
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await self._told(self._positions.partitions_revoked(ours))
-                while self._has_runs_in_hand():
-                    self._acked_one.clear()
-                    await self._acked_one.wait()
-        except TimeoutError:
-            logger.warning("unacknowledged after %.0f s: will be read again", DRAIN_SECONDS)
-        try:
-            async with asyncio.timeout(COMMIT_LIMIT_SECONDS):
-                # Twice: the first may only wait for a commit that was under way with older offsets.
-                if not await self.commit():
-                    await self.commit()
-        except TimeoutError:
-            logger.warning("no commit within %.1f s", COMMIT_LIMIT_SECONDS)
+        await _within(DRAIN_SECONDS, self._finish_runs(ours), "the acks of all runs in hand")
+        await _within(COMMIT_LIMIT_SECONDS, self._commit_all(), "the commit of a drain")
+
+    async def _finish_runs(self, ours: set[Key]) -> None:
+        await self._told(self._positions.partitions_revoked(ours))
+        while self._has_runs_in_hand():
+            self._acked_one.clear()
+            await self._acked_one.wait()
+
+    async def _commit_all(self) -> None:
+        # Twice: the first may only wait for a commit that was under way with older offsets.
+        if not await self.commit():
+            await self.commit()
 
     def _has_runs_in_hand(self) -> bool:
         return any(self._is_run(message.tp) for message in self._unacked_messages)
@@ -683,8 +695,6 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
         """Await the caller's code where Faust or aiokafka would log an exception and go on."""
         try:
             await call
-        except TimeoutError:
-            raise
         except Exception as error:
             logger.critical("partitions could not be handed over", exc_info=error)
             self.transport.fail(f"handing over partitions failed: {error!r}")
@@ -703,11 +713,7 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
 
     async def on_stop(self) -> None:
         """As Faust's, in bounded time; `RunApp.on_stop` has drained and committed before."""
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await super().on_stop()
-        except TimeoutError:
-            logger.warning("no commit within %.0f s", CLOSE_SECONDS)
+        await _within(CLOSE_SECONDS, super().on_stop(), "the consumer's last commit")
 
 
 def _slices(items: list[Any], size: int) -> Iterator[list[Any]]:
@@ -741,20 +747,12 @@ class RunProducer(driver.Producer):  # type: ignore[misc]  # as above
         Faust flushes before each commit. An acknowledged run's outputs were accepted before, so a
         commit after a timeout is still true.
         """
-        try:
-            async with asyncio.timeout(FLUSH_SECONDS):
-                await super().flush()
-        except TimeoutError:
-            logger.warning("sent records still unanswered after %.0f s", FLUSH_SECONDS)
+        await _within(FLUSH_SECONDS, super().flush(), "answers to all that was sent")
 
     async def on_stop(self) -> None:
         """Close, within CLOSE_SECONDS."""
         producer = self._producer
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await super().on_stop()
-        except TimeoutError:
-            logger.warning("the producer did not close in %.0f s: cut off", CLOSE_SECONDS)
+        if not await _within(CLOSE_SECONDS, super().on_stop(), "the producer's farewell"):
             await producer.client.close()
 
 

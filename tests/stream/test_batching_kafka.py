@@ -6,6 +6,7 @@ deadline has passed. Run as a program, this file is the worker that some tests k
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 import uuid
+import warnings
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -237,6 +239,12 @@ async def freezer() -> AsyncIterator[tuple[KafkaOne, Bench]]:
     with KafkaOne() as kafka:
         async with a_bench(kafka) as made:
             yield kafka, made
+    # aiokafka leaves a connection open whose first answer was still awaited when it was cancelled. A worker's
+    # process is gone by then; here the warning would hit another test.
+    made.members.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 # --- reading and committing ---------------------------------------------------------------------------
@@ -450,6 +458,7 @@ async def test_it_stops_in_time_while_it_starts(bench: Bench) -> None:
 
 
 async def test_it_stops_in_time_while_the_broker_is_frozen(freezer: tuple[KafkaOne, Bench]) -> None:
+    """The slowest stop there is: a run in hand, a commit under way, and records sent, all without an answer."""
     kafka, bench = freezer
     await bench.create()
     await bench.send(1_000)
@@ -459,8 +468,11 @@ async def test_it_stops_in_time_while_the_broker_is_frozen(freezer: tuple[KafkaO
     await bench.send(100)
     await until(lambda: member.folds.count >= bench.sent, "the last records")
     kafka.freeze(1)
-    for event in member.folds.held:
+    for partition in range(PARTITIONS):
+        await member.app.kafka_producer.send(bench.topic, b"unanswered", partition=partition)
+    for event in member.folds.held[1:]:
         event.ack()
+    await until(lambda: member.app.consumer._commit_fut is not None, "a commit under way")
     assert await member.stop() < 10
     kafka.thaw(1)
     assert member.reasons == []
