@@ -239,8 +239,9 @@ def q7_clock(r: Report, log_ms: int, limits: Limits) -> Finding | None:
 def nothing_fires(r: Report, station: Station, before: Report | None, limits: Limits, log_ms: int) -> bool:
     """Whether an ordinary report of ordinary counts can fire none of the rules above; False means: ask them.
 
-    Asking thirteen functions costs 3 µs a report, a quarter of everything; this costs 1 µs and spares nearly every
-    report. It only ever answers for what is fully known and well inside; a property test holds it to the rules.
+    Without it judging and counting a report takes 8.3 µs, with it 6.5 (medians of 15 pairs, partial then complete
+    reports). It only ever answers for what is fully known and well inside; an exhaustive test over small figures
+    holds it to the rules.
     """
     votes, valid, cast, blank, invalid = r.votes, r.valid, r.cast, r.blank, r.invalid
     total = sum(votes)

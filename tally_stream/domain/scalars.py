@@ -106,7 +106,6 @@ def murmur2_partition(key: bytes, partition_count: int) -> int:
     mask = 0xFFFFFFFF
     h = 0x9747B28C ^ len(key)
     words = len(key) >> 2
-    # Once a station, yet a tenth of all time on a night of first reports: one unpack instead of a slice a word.
     for k in unpack_from(f"<{words}I", key):
         k = k * 0x5BD1E995 & mask  # noqa: PLW2901 (the algorithm's own k)
         h = (h * 0x5BD1E995 ^ (k ^ k >> 24) * 0x5BD1E995) & mask

@@ -9,7 +9,6 @@ unknowns beside it. Read `fold.py` next.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import add, sub
 
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.ledger import Entry
@@ -129,8 +128,9 @@ def tally(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int)
             t.recounted += sign
     if entry.is_warned:
         t.warned += sign
-    # map over C functions: half the time of a loop with seven candidates.
-    t.votes = list(map(add if sign > 0 else sub, t.votes, counts.votes))
+    votes = t.votes
+    for i, count in enumerate(counts.votes):
+        votes[i] += sign * count
     t.valid += sign * counts.valid
     cast = counts.cast
     if cast is None:
