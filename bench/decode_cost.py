@@ -24,10 +24,10 @@ import msgspec
 import pydantic
 
 from tally_stream.domain.election import Candidate, Contest, Rounding, build_election
-from tally_stream.wire.codec import Codec
+from tally_stream.domain.scalars import COUNT_MAX
+from tally_stream.wire.codec import Codec, _Counts
 
 CANDIDATES = tuple(f"CANDIDATE-{n}" for n in range(1, 8))
-COUNT_MAX = 999_999_999
 
 _Count = Annotated[int, pydantic.Field(ge=0, le=COUNT_MAX)]
 
@@ -57,34 +57,6 @@ class PydanticReport(_Model):
     registered: _Count | None = None
     phase: str | None = None
     replaces: _Count | None = None
-    reason: str | None = None
-    authority: str | None = None
-
-
-_MsgCount = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
-
-
-class MsgspecBallots(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    valid: _MsgCount
-    cast: _MsgCount | None = None
-    blank: _MsgCount | None = None
-    invalid: _MsgCount | None = None
-
-
-class MsgspecReport(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    schema: Literal[1]
-    kind: Literal["report", "correct", "recount"]
-    election: str
-    contest: str
-    station: str
-    revision: Annotated[int, msgspec.Meta(ge=1, le=COUNT_MAX)]
-    counted_at: str
-    ballots: MsgspecBallots
-    votes: dict[str, _MsgCount]
-    complete: bool | None = None
-    registered: _MsgCount | None = None
-    phase: str | None = None
-    replaces: _MsgCount | None = None
     reason: str | None = None
     authority: str | None = None
 
@@ -133,7 +105,7 @@ def main() -> None:
 
     validate_json = PydanticReport.__pydantic_validator__.validate_json
     validate_python = PydanticReport.__pydantic_validator__.validate_python
-    decode = msgspec.json.Decoder(MsgspecReport).decode
+    decode = msgspec.json.Decoder(_Counts).decode
     ways: dict[str, tuple[Callable[[Any], object], list[Any]]] = {
         "pydantic, validate_json": (validate_json, values),
         "pydantic, json.loads then validate_python": (lambda v: validate_python(json.loads(v), strict=False), values),

@@ -303,7 +303,6 @@ class _Stage:
                 self.show.sent = sending.index + 1
 
             held = await play(producer, topic, night, sent, wait=wait, on_sent=on_sent)
-            self._expected_version = held
             for moment in moments:
                 await self._mark(moment, held)
             return held

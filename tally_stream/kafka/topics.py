@@ -108,9 +108,11 @@ async def create_topics(settings: Settings, *, partitions: int, replication: int
 
 @dataclass(frozen=True, slots=True)
 class TopicReport:
-    """`refusals` always refuse, `risks` only outside a rehearsal; `partitions` of the reports topic, 0 where missing."""
+    """`refusals` always refuse, `risks` only outside a rehearsal; `partitions` of the reports topic, 0 where missing.
+    `is_complete`: all five topics exist."""
 
     partitions: int
+    is_complete: bool
     refusals: list[str]
     risks: list[str]
 
@@ -147,7 +149,7 @@ async def check_topics(settings: Settings, *, is_official: bool) -> TopicReport:
     for broker, config in brokers.items():
         if config.get("auto.create.topics.enable", "false") != "false":
             risks.append(f"broker {broker}: auto.create.topics.enable is true, it should be false")
-    return TopicReport(reports_partitions, refusals, risks)
+    return TopicReport(reports_partitions, len(present) == len(topics.all), refusals, risks)
 
 
 def _check_partitions(topics: Topics, name: str, count: int, reports_count: int, refusals: list[str]) -> None:

@@ -81,11 +81,11 @@ async def look_at_topics(settings: Settings, election: Election, options: Worker
         else:
             refusals += report.risks
         partition_count = report.partitions
+        if not report.is_complete:  # asking for a topic could make it
+            raise WorkerRefused(refusals)
     else:
         async with TopicReader(settings, topics.reports) as reader:
             partition_count = len(reader.partitions)
-    if any("no such topic" in reason for reason in refusals):  # asking for it could make it
-        raise WorkerRefused(refusals)
 
     published: dict[int, int] = {}
     try:
@@ -138,7 +138,6 @@ class Worker:
         self.topics = Topics(settings.prefix)
         self._partition_count = start.partition_count
         self._risks = start.risks
-        self._on_fatal = on_fatal
         self._follower: asyncio.Task[None] | None = None
         self._has_joined = False
         self.counting = Counting(
@@ -174,7 +173,7 @@ class Worker:
     # -- Outlet ----------------------------------------------------------------------------------------------------
 
     async def send(self, topic: str, key: bytes, value: bytes, partition: int) -> asyncio.Future[int]:
-        if self.is_membership_lost():
+        if self.transport.is_membership_lost():
             raise BrokenInvariant("the last answered heartbeat is older than the session: nothing more is sent")
         delivery = await self.app.kafka_producer.send(topic, value, key=key, partition=partition)
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -191,9 +190,6 @@ class Worker:
 
         delivery.add_done_callback(settle)
         return answer
-
-    def is_membership_lost(self) -> bool:
-        return self.transport.is_membership_lost()
 
     # -- PositionSource --------------------------------------------------------------------------------------------
 
@@ -317,9 +313,8 @@ class Worker:
     def readiness(self) -> dict[str, Any]:
         """`ready`, and why not: every owned partition with what is left to read."""
         partitions = self.counting.partitions
-        has_joined = self._has_joined
         is_ready = (
-            has_joined
+            self._has_joined
             and self.merging.is_caught_up
             and all(p.is_caught_up and p.flushed_offset >= 0 for p in partitions.values())
         )

@@ -41,11 +41,10 @@ ENCODE_SHARE_MAX = 20
 
 class Outlet(Protocol):
     """Where records leave. `send` hands a record over (waiting while buffers are full) and returns a future that is
-    done when the broker acknowledged it, with its offset, or failed."""
+    done when the broker acknowledged it, with its offset, or failed. It raises where this worker is out of its group: a
+    worker whose last answered heartbeat is older than the session sends nothing more."""
 
     async def send(self, topic: str, key: bytes, value: bytes, partition: int) -> asyncio.Future[int]: ...
-
-    def is_membership_lost(self) -> bool: ...
 
 
 class Run(Protocol):
@@ -330,10 +329,6 @@ class Counting:
         below, owned.unacknowledged = owned.unacknowledged, []
         if below:
             await asyncio.gather(*below)
-        if self._outlet.is_membership_lost():
-            raise BrokenInvariant(
-                "the last answered heartbeat is older than the session: nothing more is sent"
-            )
         futures = [await self._outlet.send(self.topics.partials, key, value, 0) for key, value in partials]
         await asyncio.gather(*futures)
         self.partials_sent += len(futures)

@@ -232,10 +232,6 @@ class Merging:
         is_due = monotonic() - merge.root_sent_at >= RESEND_SECONDS
         if not merge.is_dirty and not is_due:
             return
-        if self._outlet.is_membership_lost():
-            raise BrokenInvariant(
-                "the last answered heartbeat is older than the session: nothing more is sent"
-            )
         merge.is_dirty = False
         contest_id = merge.standings.contest.id
         messages = merge.standings.messages()

@@ -3,12 +3,11 @@
 Every default is unremarkable: no rule fires on `report()` at `election()`. A test changes what it is about.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hunting import examples  # noqa: F401 (for the tests of this folder)
 
 from tally_stream.domain.election import (
     Candidate,
@@ -35,18 +34,6 @@ COUNTED_AT = "2024-02-07T20:00:00+04:00"
 COUNTED_MS = CLOSE_MS + 3_600_000
 TOPIC = "tally.reports"
 
-HUNT = int(os.environ.get("TALLY_TEST_HUNT", "0"))
-
-
-def examples(count: int) -> settings:
-    """The same examples on every run; with `TALLY_TEST_HUNT=n` n times as many, new ones each time."""
-    return settings(
-        max_examples=count * max(1, HUNT),
-        derandomize=not HUNT,
-        database=None,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
 
 
 StationRow = tuple[str, str, int | None, int | None, tuple[str, ...]]

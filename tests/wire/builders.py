@@ -1,10 +1,9 @@
 """One small election, good messages as dictionaries, and a codec to read them."""
 
 import json
-import os
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hunting import examples  # noqa: F401 (for the tests of this folder)
 
 from tally_stream.domain.election import Candidate, Contest, Election, Phase, Rounding, Skip, build_election
 from tally_stream.domain.report import Statement
@@ -13,19 +12,7 @@ from tally_stream.wire.codec import Codec
 
 CLOSE_MS = 1_707_318_000_000
 LOG_MS = CLOSE_MS + 3_600_000
-HUNT = int(os.environ.get("TALLY_TEST_HUNT", "0"))
 Json = dict[str, Any]
-
-
-def examples(count: int) -> settings:
-    """The same examples on every run; with `TALLY_TEST_HUNT=n` n times as many, new ones each time."""
-    return settings(
-        max_examples=count * max(1, HUNT),
-        derandomize=not HUNT,
-        database=None,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
 
 
 def election(phase: Phase = "official", skips: tuple[Skip, ...] = ()) -> Election:
