@@ -25,20 +25,20 @@ MajorityBase = Literal["valid", "cast"]
 RoundingMethod = Literal["half-up", "truncate", "largest-remainder"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     id: str
     name: str
     party: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rounding:
     method: RoundingMethod
     places: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contest:
     """One race. `candidate_ids` are in definition order, which breaks every tie."""
 
@@ -55,7 +55,7 @@ class Contest:
         object.__setattr__(self, "candidate_ids", tuple(c.id for c in self.candidates))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExitPoll:
     """Shares as published, per cent: `(candidate id, Decimal)` in definition order."""
 
@@ -65,7 +65,7 @@ class ExitPoll:
     shares: tuple[tuple[str, Decimal], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checks:
     """The limits of the plausibility rules; per cent limits are exact decimals, kept as fractions."""
 
@@ -82,7 +82,7 @@ class Checks:
 CHECK_NAMES = tuple(f.name for f in fields(Checks))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Skip:
     partition: int
     offset: int
@@ -107,7 +107,7 @@ class Station:
         self.leaf = leaf
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Area:
     """A published area. `parent` is the index of the area above it, None for the root (index 0)."""
 
@@ -117,7 +117,7 @@ class Area:
     is_leaf: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Election:
     """Everything that is fixed. `areas[0]` is the root; parents come before their children; `leaf_areas` are the
     indices of the deepest published areas, the only ones that totals are kept for."""

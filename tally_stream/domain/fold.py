@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-import msgspec
-
 from tally_stream.domain.election import Election
 from tally_stream.domain.ledger import (
     COUNTED,
@@ -22,14 +20,16 @@ from tally_stream.domain.ledger import (
     evolve,
     judge,
     judge_sequence,
+    put_plain,
 )
 from tally_stream.domain.report import Control, Report, Statement, Turnout
-from tally_stream.domain.rules import VERDICTS, Finding, Limits, Verdict
+from tally_stream.domain.rules import REVISION_STEP_MAX, VERDICTS, Finding, Limits, Verdict, is_plain
 from tally_stream.domain.scalars import murmur2_partition
-from tally_stream.domain.tally import Totals, tally
+from tally_stream.domain.tally import Totals, add_plain, tally
 
 
-class Outcome(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Outcome:
     """What one record led to. `change` is the public line it owes, if any."""
 
     judgement: Judgement
@@ -45,7 +45,7 @@ PLAIN = Outcome(COUNTED)
 """Counted, nothing owed: the one object for nearly every record."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Figures:
     """What one partition contributes to one contest at `next_offset`: the content of a partial.
 
@@ -62,7 +62,7 @@ class Figures:
     areas: dict[int, list[int]]
 
 
-@dataclass(slots=True)
+@dataclass
 class _ContestState:
     top: int = 0
     top_statement: Control | None = None
@@ -86,12 +86,15 @@ class PartitionFold:
         self.partition_count = partition_count
         self.next_offset = 0
         self.newest_ms: int | None = None
-        self.verdicts: dict[Verdict, int] = dict.fromkeys(VERDICTS, 0)
+        self._plain_count = 0
+        self._verdicts: dict[Verdict, int] = dict.fromkeys(VERDICTS, 0)
+        """All but the plain ones."""
         self.codes: Counter[str] = Counter()
         self.skipped_offsets = {s.offset: s for s in election.skips if s.partition == partition}
         self._contests = [_ContestState() for _ in election.contests]
         self._turnouts: dict[str, Turnout] = {}
-        self._here: set[str] | dict[str, Entry] = self._contests[0].entries if len(election.contests) == 1 else set()
+        self._here: set[str] | None = None if len(election.contests) == 1 else set()
+        """Stations found in their place; with one contest its entries say so."""
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -119,6 +122,11 @@ class PartitionFold:
             dict(state.integers),
         )  # fmt: skip
 
+    @property
+    def verdicts(self) -> dict[Verdict, int]:
+        """Records by verdict; they add up to the records taken."""
+        return {**self._verdicts, "counted": self._verdicts["counted"] + self._plain_count}
+
     def verdict_counts(self) -> dict[str, object]:
         """`{"counted": n, …, "codes": {"S1": n, …}}`; the six verdicts add up to the records taken."""
         return {**{str(verdict): count for verdict, count in self.verdicts.items()}, "codes": dict(sorted(self.codes.items()))}
@@ -145,17 +153,17 @@ class PartitionFold:
             assert type(read) is Finding
             outcome = Outcome(Judgement("rejected", (read,)))
         if outcome is PLAIN:
-            self.verdicts["counted"] += 1
+            self._plain_count += 1
             return outcome
         judgement = outcome.judgement
-        self.verdicts[judgement.verdict] += 1
+        self._verdicts[judgement.verdict] += 1
         for finding in judgement.findings:
             self.codes[finding.code] += 1
         return outcome
 
     def _misplaced(self, station_id: str, key: bytes | None) -> Outcome | None:
         """Rule S7. A station found in its place once is remembered, so the hash is computed once a station."""
-        if self.partition_count is None or station_id in self._here:
+        if self.partition_count is None or (self._here is not None and station_id in self._here):
             return None
         assert key is not None, "S5 refuses a record without a key before S7 is asked"
         due = murmur2_partition(key, self.partition_count)
@@ -172,6 +180,8 @@ class PartitionFold:
             if misplaced is not None:
                 return misplaced
             entry = Entry(self.election.stations[r.station])
+        if entry.is_plain and r.kind == "report" and self._take_plainly(state, entry, r, log_ms):
+            return PLAIN
         contest = self.election.contests[r.contest]
         judgement = judge(entry, r, contest, self.limits, state.is_certified, log_ms)
         verdict = judgement.verdict
@@ -188,9 +198,7 @@ class PartitionFold:
         if entry.top:
             tally(totals, entry, voted, self.limits, -1)
         else:
-            state.entries[r.station] = entry
-            if type(self._here) is set:
-                self._here.add(r.station)
+            self._enter(state, entry)
             if voted is not None:
                 tally(totals, entry, voted, self.limits, -1)
         evolve(entry, r, judgement)
@@ -200,6 +208,29 @@ class PartitionFold:
             return PLAIN if judgement is COUNTED else Outcome(judgement)
         change = change_of(r, before, entry.counts_in_force, from_revision)
         return PLAIN if change is None and judgement is COUNTED else Outcome(judgement, change)
+
+    def _take_plainly(self, state: _ContestState, entry: Entry, r: Report, log_ms: int) -> bool:
+        """Count `r` in one step, if it is plain and so is all that is known of its station; else nothing is done."""
+        station, before, totals = entry.station, entry.counts, state.totals.get(entry.station.leaf)
+        if (
+            totals is None
+            or state.is_certified
+            or not 0 < r.revision - entry.top <= REVISION_STEP_MAX
+            or not is_plain(r, station, before, self.limits, log_ms)
+            or (self._turnouts and r.station in self._turnouts)
+        ):
+            return False
+        if before is None:
+            self._enter(state, entry)
+        add_plain(totals, station, before, r, self.limits)
+        put_plain(entry, r)
+        state.touched.add(station.leaf)
+        return True
+
+    def _enter(self, state: _ContestState, entry: Entry) -> None:
+        state.entries[entry.station.id] = entry
+        if self._here is not None:
+            self._here.add(entry.station.id)
 
     def _voted(self, station_id: str) -> int | None:
         turnout = self._turnouts.get(station_id)
@@ -224,7 +255,7 @@ class PartitionFold:
             tally(totals, entry, t.voted, self.limits, 1)
             state.touched.add(station.leaf)
         self._turnouts[t.station] = t
-        if type(self._here) is set:
+        if self._here is not None:
             self._here.add(t.station)
         return PLAIN
 

@@ -6,9 +6,9 @@ across deliveries: the last revision in force wins, so duplicates and replays ch
 
 from __future__ import annotations
 
-from operator import lt
+from dataclasses import dataclass
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from tally_stream.domain.election import Contest, Station
 from tally_stream.domain.report import COUNT_KINDS, Report
@@ -19,14 +19,15 @@ from tally_stream.domain.rules import (
     Finding,
     Limits,
     Verdict,
-    nothing_fires,
     p10_changes_much,
     q6_lowers,
     q7_clock,
+    some_lower,
 )
 
 
-class Judgement(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True)
+class Judgement:
     """What becomes of a record: its verdict and every rule that fired, in the order of the rules."""
 
     verdict: Verdict
@@ -37,33 +38,43 @@ COUNTED = Judgement("counted")
 REPEATED = Judgement("repeated", (Finding("Q1", "the same statement again"),))
 
 
-class Entry(msgspec.Struct, gc=False):
+@mypyc_attr(acyclic=True)
+class Entry:
     """(station, contest). `counts` are in force unless `annulled`, then they are remembered.
 
     `top` is the highest revision counted or held; `in_force_revision` that of the last statement that took effect, 0
     where none ever did. `replaced_by` says whether the counts replaced earlier counts by `correct` or `recount`.
-    `gc=False`: an entry points at reports and a station, never back.
+    `is_plain`: nothing but ordinary reports (`rules.is_plain`) ever took effect here.
+    Acyclic: an entry points at reports and a station, never back.
     """
 
-    station: Station
-    top: int = 0
-    top_statement: Report | None = None
-    in_force_revision: int = 0
-    in_force_kind: str = ""
-    counts: Report | None = None
-    replaced_by: str = ""
-    is_warned: bool = False
-    is_annulled: bool = False
-    is_disputed: bool = False
-    held: Report | None = None
-    held_is_warned: bool = False
+    __slots__ = (
+        "counts", "held", "held_is_warned", "in_force_kind", "in_force_revision", "is_annulled", "is_disputed",
+        "is_plain", "is_warned", "replaced_by", "station", "top", "top_statement",
+    )  # fmt: skip
+
+    def __init__(self, station: Station) -> None:
+        self.station = station
+        self.is_plain = True
+        self.top = 0
+        self.top_statement: Report | None = None
+        self.in_force_revision = 0
+        self.in_force_kind = ""
+        self.counts: Report | None = None
+        self.replaced_by = ""
+        self.is_warned = False
+        self.is_annulled = False
+        self.is_disputed = False
+        self.held: Report | None = None
+        self.held_is_warned = False
 
     @property
     def counts_in_force(self) -> Report | None:
         return None if self.is_annulled else self.counts
 
 
-class Change(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Change:
     """A public line for counts that were replaced, removed or put back, or for any figure that fell.
 
     Deltas are new − old; a ballots delta (`cast, valid, blank, invalid`) is None where one side is unknown.
@@ -133,10 +144,7 @@ def judge(
         sequence = judge_sequence(entry.top, r == entry.top_statement, r.revision)
         assert sequence is not None
         return sequence
-    if r.kind == "report":
-        if not (is_certified or entry.is_annulled) and nothing_fires(r, entry.station, entry.counts, limits, log_ms):
-            return COUNTED
-    else:
+    if r.kind != "report":
         misfit = q5_fits(r, entry)
         if misfit is not None:
             return Judgement("rejected", (misfit,))
@@ -172,6 +180,7 @@ def judge(
 
 def evolve(entry: Entry, r: Report, judgement: Judgement) -> None:
     """Apply a statement judged `counted`, `held` or `conflicting`; the others change nothing and never come here."""
+    entry.is_plain = False
     if judgement.verdict == "conflicting":
         entry.is_disputed = True
         return
@@ -194,6 +203,13 @@ def evolve(entry: Entry, r: Report, judgement: Judgement) -> None:
     entry.is_disputed = False
     entry.top, entry.top_statement = r.revision, r
     entry.in_force_revision, entry.in_force_kind = r.revision, r.kind
+
+
+def put_plain(entry: Entry, r: Report) -> None:
+    """`evolve` for an ordinary report (`rules.is_plain`) at a station that has had no others."""
+    entry.top = entry.in_force_revision = r.revision
+    entry.top_statement = entry.counts = r
+    entry.in_force_kind = "report"
 
 
 def _put_in_force(entry: Entry, counts: Report, is_warned: bool) -> None:
@@ -245,7 +261,7 @@ def _some_figure_falls(before: Report, after: Report | None) -> bool:
     """Whether any vote or ballot figure falls; a known figure that becomes unknown counts as one that falls."""
     if after is None:
         return bool(any(before.votes) or before.valid or before.cast or before.blank or before.invalid)
-    if after.valid < before.valid or any(map(lt, after.votes, before.votes)):
+    if after.valid < before.valid or some_lower(after.votes, before.votes):
         return True
     return (
         _falls(before.cast, after.cast) or _falls(before.blank, after.blank) or _falls(before.invalid, after.invalid)

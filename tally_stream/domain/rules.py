@@ -10,10 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import lt
 from typing import Literal
-
-import msgspec
 
 from tally_stream.domain.election import Checks, Station
 from tally_stream.domain.report import Report
@@ -25,7 +22,8 @@ VERDICTS: tuple[Verdict, ...] = ("counted", "repeated", "stale", "conflicting", 
 Figure = int | str | None
 
 
-class Finding(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Finding:
     """One rule that fired: its code, a sentence, and the two figures (or texts) it compared."""
 
     code: str
@@ -34,7 +32,7 @@ class Finding(msgspec.Struct, frozen=True):
     right: Figure = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     code: str
     severity: Severity
@@ -236,28 +234,37 @@ def q7_clock(r: Report, log_ms: int, limits: Limits) -> Finding | None:
     return None
 
 
-def nothing_fires(r: Report, station: Station, before: Report | None, limits: Limits, log_ms: int) -> bool:
-    """Whether an ordinary report of ordinary counts can fire none of the rules above; False means: ask them.
+def some_lower(votes: tuple[int, ...], before: tuple[int, ...]) -> bool:
+    """Whether any candidate has fewer votes than before."""
+    return any(votes[i] < before[i] for i in range(len(votes)))
 
-    Without it judging and counting a report takes 8.3 µs, with it 6.5 (medians of 15 pairs, partial then complete
-    reports). It only ever answers for what is fully known and well inside; an exhaustive test over small figures
-    holds it to the rules.
+
+def is_plain(r: Report, station: Station, before: Report | None, limits: Limits, log_ms: int) -> bool:
+    """Whether counts are ordinary in every respect; False means: ask the rules.
+
+    Ordinary: all ballots known, the register the station's own, no rule above fires, and no figure is lower than in
+    `before` (partial counts, or None). Nearly every report of a night is; asking one look instead of thirteen rules, and
+    adding what it passes in one step (`tally.add_plain`), halves the cost of counting. An exhaustive test over small
+    figures holds the look to the rules, and a property test the step to `tally`.
     """
+    if before is not None and before.complete:
+        return False
     votes, valid, cast, blank, invalid = r.votes, r.valid, r.cast, r.blank, r.invalid
-    total = sum(votes)
-    if cast is None or blank is None or invalid is None or total != valid or not total or max(votes) == total:
+    registered, counted_at_ms = station.registered, r.counted_at_ms
+    if cast is None or blank is None or invalid is None or registered is None or counted_at_ms is None:
         return False
-    if valid + blank + invalid != cast:  # A2; with A1 above also P4
+    if r.registered is not None and r.registered != registered:
         return False
-    register, registered = station.registered, r.registered
-    if registered is None:
-        if register is None:
+    total = most = 0
+    for count in votes:
+        total += count
+        most = max(most, count)
+    if total != valid or valid + blank + invalid != cast or most == total:  # A1, A2, P6; P4 too: nothing is all of nothing
+        return False
+    if r.registered is None:
+        if 100 * limits.a3[1] * cast > limits.a3[0] * registered:
             return False
-        numerator, denominator = limits.a3
-        if 100 * denominator * cast > numerator * register:
-            return False
-        registered = register
-    elif register is None or cast > registered or p7_register_differs(r, station, limits) is not None:
+    elif cast > registered:
         return False
     hundredfold = 100 * cast
     if hundredfold * limits.p5[1] >= limits.p5[0] * registered:
@@ -266,14 +273,15 @@ def nothing_fires(r: Report, station: Station, before: Report | None, limits: Li
         return False
     if blank and 100 * limits.p2[1] * blank >= limits.p2[0] * cast:
         return False
-    counted_at_ms = r.counted_at_ms
-    if counted_at_ms is None or counted_at_ms < limits.polls_close_ms or counted_at_ms - log_ms > limits.skew_ms:
+    if counted_at_ms < limits.polls_close_ms or counted_at_ms - log_ms > limits.skew_ms:
         return False
     if before is None:
         return True
-    if before.complete or cast < before.ballots:
+    if before.cast is None or before.blank is None or before.invalid is None:
         return False
-    return not any(map(lt, votes, before.votes))
+    if cast < before.cast or blank < before.blank or invalid < before.invalid:
+        return False
+    return not some_lower(votes, before.votes)
 
 
 def message_of(finding: Finding) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from struct import unpack_from
+
+from mypy_extensions import i64
 
 COUNT_MAX = 999_999_999
 REVISION_MAX = 999_999_999
@@ -103,13 +104,18 @@ def format_time(time_ms: int) -> str:
 
 def murmur2_partition(key: bytes, partition_count: int) -> int:
     """The partition Kafka's default partitioner gives to `key`: murmur2 with seed 0x9747b28c, sign bit cleared."""
-    mask = 0xFFFFFFFF
-    h = 0x9747B28C ^ len(key)
-    words = len(key) >> 2
-    for k in unpack_from(f"<{words}I", key):
-        k = k * 0x5BD1E995 & mask  # noqa: PLW2901 (the algorithm's own k)
-        h = (h * 0x5BD1E995 ^ (k ^ k >> 24) * 0x5BD1E995) & mask
-    if tail := key[words << 2 :]:
-        h = (h ^ int.from_bytes(tail, "little")) * 0x5BD1E995 & mask
-    h = (h ^ h >> 13) * 0x5BD1E995 & mask
-    return ((h ^ h >> 15) & 0x7FFFFFFF) % partition_count
+    mask: i64 = 0xFFFFFFFF
+    m: i64 = 0x5BD1E995
+    length = len(key)
+    h: i64 = 0x9747B28C ^ length
+    at = 0
+    while at + 4 <= length:
+        k: i64 = key[at] | key[at + 1] << 8 | key[at + 2] << 16 | key[at + 3] << 24
+        k = k * m & mask
+        h = (h * m & mask) ^ ((k ^ k >> 24) * m & mask)
+        at += 4
+    if at < length:
+        tail: i64 = int.from_bytes(key[at:], "little")
+        h = (h ^ tail) * m & mask
+    h = (h ^ h >> 13) * m & mask
+    return int((h ^ h >> 15) & 0x7FFFFFFF) % partition_count

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.ledger import Entry
+from tally_stream.domain.report import Report
 from tally_stream.domain.rules import Limits
 
 SCALARS = (
@@ -183,6 +184,55 @@ def tally(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int)
         t.bound_unknown -= sign
     else:
         t.bound -= sign * (station.registered * limits.bound_numerator // limits.bound_denominator)
+
+
+def add_plain(t: Totals, station: Station, before: Report | None, r: Report, limits: Limits) -> None:
+    """What `tally` adds for the plain report `r` (`rules.is_plain`) less what it added for the plain partial `before`.
+
+    For a station of which nothing else is known: no turnout, nothing held, annulled or disputed.
+    """
+    votes, cast, blank, invalid = r.votes, r.cast, r.blank, r.invalid
+    registered, expected = station.registered, station.ballots_expected
+    if cast is None or blank is None or invalid is None or registered is None:
+        raise ValueError("not a plain report")
+    sums = t.votes
+    if before is None:
+        for i in range(len(votes)):
+            sums[i] += votes[i]
+        t.valid += r.valid
+        t.cast += cast
+        t.blank += blank
+        t.invalid += invalid
+    else:
+        old_votes, old_cast, old_blank, old_invalid = before.votes, before.cast, before.blank, before.invalid
+        if old_cast is None or old_blank is None or old_invalid is None:
+            raise ValueError("not a plain partial report")
+        for i in range(len(votes)):
+            sums[i] += votes[i] - old_votes[i]
+        t.valid += r.valid - before.valid
+        t.cast += cast - old_cast
+        t.blank += blank - old_blank
+        t.invalid += invalid - old_invalid
+        t.partial -= 1
+        t.bound += old_cast
+        if expected is not None and expected < old_cast:
+            t.ballots_of -= old_cast - expected
+    if not r.complete:
+        t.partial += 1
+        t.bound -= cast
+        if expected is not None and expected < cast:
+            t.ballots_of += cast - expected
+        return
+    t.counted += 1
+    t.registered_done += registered
+    t.turnout_registered += registered
+    t.turnout_cast += cast
+    t.ballots_of += cast
+    if expected is None:
+        t.ballots_of_unknown -= 1
+    else:
+        t.ballots_of -= expected
+    t.bound -= bound_of(registered, limits)
 
 
 def _tally_without_counts(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int) -> None:

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError as KafkaError  # noqa: PLC0414 (for those who may not name aiokafka)
 
+from tally_stream.kafka.batches import read_whole_batches
 from tally_stream.settings import Settings
 
 BACK_OFF_FIRST_SECONDS = 0.25
@@ -108,10 +109,14 @@ class StoredRecord:
 
 
 class TopicReader:
-    """Reads all partitions of a topic from their start, without a group. `async with`, then `read`."""
+    """Reads all partitions of a topic from their start, without a group. `async with`, then `read`.
 
-    def __init__(self, settings: Settings, topic: str) -> None:
+    `is_log`: every offset is a record, as `batches.py` has it (the reports topic), so that all who read it see the same.
+    """
+
+    def __init__(self, settings: Settings, topic: str, *, is_log: bool = False) -> None:
         self._topic = topic
+        self._is_log = is_log
         self._consumer = AIOKafkaConsumer(
             **connection(settings),
             group_id=None,
@@ -129,6 +134,8 @@ class TopicReader:
         try:
             count = await partition_count(self._consumer, self._topic)
             self.partitions = [TopicPartition(self._topic, p) for p in range(count)]
+            if self._is_log:
+                read_whole_batches(self._consumer, {self._topic})
             self._consumer.assign(self.partitions)
             await self._consumer.seek_to_beginning(*self.partitions)
         except BaseException:
@@ -156,8 +163,8 @@ class TopicReader:
         """What has come since; waits up to READ_WAIT_MS and may be empty."""
         fetched = await self._consumer.getmany(timeout_ms=READ_WAIT_MS)
         return [
-            StoredRecord(r.partition, r.offset, r.timestamp, r.key, r.value)
-            for records in fetched.values()
+            StoredRecord(tp.partition, r.offset, r.timestamp, r.key, r.value)
+            for tp, records in fetched.items()
             for r in records
         ]
 

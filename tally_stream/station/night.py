@@ -76,7 +76,7 @@ async def already_sent(settings: Settings, topic: str, night: Night) -> dict[int
     Raises NightRefused where the topic holds something else than a beginning of each partition's part of the night.
     """
     queues: dict[int, list[LogRecord]] = {p: [] for p in range(night.partition_count)}
-    async with TopicReader(settings, topic) as reader:
+    async with TopicReader(settings, topic, is_log=True) as reader:
         bounds = await reader.bounds()
         if not any(end for _, end in bounds.values()):
             return dict.fromkeys(bounds, 0)

@@ -50,6 +50,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode import Service
 
+from tally_stream.kafka.batches import read_whole_batches
+
 logger = logging.getLogger(__name__)
 
 RUN_RECORDS = 4096
@@ -221,9 +223,9 @@ class Receipt:
 class RecordRun:
     """The value of one Faust event: consecutive records of one partition, as one fetch returned them.
 
-    `records` are aiokafka's, never empty, with `.offset`, `.timestamp` (ms), `.key` and `.value`
-    (bytes or None). The first should stand at `position_before`; a later one means that offsets are
-    missing (a control batch, compaction, or loss): judge it, it is not judged here.
+    `records` are those of `kafka/batches.py`, never empty, with `.offset`, `.timestamp` (ms), `.key` and
+    `.value` (bytes or None). The first should stand at `position_before`; a later one means that offsets
+    are missing (compaction or loss): judge it, it is not judged here.
     """
 
     topic: str
@@ -320,7 +322,9 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  #
     async def on_start(self) -> None:
         """Start the consumer, then listen in on its heartbeats; none is sent before the first join."""
         await super().on_start()
-        self._observe(self._ensure_consumer()._coordinator)
+        consumer = self._ensure_consumer()
+        read_whole_batches(consumer, self.consumer.transport.run_topics)
+        self._observe(consumer._coordinator)
 
     async def on_thread_stop(self) -> None:
         """Leave in bounded time: aiokafka waits for a join in flight, and a dead broker answers none."""

@@ -17,58 +17,52 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from operator import itemgetter
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any, NoReturn
 
-import msgspec
+from msgspec import MsgspecError
+from msgspec.structs import astuple
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import PLAIN, Outcome, PartitionFold
-from tally_stream.domain.report import CONTROL_KINDS, COUNT_KINDS, DECISION_KINDS, Control, Report, Statement, Turnout
+from tally_stream.domain.report import (
+    CONTROL_KINDS,
+    COUNT_KINDS,
+    DECISION_KINDS,
+    Control,
+    CountKind,
+    Report,
+    Statement,
+    Turnout,
+)
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import COUNT_MAX, REVISION_MAX, is_id, parse_time, text_error
+from tally_stream.wire.counts import Ballots, counts_decoder
 from tally_stream.wire.limits import INTEGER_MAX_DIGITS, NESTING_MAX_LEVELS, VALUE_MAX_BYTES
 
-_Count = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
-_Revision = Annotated[int, msgspec.Meta(ge=1, le=REVISION_MAX)]
-
-
-class _Ballots(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    valid: _Count
-    cast: _Count | None = None
-    blank: _Count | None = None
-    invalid: _Count | None = None
-
-
-class _Counts(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """A statement with counts as it stands in JSON. None = absent or null; a null differs in the quote count."""
-
-    schema: Literal[1]
-    kind: Literal["report", "correct", "recount"]
-    election: str
-    contest: str
-    station: str
-    revision: _Revision
-    counted_at: str
-    ballots: _Ballots
-    votes: dict[str, _Count]
-    complete: bool | None = None
-    registered: _Count | None = None
-    phase: str | None = None
-    replaces: _Count | None = None
-    reason: str | None = None
-    authority: str | None = None
-
+_Fields = tuple[
+    int, CountKind, str, str, str, int, str, Ballots, Any, bool | None, int | None, str | None, int | None,
+    str | None, str | None,
+]  # fmt: skip
+"""The fields of `Counts`, in its order."""
+_Four = tuple[int, int | None, int | None, int | None]
+"""The fields of `Ballots`, in its order."""
 
 _REQUIRED_STRINGS = 9 + 5 + 1  # nine keys, five of them with a string value, and the key "valid"
 _TIMES_CACHED_MAX = 50_000
 
 
-def _picker(candidate_ids: tuple[str, ...]) -> Callable[[dict[str, int]], tuple[int, ...]]:
-    """Votes in candidate order, in one call of C; KeyError where one is missing."""
-    if len(candidate_ids) > 1:
-        return itemgetter(*candidate_ids)
-    only = candidate_ids[0]
-    return lambda votes: (votes[only],)
+class _ContestVotes:
+    """A contest for the fast reader; `pick` gives decoded votes in candidate order, KeyError where one is missing."""
+
+    def __init__(self, index: int, candidate_ids: tuple[str, ...], is_only: bool) -> None:
+        self.index = index
+        self.candidate_count = len(candidate_ids)
+        first = candidate_ids[0]
+        self.pick: Callable[[Any], tuple[int, ...]] = lambda votes: (votes[first],)
+        if is_only:
+            self.pick = astuple
+        elif len(candidate_ids) > 1:
+            self.pick = itemgetter(*candidate_ids)
 
 
 class Codec:
@@ -79,11 +73,10 @@ class Codec:
         self._election_id = election.id
         self._phase = election.phase
         self._stations = election.stations
-        self._contests = {
-            c.id: (index, _picker(c.candidate_ids), len(c.candidate_ids)) for index, c in enumerate(election.contests)
-        }
+        is_only = len(election.contests) == 1
+        self._contests = {c.id: _ContestVotes(i, c.candidate_ids, is_only) for i, c in enumerate(election.contests)}
+        self._decode = counts_decoder([c.candidate_ids for c in election.contests])
         self._any_candidate = frozenset(k for c in election.contests for k in c.candidate_ids)
-        self._decode = msgspec.json.Decoder(_Counts).decode
         self._times: dict[str, tuple[str, int]] = {}
 
     def read(self, value: bytes | None, key: bytes | None) -> Statement | Finding:
@@ -96,18 +89,27 @@ class Codec:
         if value is None or len(value) > VALUE_MAX_BYTES:
             return None
         try:
-            s = self._decode(value)
-            name = s.station
-            station = self._stations[name]
-            index, pick, candidate_count = self._contests[s.contest]
-            votes = s.votes
-            in_order = pick(votes)
-        except (KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            fields: _Fields = astuple(self._decode(value))
+        except (MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        counted = self._times.get(s.counted_at) or self._remember_time(s.counted_at)
-        ballots = s.ballots
-        cast, blank, invalid, registered = ballots.cast, ballots.blank, ballots.invalid, s.registered
-        strings = _REQUIRED_STRINGS + candidate_count
+        (_, kind, election, contest_id, name, revision, counted_at, ballots, votes, complete, registered, phase, replaces,
+         reason, authority) = fields  # fmt: skip
+        four: _Four = astuple(ballots)
+        valid, cast, blank, invalid = four
+        contest = self._contests.get(contest_id)
+        station = self._stations.get(name)
+        counted = self._times.get(counted_at) or self._remember_time(counted_at)
+        if (
+            contest is None
+            or station is None
+            or counted is None
+            or election != self._election_id
+            or key is None
+            or name.encode() != key
+            or ("official" if phase is None else phase) != self._phase
+        ):
+            return None
+        strings = _REQUIRED_STRINGS + contest.candidate_count
         if cast is not None:
             strings += 1
         if blank is not None:
@@ -116,12 +118,8 @@ class Codec:
             strings += 1
         if registered is not None:
             strings += 1
-        complete = s.complete
         if complete is not None:
             strings += 1
-        else:
-            complete = True
-        phase, replaces, reason, authority = s.phase, s.replaces, s.reason, s.authority
         if phase is not None:
             strings += 2
         if replaces is not None:
@@ -134,20 +132,15 @@ class Codec:
             strings += 2
             if text_error(authority):
                 return None
-        if (
-            value.count(b'"') != 2 * strings
-            or b"\\" in value
-            or len(votes) != candidate_count
-            or s.election != self._election_id
-            or name.encode() != key
-            or counted is None
-            or ("official" if phase is None else phase) != self._phase
-        ):
+        if value.count(b'"') != 2 * strings:
             return None
-        counted_at, counted_at_ms = counted
+        try:
+            in_order = contest.pick(votes)
+        except KeyError:
+            return None
         return Report(
-            index, station.id, s.revision, s.kind, complete, counted_at, counted_at_ms, registered,
-            cast, ballots.valid, blank, invalid, in_order, replaces, reason, authority,
+            contest.index, station.id, revision, kind, complete is not False, counted[0], counted[1], registered,
+            cast, valid, blank, invalid, in_order, replaces, reason, authority,
         )  # fmt: skip
 
     def _remember_time(self, text: str) -> tuple[str, int] | None:
@@ -188,7 +181,7 @@ class Codec:
         for candidate in votes:
             if candidate not in self._any_candidate:
                 _refuse("S2", "unknown candidate {left}", candidate)
-        candidate_ids = self.election.contests[self._contests[f["contest"]][0]].candidate_ids
+        candidate_ids = self.election.contests[self._contests[f["contest"]].index].candidate_ids
         for candidate in votes:
             if candidate not in candidate_ids:
                 _refuse("S3", "candidate {left} is not of contest {right}", candidate, f["contest"])
@@ -210,7 +203,7 @@ class Codec:
         kind = f["kind"]
         if kind == "turnout":
             return Turnout(self._stations[f["station"]].id, f["revision"], f["as_of"], f["voted"])
-        contest = self._contests[f["contest"]][0]
+        contest = self._contests[f["contest"]].index
         if kind in CONTROL_KINDS:
             return Control(contest, kind, f["revision"], f["reason"], f["authority"])
         ballots = f.get("ballots") or {}
@@ -253,11 +246,10 @@ def read_run(codec: Codec, fold: PartitionFold, records: Iterable[Any]) -> list[
     if fold.skipped_offsets:
         outcomes = [(r, read_record(codec, fold, r.offset, r.timestamp, r.key, r.value)) for r in records]
         return [(r, outcome) for r, outcome in outcomes if outcome is not PLAIN]
-    owed = []
-    read_fast, read_exactly, take = codec.read_fast, codec.read_exactly, fold.take
+    owed: list[tuple[Any, Outcome]] = []
     for r in records:
         key, value = r.key, r.value
-        outcome = take(r.offset, r.timestamp, key, read_fast(value, key) or read_exactly(value, key))
+        outcome = fold.take(r.offset, r.timestamp, key, codec.read_fast(value, key) or codec.read_exactly(value, key))
         if outcome is not PLAIN:
             owed.append((r, outcome))
     return owed
@@ -366,7 +358,7 @@ def _parse_object(value: bytes | None) -> dict[str, Any]:
 
 def _has_lone_surrogate(value: Any) -> bool:
     if isinstance(value, str):
-        return not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)
+        return not value.isascii() and any(0xD800 <= ord(c) <= 0xDFFF for c in value)
     if isinstance(value, dict):
         return any(_has_lone_surrogate(k) or _has_lone_surrogate(v) for k, v in value.items())
     if isinstance(value, list):

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from hunting import examples  # noqa: F401 (for the tests of this folder)
+from statements import REPORT_FIELDS
 
 from tally_stream.domain.election import (
     Candidate,
@@ -145,6 +146,10 @@ def turnout(station: str = "A-1", revision: int = 1, voted: int = 80) -> Turnout
 
 def control(kind: str, revision: int = 1, contest: int = 0, reason: str = "a ruling") -> Control:
     return Control(contest, kind, revision, reason, "the court")  # type: ignore[arg-type]  # a test's literal
+
+
+def altered(r: Report, **changes: Any) -> Report:
+    return Report(**{**{name: getattr(r, name) for name in REPORT_FIELDS}, **changes})
 
 
 def key_of(statement: Statement | Finding, election: Election) -> bytes:

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import msgspec
 import pytest
 
-from .builders import CLOSE_MS, COUNTED_MS, Night, correct, decision, election, report, station
+from .builders import CLOSE_MS, COUNTED_MS, Night, altered, correct, decision, election, report, station
 
 
 def after(first: dict[str, Any], then: dict[str, Any]) -> str:
@@ -105,7 +104,7 @@ class TestQ7Clock:
         assert Night().verdict(report(), at_ms=COUNTED_MS - ahead_ms) == expected
 
     def test_not_for_a_decision(self) -> None:
-        early = msgspec.structs.replace(decision("annul"), counted_at="early", counted_at_ms=CLOSE_MS - 1)
+        early = altered(decision("annul"), counted_at="early", counted_at_ms=CLOSE_MS - 1)
         assert Night(election(), report()).verdict(early) == "counted"
 
     def test_for_correct_and_recount_and_held_ones_too(self) -> None:

@@ -1,13 +1,14 @@
 """Q1, Q2, Q3, Q8: one rising sequence of revisions per station and contest, over all kinds; S7: in one partition."""
 
-import msgspec
+from dataclasses import replace
+
 import pytest
 
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Report
 from tally_stream.domain.scalars import murmur2_partition
 
-from .builders import COUNTED_MS, Night, contest, control, correct, decision, election, report, turnout
+from .builders import COUNTED_MS, Night, altered, contest, control, correct, decision, election, report, turnout
 
 
 class TestTheHighestRevisionAgain:
@@ -35,7 +36,7 @@ class TestTheHighestRevisionAgain:
     )
     def test_q3_with_any_other_content_it_is_conflicting(self, change: dict[str, object]) -> None:
         night = Night(election(), report())
-        assert night.verdict(msgspec.structs.replace(report(), **change)) == "conflicting Q3"
+        assert night.verdict(altered(report(), **change)) == "conflicting Q3"
 
     def test_q3_the_first_in_the_log_stays(self) -> None:
         night = Night(election(), report(votes=(50, 46)))
@@ -142,7 +143,7 @@ class TestTurnoutSequence:
         [
             (turnout(revision=5, voted=80), "repeated Q1"),
             (turnout(revision=5, voted=81), "conflicting Q3"),
-            (msgspec.structs.replace(turnout(revision=5), as_of="2024-02-07T13:00:00Z"), "conflicting Q3"),
+            (replace(turnout(revision=5), as_of="2024-02-07T13:00:00Z"), "conflicting Q3"),
             (turnout(revision=4), "stale Q2"),
             (turnout(revision=1005), "counted"),
             (turnout(revision=1006), "rejected Q8"),

@@ -141,7 +141,7 @@ class WorkerProcess:
 
 async def _read(settings: Settings, topic: str) -> tuple[int, list[StoredRecord]]:
     found: list[StoredRecord] = []
-    async with TopicReader(settings, topic) as reader:
+    async with TopicReader(settings, topic, is_log=topic.endswith(".reports")) as reader:
         async for records in reader.read_to_end():
             found += records
         return len(reader.partitions), found

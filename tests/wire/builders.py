@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from hunting import examples  # noqa: F401 (for the tests of this folder)
+from statements import REPORT_FIELDS  # noqa: F401 (as above)
 
 from tally_stream.domain.election import Candidate, Contest, Election, Phase, Rounding, Skip, build_election
 from tally_stream.domain.report import Statement
@@ -15,8 +16,8 @@ LOG_MS = CLOSE_MS + 3_600_000
 Json = dict[str, Any]
 
 
-def election(phase: Phase = "official", skips: tuple[Skip, ...] = ()) -> Election:
-    """Two contests: PRES with ANNA and BELA, SEAT with CLEO alone; two polling stations."""
+def election(phase: Phase = "official", skips: tuple[Skip, ...] = (), contest_count: int = 2) -> Election:
+    """Two contests: PRES with ANNA and BELA, SEAT with CLEO alone (or the first of them); two polling stations."""
 
     def contest(id: str, *candidates: str) -> Contest:
         listed = tuple(Candidate(c, c.title()) for c in candidates)
@@ -31,7 +32,7 @@ def election(phase: Phase = "official", skips: tuple[Skip, ...] = ()) -> Electio
         root_name="Everywhere",
         levels=("region",),
         publish_depth=1,
-        contests=[contest("PRES", "ANNA", "BELA"), contest("SEAT", "CLEO")],
+        contests=[contest("PRES", "ANNA", "BELA"), contest("SEAT", "CLEO")][:contest_count],
         skips=skips,
         stations=[("A-1", "School", 200, 90, ("North",)), ("B-1", "Town hall", 300, None, ("South",))],
     )

@@ -11,7 +11,7 @@ from tally_stream.domain.report import Report
 from tally_stream.domain.rules import Finding
 from tally_stream.wire.codec import Codec
 
-from .builders import CODEC, Json, as_bytes, control, counts, decision, election, examples, turnout
+from .builders import CODEC, REPORT_FIELDS, Json, as_bytes, control, counts, decision, election, examples, turnout
 
 BASES: list[Json] = [
     counts(),
@@ -21,7 +21,7 @@ BASES: list[Json] = [
     turnout(),
     control(),
 ]
-CODECS = (CODEC, Codec(election("test")))
+CODECS = (CODEC, Codec(election("test")), Codec(election(contest_count=1)))
 VALUES = [
     "null", "true", "false", "0", "-0", "1", "1.0", "1e3", "-1", "999999999", "1000000000", "123456789012345678901234567890",
     '""', '"x"', '"A-1"', '"official"', '"test"', '"\\u0041-1"', '"\\ud800"', '"\\ud83d\\ude00"', '"\u202e"', '"e\u0301"',
@@ -48,7 +48,7 @@ def both_read(value: bytes, key: bytes | None) -> None:
 
 
 def msgpack(r: Report) -> list[tuple[type, Any]]:
-    return [(type(getattr(r, name)), getattr(r, name)) for name in r.__struct_fields__]
+    return [(type(getattr(r, name)), getattr(r, name)) for name in REPORT_FIELDS]
 
 
 def text_of(message: Json, raw: dict[str, str], order: random.Random) -> str:

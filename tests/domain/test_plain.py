@@ -1,4 +1,5 @@
-"""The one look that spares the rules never spares a report that a rule would have caught.
+"""The one look that spares the rules never spares a report that a rule would have caught, and the one step that counts
+what it passes adds what the general one adds.
 
 Exhaustive over small figures, one limit at a time, so that every limit is met exactly, one below and one above.
 """
@@ -13,17 +14,21 @@ from itertools import product
 import pytest
 
 from tally_stream.domain.election import Checks, Station
+from tally_stream.domain.ledger import COUNTED, Entry, change_of, evolve, put_plain
 from tally_stream.domain.report import Report
 from tally_stream.domain.rules import (
     ERROR_RULES,
     WARNING_RULES,
     Finding,
     Limits,
-    nothing_fires,
+    is_plain,
     p10_changes_much,
     q6_lowers,
     q7_clock,
 )
+from tally_stream.domain.tally import Totals, add_plain, tally
+
+from .builders import altered
 
 CLOSE_MS = 1_000_000
 NEVER = Fraction(1_000_000)
@@ -76,7 +81,7 @@ def test_whatever_it_passes_fires_no_rule(name: str) -> None:
     for register in (None, 0, 4, 5, 8, 10, 20, 1000):
         station = Station("A", "A", register, None, (), 0)
         for r in _first_reports():
-            if nothing_fires(r, station, None, limits, CLOSE_MS):
+            if is_plain(r, station, None, limits, CLOSE_MS):
                 passed += 1
                 assert _fired(r, station, None, limits) == [], (r, register)
     assert passed or name in ("the defaults",), "the look spared nothing here: the test would hold of itself"
@@ -90,7 +95,7 @@ def test_it_never_spares_a_fall() -> None:
         before = _report(votes=old_votes, valid=sum(old_votes), blank=old_blank, invalid=old_invalid,
                          cast=sum(old_votes) + old_blank + old_invalid, complete=old_complete)  # fmt: skip
         r = _report(votes=votes, valid=sum(votes), blank=blank, invalid=invalid, cast=sum(votes) + blank + invalid)
-        if nothing_fires(r, station, before, limits, CLOSE_MS):
+        if is_plain(r, station, before, limits, CLOSE_MS):
             passed += 1
             assert _fired(r, station, before, limits) == []
     assert passed
@@ -99,6 +104,49 @@ def test_it_never_spares_a_fall() -> None:
 def test_it_never_spares_a_clock() -> None:
     limits, station = Limits(OPEN, CLOSE_MS), Station("A", "A", 100, None, (), 0)
     times = [CLOSE_MS - 1, CLOSE_MS, CLOSE_MS + 299_999, CLOSE_MS + 300_000, CLOSE_MS + 300_001]
-    passed = [t for t in times if nothing_fires(_report(counted_at_ms=t), station, None, limits, CLOSE_MS)]
+    passed = [t for t in times if is_plain(_report(counted_at_ms=t), station, None, limits, CLOSE_MS)]
     assert passed == times[1:4]
     assert all(not _fired(_report(counted_at_ms=t), station, None, limits) for t in passed)
+
+
+@pytest.mark.parametrize("expected", [None, 0, 4, 1000])
+def test_the_one_step_is_the_general_one(expected: int | None) -> None:
+    """Totals, entry and change after each, for every pair of plain reports of a few figures."""
+    limits, station = Limits(OPEN, CLOSE_MS), Station("A", "A", 100, expected, (), 0)
+    figures = list(product([(2, 1), (1, 2), (3, 1), (2, 2)], [0, 1, 2], [0, 1, 2], [True, False], [None, 100]))
+    reports = [
+        _report(votes=v, valid=sum(v), blank=b, invalid=i, cast=sum(v) + b + i, complete=c, registered=r, revision=1)
+        for v, b, i, c, r in figures
+    ]
+    later = [altered(r, revision=2) for r in reports]
+    pairs = 0
+    for before in (None, *reports):
+        for r in later:
+            if not is_plain(r, station, before, limits, CLOSE_MS) or (
+                before is not None and not is_plain(before, station, None, limits, CLOSE_MS)
+            ):
+                continue
+            pairs += 1
+            plain, general = Entry(station), Entry(station)
+            in_steps, as_ever = Totals(2), Totals(2)
+            if before is not None:
+                add_plain(in_steps, station, None, before, limits)
+                put_plain(plain, before)
+                evolve(general, before, COUNTED)
+                tally(as_ever, general, None, limits, 1)
+            add_plain(in_steps, station, before, r, limits)
+            put_plain(plain, r)
+            tally(as_ever, general, None, limits, -1)
+            evolve(general, r, COUNTED)
+            tally(as_ever, general, None, limits, 1)
+            assert in_steps.to_integers() == as_ever.to_integers(), (before, r)
+            assert _state(plain) == _state(general)
+            assert change_of(r, before, r, 0) is None, "a plain report owes no public line"
+    assert pairs > 500
+
+
+def _state(entry: Entry) -> list[object]:
+    return [
+        entry.top, entry.top_statement, entry.in_force_revision, entry.in_force_kind, entry.counts, entry.replaced_by,
+        entry.is_warned, entry.is_annulled, entry.is_disputed, entry.held, entry.held_is_warned,
+    ]  # fmt: skip
