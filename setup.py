@@ -15,6 +15,9 @@ COMPILED = (
     "tally_stream/domain/ledger.py",
     "tally_stream/domain/tally.py",
     "tally_stream/domain/fold.py",
+    "tally_stream/domain/outcome.py",
+    "tally_stream/domain/rounding.py",
+    "tally_stream/domain/standings.py",
     "tally_stream/wire/codec.py",
 )
 """What runs once for each record, and what it runs on. `make` reads this list."""

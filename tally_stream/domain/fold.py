@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tally_stream.domain.election import Election
+from tally_stream.domain.election import Election, Station
 from tally_stream.domain.ledger import (
     COUNTED,
     Change,
@@ -73,7 +73,7 @@ class _ContestState:
     touched: set[int] = field(default_factory=set)
     """Areas that changed since the last `figures`: only those are encoded again."""
     integers: dict[int, list[int]] = field(default_factory=dict)
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[Station, Entry] = field(default_factory=dict)
 
 
 class PartitionFold:
@@ -92,8 +92,8 @@ class PartitionFold:
         self.codes: Counter[str] = Counter()
         self.skipped_offsets = {s.offset: s for s in election.skips if s.partition == partition}
         self._contests = [_ContestState() for _ in election.contests]
-        self._turnouts: dict[str, Turnout] = {}
-        self._here: set[str] | None = None if len(election.contests) == 1 else set()
+        self._turnouts: dict[Station, Turnout] = {}
+        self._here: set[Station] | None = None if len(election.contests) == 1 else set()
         """Stations found in their place; with one contest its entries say so."""
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -103,7 +103,8 @@ class PartitionFold:
 
     def entry(self, contest: int, station_id: str) -> Entry | None:
         """The ledger's entry, for those who look; None where nothing was judged yet."""
-        return self._contests[contest].entries.get(station_id)
+        station = self.election.stations.get(station_id)
+        return None if station is None else self._contests[contest].entries.get(station)
 
     def figures(self, contest: int) -> Figures:
         """What a partial says now: frozen at the hold's offset + 1 while the contest is on hold."""
@@ -161,9 +162,9 @@ class PartitionFold:
             self.codes[finding.code] += 1
         return outcome
 
-    def _misplaced(self, station_id: str, key: bytes | None) -> Outcome | None:
+    def _misplaced(self, station: Station, key: bytes | None) -> Outcome | None:
         """Rule S7. A station found in its place once is remembered, so the hash is computed once a station."""
-        if self.partition_count is None or (self._here is not None and station_id in self._here):
+        if self.partition_count is None or (self._here is not None and station in self._here):
             return None
         assert key is not None, "S5 refuses a record without a key before S7 is asked"
         due = murmur2_partition(key, self.partition_count)
@@ -179,7 +180,7 @@ class PartitionFold:
             misplaced = self._misplaced(r.station, key)
             if misplaced is not None:
                 return misplaced
-            entry = Entry(self.election.stations[r.station])
+            entry = Entry(r.station)
         if entry.is_plain and r.kind == "report" and self._take_plainly(state, entry, r, log_ms):
             return PLAIN
         contest = self.election.contests[r.contest]
@@ -228,12 +229,12 @@ class PartitionFold:
         return True
 
     def _enter(self, state: _ContestState, entry: Entry) -> None:
-        state.entries[entry.station.id] = entry
+        state.entries[entry.station] = entry
         if self._here is not None:
-            self._here.add(entry.station.id)
+            self._here.add(entry.station)
 
-    def _voted(self, station_id: str) -> int | None:
-        turnout = self._turnouts.get(station_id)
+    def _voted(self, station: Station) -> int | None:
+        turnout = self._turnouts.get(station)
         return None if turnout is None else turnout.voted
 
     def _take_turnout(self, t: Turnout, key: bytes | None) -> Outcome:
@@ -244,7 +245,7 @@ class PartitionFold:
         judgement = judge_sequence(known.revision if known else 0, t == known, t.revision)
         if judgement is not None:
             return Outcome(judgement)
-        station = self.election.stations[t.station]
+        station = t.station
         blank = Entry(station)
         for state, contest in zip(self._contests, self.election.contests, strict=True):
             entry = state.entries.get(t.station, blank)

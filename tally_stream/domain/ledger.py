@@ -236,7 +236,7 @@ def change_of(r: Report, before: Report | None, after: Report | None, from_revis
     old_votes, new_votes = (before.votes if before else zero), (after.votes if after else zero)
     return Change(
         contest=r.contest,
-        station=r.station,
+        station=r.station.id,
         kind=r.kind,
         from_revision=from_revision,
         to_revision=r.revision,

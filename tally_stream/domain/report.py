@@ -12,6 +12,8 @@ from typing import Final, Literal
 
 from mypy_extensions import mypyc_attr
 
+from tally_stream.domain.election import Station
+
 CountKind = Literal["report", "correct", "recount"]
 DecisionKind = Literal["annul", "restore", "withdraw", "accept"]
 ReportKind = Literal["report", "correct", "recount", "annul", "restore", "withdraw", "accept"]
@@ -39,7 +41,7 @@ class Report:
     def __init__(
         self,
         contest: int,
-        station: str,
+        station: Station,
         revision: int,
         kind: ReportKind,
         complete: bool,
@@ -77,7 +79,7 @@ class Report:
         return (
             isinstance(other, Report)
             and self.contest == other.contest
-            and self.station == other.station
+            and self.station is other.station
             and self.revision == other.revision
             and self.kind == other.kind
             and self.complete == other.complete
@@ -95,7 +97,7 @@ class Report:
         )
 
     def __hash__(self) -> int:
-        return hash((self.contest, self.station, self.revision, self.kind))
+        return hash((self.contest, self.station.id, self.revision, self.kind))
 
     @property
     def ballots(self) -> int:
@@ -107,7 +109,7 @@ class Report:
 class Turnout:
     """Voters who have taken part so far, before the count."""
 
-    station: str
+    station: Station
     revision: int
     as_of: str
     voted: int

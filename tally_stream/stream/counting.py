@@ -10,8 +10,8 @@ Refuses to know Faust: an event is something with a run and an `ack`. Read `merg
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
@@ -46,6 +46,12 @@ class Outlet(Protocol):
 
     async def send(self, topic: str, key: bytes, value: bytes, partition: int) -> asyncio.Future[int]: ...
 
+    async def send_batch(
+        self, topic: str, records: Iterable[tuple[bytes, bytes]], partition: int
+    ) -> tuple[int, asyncio.Future[Any]]:
+        """As `send` for the first of these (key, value) pairs that fit one batch: how many, and when they are there."""
+        ...
+
 
 class Run(Protocol):
     """Consecutive records of one partition, as one fetch returned them (`batching.RecordRun`)."""
@@ -79,10 +85,10 @@ class PartitionCount:
     outputs_from: int
     held_back: dict[int, list[_Pending]] = field(default_factory=dict)
     """Contest → changes made while it was on hold, not yet sent."""
-    outbox: deque[_Pending] = field(default_factory=deque)
-    """Rejections and changes not yet handed to the producer. Filled in the same step that moves the fold, so that
+    outboxes: defaultdict[str, deque[_Pending]] = field(default_factory=lambda: defaultdict(deque))
+    """Topic → rejections or changes not yet handed to the producer. Filled in the same step that moves the fold, so that
     whoever sees the fold's offset sees every output below it, here or in `unacknowledged`."""
-    unacknowledged: list[asyncio.Future[int]] = field(default_factory=list)
+    unacknowledged: list[asyncio.Future[Any]] = field(default_factory=list)
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     events: deque[tuple[int, Any]] = field(default_factory=deque)
     """(last offset, event) of runs in the fold that are not acked yet."""
@@ -244,7 +250,7 @@ class Counting:
                     self.election, self.topics.reports, partition, offset, record.timestamp, outcome
                 )
                 change = _Pending(offset, self.topics.changes, record_key(partition, offset), value)
-                (owned.held_back.setdefault(contest, []) if is_on_hold else owned.outbox).append(change)
+                (owned.held_back.setdefault(contest, []) if is_on_hold else owned.outboxes[change.topic]).append(change)
         if outcome.is_refusal and is_owed:
             value = encode_rejection(
                 self.election,
@@ -256,9 +262,8 @@ class Counting:
                 record.value,
                 outcome,
             )
-            owned.outbox.append(
-                _Pending(offset, self.topics.rejections, record_key(partition, offset), value)
-            )
+            rejection = _Pending(offset, self.topics.rejections, record_key(partition, offset), value)
+            owned.outboxes[rejection.topic].append(rejection)
 
     def _cross_commit(self, owned: PartitionCount) -> None:
         """At the committed offset: what a published partial already stands on was sent before the commit."""
@@ -270,12 +275,15 @@ class Counting:
 
     async def _send_outbox(self, owned: PartitionCount) -> None:
         async with owned.sending:
-            while owned.outbox:
-                # Taken out only when it was handed over: a sender that is cancelled here loses none of them.
-                output = owned.outbox[0]
-                future = await self._outlet.send(output.topic, output.key, output.value, owned.fold.partition)
-                owned.unacknowledged.append(future)
-                owned.outbox.popleft()
+            for topic, outbox in list(owned.outboxes.items()):
+                while outbox:
+                    # Taken out only when they were handed over: a sender that is cancelled here loses none of them.
+                    count, future = await self._outlet.send_batch(
+                        topic, ((o.key, o.value) for o in outbox), owned.fold.partition
+                    )
+                    owned.unacknowledged.append(future)
+                    for _ in range(count):
+                        outbox.popleft()
 
     # -- publishing ------------------------------------------------------------------------------------------------
 
@@ -322,7 +330,7 @@ class Counting:
         for f in figures:
             waiting = owned.held_back.get(f.contest)
             if waiting:
-                owned.outbox.extend(c for c in waiting if c.offset < f.next_offset)
+                owned.outboxes[self.topics.changes].extend(c for c in waiting if c.offset < f.next_offset)
                 owned.held_back[f.contest] = [c for c in waiting if c.offset >= f.next_offset]
         await self._send_outbox(owned)
         # Later runs may add to the list while we wait: those belong to the next flush.

@@ -54,7 +54,8 @@ _TIMES_CACHED_MAX = 50_000
 class _ContestVotes:
     """A contest for the fast reader; `pick` gives decoded votes in candidate order, KeyError where one is missing."""
 
-    def __init__(self, index: int, candidate_ids: tuple[str, ...], is_only: bool) -> None:
+    def __init__(self, id: str, index: int, candidate_ids: tuple[str, ...], is_only: bool) -> None:
+        self.id = id
         self.index = index
         self.candidate_count = len(candidate_ids)
         first = candidate_ids[0]
@@ -74,7 +75,9 @@ class Codec:
         self._phase = election.phase
         self._stations = election.stations
         is_only = len(election.contests) == 1
-        self._contests = {c.id: _ContestVotes(i, c.candidate_ids, is_only) for i, c in enumerate(election.contests)}
+        self._contests = {c.id: _ContestVotes(c.id, i, c.candidate_ids, is_only) for i, c in enumerate(election.contests)}
+        self._contest = self._contests[election.contests[0].id]
+        """The one looked up last: reports of one contest often come together."""
         self._decode = counts_decoder([c.candidate_ids for c in election.contests])
         self._any_candidate = frozenset(k for c in election.contests for k in c.candidate_ids)
         self._times: dict[str, tuple[str, int]] = {}
@@ -96,7 +99,7 @@ class Codec:
          reason, authority) = fields  # fmt: skip
         four: _Four = astuple(ballots)
         valid, cast, blank, invalid = four
-        contest = self._contests.get(contest_id)
+        contest = self._contest if self._contest.id == contest_id else self._contests.get(contest_id)
         station = self._stations.get(name)
         counted = self._times.get(counted_at) or self._remember_time(counted_at)
         if (
@@ -105,10 +108,11 @@ class Codec:
             or counted is None
             or election != self._election_id
             or key is None
-            or name.encode() != key
+            or name.encode("utf-8") != key
             or ("official" if phase is None else phase) != self._phase
         ):
             return None
+        self._contest = contest
         strings = _REQUIRED_STRINGS + contest.candidate_count
         if cast is not None:
             strings += 1
@@ -139,7 +143,7 @@ class Codec:
         except KeyError:
             return None
         return Report(
-            contest.index, station.id, revision, kind, complete is not False, counted[0], counted[1], registered,
+            contest.index, station, revision, kind, complete is not False, counted[0], counted[1], registered,
             cast, valid, blank, invalid, in_order, replaces, reason, authority,
         )  # fmt: skip
 
@@ -202,7 +206,7 @@ class Codec:
     def _statement(self, f: dict[str, Any]) -> Statement:
         kind = f["kind"]
         if kind == "turnout":
-            return Turnout(self._stations[f["station"]].id, f["revision"], f["as_of"], f["voted"])
+            return Turnout(self._stations[f["station"]], f["revision"], f["as_of"], f["voted"])
         contest = self._contests[f["contest"]].index
         if kind in CONTROL_KINDS:
             return Control(contest, kind, f["revision"], f["reason"], f["authority"])
@@ -211,7 +215,7 @@ class Codec:
         counted_at = f.get("counted_at")
         return Report(
             contest=contest,
-            station=self._stations[f["station"]].id,
+            station=self._stations[f["station"]],
             revision=f["revision"],
             kind=kind,
             complete=f.get("complete") is not False,
@@ -241,15 +245,15 @@ def read_record(
 
 
 def read_run(codec: Codec, fold: PartitionFold, records: Iterable[Any]) -> list[tuple[Any, Outcome]]:
-    """`read_record` for each record of a run (with `.offset`, `.timestamp`, `.key`, `.value`); those that are owed
-    something (a rejection, a change) with their outcome. Nearly all records of a night are not."""
+    """`read_record` for each record of a run (with `.timestamp`, `.key`, `.value`), the first at the fold's next offset and
+    none left out; those that are owed something (a rejection, a change) with their outcome. Nearly all are not."""
     if fold.skipped_offsets:
-        outcomes = [(r, read_record(codec, fold, r.offset, r.timestamp, r.key, r.value)) for r in records]
+        outcomes = [(r, read_record(codec, fold, fold.next_offset, r.timestamp, r.key, r.value)) for r in records]
         return [(r, outcome) for r, outcome in outcomes if outcome is not PLAIN]
     owed: list[tuple[Any, Outcome]] = []
     for r in records:
         key, value = r.key, r.value
-        outcome = fold.take(r.offset, r.timestamp, key, codec.read_fast(value, key) or codec.read_exactly(value, key))
+        outcome = fold.take(fold.next_offset, r.timestamp, key, codec.read_fast(value, key) or codec.read_exactly(value, key))
         if outcome is not PLAIN:
             owed.append((r, outcome))
     return owed

@@ -4,6 +4,7 @@ Every default is unremarkable: no rule fires on `report()` at `election()`. A te
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +22,7 @@ from tally_stream.domain.election import (
     Phase,
     Rounding,
     RoundingMethod,
+    Station,
     build_election,
 )
 from tally_stream.domain.fold import Outcome, PartitionFold
@@ -87,6 +89,21 @@ def election(
     )
 
 
+_stubs: dict[str, Station] = {}
+
+
+def _stub(id: str) -> Station:
+    """Stands for the station of that id in any election; `placed` puts the election's own in its place."""
+    return _stubs.setdefault(id, Station(id, id, None, None, (), 0))
+
+
+def placed(statement: Statement | Finding, of: Election) -> Statement | Finding:
+    if isinstance(statement, Control | Finding):
+        return statement
+    station = of.stations[statement.station.id]
+    return replace(statement, station=station) if isinstance(statement, Turnout) else altered(statement, station=station)
+
+
 def report(station: str = "A-1", revision: int = 1, votes: Sequence[int] = (50, 46), **fields: Any) -> Report:
     """100 ballots cast, 96 of them valid; `valid` follows the votes and `cast` the rest unless given."""
     valid = fields.pop("valid", sum(votes))
@@ -94,7 +111,7 @@ def report(station: str = "A-1", revision: int = 1, votes: Sequence[int] = (50, 
     cast = fields.pop("cast", valid + (blank or 0) + (invalid or 0))
     return Report(
         contest=fields.pop("contest", 0),
-        station=station,
+        station=_stub(station),
         revision=revision,
         kind=fields.pop("kind", "report"),
         complete=fields.pop("complete", True),
@@ -121,7 +138,7 @@ def decision(
     """An annul, restore, withdraw or accept: no counts."""
     return Report(
         contest=contest,
-        station=station,
+        station=_stub(station),
         revision=revision,
         kind=kind,  # type: ignore[arg-type]  # a test's literal
         complete=True,
@@ -141,7 +158,7 @@ def decision(
 
 
 def turnout(station: str = "A-1", revision: int = 1, voted: int = 80) -> Turnout:
-    return Turnout(station, revision, "2024-02-07T17:00:00+04:00", voted)
+    return Turnout(_stub(station), revision, "2024-02-07T17:00:00+04:00", voted)
 
 
 def control(kind: str, revision: int = 1, contest: int = 0, reason: str = "a ruling") -> Control:
@@ -155,7 +172,7 @@ def altered(r: Report, **changes: Any) -> Report:
 def key_of(statement: Statement | Finding, election: Election) -> bytes:
     if isinstance(statement, Control):
         return election.contests[statement.contest].id.encode()
-    return b"" if isinstance(statement, Finding) else statement.station.encode()
+    return b"" if isinstance(statement, Finding) else statement.station.id.encode()
 
 
 class Night:
@@ -170,7 +187,7 @@ class Night:
     def take(self, statement: Statement | Finding, *, at_ms: int | None = None) -> Outcome:
         offset = self.fold.next_offset
         log_ms = COUNTED_MS + offset * 1000 if at_ms is None else at_ms
-        return self.fold.take(offset, log_ms, key_of(statement, self.election), statement)
+        return self.fold.take(offset, log_ms, key_of(statement, self.election), placed(statement, self.election))
 
     def verdict(self, statement: Statement, *, at_ms: int | None = None) -> str:
         """The verdict and its codes in one text: `held A1 P4`."""

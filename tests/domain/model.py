@@ -106,7 +106,7 @@ def _sequence(p: Position, statement: Statement) -> tuple[str, Codes] | None:
 
 def _take_other(w: Walk, s: Turnout | Control, offset: int) -> tuple[str, Codes]:
     if isinstance(s, Turnout):
-        p = w.turnouts.setdefault(s.station, Position())
+        p = w.turnouts.setdefault(s.station.id, Position())
     else:
         p = w.controls.setdefault(s.contest, Position())
     refused = _sequence(p, s)
@@ -124,7 +124,7 @@ def _take_other(w: Walk, s: Turnout | Control, offset: int) -> tuple[str, Codes]
 
 
 def _take_report(election: Election, w: Walk, r: Report, log_ms: int) -> tuple[str, Codes, dict[str, Any] | None]:
-    p = w.position(r.contest, r.station)
+    p = w.position(r.contest, r.station.id)
     refused = _sequence(p, r)
     if refused:
         p.is_disputed = p.is_disputed or refused[0] == "conflicting"
@@ -170,7 +170,7 @@ def ballots_of(r: Report) -> int:
 
 
 def _judge(election: Election, r: Report, p: Position, is_certified: bool, log_ms: int) -> tuple[Codes, Codes]:
-    c, station = election.checks, election.stations[r.station]
+    c, station = election.checks, election.stations[r.station.id]
     register = station.registered if r.registered is None else r.registered
     ballots = ballots_of(r)
     known = [r.valid] + [x for x in (r.blank, r.invalid) if x is not None]

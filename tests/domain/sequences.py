@@ -19,7 +19,7 @@ from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.standings import Standings
 
-from .builders import CLOSE_MS, TOPIC, contest, decision, election, key_of, report, station, turnout
+from .builders import CLOSE_MS, TOPIC, contest, decision, election, key_of, placed, report, station, turnout
 from .model import Position, Record, walk
 
 STATIONS = ("A-1", "A-2", "B-1", "B-2", "B-3")
@@ -194,7 +194,7 @@ def make_logs(of: Election, drawn: Sequence[Plan], steps: Sequence[int], start_m
             else:
                 position = judged.position(plan["contest"] % len(of.contests), plan["station"])
             statement = _statement(plan, of, position)
-            logs[place].append((log_ms, key_of(statement, of), statement))
+            logs[place].append((log_ms, key_of(statement, of), placed(statement, of)))
     return logs
 
 

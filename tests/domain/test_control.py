@@ -7,7 +7,7 @@ from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Statement
 from tally_stream.domain.standings import Message, Standings
 
-from .builders import COUNTED_MS, TOPIC, Night, contest, control, election, key_of, report, station, turnout
+from .builders import COUNTED_MS, TOPIC, Night, contest, control, election, key_of, placed, report, station, turnout
 from .sequences import HOME
 
 TWO = (station("A-1"), station("A-2"))
@@ -24,7 +24,7 @@ class Nights:
     def take(self, partition: int, statement: Statement, at_ms: int = COUNTED_MS) -> str:
         fold = self.folds[partition]
         key = key_of(statement, self.election)
-        return fold.take(fold.next_offset, at_ms, key, statement).judgement.verdict
+        return fold.take(fold.next_offset, at_ms, key, placed(statement, self.election)).judgement.verdict
 
     def root(self, contest: int = 0) -> Message:
         standings = Standings(self.election, contest, TOPIC, 2)

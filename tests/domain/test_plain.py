@@ -34,11 +34,12 @@ CLOSE_MS = 1_000_000
 NEVER = Fraction(1_000_000)
 OPEN = Checks(NEVER, NEVER, NEVER, NEVER, 0, NEVER, NEVER, 300)
 """No limit is in the way of the one that is looked at."""
+HERE = Station("A", "A", None, None, (), 0)
 
 
 def _report(**fields: object) -> Report:
     base: dict[str, object] = dict(
-        contest=0, station="A", revision=1, kind="report", complete=True, counted_at="x", counted_at_ms=CLOSE_MS,
+        contest=0, station=HERE, revision=1, kind="report", complete=True, counted_at="x", counted_at_ms=CLOSE_MS,
         registered=None, cast=5, valid=3, blank=1, invalid=1, votes=(2, 1),
     )  # fmt: skip
     return Report(**{**base, **fields})  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Report
 from tally_stream.domain.scalars import murmur2_partition
 
-from .builders import COUNTED_MS, Night, altered, contest, control, correct, decision, election, report, turnout
+from .builders import COUNTED_MS, Night, altered, contest, control, correct, decision, election, placed, report, turnout
 
 
 class TestTheHighestRevisionAgain:
@@ -239,5 +239,5 @@ def test_who_looks_finds_the_ledgers_entry() -> None:
     night = Night(election(), report())
     entry = night.fold.entry(0, "A-1")
     assert entry is not None
-    assert entry.counts == report()
+    assert entry.counts == placed(report(), night.election)
     assert night.fold.entry(0, "A-2") is None

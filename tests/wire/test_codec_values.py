@@ -13,6 +13,7 @@ from tally_stream.wire.codec import Codec, read_record
 from .builders import (
     ABSENT,
     CODEC,
+    ELECTION,
     LOG_MS,
     Json,
     as_bytes,
@@ -26,6 +27,7 @@ from .builders import (
     turnout,
 )
 
+A_1 = ELECTION.stations["A-1"]
 NOT_COUNTS = ["-1", "1000000000", "1.0", "1e3", "1E0", "-0.0", "0.5", '"1"', "true", "[]", "[1.5]", "{}", "1" * 19, "1" * 5000]
 
 
@@ -232,7 +234,7 @@ class TestStatements:
             phase="official",
         )  # fmt: skip
         assert read(message) == Report(
-            0, "A-1", 7, "recount", False, "2024-02-07T20:00:00+04:00", LOG_MS, 210, 100, 96, 2, 2, (50, 46), 3,
+            0, A_1, 7, "recount", False, "2024-02-07T20:00:00+04:00", LOG_MS, 210, 100, 96, 2, 2, (50, 46), 3,
             "asked for", "court",
         )  # fmt: skip
 
@@ -261,11 +263,11 @@ class TestStatements:
     def test_a_decision_carries_no_counts(self, kind: str) -> None:
         found = read(decision(kind=kind))
         assert found == Report(
-            0, "A-1", 2, kind, True, None, None, None, None, 0, None, None, (), 1, "a ruling", "the court"  # type: ignore[arg-type]
+            0, A_1, 2, kind, True, None, None, None, None, 0, None, None, (), 1, "a ruling", "the court"  # type: ignore[arg-type]
         )  # fmt: skip
 
     def test_turnout_and_control(self) -> None:
-        assert read(turnout()) == Turnout("A-1", 1, "2024-02-07T17:00:00+04:00", 80)
+        assert read(turnout()) == Turnout(A_1, 1, "2024-02-07T17:00:00+04:00", 80)
         assert read(control(contest="SEAT", kind="certify")) == Control(1, "certify", 1, "a ruling", "the court")
 
 
