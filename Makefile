@@ -21,12 +21,12 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	TALLY_PURE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# What counts is compiled where there is a C compiler; else the same files run as they are, about 2.5 times slower.
+# What counts is compiled where there is a C compiler; else the same files run as they are, more than twice as slow.
 $(VENV)/.compiled: $(VENV)/.ready setup.py $(COMPILED)
 	@mkdir -p build
 	@$(BIN)/python setup.py --quiet build_ext --inplace >build/compile.log 2>&1 || { cat build/compile.log; exit 1; }
-	@ls tally_stream__mypyc.*.so >/dev/null 2>&1 || \
-	  echo "no C compiler (gcc and Python's headers): what counts runs interpreted, about 2.5 times slower; see build/compile.log"
+	@ls tally_stream/compiled__mypyc.*.so >/dev/null 2>&1 || \
+	  echo "no C compiler (gcc and Python's headers): what counts runs interpreted, more than twice as slow; see build/compile.log"
 	@touch $@
 
 demo: setup      ## a whole night on Kafka in one command; ARGS="--election bolivia-2019 --fast --exit"

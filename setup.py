@@ -28,7 +28,7 @@ def extensions() -> list[Extension]:
         return []
     from mypyc.build import mypycify
 
-    found = mypycify(list(COMPILED), opt_level="3", debug_level="0", group_name="tally_stream")
+    found = mypycify(list(COMPILED), opt_level="3", debug_level="0", group_name="tally_stream.compiled")
     for extension in found:
         extension.optional = True  # no compiler: a warning, and the package is built without
     return found

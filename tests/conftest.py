@@ -21,7 +21,7 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"the interpreted lane runs compiled code: {fold.__file__}")
     if os.environ.get("TALLY_CI") and not os.environ.get("TALLY_TEST_INTERPRETED") and not is_compiled:
         raise pytest.UsageError(f"the counting code is not compiled: {fold.__file__}")
-    if not list(ROOT.glob("tally_stream__mypyc.*")):
+    if not list(ROOT.glob("tally_stream/compiled__mypyc.*")):
         return
     stamp = ROOT / ".venv" / ".compiled"
     sources = re.findall(r"tally_stream/[a-z_/]*\.py", (ROOT / "setup.py").read_text())

@@ -137,7 +137,7 @@ def test_the_random_nights_reach_every_kind_of_record() -> None:
     states: set[str] = set()
     kinds: set[str] = set()
 
-    @examples(150)
+    @examples(500)
     @given(plans, steps_ms)
     def look(drawn: list[Plan], steps: list[int]) -> None:
         of = ELECTIONS[0]

@@ -12,18 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
+from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import sender
 from tally_stream.settings import Settings
+from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.report_log import ReportLog
 from tests.nights.harness import (
     NIGHTS,
     WorkerProcess,
+    check_against_replay,
     newest_standings,
     one_a_key,
     read_topic,
     run,
+    save_log,
     settings_for,
     wait_for,
     wait_published,
@@ -143,5 +149,40 @@ def test_hostile_records_cost_no_more_than_a_rejection(kafka_one: Any, tmp_path:
         assert worker.verdicts()["rejected"] == len(hostile)
         assert worker.stop() == 0
         assert newest_standings(settings)
+    finally:
+        worker.close()
+
+
+@pytest.mark.parametrize("ends", ["committed", "aborted"])
+def test_what_was_written_in_a_transaction_is_refused_and_nothing_is_lost(
+    kafka_one: Any, tmp_path: Path, ends: str
+) -> None:
+    """A good report in a transaction, and its marker: two rejections; the same report after it counts."""
+    settings = made(kafka_one.bootstrap)
+    night = ReportLog(NIGHTS / "az-2024" / "reports.jsonl.gz")
+    key, value = next((r.key, r.value) for r in night if r.key and r.value and b'"kind":"report"' in r.value)
+    partition = murmur2_partition(key, 4)
+
+    async def transact() -> None:
+        async with AIOKafkaProducer(
+            bootstrap_servers=settings.bootstrap, transactional_id=f"id-{settings.prefix}-{ends}"
+        ) as producer:
+            await producer.begin_transaction()
+            await producer.send_and_wait(f"{settings.prefix}.reports", value, key=key, partition=partition)
+            await (producer.commit_transaction() if ends == "committed" else producer.abort_transaction())
+
+    worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log").wait_ready()
+    try:
+        asyncio.run(transact())
+        produce(settings, "reports", partition, (key, value))
+        root = json.loads(wait_published(settings, 3)[b"PRES|AZ"])
+        assert root["stations"]["received"] == 1
+        rejections = one_a_key(read_topic(settings, "rejections")[1])
+        assert [(r["codes"], r["source"]["offset"], r["value_base64"]) for r in rejections] == [
+            (["S1"], 0, None), (["S1"], 1, None),
+        ]  # fmt: skip
+        log = save_log(settings, tmp_path / "saved.jsonl")
+        check_against_replay(load_election(NIGHTS / "az-2024"), log, newest_standings(settings))
+        assert worker.stop() == 0
     finally:
         worker.close()
