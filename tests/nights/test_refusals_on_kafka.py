@@ -178,9 +178,9 @@ def test_what_was_written_in_a_transaction_is_refused_and_nothing_is_lost(
         root = json.loads(wait_published(settings, 3)[b"PRES|AZ"])
         assert root["stations"]["received"] == 1
         rejections = one_a_key(read_topic(settings, "rejections")[1])
-        assert [(r["codes"], r["source"]["offset"], r["value_base64"]) for r in rejections] == [
-            (["S1"], 0, None), (["S1"], 1, None),
-        ]  # fmt: skip
+        # The broker may write the marker after the report that follows.
+        assert [(r["codes"], r["value_base64"]) for r in rejections] == [(["S1"], None)] * 2
+        assert min(r["source"]["offset"] for r in rejections) == 0
         log = save_log(settings, tmp_path / "saved.jsonl")
         check_against_replay(load_election(NIGHTS / "az-2024"), log, newest_standings(settings))
         assert worker.stop() == 0
