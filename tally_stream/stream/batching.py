@@ -923,7 +923,7 @@ def app_settings(
     *,
     instance_id: str | None,
     credentials: Any = None,
-    compression: str | None = "lz4",
+    compression: str | None = "zstd",  # aiokafka's lz4 is its level 9: 1.9 ms for 52 kB of rejections, zstd 0.23 ms
 ) -> dict[str, Any]:
     """The keyword arguments for `RunApp`.
 

@@ -206,7 +206,7 @@ async def test_the_producer_is_idempotent_and_patient_within_reason(consumer: Ru
     assert settings["max_batch_size"] >= 128 * 1024
     assert settings["linger_ms"] <= 10
     assert settings["request_timeout_ms"] == 30_000
-    assert settings["compression_type"] == "lz4"
+    assert settings["compression_type"] == "zstd"
 
 
 async def test_each_consumer_has_its_own_sticky_assignor(consumer: RunConsumer) -> None:
