@@ -25,7 +25,8 @@ import pydantic
 
 from tally_stream.domain.election import Candidate, Contest, Rounding, build_election
 from tally_stream.domain.scalars import COUNT_MAX
-from tally_stream.wire.codec import Codec, _Counts
+from tally_stream.wire.codec import Codec
+from tally_stream.wire.counts import Counts
 
 CANDIDATES = tuple(f"CANDIDATE-{n}" for n in range(1, 8))
 
@@ -105,7 +106,7 @@ def main() -> None:
 
     validate_json = PydanticReport.__pydantic_validator__.validate_json
     validate_python = PydanticReport.__pydantic_validator__.validate_python
-    decode = msgspec.json.Decoder(_Counts).decode
+    decode = msgspec.json.Decoder(Counts).decode
     ways: dict[str, tuple[Callable[[Any], object], list[Any]]] = {
         "pydantic, validate_json": (validate_json, values),
         "pydantic, json.loads then validate_python": (lambda v: validate_python(json.loads(v), strict=False), values),

@@ -1,12 +1,13 @@
 """Report bytes → statement, or the finding that refuses them (rules S1, S6, S4, S2, S3, S5).
 
 Two readers. The **exact** one follows the rules' order to the letter and says what is wrong. The **fast** one accepts
-only what is right in every respect, in one msgspec pass (2.6 µs against 25 µs, bench/decode_cost.py), and
+only what is right in every respect, in one msgspec pass (an eighth to a tenth of the time, bench/decode_cost.py), and
 hands everything else to the exact one: it never refuses anything itself. A property test holds that whatever the fast
 reader accepts, the exact one reads as the same statement. Nothing here raises on any bytes.
 
-Duplicate keys: a JSON text without a backslash in which every key is distinct has exactly two quotation marks for each
-key and each string value of the decoded statement; one key more, and the count differs. That is the fast check.
+Duplicate keys: each key and each string value takes two quotation marks at least, however it is escaped. The text of a
+decoded statement whose keys are distinct has exactly two for each of them; one key more, or an escaped quotation mark,
+and the count is higher. That is the fast check.
 Refuses to know partitions (S7) and revisions; `domain/fold.py` goes on from here.
 """
 
