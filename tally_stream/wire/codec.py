@@ -246,15 +246,15 @@ def read_record(
 
 
 def read_run(codec: Codec, fold: PartitionFold, records: Iterable[Any]) -> list[tuple[Any, Outcome]]:
-    """`read_record` for each record of a run (with `.timestamp`, `.key`, `.value`), the first at the fold's next offset and
-    none left out; those that are owed something (a rejection, a change) with their outcome. Nearly all are not."""
+    """`read_record` for each record of a run (with `.offset`, `.timestamp`, `.key`, `.value`); those that are owed
+    something (a rejection, a change) with their outcome. Nearly all records of a night are not."""
     if fold.skipped_offsets:
-        outcomes = [(r, read_record(codec, fold, fold.next_offset, r.timestamp, r.key, r.value)) for r in records]
+        outcomes = [(r, read_record(codec, fold, r.offset, r.timestamp, r.key, r.value)) for r in records]
         return [(r, outcome) for r, outcome in outcomes if outcome is not PLAIN]
     owed: list[tuple[Any, Outcome]] = []
     for r in records:
         key, value = r.key, r.value
-        outcome = fold.take(fold.next_offset, r.timestamp, key, codec.read_fast(value, key) or codec.read_exactly(value, key))
+        outcome = fold.take(r.offset, r.timestamp, key, codec.read_fast(value, key) or codec.read_exactly(value, key))
         if outcome is not PLAIN:
             owed.append((r, outcome))
     return owed
