@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,3 +71,12 @@ def test_a_run_is_its_records_one_by_one(seed: int, has_skips: bool, length: int
             standings.put(fold.figures(contest))
             messages.append(standings.messages())
         assert messages[0] == messages[1]
+
+
+def test_a_record_out_of_its_place_inside_a_run_is_never_counted() -> None:
+    of = election()
+    fold = PartitionFold(of)
+    run = [Record(offset, LOG_MS, b"A-1", as_bytes(counts(revision=offset + 1))) for offset in (0, 2, 1)]
+    with pytest.raises(ValueError, match="offset 2 where 1 was due"):
+        read_run(Codec(of), fold, run)
+    assert fold.next_offset == 1
