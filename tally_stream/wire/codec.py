@@ -1,7 +1,7 @@
 """Report bytes → statement, or the finding that refuses them (rules S1, S6, S4, S2, S3, S5).
 
 Two readers. The **exact** one follows the rules' order to the letter and says what is wrong. The **fast** one accepts
-only what is right in every respect, in one msgspec pass (an eighth to a tenth of the time, bench/decode_cost.py), and
+only what is right in every respect, in one msgspec pass (1.6 µs against 16, bench/decode_cost.py), and
 hands everything else to the exact one: it never refuses anything itself. A property test holds that whatever the fast
 reader accepts, the exact one reads as the same statement. Nothing here raises on any bytes.
 
