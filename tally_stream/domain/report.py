@@ -96,6 +96,9 @@ class Report:
             and self.authority == other.authority
         )
 
+    def __hash__(self) -> int:
+        return hash((self.contest, self.station.id, self.revision, self.kind))
+
     @property
     def ballots(self) -> int:
         """Ballots cast, or the valid ones where cast is unknown (rules Q6, P10, A3, A8, P4)."""
