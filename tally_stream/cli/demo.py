@@ -401,7 +401,7 @@ async def _worker(settings: Settings, folder: Path, is_embedded: bool) -> AsyncI
     with tempfile.TemporaryFile() as log:
         arguments = [
             sys.executable, "-m", "tally_stream", "worker", "--election", str(folder), "--bootstrap", settings.bootstrap,
-            "--prefix", settings.prefix, "--metrics-port", "0", "--rehearsal",
+            "--prefix", settings.prefix, "--metrics-port", "0", "--rehearsal", "--once",
         ]  # fmt: skip
         if is_embedded:
             # The embedded broker keeps 5 MB a partition: fewer, larger partials leave room for a whole night.

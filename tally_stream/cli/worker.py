@@ -1,10 +1,13 @@
-"""`tally-stream worker`: both stages in one Faust worker."""
+"""`tally-stream worker`: both stages in one Faust worker, and its supervisor."""
 
 from __future__ import annotations
+
+import sys
 
 import click
 
 from tally_stream.cli.common import EXIT_USAGE, open_election, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.supervise import Supervisor, ToSupervisor
 
 
 @click.command()
@@ -16,15 +19,23 @@ from tally_stream.cli.common import EXIT_USAGE, open_election, refuse, run_async
 @click.option("--metrics-host", help="Where metrics and health are served [127.0.0.1].")
 @click.option("--metrics-port", type=int, help="0: any free port [9180].")
 @click.option("--rehearsal", is_flag=True, default=None, help="Show durability settings that break a promise; go on.")
-@click.option("--replace-definition", metavar="DIGEST", help="Ignore partials and standings of this older definition.")
+@click.option("--replace-definition", metavar="DIGEST", multiple=True,
+              help="Ignore partials and standings of this older definition; may be given again for each.")  # fmt: skip
+@click.option("--resend", is_flag=True, help="Send all rejections and changes again, from offset 0.")
+@click.option("--once", is_flag=True, help="End instead of starting again: something else does (systemd, Kubernetes).")
 @click.option("--embedded", is_flag=True, hidden=True, help="The broker is the embedded one: no topic settings.")
 def worker(
-    election: str | None, replace_definition: str | None, embedded: bool, **flags: object
+    election: str | None, replace_definition: tuple[str, ...], resend: bool, once: bool, embedded: bool, **flags: object
 ) -> None:
     """Count the reports topic of an election and publish standings, until SIGTERM or Ctrl-C.
 
+    A worker that ends by a surprise is started again and replays; after three crashes at one offset it stays down.
+
     Example: tally-stream worker --election az-2024 --bootstrap 127.0.0.1:9092 --rehearsal
     """
+    if not once:
+        command = [sys.executable, "-m", "tally_stream", *sys.argv[1:], "--once"]
+        sys.exit(Supervisor(command, lambda line: say(f"tally-stream: {line}")).run())
     settings = settings_of(election=election, **flags)
     if settings.election is None:
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
@@ -32,10 +43,19 @@ def worker(
 
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
     from tally_stream.stream.app import WorkerOptions, WorkerRefused, run
+    from tally_stream.stream.batching import fatal
 
-    options = WorkerOptions(checks_topics=not embedded, replaced_definition=replace_definition)
+    supervisor = ToSupervisor()
+
+    def end(reason: str) -> None:
+        supervisor.tell(reason)
+        fatal(reason)
+
+    options = WorkerOptions(
+        checks_topics=not embedded, replaced_definitions=frozenset(replace_definition), resends_outputs=resend
+    )
     try:
-        run_async(run(settings, definition, options, lambda line: say(f"tally-stream: {line}")))
+        run_async(run(settings, definition, options, lambda line: say(f"tally-stream: {line}"), on_fatal=end))
     except WorkerRefused as refused:
         refuse(refused.errors)
     except (BrokerUnavailable, KafkaError, OSError) as error:

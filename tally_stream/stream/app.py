@@ -12,6 +12,7 @@ import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from faust.exceptions import ConsumerNotStarted
@@ -36,11 +37,19 @@ from tally_stream.stream.counting import BrokenInvariant, Counting
 from tally_stream.stream.health import HealthServer
 from tally_stream.stream.merging import Merging, check_published, note_offsets
 from tally_stream.stream.topology import declare
+from tally_stream.stream.watchdog import Watchdog, Watched
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """A million live objects under the default thresholds made decoding 1.8 times slower."""
 
 PARTITION_COUNT_LOOK_SECONDS = 5.0
+
+STALL_SECONDS = 30.0
+"""How long a position may stand still with work for it and brokers that answer; longer is a hang."""
+
+STALL_LOOK_SECONDS = 2.0
+LOG_ENDS_ANSWER_SECONDS = 5.0
+"""For the brokers to tell where the logs end; longer is an outage, and nothing is judged."""
 
 
 class WorkerRefused(Exception):
@@ -54,10 +63,12 @@ class WorkerRefused(Exception):
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
     """What a run is told beyond the settings. `checks_topics` is False on the embedded broker, which has no topic
-    settings; `replaced_definition` is the digest whose partials and standings are to be ignored."""
+    settings; partials and standings of `replaced_definitions` (digests) are ignored; `resends_outputs` sends rejections
+    and changes again from offset 0, as a replaced definition does too."""
 
     checks_topics: bool = True
-    replaced_definition: str | None = None
+    replaced_definitions: frozenset[str] = frozenset()
+    resends_outputs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +107,7 @@ async def look_at_topics(settings: Settings, election: Election, options: Worker
                     if record.value is None:
                         continue
                     found = check_published(
-                        record, election, partition_count, topics, options.replaced_definition
+                        record, election, partition_count, topics, options.replaced_definitions
                     )
                     if found is not None and found.area == election.root:
                         note_offsets(published, found)
@@ -145,10 +156,10 @@ class Worker:
             election, self.topics, start.partition_count, self,
             publish_interval_seconds=settings.publish_interval_ms / 1000, on_fatal=self._fail,
         )  # fmt: skip
-        self.counting.resends_outputs = options.replaced_definition is not None
+        self.counting.resends_outputs = options.resends_outputs or bool(options.replaced_definitions)
         self.merging = Merging(
             election, self.topics, start.partition_count, self,
-            ignored_definition=options.replaced_definition, on_fatal=self._fail,
+            ignored_definitions=options.replaced_definitions, on_fatal=self._fail,
         )  # fmt: skip
         self.merging.published_offsets = dict(start.published_offsets)
         self.app = RunApp(
@@ -282,11 +293,15 @@ class Worker:
         gc.collect()
         gc.freeze()  # the definition lives as long as the process
         gc.set_threshold(*GC_THRESHOLDS)
-        watcher = asyncio.create_task(self._watch_partition_count(say), name="partition count")
+        watchers = [
+            asyncio.create_task(self._watch_partition_count(say), name="partition count"),
+            asyncio.create_task(self._watch_progress(), name="progress"),
+        ]
         try:
             await run_worker(self.app, stop)
         finally:
-            watcher.cancel()
+            for watcher in watchers:
+                watcher.cancel()
             self.counting.stop()
             self.merging.disown()
             if self._follower is not None:
@@ -315,6 +330,53 @@ class Worker:
                 self._fail(
                     f"{self.topics.reports} now has {count} partitions, it had {self._partition_count}"
                 )
+
+    async def _watch_progress(self) -> None:
+        """End a worker that hangs: faust-streaming#523 and aiokafka#1154 look alive and read nothing."""
+        watchdog = Watchdog(STALL_SECONDS)
+        ends: asyncio.Task[dict[Key, Any]] | None = None
+        while True:
+            await asyncio.sleep(STALL_LOOK_SECONDS)
+            if not self._has_joined or self.transport.is_rebalancing():
+                watchdog.forget()
+                continue
+            if ends is None:  # one at a time: a question that hangs must not be asked again and again
+                ends = asyncio.create_task(self.transport.log_bounds(), name="log ends")
+            await asyncio.wait({ends}, timeout=LOG_ENDS_ANSWER_SECONDS)
+            if not ends.done():
+                watchdog.forget()  # an outage; the group's watch decides
+                continue
+            asked, ends = ends, None
+            if asked.cancelled() or asked.exception() is not None:
+                watchdog.forget()
+                continue
+            complaint = watchdog.look(monotonic(), self._watched({k: b.log_end for k, b in asked.result().items()}))
+            if complaint is not None:
+                self._fail(complaint)
+
+    def _watched(self, ends: dict[Key, int]) -> dict[str, Watched]:
+        """Every position that may hang: reading, publishing and committing of each partition, and the merging."""
+        watched = {}
+        for number, p in self.counting.partitions.items():
+            position, end = p.fold.next_offset, ends.get((self.topics.reports, number), 0)
+            watched[f"reading {number}"] = Watched(
+                position, position < end, f"partition {number} is read to offset {position}, its log ends at {end}: no progress"
+            )
+            watched[f"publishing {number}"] = Watched(
+                p.flushed_offset, bool(p.events) and not p.is_replaying,
+                f"partition {number} is counted to offset {position}, its newest partial is at {p.flushed_offset}: no progress",
+            )  # fmt: skip
+        debts = self.transport.commit_debts()
+        for (topic, number), (committed, done) in debts.items():
+            watched[f"committing {topic} {number}"] = Watched(
+                committed, True, f"{topic}[{number}] is committed to offset {committed}, acknowledged to {done}: no commit"
+            )
+        position, end = self.merging.next_offset() or 0, ends.get((self.topics.partials, 0), 0)
+        watched["merging"] = Watched(
+            position, self.merging.is_owner and position < end,
+            f"{self.topics.partials} is read to offset {position} and ends at {end}: no progress",
+        )  # fmt: skip
+        return watched
 
     async def _count_partitions(self) -> int:
         client = self.app.kafka_producer.client
@@ -444,6 +506,7 @@ async def run(
     say: Callable[[str], None],
     *,
     stop: asyncio.Event | None = None,
+    on_fatal: Callable[[str], object] = fatal,
 ) -> None:
     """A worker from the first contact to a clean stop (SIGTERM, SIGINT or `stop`).
 
@@ -457,6 +520,6 @@ async def run(
     if start is None:
         say("stopped before counting")
         return
-    worker = Worker(settings, election, start, options)
+    worker = Worker(settings, election, start, options, on_fatal)
     await worker.run(stop, say)
     say("stopped")

@@ -798,6 +798,23 @@ class RunTransport(driver.Transport):  # type: ignore[misc]  # as above
         """Whether another worker may own our partitions: then send nothing more."""
         return self._thread().is_membership_lost()
 
+    def commit_debts(self) -> dict[Key, tuple[int, int]]:
+        """Run partition → (committed offset, end of what is acknowledged), where the commit is behind.
+
+        Empty while partitions come and go: nothing is committed then.
+        """
+        consumer = self.app.consumer
+        debts = {}
+        for tp in list(consumer._expected):
+            committed, done = consumer._committed_offset[tp] or 0, consumer._new_offset(tp)
+            if done is not None and done > committed:
+                debts[tp.topic, tp.partition] = (committed, done)
+        return debts
+
+    def is_rebalancing(self) -> bool:
+        """Whether partitions come and go now: nothing is delivered and nothing committed."""
+        return not self.app.consumer._expected
+
     async def log_bounds(self) -> dict[Key, LogBounds]:
         """First and next offset of every run partition assigned now; two requests to the brokers.
 

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Outcome, PartitionFold
 from tally_stream.kafka.topics import Topics
-from tally_stream.wire.codec import Codec, read_run
+from tally_stream.wire.codec import Codec, RecordCrash, read_run
 from tally_stream.wire.messages import (
     encode_change,
     encode_partial,
@@ -229,12 +229,11 @@ class Counting:
     def _fold(self, owned: PartitionCount, records: Sequence[Any]) -> None:
         try:
             owed = read_run(self._codec, owned.fold, records)
-        except Exception as error:
-            at = owned.fold.next_offset
+        except RecordCrash as crash:
             raise BrokenInvariant(
-                f"partition {owned.fold.partition}, the record at offset {at} or just before crashed the code: {error!r}; "
-                "a [[skip]] entry of the definition passes over it"
-            ) from error
+                f"partition {owned.fold.partition}, offset {crash.offset}: this record crashes the code: "
+                f"{crash.__cause__!r}; a [[skip]] entry of the definition passes over it"
+            ) from crash
         for record, outcome in owed:
             if outcome.change is not None or outcome.is_refusal:
                 self._collect(owned, record, outcome)

@@ -69,7 +69,7 @@ class Merging:
         partition_count: int,
         outlet: Outlet,
         *,
-        ignored_definition: str | None = None,
+        ignored_definitions: frozenset[str] = frozenset(),
         on_fatal: Callable[[str], object],
     ) -> None:
         self.election = election
@@ -80,7 +80,7 @@ class Merging:
         """Partition → highest next offset in any root of this definition, over all contests."""
         self.last_publication_seconds: float | None = None
         self._outlet = outlet
-        self._ignored = ignored_definition
+        self._ignored = ignored_definitions
         self._on_fatal = on_fatal
         self._reader = PartialReader(election, partition_count)
         self._baseline = baseline(election, Limits(election.checks, election.polls_close_ms))
@@ -137,7 +137,7 @@ class Merging:
             try:
                 figures = self._reader.read(record.value)
             except ForeignPartial as foreign:
-                if foreign.definition == self._ignored:
+                if foreign.definition in self._ignored:
                     continue
                 raise BrokenInvariant(
                     f"{self.topics.partials}, offset {record.offset}: {foreign}"
@@ -265,9 +265,9 @@ def check_published(
     election: Election,
     partition_count: int,
     topics: Topics,
-    ignored_definition: str | None,
+    ignored_definitions: frozenset[str],
 ) -> PublishedStandings | None:
-    """A standings record of this definition; None for one of the ignored definition.
+    """A standings record of this definition; None for one of an ignored definition.
 
     Raises BrokenInvariant for any other definition (naming both), another N, or what is no standings message.
     """
@@ -278,7 +278,7 @@ def check_published(
     except ValueError as error:
         raise BrokenInvariant(f"{where}: {error}") from error
     if published.definition != election.digest:
-        if published.definition == ignored_definition:
+        if published.definition in ignored_definitions:
             return None
         raise BrokenInvariant(
             f"{where}: standings of definition {published.definition}, this is {election.digest}"

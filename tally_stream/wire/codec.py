@@ -245,18 +245,32 @@ def read_record(
     return fold.take(offset, log_ms, key, codec.read(value, key))
 
 
+class RecordCrash(Exception):
+    """The code failed on the record at `offset`: a fault of ours, whatever the record says."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(offset)
+        self.offset = offset
+
+
 def read_run(codec: Codec, fold: PartitionFold, records: Iterable[Any]) -> list[tuple[Any, Outcome]]:
     """`read_record` for each record of a run (with `.offset`, `.timestamp`, `.key`, `.value`); those that are owed
-    something (a rejection, a change) with their outcome. Nearly all records of a night are not."""
-    if fold.skipped_offsets:
-        outcomes = [(r, read_record(codec, fold, r.offset, r.timestamp, r.key, r.value)) for r in records]
-        return [(r, outcome) for r, outcome in outcomes if outcome is not PLAIN]
+    something (a rejection, a change) with their outcome. Nearly all records of a night are not. Raises RecordCrash."""
     owed: list[tuple[Any, Outcome]] = []
-    for r in records:
-        key, value = r.key, r.value
-        outcome = fold.take(r.offset, r.timestamp, key, codec.read_fast(value, key) or codec.read_exactly(value, key))
-        if outcome is not PLAIN:
-            owed.append((r, outcome))
+    has_skips = bool(fold.skipped_offsets)
+    r: Any = None
+    try:
+        for r in records:
+            key, value = r.key, r.value
+            if has_skips:
+                outcome = read_record(codec, fold, r.offset, r.timestamp, key, value)
+            else:
+                read = codec.read_fast(value, key) or codec.read_exactly(value, key)
+                outcome = fold.take(r.offset, r.timestamp, key, read)
+            if outcome is not PLAIN:
+                owed.append((r, outcome))
+    except Exception as error:
+        raise RecordCrash(r.offset) from error
     return owed
 
 

@@ -7,6 +7,7 @@ the other tests run on, its settings are those that the local Kafka proves, and 
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 import shutil
@@ -206,3 +207,20 @@ def test_promtool_accepts_the_files() -> None:
 
 def test_the_alarms_ring_at_their_limits_and_not_on_a_quiet_night() -> None:
     _run(_program("promtool"), "test", "rules", str(Path(__file__).with_name("alerts_test.yml")))
+
+
+def test_systemd_brings_a_killed_worker_back_and_lets_one_that_gave_up_lie() -> None:
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[method-assign,assignment]  # systemd's names are not lower case
+    unit.read(ROOT / "deploy" / "systemd" / "tally-stream-worker@.service", encoding="utf-8")
+    service = unit["Service"]
+    assert service["Restart"] == "always"
+    assert service["RestartPreventExitStatus"].split() == ["1", "2"]  # the supervisor's refusals: cli/supervise.py
+    assert service["KillMode"] == "mixed"
+    assert int(service["TimeoutStopSec"]) > 10  # a clean end takes up to 10 s
+    assert service["ExecStart"].endswith("/tally-stream worker")
+    assert {"DynamicUser", "NoNewPrivileges", "ProtectSystem", "CapabilityBoundingSet"} <= set(service)
+    if shutil.which("systemd-analyze"):
+        path = ROOT / "deploy" / "systemd" / "tally-stream-worker@.service"
+        said = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False).stderr
+        assert [line for line in said.splitlines() if path.name in line and "is not executable" not in line] == []

@@ -27,6 +27,7 @@ from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, encode_line
 
 NIGHTS = Path(__file__).parents[2] / "tally_stream" / "elections"
+PLANTED = Path(__file__).parent / "planted"
 T = TypeVar("T")
 
 
@@ -66,12 +67,17 @@ def wait_for(look: Callable[[], T | None], what: str, limit_seconds: float = 60)
 class WorkerProcess:
     """One `tally-stream worker` in a process of its own."""
 
-    def __init__(self, settings: Settings, election: str, log_path: Path, *flags: str) -> None:
+    def __init__(
+        self, settings: Settings, election: str, log_path: Path, *flags: str, is_supervised: bool = False, planted: str = ""
+    ) -> None:
+        """`planted`: a fault of tests/nights/planted/sitecustomize.py."""
         self.log_path = log_path
         self._log = log_path.open("wb")
         self.process = subprocess.Popen(
-            command("worker", "--election", election, "--metrics-port", "0", "--rehearsal", *flags),
-            env=environment(settings), stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+            command("worker", "--election", election, "--metrics-port", "0", "--rehearsal",
+                    *([] if is_supervised else ["--once"]), *flags),
+            env={**environment(settings), **({"PYTHONPATH": str(PLANTED), "TALLY_TEST_PLANTED": planted} if planted else {})},
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip
         self._address: str | None = None
 

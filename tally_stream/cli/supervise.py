@@ -1,0 +1,141 @@
+"""Keep a worker running on a bare machine: start it again when it ends by a surprise, stop when that cannot help.
+
+Decides when a start is worth it: always after a surprise (a worker that starts again replays, so it is always safe),
+never after a clean end or a refusal at the first start, and no more after three endings in a row with one line that
+names an offset: the record will be there the next time too. Refuses to know Kafka; it stays small, because it must
+outlive what it watches. Worker and supervisor hold the two ends of one socket: over it the worker says why it ends, and
+it ends at once when its supervisor is gone, or two workers would run under one instance id.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+SUPERVISOR_FD = "TALLY_SUPERVISOR_FD"
+"""Environment variable: the worker's end of the socket."""
+
+BACK_OFF_FIRST_SECONDS = 0.5
+BACK_OFF_MAX_SECONDS = 15.0
+HEALTHY_SECONDS = 60.0
+"""A worker that lived so long starts again after the first back-off."""
+
+IDENTICAL_CRASHES_MAX = 3
+REASON_MAX_BYTES = 65_536
+LOOK_SECONDS = 0.05
+
+ORPHANED_EXIT = 1
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+
+
+# --- the worker's side ----------------------------------------------------------------------------
+
+
+class ToSupervisor:
+    """The worker's end; without a supervisor nothing is said and nobody is missed."""
+
+    def __init__(self) -> None:
+        number = os.environ.pop(SUPERVISOR_FD, None)
+        self._socket = None if number is None else socket.socket(fileno=int(number))
+        if self._socket is not None:
+            threading.Thread(target=self._end_with_supervisor, name="supervisor", daemon=True).start()
+
+    def _end_with_supervisor(self) -> None:
+        assert self._socket is not None
+        with suppress(OSError):
+            self._socket.recv(1)  # nothing is ever sent this way: it returns when the other end is gone
+        os._exit(ORPHANED_EXIT)
+
+    def tell(self, reason: str) -> None:
+        """Why this worker ends now."""
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.sendall(reason.encode()[:REASON_MAX_BYTES] + b"\n")
+
+
+# --- the supervisor's side ------------------------------------------------------------------------
+
+
+def names_an_offset(reason: str) -> bool:
+    """Whether this ending is about one place of a topic, so that the next start meets it again."""
+    return re.search(r"\boffset \d", reason) is not None
+
+
+class Supervisor:
+    """`run` a command until it ends well or cannot; signals to stop are passed on to it."""
+
+    def __init__(self, command: list[str], say: Callable[[str], None]) -> None:
+        self._command = command
+        self._say = say
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_stopping = False
+
+    def run(self) -> int:
+        """The exit code for the shell."""
+        before = {number: signal.signal(number, self._pass_on) for number in _STOPS}
+        try:
+            return self._run()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _pass_on(self, number: int, _: object) -> None:
+        self._is_stopping = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def _run(self) -> int:
+        back_off = BACK_OFF_FIRST_SECONDS
+        starts, last_reason, identical = 0, "", 0
+        while True:
+            begin = time.monotonic()
+            code, reason = self._once()
+            starts += 1
+            if code == 0 or self._is_stopping:
+                return 0 if code in (0, -signal.SIGTERM, -signal.SIGINT) else 1
+            if code > 0 and starts == 1 and not reason:
+                return code  # it refused to start, and said why
+            identical = identical + 1 if reason and reason == last_reason else 1
+            last_reason = reason
+            if identical >= IDENTICAL_CRASHES_MAX and names_an_offset(reason):
+                self._say(f"stopped after {identical} crashes with the same line: {reason}. "
+                          "The last good standings stay. No start will pass it; see docs/runbook.md")  # fmt: skip
+                return 1
+            if time.monotonic() - begin >= HEALTHY_SECONDS:
+                back_off = BACK_OFF_FIRST_SECONDS
+            how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+            self._say(f"the worker ended {how}; it starts again in {back_off:.1f} s (start {starts + 1})")
+            if not self._pause(back_off):
+                return 0
+            back_off = min(back_off * 2, BACK_OFF_MAX_SECONDS)
+
+    def _once(self) -> tuple[int, str]:
+        """Run the worker to its end: its exit code, negative for a signal, and what it said of the reason."""
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                self._process = subprocess.Popen(
+                    self._command,
+                    env={**os.environ, SUPERVISOR_FD: str(theirs.fileno())},
+                    pass_fds=[theirs.fileno()],
+                )
+            if self._is_stopping:  # the signal came before there was a process to pass it on to
+                self._process.send_signal(signal.SIGTERM)
+            code = self._process.wait()
+            ours.setblocking(False)
+            with suppress(OSError):
+                return code, ours.recv(REASON_MAX_BYTES).decode(errors="replace").strip()
+            return code, ""
+
+    def _pause(self, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self._is_stopping:
+            time.sleep(LOOK_SECONDS)
+        return not self._is_stopping

@@ -1,0 +1,130 @@
+"""The supervisor: what starts again, what does not, and who ends with whom. Small scripts stand for the worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tally_stream.cli import supervise
+from tally_stream.cli.supervise import IDENTICAL_CRASHES_MAX, Supervisor, names_an_offset
+from tests.nights.harness import wait_for
+
+TELL = "from tally_stream.cli.supervise import ToSupervisor\nto = ToSupervisor()\n"
+COUNT = "import pathlib, sys\nf = pathlib.Path(sys.argv[1]); n = len(f.read_text()) if f.exists() else 0; f.write_text('x' * (n + 1))\n"
+
+
+@pytest.fixture
+def supervised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[int, int, list[str]]]:
+    monkeypatch.setattr(supervise, "BACK_OFF_FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(supervise, "BACK_OFF_MAX_SECONDS", 0.04)
+
+    def run(script: str) -> tuple[int, int, list[str]]:
+        """(exit code, starts, lines); `n` in the script is the number of starts before."""
+        starts, said = tmp_path / "starts", []
+        code = Supervisor([sys.executable, "-c", COUNT + script, str(starts)], said.append).run()
+        return code, len(starts.read_text()), said
+
+    return run
+
+
+Run = Callable[[str], tuple[int, int, list[str]]]
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_a_clean_end_or_a_refusal_at_the_first_start_is_the_end(supervised: Run, code: int) -> None:
+    assert supervised(f"sys.exit({code})") == (code, 1, [])
+
+
+def test_a_surprise_is_followed_by_another_start_until_it_ends_well(supervised: Run) -> None:
+    code, starts, said = supervised(TELL + "if n < 4: to.tell('the session is over'); sys.exit(1)")
+    assert (code, starts) == (0, 5)
+    assert said[0] == "the worker ended with exit code 1; it starts again in 0.0 s (start 2)"
+
+
+def test_a_killed_worker_starts_again_however_often(supervised: Run) -> None:
+    code, starts, said = supervised("import os, signal\nif n < 6: os.kill(os.getpid(), signal.SIGKILL)")
+    assert (code, starts) == (0, 7)
+    assert "by signal 9" in said[0]
+
+
+def test_a_refusal_after_it_had_counted_is_tried_again(supervised: Run) -> None:
+    assert supervised(TELL + "if n == 0: to.tell('lost touch')\nsys.exit(n < 5)")[:2] == (0, 6)
+
+
+def test_three_crashes_at_one_offset_end_it_and_are_named(supervised: Run) -> None:
+    reason = "partition 2, offset 1234: this record crashes the code"
+    code, starts, said = supervised(TELL + f"to.tell({reason!r}); sys.exit(1)")
+    assert (code, starts) == (1, IDENTICAL_CRASHES_MAX)
+    assert reason in said[-1]
+
+
+def test_crashes_at_different_offsets_do_not(supervised: Run) -> None:
+    assert supervised(TELL + "if n < 6: to.tell(f'partition 2, offset {n // 2}: crash'); sys.exit(1)")[:2] == (0, 7)
+
+
+def test_a_lost_connection_three_times_does_not(supervised: Run) -> None:
+    assert supervised(TELL + "if n < 6: to.tell('publishing standings failed'); sys.exit(1)")[:2] == (0, 7)
+
+
+def test_what_names_an_offset() -> None:
+    assert names_an_offset("partition 0, offset 7: this record crashes the code")
+    assert not names_an_offset("no answered heartbeat for 10.2 s: the session is over")
+
+
+def _start(script: str) -> subprocess.Popen[str]:
+    main = (
+        "import sys\nfrom tally_stream.cli.supervise import Supervisor\n"
+        f"sys.exit(Supervisor([sys.executable, '-c', {script!r}], print).run())"
+    )
+    return subprocess.Popen([sys.executable, "-c", main], stdout=subprocess.PIPE, text=True)
+
+
+WAITS = TELL + (
+    "import os, signal, sys, threading\nstop = threading.Event()\nsignal.signal(signal.SIGTERM, lambda *_: stop.set())\n"
+    "print(os.getpid(), flush=True)\nstop.wait()\nprint('flushed', flush=True)"
+)
+
+
+def test_sigterm_is_passed_on_and_its_end_waited_for() -> None:
+    supervisor = _start(WAITS)
+    assert supervisor.stdout is not None
+    supervisor.stdout.readline()
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.communicate(timeout=10)[0] == "flushed\n"
+    assert supervisor.returncode == 0
+
+
+def test_sigterm_while_it_waits_for_the_next_start_ends_it() -> None:
+    supervisor = _start(TELL + "import sys\nto.tell('a surprise'); sys.exit(1)")
+    assert supervisor.stdout is not None
+    supervisor.stdout.readline()
+    supervisor.send_signal(signal.SIGTERM)
+    supervisor.communicate(timeout=10)
+    assert supervisor.returncode == 0
+
+
+def test_a_worker_whose_supervisor_is_killed_ends_too() -> None:
+    supervisor = _start(WAITS)
+    assert supervisor.stdout is not None
+    worker = int(supervisor.stdout.readline())
+    begin = time.monotonic()
+    supervisor.kill()
+    supervisor.wait()
+
+    def is_gone() -> bool:
+        try:
+            return Path(f"/proc/{worker}/stat").read_text().split()[2] == "Z"
+        except FileNotFoundError:
+            return True
+
+    if os.path.isdir("/proc/self"):
+        wait_for(is_gone, "the worker's end", 10)
+    assert time.monotonic() - begin < 10
+    supervisor.stdout.close()

@@ -1,0 +1,76 @@
+"""Faults planted into a worker process before it starts: Python imports this file where PYTHONPATH names its folder.
+
+`TALLY_TEST_PLANTED` is `name` or `name=argument`, several joined by commas; nothing is planted without it.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+
+def crash_at(offset: str) -> None:
+    """The code fails on the record of partition 0 at this offset, unless a skip passes over it."""
+    from tally_stream.stream import counting
+    from tally_stream.wire.codec import RecordCrash
+
+    real = counting.read_run
+
+    def read_run(codec: Any, fold: Any, records: Any) -> Any:
+        for index, record in enumerate(records):
+            if fold.partition == 0 and record.offset == int(offset) and record.offset not in fold.skipped_offsets:
+                real(codec, fold, records[:index])
+                raise RecordCrash(record.offset) from ZeroDivisionError("planted")
+        return real(codec, fold, records)
+
+    counting.read_run = read_run
+
+
+def hang_at(offset: str) -> None:
+    """Counting waits for ever before the run of partition 0 that holds this offset."""
+    from tally_stream.stream.counting import Counting
+
+    real = Counting.take
+
+    async def take(self: Any, run: Any, event: Any) -> None:
+        if run.partition == 0 and run.records[-1].offset >= int(offset):
+            await asyncio.Event().wait()
+        await real(self, run, event)
+
+    Counting.take = take  # type: ignore[method-assign]
+
+
+def no_commits() -> None:
+    """The group refuses every commit."""
+    from tally_stream.stream.batching import RunConsumer
+
+    async def refuse(self: Any, offsets: Any, start_new_transaction: bool = True) -> bool:
+        return False
+
+    RunConsumer._commit_offsets = refuse  # type: ignore[method-assign]
+
+
+def wrong_sum() -> None:
+    """Stage 2 finds its totals impossible: what a broken invariant looks like."""
+    from tally_stream.domain.standings import Standings
+    from tally_stream.stream import merging
+    from tally_stream.stream.counting import BrokenInvariant
+
+    class Wrong(Standings):
+        def messages(self) -> Any:
+            if self.version > 0:
+                raise BrokenInvariant("planted: the totals do not add up")
+            return super().messages()
+
+    merging.Standings = Wrong
+
+
+def stall_seconds(limit: str) -> None:
+    from tally_stream.stream import app
+
+    app.STALL_SECONDS = float(limit)
+    app.STALL_LOOK_SECONDS = float(limit) / 10
+
+
+for planted in filter(None, os.environ.get("TALLY_TEST_PLANTED", "").split(",")):
+    name, _, argument = planted.partition("=")
+    globals()[name](*([argument] if argument else []))

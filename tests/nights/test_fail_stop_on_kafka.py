@@ -1,0 +1,272 @@
+"""Fail stop: a planted fault ends the worker before a commit, with one line, and the last good standings stay."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tally_stream.domain.scalars import murmur2_partition
+from tally_stream.settings import Settings
+from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.report_log import ReportLog
+from tests.nights.harness import (
+    NIGHTS,
+    WorkerProcess,
+    check_against_replay,
+    newest_standings,
+    one_a_key,
+    read_topic,
+    run,
+    save_log,
+    settings_for,
+    wait_for,
+    wait_published,
+)
+from tests.nights.test_refusals_on_kafka import produce
+
+pytestmark = pytest.mark.kafka
+
+AZ = NIGHTS / "az-2024"
+
+
+def made(bootstrap: str) -> Settings:
+    settings = settings_for(bootstrap, f"f{uuid.uuid4().hex[:8]}")
+    run("topics", "create", "--election", "az-2024", "--create-time", "--replication", "1", settings=settings)
+    return settings
+
+
+def some_reports(count: int) -> dict[int, list[tuple[bytes, bytes]]]:
+    """Partition → the night's first `count` reports there, in order."""
+    found: dict[int, list[tuple[bytes, bytes]]] = {p: [] for p in range(4)}
+    for record in ReportLog(AZ / "reports.jsonl.gz"):
+        if record.key and record.value and b'"kind":"report"' in record.value:
+            found[murmur2_partition(record.key, 4)].append((record.key, record.value))
+        if all(len(reports) >= count for reports in found.values()):
+            break
+    return {p: reports[:count] for p, reports in found.items()}
+
+
+def fatal_line(worker: WorkerProcess) -> str:
+    wait_for(lambda: worker.process.poll() is not None, f"the worker's end:\n{worker.log}", 60)
+    assert worker.process.returncode == 1, worker.log
+    lines = [line for line in worker.log.splitlines() if "fatal:" in line]
+    assert len(lines) == 1, worker.log
+    assert "Traceback" not in worker.log
+    return lines[0]
+
+
+def test_a_record_that_crashes_the_code_stops_the_worker_until_a_skip_passes_over_it(
+    kafka_one: Any, tmp_path: Path
+) -> None:
+    settings = made(kafka_one.bootstrap)
+    reports = some_reports(20)
+    for partition in range(4):
+        produce(settings, "reports", partition, *reports[partition][:10])
+    worker = WorkerProcess(
+        settings, "az-2024", tmp_path / "w.log", is_supervised=True, planted="crash_at=12"
+    )  # fmt: skip
+    try:
+        good = wait_published(settings, 40)
+        for partition in range(4):
+            produce(settings, "reports", partition, *reports[partition][10:])
+        wait_for(lambda: worker.process.poll() is not None, "three crashes", 90)
+        assert worker.process.returncode == 1
+        assert worker.log.count("fatal:") == 3
+        assert "stopped after 3 crashes with the same line: " in worker.log
+        assert "partition 0, offset 12: this record crashes the code: ZeroDivisionError('planted')" in worker.log
+        assert "Traceback" not in worker.log
+    finally:
+        worker.close()
+    # What was published before stays for ever at its version or a later one; nothing above the record stands there.
+    root = json.loads(newest_standings(settings)[b"PRES|AZ"])
+    assert root["version"] >= json.loads(good[b"PRES|AZ"])["version"]
+    assert root["provenance"]["next_offsets"]["0"] <= 12
+
+    skipping = tmp_path / "skipping"
+    shutil.copytree(AZ, skipping)
+    entry = '\n[[skip]]\npartition = 0\noffset = 12\nreason = "Stops the worker."\nauthority = "Duty officer"\n'
+    toml = (skipping / "election.toml").read_text()
+    (skipping / "election.toml").write_text(toml + entry)
+    refused = run(
+        "worker", "--election", str(skipping), "--rehearsal", "--metrics-port", "0", settings=settings, expect=1
+    ).stderr
+    digest = root["definition"]
+    assert digest in refused
+    assert load_election(skipping).digest in refused
+
+    worker = WorkerProcess(
+        settings, str(skipping), tmp_path / "w2.log", "--replace-definition", digest, planted="crash_at=12"
+    )  # fmt: skip
+    try:
+        worker.wait_ready()
+
+        def counted() -> dict[bytes, bytes] | None:
+            newest = newest_standings(settings)
+            mine = [json.loads(v) for k, v in newest.items()]
+            is_whole = all(m["definition"] == load_election(skipping).digest for m in mine)
+            return newest if is_whole and all(m["version"] == 80 for m in mine if m["area"] == "AZ") else None
+
+        newest = wait_for(counted, "all 80 records under the new definition", 60)
+        log = save_log(settings, tmp_path / "saved.jsonl")
+        replay = check_against_replay(load_election(skipping), log, newest)
+        assert replay.verdict_counts()["codes"]["X1"] == 1
+        assert worker.stop() == 0
+    finally:
+        worker.close()
+    mine = [
+        r for r in (json.loads(record.value or b"{}") for record in read_topic(settings, "rejections")[1])
+        if r["definition"] == load_election(skipping).digest
+    ]  # fmt: skip
+    assert [(r["codes"], r["source"]["partition"], r["source"]["offset"]) for r in mine] == [(["X1"], 0, 12)]
+
+
+def test_a_replaced_definition_sends_rejections_and_changes_again_from_offset_0(kafka_one: Any, tmp_path: Path) -> None:
+    """A third definition too: each older one is named. Without one of them the worker refuses to start."""
+    settings = made(kafka_one.bootstrap)
+    reports = some_reports(5)
+    for partition in range(4):
+        key, value = reports[partition][0]
+        again = json.loads(value) | {
+            "revision": 2, "kind": "withdraw", "replaces": 1, "reason": "A box was found.", "authority": "Commission",
+        }  # fmt: skip
+        for field in ("complete", "ballots", "votes", "registered"):
+            again.pop(field, None)
+        produce(settings, "reports", partition, *reports[partition], (key, json.dumps(again).encode()), (key, b"{}"))
+    digests: list[str] = []
+    folder = AZ
+    for number in range(3):
+        if number:
+            folder = tmp_path / f"definition-{number}"
+            shutil.copytree(AZ, folder)
+            toml = (folder / "election.toml").read_text()
+            (folder / "election.toml").write_text(f"{toml}\n[checks]\nP1_invalid_percent = {number + 3}\n")
+        election = load_election(folder)
+        if number == 2:
+            said = run("worker", "--election", str(folder), "--rehearsal", "--metrics-port", "0", "--once",
+                       "--replace-definition", digests[0], settings=settings, expect=1).stderr  # fmt: skip
+            assert digests[1] in said
+        flags = [flag for digest in digests for flag in ("--replace-definition", digest)]
+        worker = WorkerProcess(settings, str(folder), tmp_path / f"w{number}.log", *flags)
+        try:
+            worker.wait_ready()
+
+            def roots(expected: str = election.digest) -> bool:
+                root = newest_standings(settings).get(b"PRES|AZ")
+                message = json.loads(root) if root else {}
+                return bool(message.get("definition") == expected and message.get("version") == 28)
+
+            wait_for(roots, "standings of the new definition", 60)
+            assert worker.stop() == 0
+        finally:
+            worker.close()
+        digests.append(election.digest)
+    for topic in ("rejections", "changes"):
+        found = [json.loads(record.value or b"{}") for record in read_topic(settings, topic)[1]]
+        for digest in digests:
+            places = {(r["source"]["partition"], r["source"]["offset"]) for r in found if r["definition"] == digest}
+            assert places == {(p, 6 if topic == "rejections" else 5) for p in range(4)}, (topic, digest)
+
+
+@pytest.mark.parametrize(
+    ("planted", "said"),
+    [
+        ("hang_at=10,stall_seconds=3", r"partition 0 is read to offset 10, its log ends at 20: no progress for 3 s"),
+        ("no_commits,stall_seconds=3", r"(reports|partials)\[\d\] is committed to offset \d+, acknowledged to \d+: no commit for 3 s"),
+        ("wrong_sum", r"publishing standings failed: planted: the totals do not add up"),
+    ],
+)
+def test_a_hang_or_a_broken_invariant_ends_the_worker_and_the_standings_stay(
+    kafka_one: Any, tmp_path: Path, planted: str, said: str
+) -> None:
+    settings = made(kafka_one.bootstrap)
+    reports = some_reports(20)
+    worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log", planted=planted).wait_ready()
+    try:
+        wait_published(settings, 0)
+        for partition in range(4):
+            produce(settings, "reports", partition, *reports[partition][:10])
+        if planted.startswith("hang"):
+            wait_published(settings, 40)
+        before = newest_standings(settings)
+        for partition in range(4):
+            produce(settings, "reports", partition, *reports[partition][10:])
+        assert re.search(said, fatal_line(worker))
+        after = newest_standings(settings)
+        assert after.keys() == before.keys()
+        if planted == "wrong_sum":
+            assert after == before
+    finally:
+        worker.close()
+    # And a worker without the fault goes on from what is there, to the same standings as ever.
+    worker = WorkerProcess(settings, "az-2024", tmp_path / "next.log").wait_ready()
+    try:
+        newest = wait_published(settings, 80)
+        log = save_log(settings, tmp_path / "saved.jsonl")
+        check_against_replay(load_election(AZ), log, newest)
+        assert worker.stop() == 0
+    finally:
+        worker.close()
+
+
+def test_a_partial_of_another_definition_ends_a_running_worker(kafka_one: Any, tmp_path: Path) -> None:
+    settings = made(kafka_one.bootstrap)
+    worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log").wait_ready()
+    try:
+        good = wait_published(settings, 0)
+        _, partials = read_topic(settings, "partials")
+        foreign = json.loads(partials[-1].value or b"{}") | {"definition": "sha256:" + "0" * 64}
+        produce(settings, "partials", 0, (partials[-1].key, json.dumps(foreign).encode()))
+        assert "a partial of definition sha256:0000" in fatal_line(worker)
+        assert newest_standings(settings) == good
+    finally:
+        worker.close()
+
+
+def test_a_quiet_night_is_no_hang(kafka_one: Any, tmp_path: Path) -> None:
+    """Ten times the limit without a record, and a supervised worker that was never started again."""
+    settings = made(kafka_one.bootstrap)
+    worker = WorkerProcess(
+        settings, "az-2024", tmp_path / "w.log", is_supervised=True, planted="stall_seconds=1"
+    ).wait_ready()
+    try:
+        first = len(read_topic(settings, "standings")[1])
+        wait_for(lambda: len(read_topic(settings, "standings")[1]) > first, "the root sent again, 10 s later", 30)
+        assert "fatal" not in worker.log
+        assert worker.get("/readyz")[0] == 200
+        assert worker.stop() == 0
+        assert worker.log.rstrip().endswith("stopped")
+    finally:
+        worker.close()
+
+
+def test_a_supervised_worker_that_is_killed_counts_on(kafka_one: Any, tmp_path: Path) -> None:
+    """Its supervisor brings it back, and ends it when it is killed itself."""
+    settings = made(kafka_one.bootstrap)
+    reports = some_reports(20)
+    worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log", is_supervised=True).wait_ready()
+    try:
+        for partition in range(4):
+            produce(settings, "reports", partition, *reports[partition][:10])
+        wait_published(settings, 40)
+        children = Path(f"/proc/{worker.process.pid}/task/{worker.process.pid}/children").read_text().split()
+        import os
+        import signal
+
+        assert len(children) == 1
+        os.kill(int(children[0]), signal.SIGKILL)
+        for partition in range(4):
+            produce(settings, "reports", partition, *reports[partition][10:])
+        newest = wait_published(settings, 80)
+        assert "the worker ended by signal 9; it starts again in 0.5 s (start 2)" in worker.log
+        log = save_log(settings, tmp_path / "saved.jsonl")
+        check_against_replay(load_election(AZ), log, newest)
+        assert one_a_key(read_topic(settings, "changes")[1]) == []
+        assert worker.stop() == 0
+    finally:
+        worker.close()
