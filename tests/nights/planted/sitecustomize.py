@@ -51,17 +51,17 @@ def no_commits() -> None:
 
 def wrong_sum() -> None:
     """Stage 2 finds its totals impossible: what a broken invariant looks like."""
-    from tally_stream.domain.standings import Standings
-    from tally_stream.stream import merging
     from tally_stream.stream.counting import BrokenInvariant
+    from tally_stream.stream.merging import Merging
 
-    class Wrong(Standings):
-        def messages(self) -> Any:
-            if self.version > 0:
-                raise BrokenInvariant("planted: the totals do not add up")
-            return super().messages()
+    real = Merging._publish_contest
 
-    merging.Standings = Wrong
+    async def publish(self: Any, merge: Any) -> None:
+        if merge.standings.version > 0:
+            raise BrokenInvariant("planted: the totals do not add up")
+        await real(self, merge)
+
+    Merging._publish_contest = publish  # type: ignore[method-assign]
 
 
 def stall_seconds(limit: str) -> None:
