@@ -1,25 +1,33 @@
 """What each offset of a log is: whole fetched batches as their raw records, and nulls where a batch has none to count.
 
 Decides what a consumer hands over for chosen topics: every offset once, in order, as something with `.offset`,
-`.timestamp` (ms), `.timestamp_type`, `.key` and `.value`. Two reasons to stand between aiokafka and its readers:
+`.timestamp` (ms), `.timestamp_type`, `.key` and `.value`. Three reasons to stand between aiokafka and its readers:
 
 - aiokafka builds an object of eleven fields for each record, in Python; the raw one has the five that are read. In a
   worker at full load fetching went from 14 % of the interpreter's time to 7 %.
 - A transaction's marker takes an offset that aiokafka skips in silence, which looks like a lost record. Here each offset
   of a control batch, and each record of a transactional one (which may be aborted: nobody counts what was taken back),
   is a record without key and value, so that whoever reads the log sees the same records at the same offsets.
+- A batch of 8 kB can inflate to 256 MiB. One that passes `BATCH_INFLATED_MAX_BYTES`, or that can't be inflated although
+  its checksum is right (a broker need not look), is such records too; so is what comes from a record on that can't be
+  parsed or is out of its place.
 
-The names of aiokafka relied on stand in `RELIED_ON` and are held by the contract test. Read next: `client.py`.
+The names of aiokafka relied on stand in `RELIED_ON` and are held by the contract test. Read next: `inflate.py`, `client.py`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException
+from aiokafka.record.memory_records import MemoryRecords
+
+from tally_stream.kafka.inflate import CannotInflate, Inflater
 
 RELIED_ON: Mapping[str, str] = {
     "aiokafka.consumer.fetcher:FetchResult.getall": "(self, max_records=None)",
@@ -32,7 +40,7 @@ RELIED_ON: Mapping[str, str] = {
 RELIED_ON_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "aiokafka.consumer.fetcher:FetchResult": ("_partition_records", "_topic_partition"),
     "aiokafka.consumer.fetcher:PartitionRecords": ("_records", "_check_crcs", "next_fetch_offset"),
-    "aiokafka.consumer.fetcher:Fetcher": ("_records",),
+    "aiokafka.consumer.fetcher:Fetcher": ("_records", "MemoryRecords"),
     "aiokafka.consumer.consumer:AIOKafkaConsumer": ("_fetcher",),
 }
 """Attributes read or set on instances; the contract test looks for them in the class's source."""
@@ -50,15 +58,34 @@ class NullRecord:
         self.offset, self.timestamp, self.timestamp_type = offset, timestamp, timestamp_type
 
 
+class RawBatches(MemoryRecords):  # type: ignore[misc]
+    """aiokafka's batches of one answer, with their bytes beside them: a batch of its own does not give them out."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__(answer)
+        self._answer = memoryview(answer)
+        self._at = 0
+
+    def next_batch_and_bytes(self) -> tuple[Any, memoryview]:
+        """After `has_next` said so; not together with `next_batch`."""
+        begin = self._at
+        self._at += 12 + int.from_bytes(self._answer[begin + 8 : begin + 12], "big")
+        return self.next_batch(), self._answer[begin : self._at]
+
+
+fetcher.MemoryRecords = RawBatches
+# At import, since an answer that came before could not be read: for every consumer, in which nothing changes by it.
+
+
 class _BatchReader:
     """In place of one fetch result's `getall`: opens whole batches, hands over at most what was asked for."""
 
-    def __init__(self, result: FetchResult) -> None:
+    def __init__(self, result: FetchResult, inflater: Inflater) -> None:
         self._result = result
-        self._opened: list[Any] = []
-        """Records of opened batches that were not handed over yet."""
-        self._end = result._partition_records.next_fetch_offset
-        """The offset after the opened batches."""
+        self._inflater = inflater
+        self._opened: Iterator[Any] | None = None
+        """Records of an opened batch that were not handed over yet. Not a list: one batch can hold 100 million."""
+        self._opened_end = 0
 
     def getall(self, max_records: int | None = None) -> list[Any]:
         """The next records, at most `max_records`. Raises CorruptRecordException where a batch's checksum is wrong."""
@@ -66,33 +93,58 @@ class _BatchReader:
         source = result._partition_records
         if not result.check_assignment(result._topic_partition) or not result.has_more():
             return []
-        records, self._opened = self._opened, []
-        batches = source._records
-        while (max_records is None or len(records) < max_records) and batches.has_next():
-            batch = batches.next_batch()
-            if source._check_crcs and not batch.validate_crc():
-                raise CorruptRecordException(f"Invalid CRC - {result._topic_partition}")
-            if batch.next_offset > self._end:
-                opened = records_of(batch)
-                # A broker sends whole batches: the first may begin before the offset that was asked for.
-                records += opened if batch.base_offset >= self._end else [r for r in opened if r.offset >= self._end]
-                self._end = batch.next_offset
-        source.next_fetch_offset = self._end
-        if max_records is not None and len(records) > max_records:
-            records, self._opened = records[:max_records], records[max_records:]
-            source.next_fetch_offset = self._opened[0].offset
+        records: list[Any] = []
+        while max_records is None or len(records) < max_records:
+            if self._opened is None and not self._open(source):
+                break
+            assert self._opened is not None
+            left = None if max_records is None else max_records - len(records)
+            records += islice(self._opened, left)
+            if left is None or len(records) < max_records:  # type: ignore[operator]
+                self._opened = None
+                source.next_fetch_offset = self._opened_end
+            else:
+                source.next_fetch_offset = records[-1].offset + 1
+        if source.next_fetch_offset == self._opened_end:
+            self._opened = None
         result._update_position()
-        if not self._opened and not batches.has_next():
+        if self._opened is None and not source._records.has_next():
             result._partition_records = None
         return records
 
+    def _open(self, source: Any) -> bool:
+        """Open the next batch that has something at or above the offset that is due; False where there is none."""
+        batches = source._records
+        while batches.has_next():
+            batch, raw = batches.next_batch_and_bytes()
+            if source._check_crcs and not batch.validate_crc():
+                raise CorruptRecordException(f"Invalid CRC - {self._result._topic_partition}")
+            due = source.next_fetch_offset
+            if batch.next_offset > due:
+                opened = records_of(batch, raw, self._inflater)
+                # A broker sends whole batches: the first may begin before the offset that was asked for.
+                self._opened = opened if batch.base_offset >= due else (r for r in opened if r.offset >= due)
+                self._opened_end = batch.next_offset
+                return True
+        return False
 
-def records_of(batch: Any) -> list[Any]:
-    """All records of one batch (aiokafka's `DefaultRecordBatch`), one for each offset it took."""
-    if batch.is_control_batch or batch.is_transactional:
-        time_ms, time_type = batch.max_timestamp, batch.timestamp_type
-        return [NullRecord(offset, time_ms, time_type) for offset in range(batch.base_offset, batch.next_offset)]
-    return list(batch)
+
+def records_of(batch: Any, raw: memoryview, inflater: Inflater) -> Iterator[Any]:
+    """All records of one batch (aiokafka's `DefaultRecordBatch`, and its bytes), one for each offset it took."""
+    end = batch.next_offset
+    due = batch.base_offset
+    if not (batch.is_control_batch or batch.is_transactional):
+        try:
+            opened = inflater.uncompressed(raw) if batch.compression_type else batch
+            for record in opened:
+                if record.offset != due or due == end:
+                    break  # a producer writes the offsets inside a batch, and not every broker looks at them
+                yield record
+                due += 1
+        except (CannotInflate, CorruptRecordException):
+            pass
+    for offset in range(due, end):
+        yield NullRecord(offset, batch.max_timestamp, batch.timestamp_type)
 
 
 class _BatchResults(OrderedDict[Any, Any]):
@@ -101,10 +153,11 @@ class _BatchResults(OrderedDict[Any, Any]):
     def __init__(self, topics: Collection[str]) -> None:
         super().__init__()
         self._topics = topics
+        self._inflater = Inflater()
 
     def __setitem__(self, tp: Any, result: Any) -> None:
         if type(result) is FetchResult and tp.topic in self._topics:
-            result.getall = _BatchReader(result).getall
+            result.getall = _BatchReader(result, self._inflater).getall
         super().__setitem__(tp, result)
 
 

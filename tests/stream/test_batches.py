@@ -8,10 +8,9 @@ import pytest
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED, FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from tally_stream.kafka.batches import _BatchResults, read_whole_batches
+from tally_stream.kafka.batches import RawBatches, _BatchResults, read_whole_batches
 
 TP = TopicPartition("log", 0)
 MAGIC, NO_CODEC, ZSTD = 2, 0, 4
@@ -39,7 +38,7 @@ def fetched(data: bytes, at: int, *, checks: bool = True, topics: tuple[str, ...
         active=True,
         state_value=lambda _: SimpleNamespace(paused=False, position=positions[-1], consumed_to=positions.append),
     )
-    records = PartitionRecords(TP, MemoryRecords(data), [], at, None, None, checks, READ_UNCOMMITTED)
+    records = PartitionRecords(TP, RawBatches(data), [], at, None, None, checks, READ_UNCOMMITTED)
     result = FetchResult(TP, assignment=assignment, partition_records=records, backoff=0)
     consumer = SimpleNamespace(_fetcher=SimpleNamespace(_records=None))
     read_whole_batches(consumer, topics)

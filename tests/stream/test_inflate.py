@@ -1,0 +1,156 @@
+"""What a batch inflates to is bounded, and what can't be inflated is offsets without key and value; on raw bytes."""
+
+import random
+import struct
+import tracemalloc
+from typing import Any
+
+import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+
+from tally_stream.kafka.batches import NullRecord
+from tally_stream.kafka.inflate import BATCH_INFLATED_MAX_BYTES, HEADER_BYTES
+from tests.stream.test_batches import fetched, told
+
+CODECS = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+MAGIC = 2
+KEY = b"k"
+
+
+def a_batch(codec: int, values: list[bytes]) -> bytes:
+    builder = DefaultRecordBatchBuilder(
+        magic=MAGIC, compression_type=codec, is_transactional=0, producer_id=-1, producer_epoch=0, base_sequence=0,
+        batch_size=1 << 30,
+    )  # fmt: skip
+    for i, value in enumerate(values):
+        builder.append(i, timestamp=1000 + i, key=KEY, value=value, headers=[])
+    return bytes(builder.build())
+
+
+def with_payload(batch: bytes, payload: bytes) -> bytes:
+    """The batch with another payload and a right checksum, as a hostile producer can make it."""
+    changed = bytearray(batch[:HEADER_BYTES] + payload)
+    struct.pack_into(">i", changed, 8, len(changed) - 12)
+    struct.pack_into(">I", changed, 17, calc_crc32c(bytes(changed[21:])))
+    return bytes(changed)
+
+
+def read(batch: bytes, most: int | None = None) -> list[Any]:
+    result, positions = fetched(batch, 0)
+    records: list[Any] = []
+    while result.has_more():
+        records += result.getall(most)
+    assert positions[-1] == (records[-1].offset + 1 if records else 0)
+    return records
+
+
+def inflating_to(size: int, codec: int) -> bytes:
+    """A batch of two records whose payload is exactly `size` bytes inflated."""
+    small = len(a_batch(0, [b"first", bytes(size // 2)])) - HEADER_BYTES - size // 2
+    length = size - small
+    while len(plain := a_batch(0, [b"first", bytes(length)])) - HEADER_BYTES != size:
+        length += size - (len(plain) - HEADER_BYTES)
+    return a_batch(codec, [b"first", bytes(length)])
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_at_the_limit_a_batch_is_read_and_one_byte_past_it_every_offset_is_empty(codec: int) -> None:
+    at_limit = read(inflating_to(BATCH_INFLATED_MAX_BYTES, codec))
+    assert [(r.offset, r.key) for r in at_limit] == [(0, KEY), (1, KEY)]
+    assert at_limit[0].value == b"first"
+    past = read(inflating_to(BATCH_INFLATED_MAX_BYTES + 1, codec))
+    assert [told(r) for r in past] == [(0, 1001, None, None), (1, 1001, None, None)]
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_a_batch_that_inflates_to_256_mib_takes_no_memory(codec: int) -> None:
+    batch = a_batch(codec, [bytes(256 << 20)])
+    tracemalloc.start()
+    try:
+        records = read(batch)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [told(r) for r in records] == [(0, 1000, None, None)]
+    assert peak < 2 * BATCH_INFLATED_MAX_BYTES + 4 * len(batch)
+
+
+def test_the_offsets_of_one_batch_of_a_billion_come_piece_by_piece() -> None:
+    batch = bytearray(a_batch(CODECS["zstd"], [b"x"]))
+    struct.pack_into(">i", batch, 23, 1_000_000_000 - 1)  # last offset delta
+    hostile = with_payload(bytes(batch), b"no frame")
+    result, positions = fetched(hostile, 0)
+    assert [told(r)[0] for r in result.getall(500)] == list(range(500))
+    assert [told(r)[0] for r in result.getall(500)] == list(range(500, 1000))
+    assert positions[-1] == 1000
+    assert result.has_more()
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+@pytest.mark.parametrize("seed", range(60))
+def test_a_broken_payload_with_a_right_checksum_gives_every_offset_once(codec: int, seed: int) -> None:
+    order = random.Random(seed)
+    values = [order.randbytes(order.randint(0, 40)) for _ in range(order.randint(1, 12))]
+    batch = a_batch(codec, values)
+    payload = bytearray(batch[HEADER_BYTES:])
+    for _ in range(order.randint(1, 3)):
+        match order.randrange(3):
+            case 0:
+                payload[order.randrange(len(payload))] ^= 1 << order.randrange(8)
+            case 1:
+                del payload[order.randrange(len(payload)) :]
+                payload += b"\x00"
+            case _:
+                at = order.randrange(len(payload))
+                payload[at:at] = order.randbytes(3)
+    records = read(with_payload(batch, bytes(payload)), order.choice([None, 1, 3]))
+    nulls = [r.offset for r in records if isinstance(r, NullRecord)]
+    assert nulls == list(range(len(values) - len(nulls), len(values))), "empty from the first that is broken on"
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_every_truncation_of_a_payload_is_empty_offsets(codec: int) -> None:
+    batch = a_batch(codec, [b"one" * 9, b"two" * 9])
+    assert [r.value for r in read(batch)] == [b"one" * 9, b"two" * 9]
+    for length in range(len(batch) - HEADER_BYTES):
+        cut = read(with_payload(batch, batch[HEADER_BYTES : HEADER_BYTES + length]))
+        assert [r.offset for r in cut] == [0, 1], length
+        assert cut[1].value is None, length
+
+
+def test_snappy_as_one_raw_block_is_read_as_aiokafka_reads_it() -> None:
+    import cramjam
+
+    batch = a_batch(CODECS["snappy"], [b"one", b"two"])
+    plain = a_batch(0, [b"one", b"two"])[HEADER_BYTES:]
+    raw = with_payload(batch, bytes(cramjam.snappy.compress_raw(plain)))
+    assert [r.value for r in read(raw)] == [b"one", b"two"]
+
+
+def test_an_unknown_codec_is_empty_offsets() -> None:
+    batch = bytearray(a_batch(CODECS["zstd"], [b"one"]))
+    batch[22] |= 0x07
+    assert [told(r) for r in read(with_payload(bytes(batch), bytes(batch[HEADER_BYTES:])))] == [(0, 1000, None, None)]
+
+
+@pytest.mark.parametrize("codec", [0, *CODECS.values()])
+@pytest.mark.parametrize(("last", "expected"), [(0, [b"a"]), (2, [b"a", b"b", b"c"]), (4, [b"a", b"b", b"c", None, None])])
+def test_a_batch_that_lies_about_how_many_it_holds_gives_each_offset_once(
+    codec: int, last: int, expected: list[bytes | None]
+) -> None:
+    batch = bytearray(a_batch(codec, [b"a", b"b", b"c"]))
+    struct.pack_into(">i", batch, 23, last)
+    records = read(with_payload(bytes(batch), bytes(batch[HEADER_BYTES:])))
+    assert [(r.offset, r.value) for r in records] == list(enumerate(expected))
+
+
+@pytest.mark.parametrize("codec", [0, *CODECS.values()])
+def test_records_out_of_their_place_are_empty_offsets_from_there_on(codec: int) -> None:
+    builder = DefaultRecordBatchBuilder(
+        magic=MAGIC, compression_type=codec, is_transactional=0, producer_id=-1, producer_epoch=0, base_sequence=0,
+        batch_size=1 << 20,
+    )  # fmt: skip
+    for offset in (0, 5, 2):
+        builder.append(offset, timestamp=1000, key=KEY, value=b"v", headers=[])
+    assert [(r.offset, r.value) for r in read(bytes(builder.build()))] == [(0, b"v"), (1, None), (2, None)]
