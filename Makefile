@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check kafka kafka-stop bench docs requirements
+.PHONY: help setup demo test check kafka kafka-stop bench chaos docs requirements
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -52,6 +52,9 @@ kafka-stop:      ## end it
 
 bench: setup     ## one million reports through one worker, beside an idle client; ARGS="--stations 50000 --rounds 1"
 	$(BIN)/python bench/run.py $(ARGS)
+
+chaos: setup     ## real faults on three brokers under load, with a table; ARGS="--short" or --only "kill -9"
+	PYTHONPATH=. $(BIN)/python tests/chaos/run.py $(ARGS)
 
 requirements:    ## pin every package by hash again
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header --strip-extras --allow-unsafe --extra embedded --output-file requirements/runtime.txt pyproject.toml

@@ -20,6 +20,7 @@ LANES: dict[str, list[str]] = {
     "interpreted: domain, wire, nights": ["tests/domain", "tests/wire", "tests/audit", "tests/elections"],
     "docs, command line, deploy": ["tests/docs", "tests/cli", "tests/deploy"],
     "Kafka": ["tests/stream", "tests/broker", "tests/nights", "tests/demo"],
+    "chaos": ["tests/chaos"],
 }
 
 

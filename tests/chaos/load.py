@@ -12,6 +12,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from bench.load import Load, reports
@@ -187,5 +188,5 @@ class Newsroom:
         times = [t for t, _ in self.advances]
         before = [t for t in times if t <= begin]
         points = [before[-1] if before else begin, *(t for t in times if begin < t)]
-        gaps = [b - max(a, begin) for a, b in zip(points, points[1:], strict=False) if a <= end]
+        gaps = [b - max(a, begin) for a, b in pairwise(points) if a <= end]
         return max(gaps, default=time.monotonic() - begin)
