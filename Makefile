@@ -57,5 +57,5 @@ chaos: setup     ## real faults on three brokers under load, with a table; ARGS=
 	PYTHONPATH=. $(BIN)/python tests/chaos/run.py $(ARGS)
 
 requirements:    ## pin every package by hash again
-	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header --strip-extras --allow-unsafe --extra embedded --output-file requirements/runtime.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header --strip-extras --allow-unsafe --extra embedded --output-file requirements/dev.txt pyproject.toml requirements/dev.in
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header --no-strip-extras --allow-unsafe --extra embedded --output-file requirements/runtime.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header --no-strip-extras --allow-unsafe --extra embedded --output-file requirements/dev.txt pyproject.toml requirements/dev.in
