@@ -23,12 +23,12 @@ SUPERVISOR_FD = "TALLY_SUPERVISOR_FD"
 """Environment variable: the worker's end of the socket."""
 
 BACK_OFF_FIRST_SECONDS = 0.5
-BACK_OFF_MAX_SECONDS = 15.0
-HEALTHY_SECONDS = 60.0
-"""A worker that lived so long starts again after the first back-off."""
+BACK_OFF_MAX_SECONDS = 5.0
+"""Standings stand still meanwhile: short against the 30 s that are promised."""
 
 IDENTICAL_CRASHES_MAX = 3
-REASON_MAX_BYTES = 65_536
+REASON_MAX_CHARS = 10_000
+_READY = "ready"
 LOOK_SECONDS = 0.05
 
 ORPHANED_EXIT = 1
@@ -53,11 +53,18 @@ class ToSupervisor:
             self._socket.recv(1)  # nothing is ever sent this way: it returns when the other end is gone
         os._exit(ORPHANED_EXIT)
 
-    def tell(self, reason: str) -> None:
+    def tell_ready(self) -> None:
+        """This worker has caught up: the next start need not wait longer than the first."""
+        self._tell(_READY)
+
+    def tell_reason(self, reason: str) -> None:
         """Why this worker ends now."""
+        self._tell(" ".join(reason.split())[:REASON_MAX_CHARS])
+
+    def _tell(self, line: str) -> None:
         if self._socket is not None:
             with suppress(OSError):
-                self._socket.sendall(reason.encode()[:REASON_MAX_BYTES] + b"\n")
+                self._socket.sendall(line.encode() + b"\n")
 
 
 # --- the supervisor's side ------------------------------------------------------------------------
@@ -95,8 +102,7 @@ class Supervisor:
         back_off = BACK_OFF_FIRST_SECONDS
         starts, last_reason, identical = 0, "", 0
         while True:
-            begin = time.monotonic()
-            code, reason = self._once()
+            code, reason, was_ready = self._once()
             starts += 1
             if code == 0 or self._is_stopping:
                 return 0 if code in (0, -signal.SIGTERM, -signal.SIGINT) else 1
@@ -108,7 +114,7 @@ class Supervisor:
                 self._say(f"stopped after {identical} crashes with the same line: {reason}. "
                           "The last good standings stay. No start will pass it; see docs/runbook.md")  # fmt: skip
                 return 1
-            if time.monotonic() - begin >= HEALTHY_SECONDS:
+            if was_ready:
                 back_off = BACK_OFF_FIRST_SECONDS
             how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
             self._say(f"the worker ended {how}; it starts again in {back_off:.1f} s (start {starts + 1})")
@@ -116,8 +122,8 @@ class Supervisor:
                 return 0
             back_off = min(back_off * 2, BACK_OFF_MAX_SECONDS)
 
-    def _once(self) -> tuple[int, str]:
-        """Run the worker to its end: its exit code, negative for a signal, and what it said of the reason."""
+    def _once(self) -> tuple[int, str, bool]:
+        """Run the worker to its end: its exit code (negative for a signal), the reason it gave, whether it was ready."""
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
@@ -130,9 +136,11 @@ class Supervisor:
                 self._process.send_signal(signal.SIGTERM)
             code = self._process.wait()
             ours.setblocking(False)
+            said: list[str] = []
             with suppress(OSError):
-                return code, ours.recv(REASON_MAX_BYTES).decode(errors="replace").strip()
-            return code, ""
+                said = ours.recv(4 * REASON_MAX_CHARS + len(_READY) + 2).decode(errors="replace").splitlines()
+            reasons = [line for line in said if line != _READY]
+            return code, reasons[-1] if reasons else "", _READY in said
 
     def _pause(self, seconds: float) -> bool:
         end = time.monotonic() + seconds

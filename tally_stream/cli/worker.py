@@ -48,14 +48,17 @@ def worker(
     supervisor = ToSupervisor()
 
     def end(reason: str) -> None:
-        supervisor.tell(reason)
+        supervisor.tell_reason(reason)
         fatal(reason)
 
     options = WorkerOptions(
         checks_topics=not embedded, replaced_definitions=frozenset(replace_definition), resends_outputs=resend
     )
+    def tell(line: str) -> None:
+        say(f"tally-stream: {line}")
+
     try:
-        run_async(run(settings, definition, options, lambda line: say(f"tally-stream: {line}"), on_fatal=end))
+        run_async(run(settings, definition, options, tell, on_ready=supervisor.tell_ready, on_fatal=end))
     except WorkerRefused as refused:
         refuse(refused.errors)
     except (BrokerUnavailable, KafkaError, OSError) as error:

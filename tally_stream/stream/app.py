@@ -272,7 +272,7 @@ class Worker:
 
     # -- running ---------------------------------------------------------------------------------------------------
 
-    async def run(self, stop: asyncio.Event, say: Callable[[str], None]) -> None:
+    async def run(self, stop: asyncio.Event, say: Callable[[str], None], on_ready: Callable[[], object]) -> None:
         """Count until `stop` is set. Raises WorkerRefused where the metrics address is taken."""
         health = HealthServer(
             self.settings.metrics_host, self.settings.metrics_port, registry_of(self._samples), self.readiness
@@ -294,7 +294,7 @@ class Worker:
         gc.freeze()  # the definition lives as long as the process
         gc.set_threshold(*GC_THRESHOLDS)
         watchers = [
-            asyncio.create_task(self._watch_partition_count(say), name="partition count"),
+            asyncio.create_task(self._watch_partition_count(say, on_ready), name="partition count"),
             asyncio.create_task(self._watch_progress(), name="progress"),
         ]
         try:
@@ -308,13 +308,14 @@ class Worker:
                 self._follower.cancel()
             await health.stop()
 
-    async def _watch_partition_count(self, say: Callable[[str], None]) -> None:
+    async def _watch_partition_count(self, say: Callable[[str], None], on_ready: Callable[[], object]) -> None:
         """A partition added to the reports topic would move stations: the process ends, naming both counts."""
         was_ready = False
         while True:
             await asyncio.sleep(PARTITION_COUNT_LOOK_SECONDS if was_ready else 0.2)
             if not was_ready and self.readiness()["ready"]:
                 was_ready = True
+                on_ready()
                 gc.freeze()  # not collected first: that is 0.1 s of silence at a million stations, for hardly any garbage
                 say(
                     f"caught up: {sum(p.fold.next_offset for p in self.counting.partitions.values())} records"
@@ -506,6 +507,7 @@ async def run(
     say: Callable[[str], None],
     *,
     stop: asyncio.Event | None = None,
+    on_ready: Callable[[], object] = lambda: None,
     on_fatal: Callable[[str], object] = fatal,
 ) -> None:
     """A worker from the first contact to a clean stop (SIGTERM, SIGINT or `stop`).
@@ -521,5 +523,5 @@ async def run(
         say("stopped before counting")
         return
     worker = Worker(settings, election, start, options, on_fatal)
-    await worker.run(stop, say)
+    await worker.run(stop, say, on_ready)
     say("stopped")

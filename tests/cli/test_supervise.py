@@ -43,9 +43,17 @@ def test_a_clean_end_or_a_refusal_at_the_first_start_is_the_end(supervised: Run,
 
 
 def test_a_surprise_is_followed_by_another_start_until_it_ends_well(supervised: Run) -> None:
-    code, starts, said = supervised(TELL + "if n < 4: to.tell('the session is over'); sys.exit(1)")
+    code, starts, said = supervised(TELL + "if n < 4: to.tell_reason('the session is over'); sys.exit(1)")
     assert (code, starts) == (0, 5)
     assert said[0] == "the worker ended with exit code 1; it starts again in 0.0 s (start 2)"
+
+
+def test_each_start_waits_longer_until_one_has_caught_up(supervised: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "BACK_OFF_FIRST_SECONDS", 0.1)
+    monkeypatch.setattr(supervise, "BACK_OFF_MAX_SECONDS", 0.3)
+    script = "if n == 4: to.tell_ready()\nif n < 6: to.tell_reason('a surprise'); sys.exit(1)"
+    _, _, said = supervised(TELL + script)
+    assert [line.split(" in ")[1][:3] for line in said] == ["0.1", "0.2", "0.3", "0.3", "0.1", "0.2"]
 
 
 def test_a_killed_worker_starts_again_however_often(supervised: Run) -> None:
@@ -55,22 +63,22 @@ def test_a_killed_worker_starts_again_however_often(supervised: Run) -> None:
 
 
 def test_a_refusal_after_it_had_counted_is_tried_again(supervised: Run) -> None:
-    assert supervised(TELL + "if n == 0: to.tell('lost touch')\nsys.exit(n < 5)")[:2] == (0, 6)
+    assert supervised(TELL + "if n == 0: to.tell_reason('lost touch')\nsys.exit(n < 5)")[:2] == (0, 6)
 
 
 def test_three_crashes_at_one_offset_end_it_and_are_named(supervised: Run) -> None:
     reason = "partition 2, offset 1234: this record crashes the code"
-    code, starts, said = supervised(TELL + f"to.tell({reason!r}); sys.exit(1)")
+    code, starts, said = supervised(TELL + f"to.tell_reason({reason!r}); sys.exit(1)")
     assert (code, starts) == (1, IDENTICAL_CRASHES_MAX)
     assert reason in said[-1]
 
 
 def test_crashes_at_different_offsets_do_not(supervised: Run) -> None:
-    assert supervised(TELL + "if n < 6: to.tell(f'partition 2, offset {n // 2}: crash'); sys.exit(1)")[:2] == (0, 7)
+    assert supervised(TELL + "if n < 6: to.tell_reason(f'partition 2, offset {n // 2}: crash'); sys.exit(1)")[:2] == (0, 7)
 
 
 def test_a_lost_connection_three_times_does_not(supervised: Run) -> None:
-    assert supervised(TELL + "if n < 6: to.tell('publishing standings failed'); sys.exit(1)")[:2] == (0, 7)
+    assert supervised(TELL + "if n < 6: to.tell_reason('publishing standings failed'); sys.exit(1)")[:2] == (0, 7)
 
 
 def test_what_names_an_offset() -> None:
@@ -102,7 +110,7 @@ def test_sigterm_is_passed_on_and_its_end_waited_for() -> None:
 
 
 def test_sigterm_while_it_waits_for_the_next_start_ends_it() -> None:
-    supervisor = _start(TELL + "import sys\nto.tell('a surprise'); sys.exit(1)")
+    supervisor = _start(TELL + "import sys\nto.tell_reason('a surprise'); sys.exit(1)")
     assert supervisor.stdout is not None
     supervisor.stdout.readline()
     supervisor.send_signal(signal.SIGTERM)
