@@ -5,7 +5,7 @@ no tally, no rounding, no outcome. Where it and the product differ, one of them 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -80,19 +80,25 @@ class Walk:
 
 def walk(election: Election, records: Sequence[Record], partition: int, partition_count: int | None) -> Walk:
     w = Walk()
-    for offset, (log_ms, key, read) in enumerate(records):
-        verdict, codes, change = "counted", [], None
-        if isinstance(read, Finding):
-            verdict, codes = "rejected", [read.code]
-        elif partition_count and not isinstance(read, Control) and murmur2_partition(key, partition_count) != partition:
-            verdict, codes = "rejected", ["S7"]
-        elif isinstance(read, Report):
-            verdict, codes, change = _take_report(election, w, read, log_ms)
-        else:
-            verdict, codes = _take_other(w, read, offset)
-        w.verdicts.append((verdict, codes))
-        w.changes.append(change)
+    for record in records:
+        step(w, election, record, partition, partition_count)
     return w
+
+
+def step(w: Walk, election: Election, record: Record, partition: int, partition_count: int | None) -> None:
+    """One record further. Nothing of the walk so far is looked at but what the rules name."""
+    log_ms, key, read = record
+    verdict, codes, change = "counted", [], None
+    if isinstance(read, Finding):
+        verdict, codes = "rejected", [read.code]
+    elif partition_count and not isinstance(read, Control) and murmur2_partition(key, partition_count) != partition:
+        verdict, codes = "rejected", ["S7"]
+    elif isinstance(read, Report):
+        verdict, codes, change = _take_report(election, w, read, log_ms)
+    else:
+        verdict, codes = _take_other(w, read, len(w.verdicts))
+    w.verdicts.append((verdict, codes))
+    w.changes.append(change)
 
 
 def _sequence(p: Position, statement: Statement) -> tuple[str, Codes] | None:
@@ -228,17 +234,25 @@ def _change(r: Report, before: Report | None, after: Report | None, from_revisio
 # -- standings -----------------------------------------------------------------------------------------------------
 
 
-def message(election: Election, contest: int, topic: str, logs: Sequence[Sequence[Record]], area: str) -> dict[str, Any]:
-    """The message of one area over the partitions' logs, one log a partition; a single log has no S7."""
+def message(
+    election: Election,
+    contest: int,
+    topic: str,
+    logs: Sequence[Sequence[Record]],
+    area: str,
+    walked: Callable[[Election, Sequence[Record], int, int | None], Walk] = walk,
+) -> dict[str, Any]:
+    """The message of one area over the partitions' logs, one log a partition; a single log has no S7. `walked` is `walk`,
+    or gives the same and remembers."""
     prefixes, walks = [], []
     count = len(logs) if len(logs) > 1 else None
     is_on_hold = False
     for partition, log in enumerate(logs):
-        judged = walk(election, log, partition, count)
+        judged = walked(election, log, partition, count)
         if contest in judged.hold_ends:
             is_on_hold = True
             log = log[: judged.hold_ends[contest]]  # noqa: PLW2901  # the published prefix
-            judged = walk(election, log, partition, count)
+            judged = walked(election, log, partition, count)
         prefixes.append(log)
         walks.append(judged)
     times = [log_ms for log in prefixes for log_ms, _, _ in log]

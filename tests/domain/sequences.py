@@ -73,7 +73,7 @@ Plan = dict[str, Any]
 Choices = dict[str, Sequence[Any]]
 
 _VOTES = [*range(41), 0, 30, 60]
-_STATEMENT: Choices = {
+STATEMENT: Choices = {
     "what": ["report"] * 6 + ["correct", "correct", "recount", "annul", "restore", "withdraw", "accept", "accept"],
     "station": STATIONS,
     "contest": [0, 0, 1],
@@ -89,7 +89,7 @@ _STATEMENT: Choices = {
     "counted_at_ms": [CLOSE_MS] * 6 + [CLOSE_MS - 1, CLOSE_MS + 400_000],
     "reason": ["a ruling"] * 16 + ["", None],
 }
-_TURNOUT: Choices = {
+TURNOUT: Choices = {
     "what": ["turnout"],
     "station": STATIONS,
     "revision": ["next"] * 4 + ["same", "lower", "wild"],
@@ -103,8 +103,8 @@ _CONTROL: Choices = {
 }
 _AGAIN: Choices = {"what": ["again"], "back": range(30), "astray": [True, False]}
 _REFUSED: Choices = {"what": ["refused"]}
-_NOISY = [_STATEMENT] * 16 + [_TURNOUT] * 2 + [_CONTROL, _AGAIN, _AGAIN, _REFUSED]
-_QUIET = [_STATEMENT] * 6 + [_TURNOUT]
+_NOISY = [STATEMENT] * 16 + [TURNOUT] * 2 + [_CONTROL, _AGAIN, _AGAIN, _REFUSED]
+_QUIET = [STATEMENT] * 6 + [TURNOUT]
 
 
 def _drawn(tables: Sequence[Choices], longest: int) -> st.SearchStrategy[list[Plan]]:
@@ -134,7 +134,7 @@ def _revision(how: str, top: int) -> int:
     return max(1, revisions[how])
 
 
-def _statement(plan: Plan, of: Election, p: Position) -> Statement:
+def statement_of(plan: Plan, of: Election, p: Position) -> Statement:
     what, revision = plan["what"], _revision(plan["revision"], p.top)
     if what == "turnout":
         return turnout(plan["station"], revision, plan["voted"])
@@ -193,7 +193,7 @@ def make_logs(of: Election, drawn: Sequence[Plan], steps: Sequence[int], start_m
                 position = judged.controls.get(plan["contest"] % len(of.contests), Position())
             else:
                 position = judged.position(plan["contest"] % len(of.contests), plan["station"])
-            statement = _statement(plan, of, position)
+            statement = statement_of(plan, of, position)
             logs[place].append((log_ms, key_of(statement, of), placed(statement, of)))
     return logs
 

@@ -1,0 +1,136 @@
+"""Everything that is not the product's own in a simulated worker, in one list.
+
+Sockets: aiokafka's connections (`create_conn`) lead to the cluster in memory, the metrics port is not opened. Threads: the
+consumer's thread lives in the one loop there is, and the timer that watches a stop is the loop's. Process: ending it is
+`Process.exit`, the garbage collector is left alone. All else in a worker is what runs in production; `PRODUCTION` names
+what the tests look at to hold that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import aiokafka.client
+from aiokafka.consumer.consumer import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.producer.producer import AIOKafkaProducer
+from aiokafka.producer.sender import Sender
+from faust.transport.consumer import Consumer
+
+from tally_stream.kafka.client import TopicReader
+from tally_stream.stream import app as app_module
+from tally_stream.stream import batching
+from tally_stream.stream.app import Worker
+from tally_stream.stream.batching import RunApp, RunConsumer, RunConsumerThread, RunProducer, RunTransport
+from tally_stream.stream.counting import Counting
+from tally_stream.stream.merging import Merging
+
+from .cluster import Cluster
+
+PRODUCTION = {
+    "worker": Worker,
+    "app": RunApp,
+    "transport": RunTransport,
+    "consumer": RunConsumer,
+    "producer": RunProducer,
+    "stage 1": Counting,
+    "stage 2": Merging,
+    "consumer of aiokafka": AIOKafkaConsumer,
+    "fetcher": Fetcher,
+    "group member": GroupCoordinator,
+    "producer of aiokafka": AIOKafkaProducer,
+    "sender": Sender,
+    "reader of standings": TopicReader,
+}
+
+METHODS = {
+    "getmany": RunConsumer.getmany,
+    "perform_seek": RunConsumer.perform_seek,
+    "_new_offset": RunConsumer._new_offset,
+    "_commit_offsets": RunConsumer._commit_offsets,
+    "on_partitions_revoked": RunConsumer.on_partitions_revoked,
+    "on_partitions_assigned": RunConsumer.on_partitions_assigned,
+    "commit": Consumer.commit,
+    "_commit_handler": Consumer._commit_handler,
+    "_drain_messages": Consumer._drain_messages,
+}
+"""Of the consumer, by name: each is looked up on the running one."""
+
+
+class OneLoopWorker:
+    """In place of mode's `WorkerThread`: the same coroutine, as a task of the loop there is."""
+
+    def __init__(self, service: Any) -> None:
+        self._service = service
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._service._serve())
+
+    def stop(self) -> None:
+        """Nothing to wait for: `_serve` has set its shutdown by now."""
+
+
+class OneLoopThread(RunConsumerThread):  # type: ignore[misc]
+    """The production thread without a thread of its own."""
+
+    Worker = OneLoopWorker
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, thread_loop=asyncio.get_running_loop(), **kwargs)
+
+    async def _gather_remaining_tasks(self) -> None:
+        """Not here: the loop's remaining tasks are other services'."""
+
+    def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
+        """Nothing on stderr: a dead process's coroutines are collected when its seed is over."""
+
+
+class LoopTimer:
+    """In place of `threading.Timer`."""
+
+    daemon = False
+
+    def __init__(self, seconds: float, function: Any, args: Any = ()) -> None:
+        self._seconds, self._function, self._args = seconds, function, args
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._handle = asyncio.get_running_loop().call_later(self._seconds, self._function, *self._args)
+
+    def cancel(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+
+
+class NoServer:
+    """In place of the metrics and health server."""
+
+    def __init__(self, host: str, port: int, registry: Any, readiness: Any) -> None:
+        self.port = port
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+REPLACED = (
+    "aiokafka.client.create_conn",
+    "tally_stream.stream.batching.RunConsumerThread (OneLoopThread: no thread)",
+    "tally_stream.stream.batching.threading.Timer",
+    "tally_stream.stream.app.HealthServer",
+    "tally_stream.stream.app.gc",
+    "on_fatal (Process.exit)",
+    "time.monotonic, time.time, time.perf_counter",
+)
+
+
+def replace(cluster: Cluster) -> None:
+    aiokafka.client.create_conn = cluster.connect
+    batching.RunConsumerThread = OneLoopThread  # type: ignore[misc]
+    batching.threading = SimpleNamespace(Timer=LoopTimer)  # type: ignore[assignment]
+    app_module.HealthServer = NoServer  # type: ignore[assignment,misc]
+    app_module.gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)  # type: ignore[assignment]

@@ -1,0 +1,338 @@
+"""One seed from beginning to end: a night, workers under a supervisor, faults, and the auditor at every append.
+
+Two phases. Safety: the night is sent while faults happen; nothing wrong may ever be published or committed. Liveness: the
+faults end; within a limit everything must be published, healed and committed, and no worker may end any more. In a part
+of the seeds the report log is shortened instead: then every worker must refuse, naming what is lost, and publish nothing.
+`play` returns what was checked, or raises `Failed` with the seed's story.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+import re
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from tally_stream.kafka.topics import Topics
+from tally_stream.settings import Settings, load_settings
+from tally_stream.stream.app import Worker, WorkerOptions, WorkerRefused, look_at_topics
+
+from .auditor import Auditor, Wrong, canonical
+from .clock import Process, VirtualLoop
+from .cluster import Cluster, Connection, Key, Record, Weather
+from .night import Night, a_night
+from .replaced import replace
+
+SAFETY_SECONDS = (12.0, 28.0)
+SETTLE_SECONDS = 45.0
+"""After the last fault a worker may still end of one: a session that was lost, a zombie that thaws."""
+
+LIVENESS_SECONDS = 200.0
+"""Above the minute in which stage 2 waits for re-sends, with a new owner's start before and after."""
+
+RESTART_SECONDS = (0.2, 2.0)
+LOOK_SECONDS = 0.5
+SHORTENED_SHARE = 0.35
+SESSION_SECONDS = 10.0
+NEVER = re.compile(r"lost records|other bytes|crashed the code|was due|not a partial|does not own|not a standings|no progress|no commit")
+"""What no worker may ever end of unless the log was shortened: each is a broken invariant of its own."""
+
+
+class Failed(Exception):
+    """The seed found something: a sentence, with the trace as `trace`."""
+
+    def __init__(self, sentence: str, trace: list[str]) -> None:
+        super().__init__(sentence)
+        self.trace = trace
+
+
+@dataclass
+class Result:
+    seed: int
+    digest: str
+    reports: int
+    virtual_seconds: float
+    steps: int
+    faults: Counter[str]
+    counts: Counter[str]
+    exits: Counter[str]
+
+
+@dataclass
+class Slot:
+    """A place where a supervisor keeps one worker running."""
+
+    name: str
+    is_static: bool
+    is_wanted: bool = True
+    process: Process | None = None
+    workers: dict[Process, Worker] = field(default_factory=dict)
+    stop: asyncio.Event | None = None
+
+
+class World:
+    def __init__(self, seed: int, loop: VirtualLoop, is_traced: bool) -> None:
+        self.seed = seed
+        self.loop = loop
+        self.chance = random.Random(f"schedule {seed}")
+        self.night: Night = a_night(random.Random(f"night {seed}"))
+        self.topics = Topics("tally")
+        self.cluster = Cluster(loop, random.Random(f"cluster {seed}"), self.chance.randint(1, 3))
+        self.auditor = Auditor(self.night.election, "tally", self.night.partitions)
+        self.faults = self.cluster.faults
+        self.exits: Counter[str] = Counter()
+        self.trace: list[str] = []
+        self.digest = hashlib.sha256()
+        self.is_traced = is_traced
+        self.failure: str | None = None
+        self.is_over = asyncio.Event()
+        self.phase = "safety"
+        self.slots = [Slot(f"w{n}", self.chance.random() < 0.8) for n in range(self.chance.randint(2, 3))]
+        self.lost: tuple[int, str] | None = None
+        """Partition and sentence, once the log was shortened."""
+        self.born_after_loss: set[Process] = set()
+        self.interval_ms = self.chance.choice((5, 50, 200))
+        for topic, partitions in (
+            (self.topics.reports, self.night.partitions), (self.topics.partials, 1), (self.topics.standings, 1),
+            (self.topics.rejections, self.night.partitions), (self.topics.changes, self.night.partitions),
+        ):  # fmt: skip
+            self.cluster.create_topic(topic, partitions)
+        self.cluster.on_append = self._appended
+        self.cluster.on_acknowledged = self._acknowledged
+        self.cluster.group.on_commit = self._committed
+        replace(self.cluster)
+
+    # -- what is watched -------------------------------------------------------------------------------------------
+
+    def say(self, line: str) -> None:
+        line = f"{self.loop.time():9.4f} {line}"
+        self.digest.update(line.encode())
+        if self.is_traced:
+            self.trace.append(line)
+
+    def fail(self, sentence: str) -> None:
+        if self.failure is None:
+            self.failure = sentence
+            self.say(f"FAILED {sentence}")
+            self.is_over.set()
+
+    def _checked(self, check: Any, *arguments: Any) -> None:
+        try:
+            check(*arguments)
+        except Wrong as wrong:
+            self.fail(str(wrong))
+
+    def _appended(self, key: Key, records: list[Record], process: Process | None) -> None:
+        topic, partition = key
+        for r in records:
+            if topic == self.topics.reports:
+                self._checked(self.auditor.take_reports, partition, [r])
+            who = process.name if process else "station"
+            self.say(f"{who} appends {topic}[{partition}] {r.offset} {r.key!r} {self._summary(topic, r)}")
+            if topic == self.topics.standings:
+                if process in self.born_after_loss:
+                    self.fail(f"{who} published standings though the report log lost records")
+                self._checked(self.auditor.take_standings, r)
+                self._look_at_folds()
+            elif topic == self.topics.partials:
+                self._checked(self.auditor.take_partial, r)
+            elif topic == self.topics.rejections:
+                self._checked(self.auditor.take_rejection, r)
+            elif topic == self.topics.changes:
+                self._checked(self.auditor.take_change, r)
+
+    def _summary(self, topic: str, r: Record) -> str:
+        value = r.value or b""
+        found = re.search(rb'"next_offsets?":(\{[^}]*\}|\d+)', value)
+        return found[1].decode() if found else hashlib.sha256(value).hexdigest()[:8]
+
+    def _acknowledged(self, key: Key, first: int, end: int) -> None:
+        topic, _ = key
+        records = [r for b in self.cluster.logs[key].from_offset(first) for r in b.records if first <= r.offset < end]
+        if topic == self.topics.partials:
+            for r in records:
+                self.auditor.acknowledge_partial(r)
+        elif topic == self.topics.rejections:
+            self.auditor.acknowledge(records, self.auditor.rejections)
+        elif topic == self.topics.changes:
+            self.auditor.acknowledge(records, self.auditor.changes)
+
+    def _committed(self, topic: str, partition: int, offset: int, process: Process) -> None:
+        if topic == self.topics.reports:
+            self.say(f"{process.name} commits {topic}[{partition}] {offset}")
+            self._checked(self.auditor.take_commit, partition, offset)
+
+    def _look_at_folds(self) -> None:
+        for slot in self.slots:
+            for process, worker in slot.workers.items():
+                if process.is_alive:
+                    for number, owned in worker.counting.partitions.items():
+                        fold = owned.fold
+                        codes = {k: v for k, v in fold.codes.items() if v}
+                        self._checked(self.auditor.take_fold, number, fold.next_offset, fold.verdicts, codes)
+
+    # -- workers ---------------------------------------------------------------------------------------------------
+
+    def _settings(self, slot: Slot) -> Settings:
+        return load_settings(
+            bootstrap="broker0:9092", instance=slot.name if slot.is_static else None,
+            metrics_port=0, publish_interval_ms=self.interval_ms,
+        )  # fmt: skip
+
+    def start(self, slot: Slot) -> None:
+        number = sum(1 for s in self.slots for _ in s.workers) + 1
+        process = Process(f"{slot.name}#{number}", lambda p, reason: self._exited(slot, p, reason))
+        slot.process, slot.stop = process, asyncio.Event()
+        if self.lost is not None:
+            self.born_after_loss.add(process)
+        self.say(f"{process.name} starts")
+        self.loop.start_process(process, self._live(slot, process, slot.stop))
+
+    async def _live(self, slot: Slot, process: Process, stop: asyncio.Event) -> None:
+        """What the command `worker` does once it has its settings."""
+        try:
+            options = WorkerOptions(checks_topics=False)
+            settings = self._settings(slot)
+            start = await look_at_topics(settings, self.night.election, options)
+            worker = Worker(settings, self.night.election, start, options, on_fatal=process.exit)
+            slot.workers[process] = worker
+            await worker.run(stop, lambda _: None, lambda: None)
+            process.exit("stopped")
+        except WorkerRefused as refused:
+            process.exit(f"refused: {'; '.join(refused.errors)}")
+        except Exception as error:
+            process.exit(f"failed: {error!r}")
+
+    def _exited(self, slot: Slot, process: Process, reason: str) -> None:
+        self.say(f"{process.name} ends: {reason}")
+        self.exits[re.sub(r"[\d.]+", "#", reason)[:90]] += 1
+        if reason == "killed":
+            self.faults["kill"] += 1
+        for connection in [c for c in self.cluster.connections if c.process is process]:
+            self._hang_up(connection)
+        slot.workers.pop(process, None)
+        if self.lost is None and NEVER.search(reason):
+            self.fail(f"{process.name} ended: {reason}")
+        if self.lost is not None and process in self.born_after_loss and reason != "killed" and self.lost[1] not in reason:
+            self.fail(f"{process.name} ended with {reason!r} instead of {self.lost[1]!r}")
+        if self.phase == "settled" and reason != "stopped":
+            self.fail(f"{process.name} ended without a fault: {reason}")
+        if slot.process is process:
+            slot.process = None
+            self.loop.later(self.chance.uniform(*RESTART_SECONDS), self._restart, slot)
+
+    def _hang_up(self, connection: Connection) -> None:
+        """The machine's doing when its process ends: what is on its way still arrives."""
+        connection.is_open = False
+        self.cluster.connections.discard(connection)
+
+    def _restart(self, slot: Slot) -> None:
+        if slot.process is None and slot.is_wanted and not self.is_over.is_set():
+            self.start(slot)
+
+    # -- the night -------------------------------------------------------------------------------------------------
+
+    async def send_night(self, seconds: float) -> None:
+        """Single records and small batches, evenly spread but for pauses and bursts."""
+        sent = list(self.night.sent)
+        pace = seconds / len(sent)
+        while sent and self.lost is None:
+            size = min(len(sent), self.chance.choice((1, 1, 1, 2, 3, 8)))
+            place = sent[0].partition
+            batch = []
+            while sent and sent[0].partition == place and len(batch) < size:
+                one = sent.pop(0)
+                batch.append(Record(0, one.timestamp_ms, one.key, one.value))
+                self.faults["duplicate report"] += one.is_duplicate
+                self.faults["reordered stations"] += one.is_overtaking
+            self.cluster.append((self.topics.reports, place), batch)
+            if self.chance.random() < 0.7:
+                await asyncio.sleep(pace * len(batch) * self.chance.uniform(0.0, 2.8))
+
+    # -- the run ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> Result:
+        for slot in self.slots:
+            self.loop.later(self.chance.uniform(0.0, 1.0), self._restart, slot)
+        seconds = self.chance.uniform(*SAFETY_SECONDS)
+        await self._until_over(asyncio.gather(self.send_night(seconds)))
+        await self._liveness()
+        if self.failure is not None:
+            raise Failed(self.failure, self.trace)
+        self.say(f"over after {self.loop.steps} steps")
+        return Result(
+            self.seed, self.digest.hexdigest(), sum(self.auditor.ends), self.loop.time(), self.loop.steps,
+            self.faults, self.auditor.counts, self.exits,
+        )  # fmt: skip
+
+    async def _until_over(self, work: asyncio.Future[Any]) -> None:
+        over = asyncio.ensure_future(self.is_over.wait())
+        await asyncio.wait({work, over}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        if work.done():
+            work.result()
+
+    async def _liveness(self) -> None:
+        self.phase = "liveness"
+        self.say("no more faults")
+        begin = self.loop.time()
+        while not self.is_over.is_set():
+            await asyncio.sleep(LOOK_SECONDS)
+            passed = self.loop.time() - begin
+            if passed > SETTLE_SECONDS:
+                self.phase = "settled"
+            missing = self._missing()
+            if missing is None:
+                break
+            if passed > LIVENESS_SECONDS:
+                self.fail(f"not there {LIVENESS_SECONDS:.0f} s after the last fault: {missing}")
+
+    def _missing(self) -> str | None:
+        newest = {r.key: r.value for r in self.cluster.logs[self.topics.standings, 0].records if r.key and r.value}
+        alive = [(p, w) for s in self.slots for p, w in s.workers.items() if p.is_alive]
+        if not alive or not all(w.readiness()["ready"] for _, w in alive):
+            return "a worker is not ready"
+        for partition, end in enumerate(self.auditor.ends):
+            committed = self.cluster.group.committed.get((self.topics.reports, partition), 0)
+            if committed != end:
+                return f"partition {partition} is committed to {committed}, its log ends at {end}"
+        self._look_at_folds()
+        return self.auditor.missing(newest)
+
+
+def play(seed: int, *, is_traced: bool = False) -> Result:
+    """One seed. Raises Failed."""
+    logging.disable(logging.CRITICAL)
+    sys.unraisablehook = lambda _: None  # what is collected of a seed that is over may complain of its loop
+    random.seed(seed)  # aiokafka chooses nodes and orders with it
+    loop = VirtualLoop(random.Random(f"order {seed}"))
+    asyncio.set_event_loop(loop)
+    world: list[World] = []
+
+    def unhandled(_: Any, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        handle = context.get("handle")
+        if world and handle is not None and error is not None:
+            world[0].fail(f"a step of the simulation failed: {error!r} in {handle!r}")
+
+    loop.set_exception_handler(unhandled)
+
+    async def whole() -> Result:
+        world.append(World(seed, loop, is_traced))
+        return await world[0].run()
+
+    try:
+        return loop.run_until_complete(whole())
+    finally:
+        loop._ready.clear()
+        loop._scheduled.clear()
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+__all__ = ["Failed", "Result", "Weather", "canonical", "play"]
