@@ -14,6 +14,7 @@ import logging
 import random
 import re
 import sys
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,9 +23,10 @@ from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings, load_settings
 from tally_stream.stream.app import Worker, WorkerOptions, WorkerRefused, look_at_topics
 
-from .auditor import Auditor, Wrong, canonical
+from .auditor import Auditor, Wrong
 from .clock import Process, VirtualLoop
 from .cluster import Cluster, Connection, Key, Record, Weather
+from .faults import Director, a_weather
 from .night import Night, a_night
 from .replaced import replace
 
@@ -61,6 +63,7 @@ class Result:
     faults: Counter[str]
     counts: Counter[str]
     exits: Counter[str]
+    trace: list[str]
 
 
 @dataclass
@@ -260,25 +263,42 @@ class World:
         for slot in self.slots:
             self.loop.later(self.chance.uniform(0.0, 1.0), self._restart, slot)
         seconds = self.chance.uniform(*SAFETY_SECONDS)
-        await self._until_over(asyncio.gather(self.send_night(seconds)))
-        await self._liveness()
+        director = Director(self)
+        self.cluster.weather = a_weather(self.chance)
+        blows = asyncio.ensure_future(director.direct())
+        loses = self.chance.random() < SHORTENED_SHARE
+        if loses:
+            self.loop.later(seconds * self.chance.uniform(0.4, 1.0), lambda: blows.cancel())
+        await self._until_over(asyncio.gather(self.send_night(seconds), return_exceptions=False), blows if loses else None)
+        blows.cancel()
+        if loses:
+            await director.lose_reports()
+        if self.lost is None:
+            await self._liveness()
+        self.faults["rebalance"] += self.cluster.group.rebalances
         if self.failure is not None:
             raise Failed(self.failure, self.trace)
         self.say(f"over after {self.loop.steps} steps")
         return Result(
             self.seed, self.digest.hexdigest(), sum(self.auditor.ends), self.loop.time(), self.loop.steps,
-            self.faults, self.auditor.counts, self.exits,
+            self.faults, self.auditor.counts, self.exits, self.trace,
         )  # fmt: skip
 
-    async def _until_over(self, work: asyncio.Future[Any]) -> None:
+    async def _until_over(self, *work: asyncio.Future[Any] | None) -> None:
+        """Until one of these is done, or the seed has failed."""
         over = asyncio.ensure_future(self.is_over.wait())
-        await asyncio.wait({work, over}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({over, *(w for w in work if w is not None)}, return_when=asyncio.FIRST_COMPLETED)
         over.cancel()
-        if work.done():
-            work.result()
+        for one in work:
+            if one is not None and one.done() and not one.cancelled():
+                one.result()
 
     async def _liveness(self) -> None:
         self.phase = "liveness"
+        self.cluster.weather = Weather()
+        for slot in self.slots:
+            for process in slot.workers:
+                process.dies_at = None
         self.say("no more faults")
         begin = self.loop.time()
         while not self.is_over.is_set():
@@ -308,6 +328,7 @@ class World:
 def play(seed: int, *, is_traced: bool = False) -> Result:
     """One seed. Raises Failed."""
     logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")  # of coroutines that a dead process never went on with
     sys.unraisablehook = lambda _: None  # what is collected of a seed that is over may complain of its loop
     random.seed(seed)  # aiokafka chooses nodes and orders with it
     loop = VirtualLoop(random.Random(f"order {seed}"))
@@ -334,5 +355,3 @@ def play(seed: int, *, is_traced: bool = False) -> Result:
         asyncio.set_event_loop(None)
         loop.close()
 
-
-__all__ = ["Failed", "Result", "Weather", "canonical", "play"]

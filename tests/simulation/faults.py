@@ -1,0 +1,185 @@
+"""What goes wrong in the safety phase, and when: all of it drawn from the seed.
+
+Decides the weather (how likely each request is delayed, lost, refused, answered late or cut) and a list of blows: kill a
+worker before one of its next steps, freeze one with or without a twin in its place, silence a broker, force a rebalance,
+stop a worker in order, compact partials or standings up to any record. `lose_reports` is the blow after which nothing may
+be published any more. Refuses to know what comes of it; `KINDS` are the faults that a round must have seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from random import Random
+from typing import TYPE_CHECKING
+
+from .cluster import Weather
+
+if TYPE_CHECKING:
+    from .clock import Process
+    from .world import World
+
+KINDS = (
+    "duplicate report", "reordered stations", "delay", "lost request", "cut run", "kill", "rebalance", "zombie of stage 1",
+    "zombie of stage 2", "failed acknowledgement", "late acknowledgement", "failed commit", "silent broker",
+    "compaction of partials", "compaction of standings", "shortened log",
+)  # fmt: skip
+
+BLOW_SECONDS = (0.3, 3.0)
+KILL_STEPS = 600
+"""A worker is killed before one of so many next steps: about two seconds of a busy one."""
+
+FREEZE_SHORT, FREEZE_LONG = (0.5, 6.0), (11.0, 16.0)
+"""Below and above the session timeout of 10 s."""
+
+SILENCE_SECONDS = (0.5, 8.0)
+TWIN_SHARE = 0.45
+
+
+def a_weather(chance: Random) -> Weather:
+    return Weather(
+        delay=chance.choice((0.0, 0.01, 0.06)),
+        lost=chance.choice((0.0, 0.001, 0.005)),
+        failed_ack=chance.choice((0.0, 0.01, 0.04)),
+        fatal_ack=chance.choice((0.0, 0.0, 0.003)),
+        late_ack=chance.choice((0.0, 0.02, 0.1)),
+        failed_commit=chance.choice((0.0, 0.05, 0.2)),
+        cut=chance.choice((0.0, 0.3, 0.95)),
+    )
+
+
+class Director:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.chance = Random(f"faults {world.seed}")
+        self.thawing: set[asyncio.TimerHandle] = set()
+
+    async def direct(self) -> None:
+        """Blows until cancelled."""
+        blows = [self.kill] * 4 + [self.freeze] * 3 + [self.silence, self.rebalance, self.stop] + [self.compact] * 3
+        while True:
+            await asyncio.sleep(self.chance.uniform(*BLOW_SECONDS))
+            self.chance.choice(blows)()
+
+    def _alive(self) -> list[Process]:
+        return [s.process for s in self.world.slots if s.process is not None and not s.process.is_frozen]
+
+    def kill(self) -> None:
+        for process in self._some():
+            process.dies_at = process.steps + self.chance.randint(1, KILL_STEPS)
+
+    def _some(self) -> list[Process]:
+        alive = self._alive()
+        return [self.chance.choice(alive)] if alive else []
+
+    def freeze(self) -> None:
+        world, cluster = self.world, self.world.cluster
+        owner = cluster.group.owner(world.topics.partials, 0)
+        for process in self._some():
+            chosen = owner if owner in self._alive() and self.chance.random() < 0.5 else process
+            slot = next(s for s in world.slots if s.process is chosen)
+            seconds = self.chance.uniform(*self.chance.choice((FREEZE_SHORT, FREEZE_LONG)))
+            worker = slot.workers.get(chosen)
+            reports = {(world.topics.reports, p) for p in worker.counting.partitions} if worker else set()
+            partials = {(world.topics.partials, 0)} if worker and worker.merging.is_owner else set()
+            chosen.is_frozen = True
+            world.say(f"{chosen.name} freezes for {seconds:.1f} s")
+            if self.chance.random() < 0.7:
+                cluster.held_until[chosen] = world.loop.time() + seconds
+            if self.chance.random() < TWIN_SHARE:
+                slot.process = None
+                world.loop.later(self.chance.uniform(0.0, 1.0), world._restart, slot)
+            world.loop.later(seconds, self.thaw, chosen, reports, partials)
+
+    def thaw(self, process: Process, reports: set[tuple[str, int]], partials: set[tuple[str, int]]) -> None:
+        group = self.world.cluster.group
+        is_member = any(m.owner is process for m in group.members.values())
+        for owned, stage in ((reports, 1), (partials, 2)):
+            if any(group.owner(*p) is not process and (group.owner(*p) is not None or not is_member) for p in owned):
+                self.world.faults[f"zombie of stage {stage}"] += 1
+        self.world.say(f"{process.name} thaws")
+        process.is_frozen = False
+
+    def silence(self) -> None:
+        cluster = self.world.cluster
+        node = self.chance.randrange(cluster.node_count)
+        seconds = self.chance.uniform(*SILENCE_SECONDS)
+        cluster.silent_until[node] = max(cluster.silent_until.get(node, 0.0), self.world.loop.time() + seconds)
+        self.world.faults["silent broker"] += 1
+        self.world.say(f"broker {node} is silent for {seconds:.1f} s")
+
+    def rebalance(self) -> None:
+        group = self.world.cluster.group
+        if group.members and not group.is_joining:
+            self.world.say("the group rebalances")
+            group.rebalance()
+
+    def stop(self) -> None:
+        for process in self._some():
+            slot = next(s for s in self.world.slots if s.process is process)
+            assert slot.stop is not None
+            self.world.say(f"{process.name} is told to stop")
+            slot.stop.set()
+
+    def compact(self) -> None:
+        world = self.world
+        topic, what = self.chance.choice(((world.topics.partials, "partials"), (world.topics.standings, "standings")))
+        end = world.cluster.logs[topic, 0].end
+        if end:
+            below = self.chance.randint(1, end)
+            if world.cluster.compact((topic, 0), below):
+                world.faults[f"compaction of {what}"] += 1
+                world.say(f"{topic} is compacted below {below}")
+
+    # -- the blow after which nothing is published any more --------------------------------------------------------
+
+    async def lose_reports(self) -> None:
+        """Shorten the log of a partition whose records the published standings stand on; then start everything anew, so
+        that every worker has to find it at its start."""
+        world = self.world
+        published = self._published()
+        candidates = [p for p, n in published.items() if n > 0]
+        if not candidates:
+            return
+        partition = self.chance.choice(candidates)
+        key = (world.topics.reports, partition)
+        log = world.cluster.logs[key]
+        lost = "the report log lost records: partition {}, from {}, to {}"
+        if self.chance.random() < 0.5:
+            cut = self.chance.randint(1, log.end)
+            world.cluster.shorten(key, head=cut)
+            sentence = lost.format(partition, 0, log.start - 1)
+        else:
+            world.cluster.shorten(key, tail=self.chance.randrange(published[partition]))
+            sentence = lost.format(partition, log.end, published[partition] - 1)
+        world.faults["shortened log"] += 1
+        world.say(f"{key} now holds {log.start} … {log.end}")
+        world.lost = (partition, sentence)
+        if self.chance.random() < 0.5:  # those who run may go on for a while: what they publish is still checked
+            await asyncio.sleep(self.chance.uniform(0.0, 12.0))
+        after = self._published()
+        if after[partition] != published[partition] and log.start == 0:
+            world.lost = (partition, lost.format(partition, log.end, after[partition] - 1))
+        world.born_after_loss.clear()
+        for slot in world.slots:
+            for process in [*slot.workers, slot.process]:
+                if process is not None:
+                    process.exit("killed")
+        begin = world.loop.time()
+        while world.loop.time() - begin < 8.0 and not world.is_over.is_set():
+            await asyncio.sleep(0.25)
+        for slot in world.slots:
+            refusals = sum(1 for p in world.born_after_loss if p.name.startswith(slot.name) and not p.is_alive)
+            if refusals == 0:
+                world.fail(f"no worker of {slot.name} refused the shortened log: {world.lost[1]}")
+
+    def _published(self) -> dict[int, int]:
+        """Partition → highest next offset of any root that stands on the topic."""
+        world = self.world
+        highest = dict.fromkeys(range(world.night.partitions), 0)
+        for record in world.cluster.logs[world.topics.standings, 0].records:
+            message = json.loads(record.value or b"{}")
+            if message.get("area") == world.night.election.root:
+                for partition, n in message["provenance"]["next_offsets"].items():
+                    highest[int(partition)] = max(highest[int(partition)], n)
+        return highest
