@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,20 @@ from .cluster import Weather
 if TYPE_CHECKING:
     from .clock import Process
     from .world import World
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What was taken from a partition of the report log: workers must name it from `first` to one of `lasts`."""
+
+    partition: int
+    first: int
+    lasts: range
+
+    def is_named_in(self, reason: str) -> bool:
+        found = re.search(r"the report log lost records: partition (\d+), from (\d+), to (\d+)", reason)
+        return found is not None and [int(found[1]), int(found[2])] == [self.partition, self.first] and int(found[3]) in self.lasts
+
 
 KINDS = (
     "duplicate report", "reordered stations", "delay", "lost request", "cut run", "kill", "rebalance", "zombie of stage 1",
@@ -33,6 +49,9 @@ FREEZE_SHORT, FREEZE_LONG = (0.5, 6.0), (11.0, 16.0)
 """Below and above the session timeout of 10 s."""
 
 SILENCE_SECONDS = (0.5, 8.0)
+REFUSALS_SECONDS = 8.0
+"""In which every worker is started, refuses and is started again, several times."""
+
 TWIN_SHARE = 0.45
 
 
@@ -144,34 +163,32 @@ class Director:
         partition = self.chance.choice(candidates)
         key = (world.topics.reports, partition)
         log = world.cluster.logs[key]
-        lost = "the report log lost records: partition {}, from {}, to {}"
+        end = log.end
         if self.chance.random() < 0.5:
-            cut = self.chance.randint(1, log.end)
-            world.cluster.shorten(key, head=cut)
-            sentence = lost.format(partition, 0, log.start - 1)
+            world.cluster.shorten(key, head=self.chance.randint(1, end))
+            world.lost = Lost(partition, 0, range(log.start - 1, log.start))
         else:
             world.cluster.shorten(key, tail=self.chance.randrange(published[partition]))
-            sentence = lost.format(partition, log.end, published[partition] - 1)
+            # What was sent before may still reach the topic, and then the standings stand on more.
+            world.lost = Lost(partition, log.end, range(published[partition] - 1, end))
         world.faults["shortened log"] += 1
         world.say(f"{key} now holds {log.start} … {log.end}")
-        world.lost = (partition, sentence)
         if self.chance.random() < 0.5:  # those who run may go on for a while: what they publish is still checked
             await asyncio.sleep(self.chance.uniform(0.0, 12.0))
-        after = self._published()
-        if after[partition] != published[partition] and log.start == 0:
-            world.lost = (partition, lost.format(partition, log.end, after[partition] - 1))
+        world.is_refusal_due = True
         world.born_after_loss.clear()
+        world.cluster.weather = Weather()  # a broker that can't be asked can't show what it has lost
+        world.cluster.silent_until.clear()
         for slot in world.slots:
             for process in [*slot.workers, slot.process]:
                 if process is not None:
                     process.exit("killed")
         begin = world.loop.time()
-        while world.loop.time() - begin < 8.0 and not world.is_over.is_set():
+        while world.loop.time() - begin < REFUSALS_SECONDS and not world.is_over.is_set():
             await asyncio.sleep(0.25)
         for slot in world.slots:
-            refusals = sum(1 for p in world.born_after_loss if p.name.startswith(slot.name) and not p.is_alive)
-            if refusals == 0:
-                world.fail(f"no worker of {slot.name} refused the shortened log: {world.lost[1]}")
+            if not any(p.name.startswith(slot.name) and not p.is_alive for p in world.born_after_loss):
+                world.fail(f"no worker of {slot.name} refused the shortened log: {world.lost}")
 
     def _published(self) -> dict[int, int]:
         """Partition → highest next offset of any root that stands on the topic."""
