@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from wire.builders import ELECTION as ELECTION
-from wire.builders import LOG_MS, Json, as_bytes, counts, key_of
+from wire.builders import ELECTION, LOG_MS, Json, as_bytes, counts, key_of
 
 from tally_stream.kafka.topics import Topics
+
+__all__ = ["ELECTION", "TOPICS", "Event", "HeldOutlet", "Record", "Run", "falling", "report", "settle"]
 
 TOPICS = Topics("t")
 DEADLINE_SECONDS = 5.0
