@@ -68,6 +68,11 @@ def test_a_break_anywhere_is_cut_back_to_whole_frames_and_gone_on_with(tmp_path:
         appender.append([encode_line(r, with_position=True) for r in RECORDS[2:]], 2)
         appender.close()
         assert path.read_bytes() == content
+        path.write_bytes(content[:length])  # a shorter frame leaves nothing of the broken one behind it
+        appender = Appender(path)
+        appender.append([encode_line(RECORDS[2], with_position=True)], 1)
+        appender.close()
+        assert read(path) == RECORDS[:3]
 
 
 def test_a_file_that_is_no_dump_or_is_damaged_inside_is_left_as_it_is(tmp_path: Path) -> None:
