@@ -18,6 +18,7 @@ _COMMANDS = {
     "standings": ("tally_stream.cli.standings", "The newest standings."),
     "dump": ("tally_stream.cli.dump", "Save the report log to a file."),
     "replay": ("tally_stream.cli.replay", "Fold a report log without Kafka."),
+    "verify": ("tally_stream.cli.verify", "Recompute published standings from the log and compare."),
     "rules": ("tally_stream.cli.rules", "The rules a report is judged by."),
 }
 
