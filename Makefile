@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check kafka kafka-stop bench chaos docs requirements
+.PHONY: help setup demo test check kafka kafka-stop bench chaos mutants docs requirements
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -40,6 +40,9 @@ check: setup     ## lint, types, import arrows, generated pages
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/docs/generate.py --check
+
+mutants: setup   ## plant faults in a copy; a named test must catch each
+	@$(BIN)/python -m tests.mutants.run
 
 docs: setup      ## write the generated pages
 	$(BIN)/python tests/docs/generate.py

@@ -16,7 +16,9 @@ _COMMANDS = {
     "topics": ("tally_stream.cli.topics", "Create the topics, or list what is wrong with them."),
     "send": ("tally_stream.cli.send", "Play a report log into Kafka."),
     "standings": ("tally_stream.cli.standings", "The newest standings."),
+    "dump": ("tally_stream.cli.dump", "Save the report log to a file."),
     "replay": ("tally_stream.cli.replay", "Fold a report log without Kafka."),
+    "verify": ("tally_stream.cli.verify", "Recompute published standings from the log and compare."),
     "rules": ("tally_stream.cli.rules", "The rules a report is judged by."),
 }
 

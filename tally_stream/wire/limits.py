@@ -19,6 +19,9 @@ PARTIAL_MAX_BYTES = 524_288
 LOG_LINE_MAX_BYTES = 8_388_608
 """A line of a report log: a broker's largest record, 1 MiB, all control characters, six bytes each as JSON text."""
 
+LOG_FRAME_MAX_BYTES = 67_108_864
+"""A frame of a dump, packed or unpacked; a longer one was not written by `dump`."""
+
 LOG_PARTITIONS_MAX = 100_000
 
 STATIONS_MAX = 2_000_000

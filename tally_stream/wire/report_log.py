@@ -10,6 +10,7 @@ import base64
 import binascii
 import gzip
 import hashlib
+import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +20,11 @@ from typing import IO, Annotated, Literal, cast
 import msgspec
 
 from tally_stream.wire.limits import LOG_LINE_MAX_BYTES, LOG_PARTITIONS_MAX
+from tally_stream.wire.saved_log import Frames
 
 RECORDED_TOPIC = "tally.reports"
+GZIP_HAS_EXTRA_FIELD = 4
+"""This flag marks what `dump` wrote: such a file is read frame by frame, and nothing in it may be otherwise."""
 
 
 class LogError(Exception):
@@ -71,6 +75,10 @@ class ReportLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.topic = RECORDED_TOPIC
+        self.checksums = 0
+        """Checksum lines met by the newest iteration."""
+        self.uncovered = 0
+        """Records after the last of them."""
         self.partition_count: int | None = None
         for _, raw in self._lines():
             try:
@@ -85,6 +93,7 @@ class ReportLog:
         """Records in log order. Raises LogError at the first line that is wrong, naming it."""
         next_offsets = [0] * (self.partition_count or 1)
         digest, since = hashlib.sha256(), 0
+        self.checksums = self.uncovered = 0
         for number, raw in self._lines():
             if number == 1 and self.partition_count is not None:
                 digest.update(raw)
@@ -93,9 +102,12 @@ class ReportLog:
             if isinstance(line, _ChecksumLine):
                 self._check_sum(number, line, digest.hexdigest(), since)
                 digest, since = hashlib.sha256(), 0
+                self.checksums += 1
+                self.uncovered = 0
                 continue
             digest.update(raw)
             since += 1
+            self.uncovered = since
             yield self._record(number, line, next_offsets)
 
     def _wrong(self, number: int, what: str) -> LogError:
@@ -166,12 +178,14 @@ def open_maybe_gzip(path: Path) -> IO[bytes]:
     """Open for reading, unpacking where the content (not the name) is gzip."""
     stream = path.open("rb")
     try:
-        magic = stream.peek(2)[:2]
+        magic = stream.peek(4)[:4]
     except OSError:
         stream.close()
         raise
-    if magic != b"\x1f\x8b":
+    if magic[:2] != b"\x1f\x8b":
         return stream
+    if len(magic) == 4 and magic[3] & GZIP_HAS_EXTRA_FIELD:
+        return cast(IO[bytes], io.BufferedReader(Frames(stream), buffer_size=1 << 20))
     stream.close()
     return cast(IO[bytes], gzip.open(path, "rb"))
 

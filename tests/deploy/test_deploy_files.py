@@ -130,10 +130,10 @@ def test_the_brokers_settings_are_those_of_the_local_kafka() -> None:
     compared = 0
     for name, value in _brokers()[0]["environment"].items():
         key = name.removeprefix("KAFKA_").lower().replace("_", ".")
-        if name in PROMISED or "TRANSACTION" in name:
+        if name in PROMISED or "TRANSACTION" in name or "SESSION" in name:
             assert values.get(local[key], local[key]) == value, key
             compared += 1
-    assert compared == len(PROMISED) + 2
+    assert compared == len(PROMISED) + 3
 
 
 def test_a_host_s_program_finds_each_broker_where_it_is_published() -> None:

@@ -176,7 +176,7 @@ def test_a_replaced_definition_sends_rejections_and_changes_again_from_offset_0(
 @pytest.mark.parametrize(
     ("planted", "said"),
     [
-        ("hang_at=10,stall_seconds=3", r"partition 0 is read to offset 10, its log ends at 20: no progress for 3 s"),
+        ("hang_at=10,stall_seconds=3", r"partition \d is read to offset 10, its log ends at \d+: no progress for 3 s"),
         ("no_commits,stall_seconds=3", r"(reports|partials)\[\d\] is committed to offset \d+, acknowledged to \d+: no commit for 3 s"),
         ("wrong_sum", r"publishing standings failed: planted: the totals do not add up"),
     ],

@@ -443,8 +443,8 @@ class LocalKafka:
     def restart(self, number: int) -> None:
         """Start a node that is down, or end and start one; returns when it and its peers are ready.
 
-        After kill() that takes up to 10 s: the controller refuses the node's registration until its
-        old session is over (broker.session.timeout.ms is Kafka's default, 9 s, as in production).
+        After kill() that takes up to 7 s: the controller refuses the node's registration until its
+        old session is over (broker.session.timeout.ms, 6 s).
         """
         node = self._node(number)
         _end([node])

@@ -1,0 +1,148 @@
+"""`tally-stream dump`: the reports topic as a file, complete for each partition, and kept up with `--follow`.
+
+Decides when a file may be gone on with: it is a dump of the same topic, and its last records stand at the same offsets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tally_stream.cli.common import err, out, refuse, run_async, say, settings_of, with_broker
+from tally_stream.settings import Settings
+from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
+from tally_stream.wire.saved_log import Appender
+
+if TYPE_CHECKING:
+    from tally_stream.kafka.client import StoredRecord
+
+FRAME_RECORDS_MAX = 8_192
+FRAME_CONTENT_BYTES = 4 * 1024 * 1024
+"""A frame is closed once it holds this much; one line more may pass it."""
+
+
+class DumpRefused(Exception):
+    """The log can't be saved there: `args[0]` says why."""
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@with_broker
+@click.option("--follow", is_flag=True, help="Go on as reports come, until SIGTERM or Ctrl-C: a copy off the cluster.")
+def dump(file: Path, follow: bool, **flags: object) -> None:
+    """Save the reports topic to FILE (gzip). Run again, it goes on where it stopped.
+
+    Example: tally-stream dump reports.jsonl.gz --follow
+    """
+    settings = settings_of(**flags)
+
+    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
+
+    try:
+        total = run_async(_dump(settings, file, follow))
+    except (DumpRefused, LogError, BrokerUnavailable, KafkaError) as error:
+        refuse([str(error)])
+    except OSError as error:
+        refuse([f"{file}: {error.strerror or error}; run again, it goes on after the last whole frame"])
+    out.print(f"{total:,} records of {settings.prefix}.reports stand in {file}", markup=False, soft_wrap=True)
+
+
+class _Dump:
+    """The file with what it holds so far, and lines of a frame that is not written yet."""
+
+    def __init__(self, path: Path, topic: str, partitions: int) -> None:
+        self.next_offsets = [0] * partitions
+        self.last: dict[int, LogRecord] = {}
+        self._appender = Appender(path)
+        if self._appender.cut_bytes:
+            say(f"tally-stream: {path}: {self._appender.cut_bytes} bytes of a frame that was broken off are cut away")
+        self._lines: list[bytes] = []
+        self._bytes = self._records = 0
+        if self._appender.is_empty:
+            self._appender.append([encode_header(topic, partitions)], 0)
+            return
+        log = ReportLog(path)
+        if (log.topic, log.partition_count) != (topic, partitions):
+            raise DumpRefused(
+                f"{path} holds {log.topic} with {log.partition_count} partitions, this is {topic} with {partitions}"
+            )
+        for record in log:
+            self.next_offsets[record.partition] = record.offset + 1
+            self.last[record.partition] = record
+
+    def take(self, stored: StoredRecord) -> None:
+        record = LogRecord(stored.timestamp_ms, stored.key, stored.value, stored.partition, stored.offset)
+        due = self.next_offsets[record.partition]
+        if record.offset < due:
+            if record != self.last[record.partition]:
+                raise DumpRefused(f"partition {record.partition}: another record stands at offset {record.offset} "
+                                  "than in the file: this is not the topic it was saved from")  # fmt: skip
+            return
+        if record.offset > due:
+            raise DumpRefused(f"the report log lost records: partition {record.partition}, "
+                              f"from {due}, to {record.offset - 1}")  # fmt: skip
+        self.next_offsets[record.partition] += 1
+        line = encode_line(record, with_position=True)
+        self._lines.append(line)
+        self._records += 1
+        self._bytes += len(line)
+        if self._records >= FRAME_RECORDS_MAX or self._bytes >= FRAME_CONTENT_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._lines:
+            self._appender.append(self._lines, self._records)
+            self._lines = []
+            self._bytes = self._records = 0
+
+    def close(self) -> None:
+        self._appender.close()
+
+
+async def _dump(settings: Settings, path: Path, follow: bool) -> int:
+    from tally_stream.kafka.client import TopicReader, wait_for_broker
+
+    await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    topic = f"{settings.prefix}.reports"
+    async with TopicReader(settings, topic, is_log=True) as reader:
+        bounds = await reader.bounds()
+        saved = _Dump(path, topic, len(bounds))
+        try:
+            for partition, (start, end) in sorted(bounds.items()):
+                reached = saved.next_offsets[partition]
+                if start > 0:
+                    raise DumpRefused(f"the report log lost records: partition {partition}, from 0, to {start - 1} "
+                                      "(the log must begin at offset 0)")  # fmt: skip
+                if end < reached:
+                    raise DumpRefused(f"the report log lost records: partition {partition}, from {end}, "
+                                      f"to {reached - 1} (the file holds them)")  # fmt: skip
+            # The last record held is read once more: it must be the same.
+            await reader.seek({p: max(0, offset - 1) for p, offset in enumerate(saved.next_offsets)})
+            ends = {p: end for p, (_, end) in bounds.items()}
+            columns = (TextColumn("saving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
+                task = progress.add_task("saving", total=sum(ends.values()))
+                while not stop.is_set():
+                    records = await reader.poll()
+                    for record in records:
+                        if follow or record.offset < ends[record.partition]:
+                            saved.take(record)
+                    reached_total = sum(saved.next_offsets)
+                    progress.update(task, completed=reached_total, total=max(reached_total, sum(ends.values())))
+                    positions = await reader.positions()
+                    if follow and not records:
+                        saved.flush()
+                    elif not follow and all(positions[p] >= end for p, end in ends.items()):
+                        break
+            saved.flush()
+            return sum(saved.next_offsets)
+        finally:
+            saved.close()

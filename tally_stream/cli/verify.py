@@ -1,0 +1,137 @@
+"""`tally-stream verify`: what was published, recomputed from the log and compared byte for byte."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tally_stream.audit.verify import Found, Verification
+from tally_stream.cli.common import EXIT_FAILED, err, open_election, out, refuse, run_async, say, settings_of, with_broker
+from tally_stream.settings import Settings
+from tally_stream.wire.report_log import LogError, LogRecord, ReportLog
+
+DIFFERENCES_SHOWN_MAX = 20
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+@click.argument("log", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--standings", type=click.Path(path_type=Path, dir_okay=False),
+              help="Messages to check, one a line, instead of the topic's.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON line.")
+@with_broker
+def verify(folder: str, log: Path | None, standings: Path | None, as_json: bool, **flags: object) -> None:
+    """Recompute every standings message from the report log at the offsets it names, and compare byte for byte.
+
+    Without LOG the log is read from the reports topic; without --standings the messages are read from theirs.
+    Exits 1 on any difference.
+
+    Example: tally-stream verify az-2024 reports.jsonl.gz --standings standings.jsonl
+    """
+    election, _ = open_election(folder)
+    settings = settings_of(**flags)
+    try:
+        saved = None if log is None else ReportLog(log)
+        messages = _of_file(standings) if standings is not None else run_async(_of_topic(settings))
+        if saved is not None:
+            check = Verification(election, saved.topic, saved.partition_count)
+            check.expect(messages)
+            _fold_file(check, saved)
+        else:
+            check = run_async(_fold_topic(settings, election, messages))
+    except LogError as broken:
+        refuse([str(broken)])
+    except OSError as error:
+        refuse([f"{error.filename or standings}: {error.strerror or error}"])
+    except Exception as error:
+        if not _is_kafka_trouble(error):
+            raise
+        refuse([str(error)])
+    check.finish()
+    _report(check, as_json)
+
+
+def _is_kafka_trouble(error: Exception) -> bool:
+    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
+
+    return isinstance(error, BrokerUnavailable | KafkaError)
+
+
+def _report(check: Verification, as_json: bool) -> None:
+    for difference in check.differences[:DIFFERENCES_SHOWN_MAX]:
+        say(f"tally-stream: {difference}")
+    if len(check.differences) > DIFFERENCES_SHOWN_MAX:
+        say(f"tally-stream: and {len(check.differences) - DIFFERENCES_SHOWN_MAX:,} more differences")
+    counts = {"records": check.records, "compared": check.compared, "different": len(check.differences)}
+    if as_json:
+        sys.stdout.write(json.dumps(counts) + "\n")
+    elif not check.compared:
+        say("tally-stream: there are no standings to compare")
+    elif not check.differences:
+        out.print(f"{check.compared:,} standings messages equal what {check.records:,} records give, byte for byte")
+    else:
+        say(f"tally-stream: {len(check.differences):,} of {check.compared:,} standings messages differ from what "
+            f"{check.records:,} records give")  # fmt: skip
+    sys.exit(EXIT_FAILED if check.differences or not check.compared else 0)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=err, transient=True, disable=not err.is_terminal,
+    )  # fmt: skip
+
+
+def _of_file(path: Path) -> Iterable[Found]:
+    with path.open("rb") as lines:
+        return [Found(f"{path}:{number}", None, line.rstrip(b"\n")) for number, line in enumerate(lines, 1)]
+
+
+async def _of_topic(settings: Settings) -> Iterable[Found]:
+    from tally_stream.kafka.client import TopicReader, wait_for_broker
+
+    await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+    topic = f"{settings.prefix}.standings"
+    found: list[Found] = []
+    async with TopicReader(settings, topic) as reader:
+        async for records in reader.read_to_end():
+            found += [Found(f"{topic}, offset {r.offset}", r.key, r.value) for r in records if r.value is not None]
+    return found
+
+
+def _fold_file(check: Verification, log: ReportLog) -> None:
+    with _progress() as progress:
+        task = progress.add_task("records", total=None)
+        for record in log:
+            check.take(record)
+            progress.advance(task)
+    if log.checksums and log.uncovered:
+        raise LogError(f"{log.path}: its last {log.uncovered} records stand under no checksum: it was cut or added to")
+
+
+async def _fold_topic(settings: Settings, election: Any, messages: Iterable[Found]) -> Verification:
+    from tally_stream.kafka.client import TopicReader
+
+    topic = f"{settings.prefix}.reports"
+    async with TopicReader(settings, topic, is_log=True) as reader:
+        bounds = await reader.bounds()
+        check = Verification(election, topic, len(bounds))
+        check.expect(messages)
+        next_offsets = dict.fromkeys(bounds, 0)
+        with _progress() as progress:
+            task = progress.add_task("records", total=sum(end for _, end in bounds.values()))
+            async for records in reader.read_to_end():
+                for r in records:
+                    if r.offset != next_offsets[r.partition]:
+                        raise LogError(f"the report log lost records: partition {r.partition}, from "
+                                       f"{next_offsets[r.partition]}, to {r.offset - 1}")  # fmt: skip
+                    next_offsets[r.partition] += 1
+                    check.take(LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset))
+                progress.advance(task, len(records))
+    return check

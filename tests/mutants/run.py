@@ -1,0 +1,155 @@
+"""Planted faults, each of which a named test must catch: `make mutants`.
+
+Decides which faults; each is planted alone in an interpreted copy of the project, two copies at a time. Fails where the
+tests are red without a fault, a fault does not apply (its text must stand exactly once), one survives, or its test did
+not run to a failed assertion. Exit 0: every fault was caught.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lanes import without_compiled
+
+COPIES = 2
+TEST_SECONDS = 300
+TESTS_FAILED = 1
+"""pytest's exit code for it; 2 and above mean that it did not run as asked."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+STREAM, DOMAIN = "tally_stream/stream", "tally_stream/domain"
+MUTANTS = (
+    Mutant("commit past a run that was not acked", f"{STREAM}/batching.py",
+           "            if not receipt.is_acked:\n                break\n", "",
+           "tests/stream/test_batching_contract.py::test_an_early_ack_waits_for_the_runs_before_it"),
+    Mutant("wait for acks of what was committed before", f"{STREAM}/batching.py",
+           "while receipts and receipts[0].last_offset < committed:", "while False:",
+           "tests/stream/test_batching_contract.py::test_runs_below_the_committed_offset_need_no_ack"),
+    Mutant("hand over records out of their place", "tally_stream/kafka/batches.py",
+           "if record.offset != due or due == end:", "if False:", "tests/stream/test_inflate.py"),
+    Mutant("inflate one block over another", "tally_stream/kafka/inflate.py",
+           "into[count:])", "into)", "tests/stream/test_inflate.py"),
+    Mutant("send a partial before its changes", f"{STREAM}/counting.py",
+           "            await asyncio.gather(*below)\n", "            pass\n", "tests/stream/test_counting.py"),
+    Mutant("commit before the acknowledgement", f"{STREAM}/counting.py",
+           "        await asyncio.gather(*futures)\n", "", "tests/stream/test_counting.py"),
+    Mutant("commit a run that no partial has", f"{STREAM}/counting.py",
+           "owned.events[0][0] < below:", "owned.events[0][0] <= below:", "tests/stream/test_counting.py"),
+    Mutant("forget kept outputs in a rebalance", f"{STREAM}/counting.py",
+           "            if partition in self.partitions:\n",
+           "            if partition in self.partitions:\n                self.partitions[partition].unacknowledged.clear()\n",
+           "tests/stream/test_counting.py"),
+    Mutant("skip the continuity check", f"{STREAM}/counting.py",
+           "        if first != due:\n", "        if False:\n", "tests/stream/test_counting.py"),
+    Mutant("fold a jump back", f"{STREAM}/counting.py",
+           "if not run.after_seek:", "if False:", "tests/stream/test_counting.py"),
+    Mutant("accept an older partial", f"{DOMAIN}/standings.py",
+           "figures.next_offset <= old.next_offset:", "figures.next_offset == old.next_offset:",
+           "tests/stream/test_merging.py"),
+    Mutant("add a partial instead of the difference", f"{DOMAIN}/standings.py",
+           "[n - o for n, o in", "[n for n, o in", "tests/stream/test_merging.py"),
+    Mutant("leave a twin's older record on top", f"{STREAM}/merging.py",
+           "if record.offset > own.offset and published.version < own.version:", "if False:",
+           "tests/stream/test_merging.py"),
+    Mutant("publish behind a published root", f"{STREAM}/merging.py",
+           "        if not behind:\n", "        if True:\n", "tests/stream/test_merging.py"),
+    Mutant("give up waiting a moment early", f"{STREAM}/merging.py",
+           "> CATCH_UP_SECONDS:", ">= CATCH_UP_SECONDS:", "tests/stream/test_merging.py"),
+    Mutant("drop the revision check", f"{DOMAIN}/ledger.py",
+           "    if not 0 < r.revision - entry.top <= REVISION_STEP_MAX:\n", "    if r == entry.top_statement:\n",
+           "tests/domain/test_sequence.py"),
+    Mutant("add a report instead of the difference", f"{DOMAIN}/tally.py",
+           "sums[i] += votes[i] - old_votes[i]", "sums[i] += votes[i]", "tests/domain/test_plain.py"),
+    Mutant("A3 off by one", f"{DOMAIN}/rules.py",
+           "if 100 * denominator * ballots <= numerator * station.registered:",
+           "if 100 * denominator * ballots < numerator * station.registered:", "tests/domain/test_rules_arithmetic.py"),
+    Mutant("round progress up to 100", f"{DOMAIN}/rounding.py",
+           "if units >= hundred and (done < of or not is_finished):", "if False:", "tests/domain/test_progress.py"),
+    Mutant("equal remainders in the other order", f"{DOMAIN}/rounding.py",
+           "(-(votes[i] * scale % valid), i))", "(-(votes[i] * scale % valid), -i))", "tests/domain/test_rounding.py"),
+    Mutant("certified before all is certified", f"{DOMAIN}/standings.py",
+           "self.is_complete and all(f.is_certified for f in present)", "any(f.is_certified for f in present)",
+           "tests/domain"),
+    Mutant("a correction is no status", f"{DOMAIN}/standings.py",
+           '        return "correction"\n', '        return "unofficial-complete"\n', "tests/domain/test_status.py"),
+)  # fmt: skip
+
+
+def pytest(copy: Path, *tests: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests], cwd=copy, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=TEST_SECONDS,
+        # No bytecode: it is matched to its file by second and size, and a mutant is quicker than that.
+        env={**os.environ, "PYTHONPATH": str(copy), "TALLY_TEST_INTERPRETED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+def try_mutant(copy: Path, mutant: Mutant) -> tuple[bool, str]:
+    """Whether it was caught, and by which test; else why not."""
+    path = copy / mutant.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        return False, f"DOES NOT APPLY: its text stands {text.count(mutant.old)} times"
+    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        code, said = pytest(copy, mutant.test)
+    except subprocess.TimeoutExpired:
+        return False, f"DID NOT END in {TEST_SECONDS} s"
+    finally:
+        path.write_text(text, encoding="utf-8")
+    failed = re.search(r"^FAILED (\S+)", said, re.MULTILINE)
+    if code == TESTS_FAILED and failed:
+        return True, failed[1].split("/")[-1]
+    return False, "SURVIVED" if code == 0 else f"DID NOT RUN: exit {code}\n{said[-2000:]}"
+
+
+def main() -> int:
+    copies: queue.Queue[Path] = queue.Queue()
+    made = [Path(without_compiled()) for _ in range(COPIES)]
+    try:
+        code, said = pytest(made[0], *sorted({m.test for m in MUTANTS}))
+        if code != 0:
+            print(f"the tests are red without a fault:\n{said[-4000:]}")
+            return 1
+        for copy in made:
+            copies.put(copy)
+
+        def one(mutant: Mutant) -> bool:
+            copy, begin = copies.get(), time.monotonic()
+            try:
+                is_caught, by = try_mutant(copy, mutant)
+            finally:
+                copies.put(copy)
+            print(f"{time.monotonic() - begin:5.1f} s  {mutant.name:46} {mutant.file:36} {by}", flush=True)
+            return is_caught
+
+        with ThreadPoolExecutor(COPIES) as pool:
+            caught = list(pool.map(one, MUTANTS))
+    finally:
+        for copy in made:
+            shutil.rmtree(copy, ignore_errors=True)
+    print(f"{sum(caught)} of {len(caught)} faults caught")
+    return 0 if all(caught) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

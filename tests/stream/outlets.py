@@ -1,0 +1,89 @@
+"""A broker that answers when the test says so, records as a fetch gives them, and the election of the tests of `wire/`."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from wire.builders import ELECTION, LOG_MS, Json, as_bytes, counts, key_of
+
+from tally_stream.kafka.topics import Topics
+
+__all__ = ["ELECTION", "TOPICS", "Event", "HeldOutlet", "Record", "Run", "falling", "report", "settle"]
+
+TOPICS = Topics("t")
+DEADLINE_SECONDS = 5.0
+
+
+class Record:
+    timestamp, timestamp_type = LOG_MS, 0
+
+    def __init__(self, offset: int, message: Json) -> None:
+        self.offset, self.key, self.value = offset, key_of(message), as_bytes(message)
+
+
+class Run:
+    partition = 0
+
+    def __init__(self, *records: Record, after_seek: bool = False) -> None:
+        self.records: list[Any] = list(records)
+        self.after_seek = after_seek
+
+
+class Event:
+    is_acked = False
+
+    def ack(self) -> None:
+        self.is_acked = True
+
+
+class HeldOutlet:
+    """What was sent, in order, each with a future that the test answers; `answers` answers a topic's at once."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = set(answers)
+        self.sent: list[tuple[str, bytes, bytes, asyncio.Future[int]]] = []
+
+    async def send(self, topic: str, key: bytes, value: bytes, partition: int) -> asyncio.Future[int]:
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.sent.append((topic, key, value, future))
+        if topic in self.answers:
+            future.set_result(len(self.sent))
+        return future
+
+    async def send_batch(
+        self, topic: str, records: Iterable[tuple[bytes, bytes]], partition: int
+    ) -> tuple[int, asyncio.Future[Any]]:
+        key, value = next(iter(records))
+        return 1, await self.send(topic, key, value, partition)
+
+    def of(self, topic: str) -> list[tuple[bytes, bytes]]:
+        return [(key, value) for name, key, value, _ in self.sent if name == topic]
+
+    def answer(self, topic: str) -> None:
+        """Acknowledge what waits on this topic."""
+        for number, (name, _, _, future) in enumerate(self.sent):
+            if name == topic and not future.done():
+                future.set_result(number)
+
+    async def wait_sent(self, topic: str, count: int) -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while len(self.of(topic)) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+
+async def settle() -> None:
+    """Let every task run as far as it can."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+def report(offset: int, revision: int = 1, **changes: Any) -> Record:
+    return Record(offset, counts(revision=revision, **changes))
+
+
+def falling(offset: int, revision: int) -> Record:
+    """A correction by which both candidates lose: it makes a change."""
+    return report(
+        offset, revision, kind="correct", replaces=revision - 1, reason="r", authority="a",
+        votes={"ANNA": 40, "BELA": 36}, ballots={"cast": 80, "valid": 76, "blank": 2, "invalid": 2},
+    )  # fmt: skip

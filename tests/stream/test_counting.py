@@ -1,0 +1,99 @@
+"""The order in which things leave stage 1, and what a rebalance keeps; the broker answers when the test says so."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tally_stream.stream.counting import BrokenInvariant, Counting
+from tests.stream.outlets import ELECTION, TOPICS, Event, HeldOutlet, Run, falling, report, settle
+
+CONTESTS = len(ELECTION.contests)
+
+
+@pytest.fixture
+async def outlet() -> HeldOutlet:
+    return HeldOutlet()
+
+
+@pytest.fixture
+async def counting(outlet: HeldOutlet) -> AsyncIterator[Counting]:
+    counting = Counting(ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None)
+    counting.assign({0: 0}, {0: 1})  # the log has a record: nothing is said before it was read
+    yield counting
+    counting.stop()
+
+
+async def test_changes_then_their_partial_then_the_ack(counting: Counting, outlet: HeldOutlet) -> None:
+    event = Event()
+    await counting.take(Run(report(0), falling(1, 2), report(2, 2)), event)
+    await settle()
+    assert {topic for topic, *_ in outlet.sent} == {TOPICS.changes, TOPICS.rejections}
+    outlet.answer(TOPICS.changes)
+    await settle()
+    assert not outlet.of(TOPICS.partials), "a partial before its rejection was acknowledged"
+    outlet.answer(TOPICS.rejections)
+    await outlet.wait_sent(TOPICS.partials, CONTESTS)
+    await settle()
+    assert not event.is_acked, "acked before the partial was acknowledged"
+    outlet.answer(TOPICS.partials)
+    await settle()
+    assert event.is_acked
+
+
+async def test_a_run_that_came_during_a_flush_waits_for_the_next(counting: Counting, outlet: HeldOutlet) -> None:
+    first, second = Event(), Event()
+    await counting.take(Run(report(0)), first)
+    await outlet.wait_sent(TOPICS.partials, CONTESTS)
+    await counting.take(Run(report(1, station="B-1")), second)
+    outlet.answer(TOPICS.partials)
+    await outlet.wait_sent(TOPICS.partials, 2 * CONTESTS)
+    assert (first.is_acked, second.is_acked) == (True, False)
+
+
+async def test_a_partition_that_stays_keeps_its_fold_and_what_is_owed(counting: Counting, outlet: HeldOutlet) -> None:
+    event = Event()
+    await counting.take(Run(report(0), falling(1, 2)), event)
+    owned = counting.partitions[0]
+    counting.assign({0: 0}, {0: 5})
+    assert counting.partitions[0] is owned
+    assert (counting.next_offset(0), owned.log_end) == (2, 5)
+    await settle()
+    assert not outlet.of(TOPICS.partials), "the change before the rebalance was forgotten"
+    outlet.answer(TOPICS.changes)
+    await outlet.wait_sent(TOPICS.partials, CONTESTS)
+
+
+async def test_a_partition_that_goes_drops_fold_and_outputs(counting: Counting, outlet: HeldOutlet) -> None:
+    event = Event()
+    await counting.take(Run(report(0), falling(1, 2)), event)
+    counting.assign({}, {})
+    outlet.answer(TOPICS.changes)
+    await settle()
+    assert not outlet.of(TOPICS.partials)
+    assert not event.is_acked
+    counting.assign({0: 0}, {0: 2})
+    assert counting.next_offset(0) == 0
+
+
+async def test_below_the_committed_offset_it_is_silent(outlet: HeldOutlet) -> None:
+    counting = Counting(ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None)
+    counting.assign({0: 3}, {0: 3})
+    event = Event()
+    await counting.take(Run(report(0), falling(1, 2)), event)
+    await settle()
+    assert not outlet.sent
+    assert event.is_acked
+    await counting.take(Run(report(2, 3)), Event())
+    await outlet.wait_sent(TOPICS.partials, CONTESTS)
+    assert {topic for topic, *_ in outlet.sent} == {TOPICS.partials}
+    counting.stop()
+
+
+async def test_a_gap_and_a_jump_back_end_it(counting: Counting) -> None:
+    await counting.take(Run(report(0)), Event())
+    with pytest.raises(BrokenInvariant, match="lost records: partition 0, from 1, to 1"):
+        await counting.take(Run(report(2)), Event())
+    with pytest.raises(BrokenInvariant, match="offset 0 again, 1 was due"):
+        await counting.take(Run(report(0)), Event())
+    await counting.take(Run(report(0), report(1, station="B-1"), after_seek=True), Event())
+    assert counting.next_offset(0) == 2

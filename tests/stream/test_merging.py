@@ -1,0 +1,100 @@
+"""What stage 2 takes, heals and waits for; the broker answers when the test says so."""
+
+import json
+
+import pytest
+
+from tally_stream.domain.fold import PartitionFold
+from tally_stream.kafka.client import StoredRecord
+from tally_stream.stream import merging as module
+from tally_stream.stream.counting import BrokenInvariant
+from tally_stream.stream.merging import Merging
+from tally_stream.wire.codec import Codec, read_run
+from tally_stream.wire.messages import encode_partial
+from tests.stream.outlets import ELECTION, TOPICS, HeldOutlet, Record, falling, report, settle
+
+ROOT = b"PRES|X"
+
+
+class Stored:
+    def __init__(self, offset: int, value: bytes) -> None:
+        self.offset, self.value = offset, value
+
+
+def partials(*records: Record) -> list[bytes]:
+    """Each contest's partial after these records."""
+    fold = PartitionFold(ELECTION, 0, 1)
+    read_run(Codec(ELECTION), fold, list(records))
+    return [encode_partial(ELECTION, fold.figures(i), 1) for i in range(len(ELECTION.contests))]
+
+
+def a_merging(outlet: HeldOutlet, fatal: list[str]) -> Merging:
+    merging = Merging(ELECTION, TOPICS, 1, outlet, on_fatal=fatal.append)
+    merging.own(0, 0)
+    return merging
+
+
+def roots(outlet: HeldOutlet) -> list[dict[str, object]]:
+    return [json.loads(value) for key, value in outlet.of(TOPICS.standings) if key == ROOT]
+
+
+async def test_an_older_partial_changes_nothing() -> None:
+    outlet = HeldOutlet(TOPICS.standings)
+    fatal: list[str] = []
+    merging = a_merging(outlet, fatal)
+    old, new = partials(report(0)), partials(report(0), falling(1, 2))
+    merging.take([Stored(i, v) for i, v in enumerate([*new, *old])])
+    await merging.see([], is_end=True)
+    await settle()
+    assert merging.version(0) == 2
+    assert [root["version"] for root in roots(outlet)] == [2]
+    merging.disown()
+    assert fatal == []
+
+
+async def test_an_older_record_of_a_twin_is_overwritten_and_other_bytes_end_it() -> None:
+    outlet = HeldOutlet(TOPICS.standings)
+    fatal: list[str] = []
+    merging = a_merging(outlet, fatal)
+    merging.take([Stored(i, v) for i, v in enumerate(partials(report(0)))])
+    await merging.see([], is_end=True)
+    await settle()
+    older = next(v for k, v in outlet.of(TOPICS.standings) if k == ROOT)
+    merging.take([Stored(9, v) for v in partials(report(0), falling(1, 2))])
+    await settle()
+    sent = [v for k, v in outlet.of(TOPICS.standings) if k == ROOT]
+    assert len(sent) == 2
+    await merging.see([StoredRecord(0, 10_000, 0, ROOT, older)], is_end=False)
+    assert [v for k, v in outlet.of(TOPICS.standings) if k == ROOT] == [*sent, sent[-1]]
+    with pytest.raises(BrokenInvariant, match="other bytes than ours"):
+        await merging.see([StoredRecord(0, 10_001, 0, ROOT, sent[-1].replace(b'"valid":76', b'"valid":77'))], is_end=False)
+    merging.disown()
+
+
+async def test_behind_a_published_root_it_waits_then_ends_naming_the_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = HeldOutlet(TOPICS.standings)
+    twin = a_merging(ahead, [])
+    twin.take([Stored(i, v) for i, v in enumerate(partials(report(0), falling(1, 2)))])
+    await twin.see([], is_end=True)
+    await settle()
+    twin.disown()
+    now = [0.0]
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    outlet = HeldOutlet(TOPICS.standings)
+    fatal: list[str] = []
+    merging = a_merging(outlet, fatal)
+    merging.take([Stored(i, v) for i, v in enumerate(partials(report(0)))])
+    seen = [StoredRecord(0, i, 0, k, v) for i, (k, v) in enumerate(ahead.of(TOPICS.standings)) if k.startswith(b"PRES")]
+    await merging.see(seen, is_end=True)
+    await settle()
+    assert roots(outlet) == []
+    now[0] = module.CATCH_UP_SECONDS
+    merging.take([])
+    await settle()
+    assert fatal == []
+    now[0] += 0.001
+    merging.take([])
+    await settle()
+    assert len(fatal) == 1
+    assert "partition 0 at 2" in fatal[0]
+    merging.disown()
