@@ -173,6 +173,7 @@ RELIED_ON: Mapping[str, str] = {
         "(self, generation, member_id, protocol, member_assignment_bytes)"
     ),
     "aiokafka.coordinator.assignors.sticky.sticky_assignor:StickyPartitionAssignor.on_generation_assignment": "(generation)",
+    "aiokafka.coordinator.assignors.sticky.sticky_assignor:StickyPartitionAssignor.assign": "(cluster, members)",
 }
 """module:qualified name -> the parameters, without annotations, that this module was written against."""
 
@@ -313,6 +314,24 @@ class RunSchema(faust.Schema):  # type: ignore[misc]  # faust is not followed by
         return message.value
 
 
+class InformedAssignor(StickyPartitionAssignor):  # type: ignore[misc]  # as above
+    """Sticky, and it plans for nobody while it does not know the partitions of every topic.
+
+    aiokafka gives up a metadata request whose connection breaks and asks again after five minutes. A leader
+    in that state gives nobody anything, all members look ready, and nothing is counted; where a restarted
+    worker takes its place by its static id, not even the next metadata ends it.
+    """
+
+    @classmethod
+    def assign(cls, cluster: Any, members: Mapping[str, Any]) -> Any:
+        """As aiokafka's. Raises where it would leave a topic out: that ends this worker (`trouble`)."""
+        topics = {topic for member in members.values() for topic in member.subscription}
+        unknown = sorted(topic for topic in topics if not cluster.partitions_for_topic(topic))
+        if unknown:
+            raise RuntimeError(f"the group's leader does not know the partitions of {', '.join(unknown)}")
+        return super().assign(cluster, members)
+
+
 class RunConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as above
     """The thread that owns the aiokafka consumer: our group settings, and when the group last knew us."""
 
@@ -335,7 +354,7 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  #
         """As Faust's, but sticky: its round robin over random member ids moves everything at a join."""
         conf = self.app.conf
         # aiokafka keeps the previous assignment on the class: two consumers must not share one.
-        self._assignor = type("OwnStickyAssignor", (StickyPartitionAssignor,), {})
+        self._assignor = type("OwnStickyAssignor", (InformedAssignor,), {})
         return aiokafka.AIOKafkaConsumer(
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
             client_id=conf.broker_client_id,

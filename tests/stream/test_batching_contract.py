@@ -15,9 +15,11 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.protocol.metadata import MetadataResponse_v1
 from faust import streams
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
@@ -219,6 +221,22 @@ async def test_each_consumer_has_its_own_sticky_assignor(consumer: RunConsumer) 
         assert client._group_instance_id == "one"
         assert client._auto_offset_reset == "none"
         await client.stop()
+
+
+async def test_a_leader_that_does_not_know_a_topics_partitions_plans_for_nobody(consumer: RunConsumer) -> None:
+    """aiokafka would give every member nothing, and the group would look well."""
+    client = consumer._thread._create_worker_consumer(consumer.transport)
+    (assignor,) = client._partition_assignment_strategy
+    members = {"m1": assignor.metadata([TOPIC]), "m2": assignor.metadata([TOPIC])}
+    cluster = ClusterMetadata()
+    with pytest.raises(RuntimeError, match=f"does not know the partitions of {TOPIC}"):
+        assignor.assign(cluster, members)
+    cluster.update_metadata(
+        MetadataResponse_v1([(0, "a", 1, None)], 0, [(0, TOPIC, False, [(0, p, 0, [0], [0]) for p in range(2)])])
+    )
+    plan = assignor.assign(cluster, members)
+    assert sorted(partition for member in plan.values() for _, ps in member.assignment for partition in ps) == [0, 1]
+    await client.stop()
 
 
 def test_without_the_compiled_iterator_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
