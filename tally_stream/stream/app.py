@@ -223,6 +223,8 @@ class Worker:
         return self.merging.next_offset()
 
     async def partitions_assigned(self, assigned: set[Key], committed: dict[Key, int | None]) -> None:
+        # As published before the bounds are asked for: the others go on publishing while the answer is under way.
+        published = dict(self.merging.published_offsets)
         bounds = await self.transport.log_bounds() if assigned else {}
         self._has_joined = True
         reports = {p: committed[t, p] for t, p in assigned if t == self.topics.reports}
@@ -235,7 +237,7 @@ class Worker:
             for needed, by in (
                 (self.counting.next_offset(partition) or 0, "this worker's counts"),
                 (offset or 0, "the group's commits"),
-                (self.merging.published_offsets.get(partition, 0), "the published standings"),
+                (published.get(partition, 0), "the published standings"),
             ):
                 found = lost_records(partition, start, end, needed, by)
                 if found:

@@ -1,0 +1,59 @@
+"""What a worker checks when partitions are assigned to it, without a broker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from domain.builders import election
+
+from tally_stream.settings import load_settings
+from tally_stream.stream.app import Worker, WorkerOptions, _Start
+from tally_stream.stream.batching import Key, LogBounds
+from tally_stream.stream.counting import BrokenInvariant
+
+REPORTS: Key = ("tally.reports", 0)
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[Worker]:
+    settings = load_settings(bootstrap="127.0.0.1:1", metrics_port=0)
+    worker = Worker(settings, election(), _Start(1, {}, []), WorkerOptions(), on_fatal=lambda reason: None)
+    yield worker
+    worker.counting.stop()
+
+
+async def test_what_is_published_while_the_log_bounds_are_asked_for_is_no_loss(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is from before: the log may have grown since, and another worker may have published that."""
+
+    async def log_bounds() -> dict[Key, LogBounds]:
+        worker.merging.published_offsets[0] = 132  # the follower of standings reads on meanwhile
+        return {REPORTS: LogBounds(0, 127)}
+
+    monkeypatch.setattr(worker.transport, "log_bounds", log_bounds)
+    await worker.partitions_assigned({REPORTS}, {REPORTS: 120})
+    assert worker.counting.partitions.keys() == {0}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "committed", "published", "lost"),
+    [
+        (LogBounds(0, 127), 120, 132, "partition 0, from 127, to 131 (the published standings stand on them)"),
+        (LogBounds(0, 119), 120, 0, "partition 0, from 119, to 119 (the group's commits stand on them)"),
+        (LogBounds(7, 127), 120, 0, "partition 0, from 0, to 6 (the log must begin at offset 0)"),
+    ],
+)
+async def test_a_shorter_log_is_a_loss(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, bounds: LogBounds, committed: int, published: int, lost: str
+) -> None:
+    async def log_bounds() -> dict[Key, LogBounds]:
+        return {REPORTS: bounds}
+
+    worker.merging.published_offsets[0] = published
+    monkeypatch.setattr(worker.transport, "log_bounds", log_bounds)
+    with pytest.raises(BrokenInvariant) as found:
+        await worker.partitions_assigned({REPORTS}, {REPORTS: committed})
+    assert lost in str(found.value)
+    assert not worker.counting.partitions
