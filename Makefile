@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+SEEDS  ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check kafka kafka-stop bench chaos mutants docs requirements
+.PHONY: help setup demo test check kafka kafka-stop bench chaos simulate mutants docs requirements
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -55,6 +56,9 @@ kafka-stop:      ## end it
 
 bench: setup     ## one million reports through one worker, beside an idle client; ARGS="--stations 50000 --rounds 1"
 	$(BIN)/python bench/run.py $(ARGS)
+
+simulate: setup  ## play seeded nights full of faults on a cluster in memory; SEEDS=10000, or ARGS="--seed 17" for one in full
+	@$(BIN)/python tests/simulation/run.py --seeds $(SEEDS) $(ARGS)
 
 chaos: setup     ## real faults on three brokers under load, with a table; ARGS="--short" or --only "kill -9"
 	PYTHONPATH=. $(BIN)/python tests/chaos/run.py $(ARGS)

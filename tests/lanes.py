@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 LANES: dict[str, list[str]] = {
     "domain, wire, nights": ["tests/domain", "tests/wire", "tests/audit", "tests/elections"],
     "interpreted: domain, wire, nights": ["tests/domain", "tests/wire", "tests/audit", "tests/elections"],
+    "simulation": ["tests/simulation"],
     "docs, command line, deploy": ["tests/docs", "tests/cli", "tests/deploy"],
     "Kafka": ["tests/stream", "tests/broker", "tests/nights", "tests/demo"],
     "chaos": ["tests/chaos"],

@@ -41,7 +41,9 @@ KINDS = (
     "compaction of partials", "compaction of standings", "shortened log",
 )  # fmt: skip
 
-BLOW_SECONDS = (0.3, 3.0)
+BLOW_SECONDS = ((0.3, 3.0), (0.3, 3.0), (1.0, 6.0))
+"""Between two blows; a seed has one of these paces."""
+
 KILL_STEPS = 600
 """A worker is killed before one of so many next steps: about two seconds of a busy one."""
 
@@ -52,7 +54,11 @@ SILENCE_SECONDS = (0.5, 8.0)
 REFUSALS_SECONDS = 8.0
 """In which every worker is started, refuses and is started again, several times."""
 
-TWIN_SHARE = 0.45
+TWIN_SHARE = 0.5
+"""How often another process is started in a frozen one's place at once, as a supervisor does that thinks it dead."""
+
+OWNER_SHARE = 0.7
+"""How often it is the owner of the standings that freezes."""
 
 
 def a_weather(chance: Random) -> Weather:
@@ -75,9 +81,10 @@ class Director:
 
     async def direct(self) -> None:
         """Blows until cancelled."""
-        blows = [self.kill] * 4 + [self.freeze] * 3 + [self.silence, self.rebalance, self.stop] + [self.compact] * 3
+        blows = [self.kill] * 4 + [self.freeze] * 4 + [self.silence, self.rebalance, self.stop] + [self.compact] * 3
+        pace = self.chance.choice(BLOW_SECONDS)
         while True:
-            await asyncio.sleep(self.chance.uniform(*BLOW_SECONDS))
+            await asyncio.sleep(self.chance.uniform(*pace))
             self.chance.choice(blows)()
 
     def _alive(self) -> list[Process]:
@@ -95,7 +102,7 @@ class Director:
         world, cluster = self.world, self.world.cluster
         owner = cluster.group.owner(world.topics.partials, 0)
         for process in self._some():
-            chosen = owner if owner in self._alive() and self.chance.random() < 0.5 else process
+            chosen = owner if owner in self._alive() and self.chance.random() < OWNER_SHARE else process
             slot = next(s for s in world.slots if s.process is chosen)
             seconds = self.chance.uniform(*self.chance.choice((FREEZE_SHORT, FREEZE_LONG)))
             worker = slot.workers.get(chosen)

@@ -20,7 +20,6 @@ from aiokafka.producer.producer import AIOKafkaProducer
 from aiokafka.producer.sender import Sender
 from faust.transport.consumer import Consumer
 
-from tally_stream.kafka.client import TopicReader
 from tally_stream.stream import app as app_module
 from tally_stream.stream import batching
 from tally_stream.stream.app import Worker
@@ -43,7 +42,6 @@ PRODUCTION = {
     "group member": GroupCoordinator,
     "producer of aiokafka": AIOKafkaProducer,
     "sender": Sender,
-    "reader of standings": TopicReader,
 }
 
 METHODS = {
@@ -134,3 +132,35 @@ def replace(cluster: Cluster) -> None:
     batching.threading = SimpleNamespace(Timer=LoopTimer)  # type: ignore[assignment]
     app_module.HealthServer = NoServer  # type: ignore[assignment,misc]
     app_module.gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)  # type: ignore[assignment]
+
+
+def parts_of(worker: Worker) -> dict[str, Any]:
+    """Of a running worker that owns the standings: each object that `PRODUCTION` names a class for."""
+    consumer, producer = worker.app.consumer, worker.app.producer
+    client = consumer._thread._consumer
+    return {
+        "worker": worker,
+        "app": worker.app,
+        "transport": worker.app.transport,
+        "consumer": consumer,
+        "producer": producer,
+        "stage 1": worker.counting,
+        "stage 2": worker.merging,
+        "consumer of aiokafka": client,
+        "fetcher": client._fetcher,
+        "group member": client._coordinator,
+        "producer of aiokafka": producer._producer,
+        "sender": producer._producer._sender,
+    }
+
+
+def look_at(worker: Worker) -> dict[str, Any]:
+    """Name → whether it is the production's own class or function; for the test that lists them."""
+    parts = parts_of(worker)
+    found: dict[str, Any] = {name: type(part) is PRODUCTION[name] for name, part in parts.items()}
+    consumer = parts["consumer"]
+    for name, function in METHODS.items():
+        task = getattr(type(consumer), name)
+        found[f"RunConsumer.{name}"] = task is function and name not in vars(consumer)
+    found["thread"] = type(consumer._thread).__mro__[1] is RunConsumerThread
+    return found

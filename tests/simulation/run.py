@@ -31,6 +31,7 @@ from collections import Counter  # noqa: E402
 from collections.abc import Iterable, Iterator  # noqa: E402
 
 from simulation.faults import KINDS  # noqa: E402
+from simulation.replaced import REPLACED  # noqa: E402
 from simulation.world import Failed, Result, play  # noqa: E402
 
 ROUND_SEEDS = 200
@@ -103,18 +104,28 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, help="this one alone, told step by step")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--committed", action="store_true", help="the seeds of seeds.txt, which once failed")
+    parser.add_argument("--stop", action="store_true", help="end at the first seed that fails")
+    parser.add_argument("--classes", action="store_true", help="what a simulated worker is made of, and what is replaced")
     parser.add_argument("--json", action="store_true", help="print one JSON object for a program")
     given = parser.parse_args()
     if given.seed is not None:
         return _tell(given.seed)
+    if given.classes:
+        return _classes()
+    seeds = _committed() if given.committed else list(range(given.first, given.first + given.seeds))
     begin = clock.real_monotonic()
     totals, faults, exits = Counter[str](), Counter[str](), Counter[str]()
     failures: list[tuple[int, str]] = []
     digests = {}
-    for found in results(range(given.first, given.first + given.seeds), given.jobs):
+    played = 0
+    for found in results(seeds, given.jobs):
+        played += 1
         if isinstance(found, tuple):
             failures.append(found[:2])
             print(f"seed {found[0]} failed: {found[1]}", file=sys.stderr, flush=True)
+            if given.stop:
+                break
             continue
         faults += found.faults
         totals += found.counts
@@ -122,12 +133,12 @@ def main() -> int:
         totals["reports"] += found.reports
         digests[found.seed] = found.digest
     minutes = (clock.real_monotonic() - begin) / 60
-    rare = {kind: faults[kind] for kind in KINDS if faults[kind] < FAULTS_MIN} if given.seeds >= ROUND_SEEDS else {}
+    rare = {kind: faults[kind] for kind in KINDS if faults[kind] < FAULTS_MIN} if played >= ROUND_SEEDS else {}
     if given.json:
         print(json.dumps({"failures": failures, "faults": faults, "counts": totals, "exits": exits, "rare": rare,
-                          "minutes": minutes, "digests": digests}))  # fmt: skip
+                          "minutes": minutes, "digests": digests, "played": played}))  # fmt: skip
     else:
-        _print(given.seeds, failures, faults, totals, exits, rare, minutes)
+        _print(played, failures, faults, totals, exits, rare, minutes)
     if failures and not given.json:
         _tell(failures[0][0])
     return 1 if failures or rare else 0
@@ -151,6 +162,21 @@ def _print(
         print(f"  {count:>6,}  {name}")
     for kind, count in rare.items():
         print(f"only {count} of the fault {kind!r}, at least {FAULTS_MIN} are wanted")
+
+
+def _committed() -> list[int]:
+    lines = (Path(__file__).parent / "seeds.txt").read_text(encoding="utf-8").splitlines()
+    return [int(line.split()[0]) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _classes() -> int:
+    """Seed 0, until one of its workers owns the standings: what is it made of?"""
+    found = next(iter(results([0], 1)))
+    if isinstance(found, tuple):
+        print(found[1])
+        return 1
+    print(json.dumps({"production": found.parts, "replaced": REPLACED}, indent=1))
+    return 0
 
 
 def _tell(seed: int) -> int:

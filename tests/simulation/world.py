@@ -28,7 +28,7 @@ from .clock import Process, VirtualLoop
 from .cluster import Cluster, Connection, Key, Record, Weather
 from .faults import Director, Lost, a_weather
 from .night import Night, a_night
-from .replaced import replace
+from .replaced import look_at, replace
 
 SAFETY_SECONDS = (12.0, 28.0)
 SETTLE_SECONDS = 90.0
@@ -40,7 +40,7 @@ LIVENESS_SECONDS = 200.0
 
 RESTART_SECONDS = (0.2, 2.0)
 LOOK_SECONDS = 0.5
-SHORTENED_SHARE = 0.35
+SHORTENED_SHARE = 0.5
 SESSION_SECONDS = 10.0
 NEVER = re.compile(r"lost records|other bytes|crashed the code|was due|not a partial|does not own|not a standings|no progress|no commit")
 """What no worker may ever end of unless the log was shortened: each is a broken invariant of its own."""
@@ -65,6 +65,8 @@ class Result:
     counts: Counter[str]
     exits: Counter[str]
     trace: list[str]
+    parts: dict[str, Any]
+    """What a worker that owned the standings was made of (`replaced.look_at`)."""
 
 
 @dataclass
@@ -101,6 +103,7 @@ class World:
         self.is_refusal_due = False
         self.born_after_loss: set[Process] = set()
         self.started = 0
+        self.parts: dict[str, Any] = {}
         self.interval_ms = self.chance.choice((5, 50, 200))
         for topic, partitions in (
             (self.topics.reports, self.night.partitions), (self.topics.partials, 1), (self.topics.standings, 1),
@@ -176,6 +179,8 @@ class World:
         for slot in self.slots:
             for process, worker in slot.workers.items():
                 if process.is_alive:
+                    if not self.parts and worker.merging.is_owner:
+                        self.parts = look_at(worker)
                     for number, owned in worker.counting.partitions.items():
                         fold = owned.fold
                         codes = {k: v for k, v in fold.codes.items() if v}
@@ -286,7 +291,7 @@ class World:
         self.say(f"over after {self.loop.steps} steps")
         return Result(
             self.seed, self.digest.hexdigest(), sum(self.auditor.ends), self.loop.time(), self.loop.steps,
-            self.faults, self.auditor.counts, self.exits, self.trace,
+            self.faults, self.auditor.counts, self.exits, self.trace, self.parts,
         )  # fmt: skip
 
     async def _until_over(self, *work: asyncio.Future[Any] | None) -> None:

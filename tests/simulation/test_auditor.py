@@ -1,0 +1,192 @@
+"""The auditor can say no: each promise is broken once, by hand, and named."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from domain.builders import CLOSE_MS, contest, correct, decision, election, key_of, placed, report, station
+from simulation.auditor import Auditor, Wrong, canonical
+from simulation.cluster import Record
+from simulation.night import encoded
+
+from tally_stream.domain.report import Control, Statement
+
+ELECTION = election(
+    [station("A-1", path=("NORTH",)), station("B-1", path=("SOUTH",)), station("C-1", path=("SOUTH",))],
+    [contest()], levels=("region",), depth=1,
+)  # fmt: skip
+LOG_MS = CLOSE_MS + 7_200_000
+
+
+class Audit(Auditor):
+    """One partition, filled by statements."""
+
+    def __init__(self) -> None:
+        super().__init__(ELECTION, "tally", 1)
+
+    def state(self, *statements: Statement) -> None:
+        for s in statements:
+            placed_one = placed(s, ELECTION)
+            at = len(self.raw[0])
+            self.take_reports(0, [Record(at, LOG_MS + at, key_of(s, ELECTION), encoded(placed_one, ELECTION))])  # type: ignore[arg-type]
+
+    def publish(self, area: str, end: int, **changes: Any) -> None:
+        message = {**json.loads(self.expected("PRES", area, (end,))), **changes}
+        self.take_standings(Record(0, 0, f"PRES|{area}".encode(), canonical(message)))
+
+    def put_change(self, offset: int, *, is_acknowledged: bool = True) -> None:
+        record = Record(0, 0, f"0/{offset}".encode(), canonical(self.change(0, offset)))
+        self.take_change(record)
+        if is_acknowledged:
+            self.acknowledge([record], self.changes)
+
+    def put_partial(self, end: int, *, is_acknowledged: bool = True) -> None:
+        value = canonical({"contest": "PRES", "partition": 0, "next_offset": end})
+        record = Record(0, 0, b"PRES|0", value)
+        self.take_partial(record)
+        if is_acknowledged:
+            self.acknowledge_partial(record)
+
+
+@pytest.fixture
+def audit() -> Audit:
+    audit = Audit()
+    audit.state(report("A-1"), report("B-1", votes=(60, 10)), correct("A-1", votes=(40, 46)), report("C-1", votes=(9, 9)))
+    return audit
+
+
+def test_what_the_model_says_is_let_through(audit: Audit) -> None:
+    for end in range(3):
+        for area in ("X/NORTH", "X/SOUTH", "X"):
+            audit.publish(area, end)
+    audit.put_change(2)
+    audit.put_partial(4)
+    audit.publish("X", 4)
+    audit.take_commit(0, 4)
+    assert audit.counts["standings checked"] == 10
+    assert audit.counts["falls explained"] == 1  # BELA's votes stay, ANNA's fall
+
+
+@pytest.mark.parametrize("change", [{"turnout": None}, {"version": 3}, {"flags": {}}])
+def test_other_bytes(audit: Audit, change: dict[str, Any]) -> None:
+    with pytest.raises(Wrong, match="P01"):
+        audit.publish("X", 2, **change)
+
+
+def test_standings_beyond_the_log(audit: Audit) -> None:
+    with pytest.raises(Wrong, match="the log ends at"):
+        audit.publish("X", 2, provenance={"topic": "tally.reports", "next_offsets": {"0": 5}})
+
+
+def test_a_fall_before_its_change(audit: Audit) -> None:
+    audit.publish("X", 2)
+    with pytest.raises(Wrong, match="P06"):
+        audit.publish("X", 3)
+
+
+def test_a_fall_that_another_stations_count_would_hide(audit: Audit) -> None:
+    audit.publish("X", 2)
+    with pytest.raises(Wrong, match="P06.*without the change 0/2"):
+        audit.publish("X", 4)
+    audit.publish("X/SOUTH", 4)  # not this area's
+
+
+def test_a_change_that_says_something_else(audit: Audit) -> None:
+    wrong = {**(audit.change(0, 2) or {}), "reason": "no reason"}
+    with pytest.raises(Wrong, match="change 0/2"):
+        audit.take_change(Record(0, 0, b"0/2", canonical(wrong)))
+    with pytest.raises(Wrong, match="change 0/1"):
+        audit.take_change(Record(0, 0, b"0/1", canonical(wrong)))
+
+
+def test_a_partial_before_its_change_was_acknowledged(audit: Audit) -> None:
+    audit.put_partial(2)
+    audit.put_change(2, is_acknowledged=False)
+    with pytest.raises(Wrong, match=r"P06.*change \(0, 2\)"):
+        audit.put_partial(3)
+
+
+def test_a_partial_before_a_rejection_was_acknowledged(audit: Audit) -> None:
+    audit.put_change(2)
+    audit.state(report("A-1", revision=1))
+    audit.put_partial(4)
+    with pytest.raises(Wrong, match=r"the rejection \(0, 4\)"):
+        audit.put_partial(5)
+
+
+def test_a_commit_before_the_acknowledgement_of_its_partial(audit: Audit) -> None:
+    audit.put_partial(1)
+    audit.put_partial(2, is_acknowledged=False)
+    audit.take_commit(0, 1)
+    with pytest.raises(Wrong, match="committed to 2"):
+        audit.take_commit(0, 2)
+
+
+def test_a_commit_behind_a_hold_asks_for_the_frozen_partial_and_no_change(audit: Audit) -> None:
+    audit.put_change(2)
+    audit.state(Control(0, "hold", 1, "a ruling", "the court"), decision("annul", "B-1", 2, 1))
+    with pytest.raises(Wrong, match="it must be at 5"):
+        audit.take_commit(0, 6)
+    audit.put_partial(5)
+    audit.take_commit(0, 6)
+    audit.state(Control(0, "release", 2, "a ruling", "the court"))
+    with pytest.raises(Wrong, match=r"change \(0, 5\)"):
+        audit.put_partial(7)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "codes"),
+    [({"counted": 3}, {"Q6": 1}), ({"counted": 4, "stale": 1}, {"Q6": 1}), ({"counted": 3, "held": 1}, {"Q6": 1}), ({"counted": 4}, {})],
+)
+def test_verdicts_that_do_not_add_up(audit: Audit, verdicts: dict[str, int], codes: dict[str, int]) -> None:
+    walk = audit.walk(0, 4)
+    right = Counter(code for _, listed in walk.verdicts for code in listed)
+    audit.take_fold(0, 4, {"counted": 4}, right)
+    with pytest.raises(Wrong, match="P08"):
+        audit.take_fold(0, 4, verdicts, codes)
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [{"done": 2, "of": 3, "percent": "100.00"}, {"done": 4, "of": 3, "percent": "133.33"}, {"done": 3, "of": 3, "percent": "100.00"}],
+)
+def test_progress_that_says_too_much(measure: dict[str, Any]) -> None:
+    stations = {"expected": 3, "counted": 1, "annulled": 1}
+    with pytest.raises(Wrong, match="P07"):
+        Audit()._progress({"area": "X", "stations": stations, "progress": {"stations": measure}})
+
+
+def test_one_version_at_two_vectors() -> None:
+    audit = Auditor(ELECTION, "tally", 2)
+    for partition in (0, 1):
+        audit.take_reports(partition, [Record(0, LOG_MS, b"A-1", b"")])
+    for vector in ((1, 0), (0, 1)):
+        value = audit.expected("PRES", "X", vector)
+        if vector == (1, 0):
+            audit.take_standings(Record(0, 0, b"PRES|X", value))
+        else:
+            with pytest.raises(Wrong, match="P02.*version 1"):
+                audit.take_standings(Record(1, 0, b"PRES|X", value))
+
+
+def test_what_is_missing_at_the_end(audit: Audit) -> None:
+    assert audit.missing({}) == "PRES, X was never published"
+    newest = {}
+    for area in ("X", "X/NORTH", "X/SOUTH"):
+        audit.publish(area, 2)
+        newest[f"PRES|{area}".encode()] = audit.expected("PRES", area, (2,))
+    assert audit.missing(newest) == "PRES, X is at {'0': 2}, not at (4,)"
+    audit.put_change(2)
+    for area in ("X", "X/NORTH", "X/SOUTH"):
+        audit.publish(area, 4)
+    assert str(audit.missing(newest)).startswith("the newest record of PRES, X is version 2")
+    newest = {f"PRES|{a}".encode(): audit.expected("PRES", a, (4,)) for a in ("X", "X/NORTH", "X/SOUTH")}
+    assert audit.missing(newest) is None
+    audit.state(report("A-1", revision=1))
+    for area in ("X", "X/NORTH", "X/SOUTH"):
+        audit.publish(area, 5)
+        newest[f"PRES|{area}".encode()] = audit.expected("PRES", area, (5,))
+    assert audit.missing(newest) == "the rejection 0/4 is missing"
