@@ -53,6 +53,8 @@ class _Sent:
 class _ContestMerge:
     standings: Standings
     sent: dict[bytes, _Sent] = field(default_factory=dict)
+    on_top: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    """Key → offset and version of the last record seen on the topic, whoever sent it."""
     published_root: PublishedStandings | None = None
     behind_since: float | None = None
     root_sent_at: float = 0.0
@@ -176,6 +178,7 @@ class Merging:
         if is_root and (merge.published_root is None or merge.published_root.version < published.version):
             merge.published_root = published
         key = standings_key(published.contest, published.area)
+        merge.on_top[key] = (record.offset, published.version)
         own = merge.sent.get(key)
         if own is None or own.offset < 0:
             return
@@ -184,8 +187,12 @@ class Merging:
                 f"{self.topics.standings}, offset {record.offset}: other bytes than ours for {key.decode()}, "
                 f"version {own.version}"
             )
-        if record.offset > own.offset and published.version < own.version:
-            # A thawed twin's. Ours again, on top of it.
+        await self._heal(merge, key, own)
+
+    async def _heal(self, merge: _ContestMerge, key: bytes, own: _Sent) -> None:
+        """Where an older record, a thawed twin's, lies on top of ours: ours again, on top of it."""
+        offset, version = merge.on_top.get(key, (-1, own.version))
+        if offset > own.offset and version < own.version:
             future = await self._outlet.send(self.topics.standings, key, own.value, 0)
             own.offset = await future
 
@@ -250,6 +257,8 @@ class Merging:
         for (key, sent, _), offset in zip(futures, offsets, strict=True):
             sent.offset = offset
             merge.sent[key] = sent
+        for key, sent, _ in futures:  # what was seen before the acknowledgement had nothing to be compared with
+            await self._heal(merge, key, sent)
         merge.root_sent_at = monotonic()
         self.last_publication_seconds = time()
 

@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant("add a partial instead of the difference", f"{DOMAIN}/standings.py",
            "[n - o for n, o in", "[n for n, o in", "tests/stream/test_merging.py"),
     Mutant("leave a twin's older record on top", f"{STREAM}/merging.py",
-           "if record.offset > own.offset and published.version < own.version:", "if False:",
+           "if offset > own.offset and version < own.version:", "if False:",
            "tests/stream/test_merging.py"),
     Mutant("publish behind a published root", f"{STREAM}/merging.py",
            "        if not behind:\n", "        if True:\n", "tests/stream/test_merging.py"),

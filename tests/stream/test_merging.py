@@ -71,6 +71,30 @@ async def test_an_older_record_of_a_twin_is_overwritten_and_other_bytes_end_it()
     merging.disown()
 
 
+async def test_an_older_record_that_came_before_the_acknowledgement_is_overwritten_after_it() -> None:
+    """A new owner's first message of an area is under way when its predecessor's late one lands on top of it."""
+    outlet = HeldOutlet()
+    fatal: list[str] = []
+    merging = a_merging(outlet, fatal)
+    twin_outlet = HeldOutlet()
+    twin = a_merging(twin_outlet, [])
+    for one, records in ((twin, partials(report(0))), (merging, partials(report(0), falling(1, 2)))):
+        one.take([Stored(i, v) for i, v in enumerate(records)])
+        await one.see([], is_end=True)
+    await settle()
+    twin.disown()
+    older = dict(twin_outlet.of(TOPICS.standings))
+    first = outlet.of(TOPICS.standings)
+    await merging.see([StoredRecord(0, 10_000 + i, 0, key, older[key]) for i, (key, _) in enumerate(first)], is_end=False)
+    assert outlet.of(TOPICS.standings) == first
+    outlet.answers.add(TOPICS.standings)
+    outlet.answer(TOPICS.standings)  # below 10,000: the twin's records lie on top
+    await settle()
+    assert [one for one in outlet.of(TOPICS.standings) if one[0].startswith(b"PRES")] == [*first, *first]
+    merging.disown()
+    assert fatal == []
+
+
 async def test_behind_a_published_root_it_waits_then_ends_naming_the_partition(monkeypatch: pytest.MonkeyPatch) -> None:
     ahead = HeldOutlet(TOPICS.standings)
     twin = a_merging(ahead, [])
