@@ -25,15 +25,16 @@ TICK_SECONDS = 1e-6
 
 real_monotonic = time.monotonic
 
-_now = 0.0
+class _Clock:
+    now = 0.0
 
 
 def _monotonic() -> float:
-    return _now
+    return _Clock.now
 
 
 def _wall() -> float:
-    return START_SECONDS + _now
+    return START_SECONDS + _Clock.now
 
 
 def install() -> None:
@@ -77,8 +78,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__()
-        global _now
-        _now = 0.0
+        _Clock.now = 0.0
         self._chance = chance
         self._outside = Process("outside", lambda *_: None)
         self._queues: list[Process] = [self._outside]
@@ -87,7 +87,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """For what is no process: the cluster and the director."""
 
     def time(self) -> float:
-        return _now
+        return _Clock.now
 
     def _process_events(self, event_list: Any) -> None: ...
 
@@ -111,7 +111,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
     # What asyncio calls for each round.
 
     def _run_once(self) -> None:
-        global _now
         self._sort()
         waiting = [p for p in self._queues if p.queue and not p.is_frozen]
         if not waiting:
@@ -148,7 +147,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 process.remains.append(handle)
 
     def _jump(self) -> None:
-        global _now
         scheduled = self._scheduled
         while scheduled and scheduled[0]._cancelled:
             heapq.heappop(scheduled)._scheduled = False
@@ -156,8 +154,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if self._stopping:
                 return
             raise RuntimeError("nothing will ever happen again")
-        _now = max(_now + TICK_SECONDS, scheduled[0]._when)
-        while scheduled and scheduled[0]._when <= _now:
+        _Clock.now = max(_Clock.now + TICK_SECONDS, scheduled[0]._when)
+        while scheduled and scheduled[0]._when <= _Clock.now:
             timer = heapq.heappop(scheduled)
             timer._scheduled = False
             if not timer._cancelled:

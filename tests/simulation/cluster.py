@@ -15,9 +15,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-import aiokafka.errors as errors
+from aiokafka import errors
 from aiokafka.conn import CloseReason
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
@@ -39,6 +39,8 @@ COORDINATOR_LOADING = 14
 PRODUCER_STATE = struct.Struct(">qhii")
 PRODUCER_AT, LAST_DELTA_AT, CRC_AT, ATTRIBUTES_AT = 43, 23, 17, 21
 REMEMBERED_SEQUENCES = 5
+SLOW_LATE_ACK = 0.7
+HELD_LOOK_SECONDS = 0.02
 
 Key = tuple[str, int]
 
@@ -127,6 +129,8 @@ class Connection:
         prepared = request.prepare(VERSIONS)
         answer = self.cluster.loop.create_future()
         self._unanswered.append((prepared, answer))
+        if request.API_KEY == 0:
+            self.cluster.ambush(self.process, [topic for topic, _ in prepared.topics])
         if not self._is_busy:
             self._next()
         return wait_for(answer, self._timeout_seconds)
@@ -178,8 +182,12 @@ class Cluster:
         self.weather = Weather()
         self.faults: Counter[str] = Counter()
         self.silent_until: dict[int, float] = {}
+        self.slow_until = 0.0
+        """Until then most acknowledgements are late."""
         self.held_until: dict[Process, float] = {}
         """Process → when its requests under way arrive at last (a frozen machine's network)."""
+        self.ambushes: dict[Process, tuple[str, Callable[[], None]]] = {}
+        """Process → what befalls it when it next sends to that topic."""
         self.group = Group(self)
         self.on_append: Callable[[Key, list[Record], Process | None], None] = lambda *_: None
         self.on_acknowledged: Callable[[Key, int, int], None] = lambda *_: None
@@ -201,6 +209,12 @@ class Cluster:
         self.connections.add(connection)
         return connection
 
+    def ambush(self, process: Process, topics: list[str]) -> None:
+        topic, befall = self.ambushes.get(process, ("", lambda: None))
+        if topic in topics:
+            del self.ambushes[process]
+            befall()
+
     def _latency(self, node: int, process: Process) -> float:
         now = self.loop.time()
         seconds = self.chance.uniform(*LATENCY_SECONDS)
@@ -220,7 +234,7 @@ class Cluster:
         def arrived() -> None:
             late = self._still_held(connection)
             if late > 0:
-                self.loop.later(late, arrived)
+                self.loop.later(min(late, HELD_LOOK_SECONDS), arrived)  # what holds it may end before its time
             else:
                 arrive()
 
@@ -326,10 +340,10 @@ class Cluster:
                 answers.append((partition, code, offset, -1, self.logs[key].start))
             topics.append((topic, answers))
         response = request.RESPONSE_TYPE(topics, 0)
-        late = self.chance.random()
-        if late < w.late_ack and acknowledged:
+        late, limit = self.chance.random(), SLOW_LATE_ACK if self.loop.time() < self.slow_until else w.late_ack
+        if late < limit and acknowledged:
             self.faults["late acknowledgement"] += 1
-            if late < w.late_ack / 3:  # never: the producer has to send it again, and is told where it stands
+            if late < limit / 3:  # never: the producer has to send it again, and is told where it stands
                 has_reply = False
                 self.loop.later(self.chance.uniform(0.001, 0.5), connection.cut)
             else:
@@ -418,6 +432,6 @@ class Cluster:
     def _find_coordinator(self, connection: Connection, request: Any, reply: Callable[[Any], None]) -> None:
         reply(request.RESPONSE_TYPE(0, 0, None, 0, "broker0", PORT))
 
-    _HANDLERS = {
+    _HANDLERS: ClassVar[dict[int, Callable[..., None]]] = {
         0: _produce, 1: _fetch, 2: _list_offsets, 3: _metadata, 10: _find_coordinator, 22: _init_producer,
     }  # fmt: skip

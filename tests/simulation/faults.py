@@ -11,7 +11,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -54,8 +57,15 @@ SILENCE_SECONDS = (0.5, 8.0)
 REFUSALS_SECONDS = 8.0
 """In which every worker is started, refuses and is started again, several times."""
 
+SLOW_SHARE, SLOW_SECONDS = 0.6, 2.0
+"""How often acknowledgements are slow around the thaw of one that froze while it sent, and for how long."""
+
+LURK_SHARE = 0.6
 TWIN_SHARE = 0.5
 """How often another process is started in a frozen one's place at once, as a supervisor does that thinks it dead."""
+
+AMBUSH_SHARE = 0.6
+"""How often a worker freezes in the middle of sending standings or partials, not just anywhere."""
 
 OWNER_SHARE = 0.7
 """How often it is the owner of the standings that freezes."""
@@ -77,11 +87,12 @@ class Director:
     def __init__(self, world: World) -> None:
         self.world = world
         self.chance = Random(f"faults {world.seed}")
-        self.thawing: set[asyncio.TimerHandle] = set()
+        self.lurking: dict[Process, tuple[asyncio.TimerHandle, Callable[[], None]]] = {}
+        """Frozen while it sent standings → its thaw, which comes early if another one publishes."""
 
     async def direct(self) -> None:
         """Blows until cancelled."""
-        blows = [self.kill] * 4 + [self.freeze] * 4 + [self.silence, self.rebalance, self.stop] + [self.compact] * 3
+        blows = [self.kill] * 4 + [self.freeze] * 4 + [self.silence, self.rebalance, self.stop] + [self.compact] * 4
         pace = self.chance.choice(BLOW_SECONDS)
         while True:
             await asyncio.sleep(self.chance.uniform(*pace))
@@ -99,23 +110,53 @@ class Director:
         return [self.chance.choice(alive)] if alive else []
 
     def freeze(self) -> None:
-        world, cluster = self.world, self.world.cluster
-        owner = cluster.group.owner(world.topics.partials, 0)
+        """Now, or in the middle of sending: what it sends then arrives when it thaws."""
+        cluster, topics = self.world.cluster, self.world.topics
         for process in self._some():
+            owner = cluster.group.owner(topics.partials, 0)
             chosen = owner if owner in self._alive() and self.chance.random() < OWNER_SHARE else process
-            slot = next(s for s in world.slots if s.process is chosen)
-            seconds = self.chance.uniform(*self.chance.choice((FREEZE_SHORT, FREEZE_LONG)))
-            worker = slot.workers.get(chosen)
-            reports = {(world.topics.reports, p) for p in worker.counting.partitions} if worker else set()
-            partials = {(world.topics.partials, 0)} if worker and worker.merging.is_owner else set()
-            chosen.is_frozen = True
-            world.say(f"{chosen.name} freezes for {seconds:.1f} s")
-            if self.chance.random() < 0.7:
-                cluster.held_until[chosen] = world.loop.time() + seconds
-            if self.chance.random() < TWIN_SHARE:
-                slot.process = None
-                world.loop.later(self.chance.uniform(0.0, 1.0), world._restart, slot)
-            world.loop.later(seconds, self.thaw, chosen, reports, partials)
+            if self.chance.random() < AMBUSH_SHARE:
+                topic = topics.standings if chosen is owner and self.chance.random() < OWNER_SHARE else topics.partials
+                cluster.ambushes[chosen] = (topic, partial(self._freeze, chosen, is_sending=True))
+            else:
+                self._freeze(chosen, is_sending=False)
+
+    def _freeze(self, chosen: Process, *, is_sending: bool) -> None:
+        world, cluster = self.world, self.world.cluster
+        slot = next((s for s in world.slots if s.process is chosen), None)
+        if slot is None or chosen.is_frozen or world.phase != "safety":
+            return
+        seconds = self.chance.uniform(*self.chance.choice((FREEZE_SHORT, FREEZE_LONG)))
+        worker = slot.workers.get(chosen)
+        reports = {(world.topics.reports, p) for p in worker.counting.partitions} if worker else set()
+        partials = {(world.topics.partials, 0)} if worker and worker.merging.is_owner else set()
+        chosen.is_frozen = True
+        world.say(f"{chosen.name} freezes for {seconds:.1f} s{' while it sends' if is_sending else ''}")
+        if is_sending or self.chance.random() < 0.5:
+            cluster.held_until[chosen] = world.loop.time() + seconds
+        if self.chance.random() < TWIN_SHARE:
+            slot.process = None
+            world.loop.later(self.chance.uniform(0.0, 1.0), world._restart, slot)
+        if is_sending and self.chance.random() < SLOW_SHARE:
+            world.loop.later(seconds - SLOW_SECONDS / 2, self.slow_down)
+        thawed = world.loop.later(seconds, self.thaw, chosen, reports, partials)
+        if is_sending and partials and self.chance.random() < LURK_SHARE:
+            self.lurking[chosen] = (thawed, partial(self.thaw, chosen, reports, partials))
+
+    def standings_appended(self, process: Process | None) -> None:
+        """The successor's first: its zombie thaws right then, and the successor does not hear of its own for a while."""
+        for lurker, (thawed, thaw) in list(self.lurking.items()):
+            if process is not lurker and lurker.is_frozen and self.world.phase == "safety":
+                del self.lurking[lurker]
+                thawed.cancel()
+                self.slow_down()
+                self.world.cluster.held_until.pop(lurker, None)
+                self.world.loop.later(self.chance.uniform(0.0, 0.05), thaw)
+
+    def slow_down(self) -> None:
+        """So that what the zombie sent arrives between a record of its successor and the acknowledgement of that."""
+        if self.world.phase == "safety":
+            self.world.cluster.slow_until = self.world.loop.time() + SLOW_SECONDS
 
     def thaw(self, process: Process, reports: set[tuple[str, int]], partials: set[tuple[str, int]]) -> None:
         group = self.world.cluster.group
@@ -190,9 +231,9 @@ class Director:
             for process in [*slot.workers, slot.process]:
                 if process is not None:
                     process.exit("killed")
-        begin = world.loop.time()
-        while world.loop.time() - begin < REFUSALS_SECONDS and not world.is_over.is_set():
-            await asyncio.sleep(0.25)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REFUSALS_SECONDS):
+                await world.is_over.wait()
         for slot in world.slots:
             if not any(p.name.startswith(slot.name) and not p.is_alive for p in world.born_after_loss):
                 world.fail(f"no worker of {slot.name} refused the shortened log: {world.lost}")

@@ -92,7 +92,7 @@ class Group:
             if was_leader:
                 self.leader = member.id
             return
-        member.joining = lambda code, leader, who: answer(code, leader, who)
+        member.joining = answer
         if self.is_joining:
             self._complete_if_all()
         else:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from domain.builders import CLOSE_MS, contest, correct, decision, election, key_of, placed, report, station
+
 from simulation.auditor import Auditor, Wrong, canonical
 from simulation.cluster import Record
 from simulation.night import encoded
-
 from tally_stream.domain.report import Control, Statement
 
 ELECTION = election(
@@ -89,7 +89,7 @@ def test_a_fall_before_its_change(audit: Audit) -> None:
 
 def test_a_fall_that_another_stations_count_would_hide(audit: Audit) -> None:
     audit.publish("X", 2)
-    with pytest.raises(Wrong, match="P06.*without the change 0/2"):
+    with pytest.raises(Wrong, match=r"P06.*without the change 0/2"):
         audit.publish("X", 4)
     audit.publish("X/SOUTH", 4)  # not this area's
 
@@ -168,7 +168,7 @@ def test_one_version_at_two_vectors() -> None:
         if vector == (1, 0):
             audit.take_standings(Record(0, 0, b"PRES|X", value))
         else:
-            with pytest.raises(Wrong, match="P02.*version 1"):
+            with pytest.raises(Wrong, match=r"P02.*version 1"):
                 audit.take_standings(Record(1, 0, b"PRES|X", value))
 
 

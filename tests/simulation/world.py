@@ -113,6 +113,7 @@ class World:
         self.cluster.on_append = self._appended
         self.cluster.on_acknowledged = self._acknowledged
         self.cluster.group.on_commit = self._committed
+        self.director = Director(self)
         replace(self.cluster)
 
     # -- what is watched -------------------------------------------------------------------------------------------
@@ -146,6 +147,7 @@ class World:
                 if process in self.born_after_loss:
                     self.fail(f"{who} published standings though the report log lost records")
                 self._checked(self.auditor.take_standings, r)
+                self.director.standings_appended(process)
                 self._look_at_folds()
             elif topic == self.topics.partials:
                 self._checked(self.auditor.take_partial, r)
@@ -273,13 +275,13 @@ class World:
         for slot in self.slots:
             self.loop.later(self.chance.uniform(0.0, 1.0), self._restart, slot)
         seconds = self.chance.uniform(*SAFETY_SECONDS)
-        director = Director(self)
+        director = self.director
         self.cluster.weather = a_weather(self.chance)
         blows = asyncio.ensure_future(director.direct())
         loses = self.chance.random() < SHORTENED_SHARE
         if loses:
-            self.loop.later(seconds * self.chance.uniform(0.4, 1.0), lambda: blows.cancel())
-        await self._until_over(asyncio.gather(self.send_night(seconds), return_exceptions=False), blows if loses else None)
+            self.loop.later(seconds * self.chance.uniform(0.4, 1.0), blows.cancel)
+        await self._until_over(asyncio.ensure_future(self.send_night(seconds)), blows)
         blows.cancel()
         if loses:
             await director.lose_reports()
@@ -294,13 +296,13 @@ class World:
             self.faults, self.auditor.counts, self.exits, self.trace, self.parts,
         )  # fmt: skip
 
-    async def _until_over(self, *work: asyncio.Future[Any] | None) -> None:
+    async def _until_over(self, *work: asyncio.Future[Any]) -> None:
         """Until one of these is done, or the seed has failed."""
         over = asyncio.ensure_future(self.is_over.wait())
-        await asyncio.wait({over, *(w for w in work if w is not None)}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({over, *work}, return_when=asyncio.FIRST_COMPLETED)
         over.cancel()
         for one in work:
-            if one is not None and one.done() and not one.cancelled():
+            if one.done() and not one.cancelled():
                 one.result()
 
     async def _liveness(self) -> None:
