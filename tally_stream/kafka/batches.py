@@ -141,8 +141,8 @@ def records_of(batch: Any, raw: memoryview, inflater: Inflater) -> Iterator[Any]
                     break  # a producer writes the offsets inside a batch, and not every broker looks at them
                 yield record
                 due += 1
-        except (CannotInflate, CorruptRecordException):
-            pass
+        except (CannotInflate, CorruptRecordException, UnicodeDecodeError):
+            pass  # the last is aiokafka's compiled class at a header whose name is no UTF-8; a broker takes such a record
     for offset in range(due, end):
         yield NullRecord(offset, batch.max_timestamp, batch.timestamp_type)
 

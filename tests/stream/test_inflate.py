@@ -6,6 +6,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
@@ -28,9 +29,16 @@ def a_batch(codec: int, values: list[bytes]) -> bytes:
     return bytes(builder.build())
 
 
-def with_payload(batch: bytes, payload: bytes) -> bytes:
+def compressed(codec: int, payload: bytes) -> bytes:
+    encode = {0: bytes, 1: gzip_encode, 2: snappy_encode, 3: lz4_encode, 4: zstd_encode}[codec]
+    return bytes(encode(payload))
+
+
+def with_payload(batch: bytes, payload: bytes, codec: int | None = None) -> bytes:
     """The batch with another payload and a right checksum, as a hostile producer can make it."""
     changed = bytearray(batch[:HEADER_BYTES] + payload)
+    if codec is not None:
+        changed[22] = codec
     struct.pack_into(">i", changed, 8, len(changed) - 12)
     struct.pack_into(">I", changed, 17, calc_crc32c(bytes(changed[21:])))
     return bytes(changed)
@@ -143,6 +151,20 @@ def test_a_batch_that_lies_about_how_many_it_holds_gives_each_offset_once(
     struct.pack_into(">i", batch, 23, last)
     records = read(with_payload(bytes(batch), bytes(batch[HEADER_BYTES:])))
     assert [(r.offset, r.value) for r in records] == list(enumerate(expected))
+
+
+@pytest.mark.parametrize("codec", [0, *CODECS.values()])
+def test_a_header_whose_name_is_no_text_is_empty_offsets_from_there_on(codec: int) -> None:
+    """aiokafka's compiled class decodes the name, and what it raises is none of its own errors."""
+    builder = DefaultRecordBatchBuilder(
+        magic=MAGIC, compression_type=0, is_transactional=0, producer_id=-1, producer_epoch=0, base_sequence=0,
+        batch_size=1 << 20,
+    )  # fmt: skip
+    for offset, headers in enumerate([[("good", b"x"), ("none", None)], [("NAME", b"x")], []]):
+        builder.append(offset, timestamp=1000, key=KEY, value=b"v", headers=headers)
+    plain = bytes(builder.build()).replace(b"NAME", b"\xff\xfeME")
+    batch = with_payload(plain, compressed(codec, plain[HEADER_BYTES:]), codec)
+    assert [(r.offset, r.value) for r in read(batch)] == [(0, b"v"), (1, None), (2, None)]
 
 
 @pytest.mark.parametrize("codec", [0, *CODECS.values()])
