@@ -62,6 +62,13 @@ class Figures:
     areas: dict[int, list[int]]
 
 
+def stations_of(election: Election, partition: int, partition_count: int | None) -> list[Station]:
+    """The stations whose reports belong to a partition (rule S7); all of them in a log without partitions."""
+    if partition_count is None:
+        return list(election.stations.values())
+    return [s for s in election.stations.values() if murmur2_partition(s.id.encode(), partition_count) == partition]
+
+
 @dataclass
 class _ContestState:
     top: int = 0
@@ -73,7 +80,8 @@ class _ContestState:
     touched: set[int] = field(default_factory=set)
     """Areas that changed since the last `figures`: only those are encoded again."""
     integers: dict[int, list[int]] = field(default_factory=dict)
-    entries: dict[Station, Entry] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    """One for each station that belongs to this partition, from the start; blank until something was judged."""
 
 
 class PartitionFold:
@@ -91,10 +99,11 @@ class PartitionFold:
         """All but the plain ones."""
         self.codes: Counter[str] = Counter()
         self.skipped_offsets = {s.offset: s for s in election.skips if s.partition == partition}
-        self._contests = [_ContestState() for _ in election.contests]
+        here = stations_of(election, partition, partition_count)
+        self._contests = [_ContestState(entries={s.id: Entry(s) for s in here}) for _ in election.contests]
+        self.entries = [state.entries for state in self._contests]
+        """Contest → station id → entry: those to be found here, and no others (rule S7)."""
         self._turnouts: dict[Station, Turnout] = {}
-        self._here: set[Station] | None = None if len(election.contests) == 1 else set()
-        """Stations found in their place; with one contest its entries say so."""
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -103,8 +112,8 @@ class PartitionFold:
 
     def entry(self, contest: int, station_id: str) -> Entry | None:
         """The ledger's entry, for those who look; None where nothing was judged yet."""
-        station = self.election.stations.get(station_id)
-        return None if station is None else self._contests[contest].entries.get(station)
+        entry = self.entries[contest].get(station_id)
+        return None if entry is None or not entry.top else entry
 
     def figures(self, contest: int) -> Figures:
         """What a partial says now: frozen at the hold's offset + 1 while the contest is on hold."""
@@ -162,25 +171,20 @@ class PartitionFold:
             self.codes[finding.code] += 1
         return outcome
 
-    def _misplaced(self, station: Station, key: bytes | None) -> Outcome | None:
-        """Rule S7. A station found in its place once is remembered, so the hash is computed once a station."""
-        if self.partition_count is None or (self._here is not None and station in self._here):
-            return None
+    def _misplaced(self, station: Station, key: bytes | None) -> Outcome:
+        """Rule S7, of a station that is not among this partition's."""
         assert key is not None, "S5 refuses a record without a key before S7 is asked"
+        assert self.partition_count is not None, "every station belongs to a log without partitions"
         due = murmur2_partition(key, self.partition_count)
-        if due != self.partition:
-            finding = Finding("S7", "in partition {left}, belongs into {right}", self.partition, due)
-            return Outcome(Judgement("rejected", (finding,)))
-        return None
+        assert due != self.partition, "a station that belongs here is among this partition's"
+        finding = Finding("S7", "in partition {left}, belongs into {right}", self.partition, due)
+        return Outcome(Judgement("rejected", (finding,)))
 
     def _take_report(self, r: Report, log_ms: int, key: bytes | None) -> Outcome:
         state = self._contests[r.contest]
-        entry = state.entries.get(r.station)
+        entry = state.entries.get(r.station.id)
         if entry is None:
-            misplaced = self._misplaced(r.station, key)
-            if misplaced is not None:
-                return misplaced
-            entry = Entry(r.station)
+            return self._misplaced(r.station, key)
         if entry.is_plain and r.kind == "report" and self._take_plainly(state, entry, r, log_ms):
             return PLAIN
         contest = self.election.contests[r.contest]
@@ -196,12 +200,8 @@ class PartitionFold:
         voted = self._voted(r.station) if self._turnouts else None
         before = None if entry.is_annulled else entry.counts
         from_revision = entry.in_force_revision
-        if entry.top:
+        if entry.top or voted is not None:
             tally(totals, entry, voted, self.limits, -1)
-        else:
-            self._enter(state, entry)
-            if voted is not None:
-                tally(totals, entry, voted, self.limits, -1)
         evolve(entry, r, judgement)
         tally(totals, entry, voted, self.limits, 1)
         state.touched.add(station.leaf)
@@ -221,34 +221,25 @@ class PartitionFold:
             or (self._turnouts and r.station in self._turnouts)
         ):
             return False
-        if before is None:
-            self._enter(state, entry)
         add_plain(totals, station, before, r, self.limits)
         put_plain(entry, r)
         state.touched.add(station.leaf)
         return True
-
-    def _enter(self, state: _ContestState, entry: Entry) -> None:
-        state.entries[entry.station] = entry
-        if self._here is not None:
-            self._here.add(entry.station)
 
     def _voted(self, station: Station) -> int | None:
         turnout = self._turnouts.get(station)
         return None if turnout is None else turnout.voted
 
     def _take_turnout(self, t: Turnout, key: bytes | None) -> Outcome:
-        misplaced = self._misplaced(t.station, key) if t.station not in self._turnouts else None
-        if misplaced is not None:
-            return misplaced
+        if t.station.id not in self._contests[0].entries:
+            return self._misplaced(t.station, key)
         known = self._turnouts.get(t.station)
         judgement = judge_sequence(known.revision if known else 0, t == known, t.revision)
         if judgement is not None:
             return Outcome(judgement)
         station = t.station
-        blank = Entry(station)
         for state, contest in zip(self._contests, self.election.contests, strict=True):
-            entry = state.entries.get(t.station, blank)
+            entry = state.entries[station.id]
             totals = state.totals.get(station.leaf)
             if totals is None:
                 totals = state.totals[station.leaf] = Totals(len(contest.candidate_ids))
@@ -256,8 +247,6 @@ class PartitionFold:
             tally(totals, entry, t.voted, self.limits, 1)
             state.touched.add(station.leaf)
         self._turnouts[t.station] = t
-        if self._here is not None:
-            self._here.add(t.station)
         return PLAIN
 
     def _take_control(self, c: Control) -> Outcome:

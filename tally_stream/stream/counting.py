@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
@@ -205,7 +205,7 @@ class Counting:
             owned.wake.set()
         await self._send_outbox(owned)
 
-    def _continuous(self, owned: PartitionCount, run: Run) -> Sequence[Any]:
+    def _continuous(self, owned: PartitionCount, run: Run) -> list[Any]:
         """The run's records from the fold's own next offset on."""
         records = run.records
         due = owned.fold.next_offset
@@ -226,7 +226,7 @@ class Counting:
             )
         return records
 
-    def _fold(self, owned: PartitionCount, records: Sequence[Any]) -> None:
+    def _fold(self, owned: PartitionCount, records: list[Any]) -> None:
         try:
             owed = read_run(self._codec, owned.fold, records)
         except RecordCrash as crash:

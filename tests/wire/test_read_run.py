@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tally_stream.domain.election import Skip
 from tally_stream.domain.fold import PLAIN, PartitionFold
+from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.standings import Standings
 from tally_stream.wire.codec import Codec, RecordCrash, read_record, read_run
 
@@ -47,12 +48,12 @@ def a_log(seed: int) -> list[Record]:
 
 
 @examples(150)
-@given(st.integers(0, 2**32), st.booleans(), st.integers(1, 9))
-def test_a_run_is_its_records_one_by_one(seed: int, has_skips: bool, length: int) -> None:
+@given(st.integers(0, 2**32), st.booleans(), st.integers(1, 9), st.sampled_from([None, 1, 2, 3]))
+def test_a_run_is_its_records_one_by_one(seed: int, has_skips: bool, length: int, partitions: int | None) -> None:
     skips = tuple(Skip(0, offset, "r", "a") for offset in (1, 4)) if has_skips else ()
     of = election(skips=skips)
     records, codec = a_log(seed), Codec(of)
-    alone, together = PartitionFold(of), PartitionFold(of)
+    alone, together = PartitionFold(of, 0, partitions), PartitionFold(of, 0, partitions)
     expected = []
     for r in records:
         outcome = read_record(codec, alone, r.offset, r.timestamp, r.key, r.value)
@@ -71,6 +72,18 @@ def test_a_run_is_its_records_one_by_one(seed: int, has_skips: bool, length: int
             standings.put(fold.figures(contest))
             messages.append(standings.messages())
         assert messages[0] == messages[1]
+
+
+def test_a_report_in_another_partition_is_refused_in_a_run_too() -> None:
+    of = election()
+    partition_of = {s: murmur2_partition(s.encode(), 2) for s in of.stations}
+    assert set(partition_of.values()) == {0, 1}
+    for station, partition in partition_of.items():
+        for place in (0, 1):
+            fold = PartitionFold(of, place, 2)
+            run = [Record(0, LOG_MS, station.encode(), as_bytes(counts(station=station)))]
+            owed = read_run(Codec(of), fold, run)
+            assert [o.judgement.findings[0].code for _, o in owed] == ([] if place == partition else ["S7"])
 
 
 def test_a_record_out_of_its_place_inside_a_run_is_never_counted() -> None:
