@@ -75,8 +75,41 @@ def names_an_offset(reason: str) -> bool:
     return re.search(r"\boffset \d", reason) is not None
 
 
-class Supervisor:
-    """`run` a command until it ends well or cannot; signals to stop are passed on to it."""
+def supervise(commands: list[list[str]], say: Callable[[str], None]) -> int:
+    """Run each command until it ends well or cannot, all at once; signals to stop are passed on to all of them.
+
+    The exit code for the shell: 0 where all ended well, else the highest. One that stays down leaves its partitions to
+    the others.
+    """
+
+    def teller(number: int) -> Callable[[str], None]:
+        return say if len(commands) == 1 else lambda line: say(f"process {number}: {line}")
+
+    supervisors = [_Supervisor(command, teller(number)) for number, command in enumerate(commands, 1)]
+    codes = [1] * len(supervisors)
+
+    def run(index: int) -> None:
+        codes[index] = supervisors[index].run()
+
+    def pass_on(number: int, _: object) -> None:
+        for supervisor in supervisors:
+            supervisor.pass_on(number)
+
+    threads = [threading.Thread(target=run, args=[index], name=f"worker {index + 1}") for index in range(len(supervisors))]
+    before = {number: signal.signal(number, pass_on) for number in _STOPS}
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return max(codes)
+
+
+class _Supervisor:
+    """One command and the process it runs in now."""
 
     def __init__(self, command: list[str], say: Callable[[str], None]) -> None:
         self._command = command
@@ -84,21 +117,14 @@ class Supervisor:
         self._process: subprocess.Popen[bytes] | None = None
         self._is_stopping = False
 
-    def run(self) -> int:
-        """The exit code for the shell."""
-        before = {number: signal.signal(number, self._pass_on) for number in _STOPS}
-        try:
-            return self._run()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _pass_on(self, number: int, _: object) -> None:
+    def pass_on(self, number: int) -> None:
+        """Stop, and let the process know. Callable from any thread."""
         self._is_stopping = True
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 
-    def _run(self) -> int:
+    def run(self) -> int:
+        """The exit code for the shell."""
         back_off = BACK_OFF_FIRST_SECONDS
         starts, last_reason, identical = 0, "", 0
         while True:
@@ -127,6 +153,7 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
+                # Popen from several threads at once is safe: descriptors are closed in the child, but for those named.
                 self._process = subprocess.Popen(
                     self._command,
                     env={**os.environ, SUPERVISOR_FD: str(theirs.fileno())},

@@ -7,7 +7,10 @@ import sys
 import click
 
 from tally_stream.cli.common import EXIT_USAGE, open_election, refuse, run_async, say, settings_of, with_broker
-from tally_stream.cli.supervise import Supervisor, ToSupervisor
+from tally_stream.cli.supervise import ToSupervisor, supervise
+from tally_stream.settings import Settings
+
+PROCESSES_MAX = 64
 
 
 @click.command()
@@ -23,20 +26,25 @@ from tally_stream.cli.supervise import Supervisor, ToSupervisor
               help="Ignore partials and standings of this older definition; may be given again for each.")  # fmt: skip
 @click.option("--resend", is_flag=True, help="Send all rejections and changes again, from offset 0.")
 @click.option("--once", is_flag=True, help="End instead of starting again: something else does (systemd, Kubernetes).")
+@click.option("--processes", type=click.IntRange(1, PROCESSES_MAX), default=1,
+              help="Workers in one group, one a core is best; each next one has the next metrics port [1].")  # fmt: skip
 @click.option("--embedded", is_flag=True, hidden=True, help="The broker is the embedded one: no topic settings.")
 def worker(
-    election: str | None, replace_definition: tuple[str, ...], resend: bool, once: bool, embedded: bool, **flags: object
-) -> None:
+    election: str | None, replace_definition: tuple[str, ...], resend: bool, once: bool, processes: int, embedded: bool,
+    **flags: object,
+) -> None:  # fmt: skip
     """Count the reports topic of an election and publish standings, until SIGTERM or Ctrl-C.
 
     A worker that ends by a surprise is started again and replays; after three crashes at one offset it stays down.
 
     Example: tally-stream worker --election az-2024 --bootstrap 127.0.0.1:9092 --rehearsal
     """
-    if not once:
-        command = [sys.executable, "-m", "tally_stream", *sys.argv[1:], "--once"]
-        sys.exit(Supervisor(command, lambda line: say(f"tally-stream: {line}")).run())
+    if once and processes > 1:
+        raise click.UsageError("--processes is for the supervisor: give it or --once, not both")
     settings = settings_of(election=election, **flags)
+    if not once:
+        commands = [_command(settings, number) for number in range(processes)]
+        sys.exit(supervise(commands, lambda line: say(f"tally-stream: {line}")))
     if settings.election is None:
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
     definition, _ = open_election(settings.election)
@@ -63,3 +71,13 @@ def worker(
         refuse(refused.errors)
     except (BrokerUnavailable, KafkaError, OSError) as error:
         refuse([str(error)])
+
+
+def _command(settings: Settings, number: int) -> list[str]:
+    """This same command for the process `number`, from 0: with a name in the group and a port of its own."""
+    command = [sys.executable, "-m", "tally_stream", *sys.argv[1:], "--once", "--processes", "1"]
+    if number and settings.metrics_port:
+        command += ["--metrics-port", str(settings.metrics_port + number)]
+    if number and settings.instance:
+        command += ["--instance", f"{settings.instance}-{number + 1}"]
+    return command

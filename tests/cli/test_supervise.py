@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tally_stream.cli import supervise
-from tally_stream.cli.supervise import IDENTICAL_CRASHES_MAX, Supervisor, names_an_offset
+from tally_stream.cli.supervise import IDENTICAL_CRASHES_MAX, names_an_offset
 from tests.nights.harness import wait_for
 
 TELL = "from tally_stream.cli.supervise import ToSupervisor\nto = ToSupervisor()\n"
@@ -28,7 +28,7 @@ def supervised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
     def run(script: str) -> tuple[int, int, list[str]]:
         """(exit code, starts, lines); `n` in the script is the number of starts before."""
         starts, said = tmp_path / "starts", []
-        code = Supervisor([sys.executable, "-c", COUNT + script, str(starts)], said.append).run()
+        code = supervise.supervise([[sys.executable, "-c", COUNT + script, str(starts)]], said.append)
         return code, len(starts.read_text()), said
 
     return run
@@ -86,10 +86,10 @@ def test_what_names_an_offset() -> None:
     assert not names_an_offset("no answered heartbeat for 10.2 s: the session is over")
 
 
-def _start(script: str) -> subprocess.Popen[str]:
+def _start(script: str, count: int = 1) -> subprocess.Popen[str]:
     main = (
-        "import sys\nfrom tally_stream.cli.supervise import Supervisor\n"
-        f"sys.exit(Supervisor([sys.executable, '-c', {script!r}], print).run())"
+        "import sys\nfrom tally_stream.cli.supervise import supervise\n"
+        f"sys.exit(supervise([[sys.executable, '-c', {script!r}]] * {count}, print))"
     )
     return subprocess.Popen([sys.executable, "-c", main], stdout=subprocess.PIPE, text=True)
 
@@ -106,6 +106,29 @@ def test_sigterm_is_passed_on_and_its_end_waited_for() -> None:
     supervisor.stdout.readline()
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.communicate(timeout=10)[0] == "flushed\n"
+    assert supervisor.returncode == 0
+
+
+def test_each_of_several_is_started_again_by_itself_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervise, "BACK_OFF_FIRST_SECONDS", 0.01)
+    scripts = {"well": "if n < 2: to.tell_reason('lost touch'); sys.exit(1)",
+               "crashes": "to.tell_reason('partition 0, offset 7: crash'); sys.exit(1)"}  # fmt: skip
+    said: list[str] = []
+    commands = [[sys.executable, "-c", TELL + COUNT + script, str(tmp_path / name)] for name, script in scripts.items()]
+    assert supervise.supervise(commands, said.append) == 1
+    assert {name: len((tmp_path / name).read_text()) for name in scripts} == {"well": 3, "crashes": IDENTICAL_CRASHES_MAX}
+    assert sorted(line.split(":")[0] for line in said) == ["process 1"] * 2 + ["process 2"] * 3
+    assert any("process 2: stopped after 3 crashes" in line for line in said)
+
+
+def test_sigterm_is_passed_on_to_all() -> None:
+    supervisor = _start(WAITS, count=3)
+    assert supervisor.stdout is not None
+    assert len({supervisor.stdout.readline() for _ in range(3)}) == 3
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.communicate(timeout=10)[0] == "flushed\n" * 3
     assert supervisor.returncode == 0
 
 

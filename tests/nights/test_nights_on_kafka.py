@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +60,9 @@ class Stage:
         run("topics", "create", "--election", night, "--create-time", "--replication", str(replication),
             settings=self.settings)  # fmt: skip
 
-    def worker(self, *flags: str) -> WorkerProcess:
+    def worker(self, *flags: str, is_supervised: bool = False) -> WorkerProcess:
         log = self.tmp_path / f"worker-{len(self.workers)}.log"
-        worker = WorkerProcess(self.settings, self.night, log, *flags)
+        worker = WorkerProcess(self.settings, self.night, log, *flags, is_supervised=is_supervised)
         self.workers.append(worker)
         return worker
 
@@ -164,6 +166,28 @@ def test_a_night_with_one_of_two_workers_killed_in_the_middle(
     stage.check()
     check_verdicts_add_up([other], RECORDS[night])
     assert other.stop() == 0
+
+
+def test_a_night_with_two_processes_of_one_command(kafka_one: Any, stages: list[Stage], tmp_path: Path) -> None:
+    stage = Stage(kafka_one.bootstrap, "az-2024", tmp_path, 1)
+    stages.append(stage)
+    both = stage.worker("--processes", "2", is_supervised=True)
+    wait_for(lambda: both.log.count("metrics at ") == 2, "both processes", 30)
+    addresses = [part.split("/metrics")[0] for part in both.log.split("metrics at ")[1:]]
+
+    def partitions() -> list[set[str]]:
+        found = []
+        for address in addresses:
+            with suppress(OSError), urllib.request.urlopen(f"{address}/readyz", timeout=5) as answer:
+                found.append(set(json.load(answer)["partitions"]))
+        return found
+
+    wait_for(lambda: sorted(map(len, partitions())) == [2, 2], "two partitions each", 30)
+    stage.send()
+    stage.check()
+    mine, others = partitions()
+    assert mine | others == {"0", "1", "2", "3"}
+    assert both.stop() == 0
 
 
 def check_verdicts_add_up(workers: list[WorkerProcess], records: int) -> None:
