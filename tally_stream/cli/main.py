@@ -17,6 +17,7 @@ _COMMANDS = {
     "send": ("tally_stream.cli.send", "Play a report log into Kafka."),
     "standings": ("tally_stream.cli.standings", "The newest standings."),
     "dump": ("tally_stream.cli.dump", "Save the report log to a file."),
+    "restore": ("tally_stream.cli.restore", "Rebuild a lost reports topic from a saved log."),
     "replay": ("tally_stream.cli.replay", "Fold a report log without Kafka."),
     "verify": ("tally_stream.cli.verify", "Recompute published standings from the log and compare."),
     "rules": ("tally_stream.cli.rules", "The rules a report is judged by."),

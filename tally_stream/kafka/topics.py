@@ -152,6 +152,29 @@ async def check_topics(settings: Settings, *, is_official: bool) -> TopicReport:
     return TopicReport(reports_partitions, len(present) == len(topics.all), refusals, risks)
 
 
+@dataclass(frozen=True, slots=True)
+class ReportsTopic:
+    """The reports topic as it is set; `refusals` are settings under which records would be lost."""
+
+    partitions: int
+    timestamp_type: str
+    refusals: list[str]
+
+
+async def look_at_reports(settings: Settings) -> ReportsTopic | None:
+    """The reports topic alone, None where there is none: what stands before the others are made again."""
+    topics = Topics(settings.prefix)
+    name = topics.reports
+    async with admin_client(settings) as admin:
+        if name not in await admin.list_topics():
+            return None
+        (described,) = await admin.describe_topics([name])
+        config = (await _configs(admin, ConfigResourceType.TOPIC, [name]))[name]
+    refusals: list[str] = []
+    _check_cleanup(topics, name, config, refusals, [])
+    return ReportsTopic(len(described["partitions"]), config["message.timestamp.type"], refusals)
+
+
 def _check_partitions(topics: Topics, name: str, count: int, reports_count: int, refusals: list[str]) -> None:
     if name in (topics.partials, topics.standings):
         if count != 1:

@@ -15,8 +15,8 @@ from typing import Any
 from tally_stream.domain.election import Election
 from tally_stream.domain.report import Control
 from tally_stream.domain.scalars import murmur2_partition
-from tally_stream.kafka.client import TopicReader
 from tally_stream.settings import Settings
+from tally_stream.station.standing import Fingerprints, Standing, standing
 from tally_stream.wire.codec import Codec
 from tally_stream.wire.report_log import LogRecord, ReportLog
 
@@ -75,25 +75,17 @@ async def already_sent(settings: Settings, topic: str, night: Night) -> dict[int
 
     Raises NightRefused where the topic holds something else than a beginning of each partition's part of the night.
     """
-    queues: dict[int, list[LogRecord]] = {p: [] for p in range(night.partition_count)}
-    async with TopicReader(settings, topic, is_log=True) as reader:
-        bounds = await reader.bounds()
-        if not any(end for _, end in bounds.values()):
-            return dict.fromkeys(bounds, 0)
-        for sending in night:
-            for partition in sending.partitions:
-                if len(queues[partition]) < bounds[partition][1]:
-                    queues[partition].append(sending.record)
-        async for records in reader.read_to_end():
-            for record in records:
-                due = queues[record.partition]
-                at = record.offset
-                if at >= len(due) or (due[at].key, due[at].value) != (record.key, record.value):
-                    raise NightRefused(
-                        f"{topic}: partition {record.partition}, offset {at} is no record of this night; "
-                        "send it to a topic of its own (another --prefix)"
-                    )
-    return {partition: end for partition, (_, end) in bounds.items()}
+    due = Fingerprints(night.partition_count, with_times=False)  # a topic may have times of its own (LogAppendTime)
+    for sending in night:
+        for partition in sending.partitions:
+            due.add(partition, sending.record)
+    try:
+        return await standing(settings, topic, due)
+    except Standing as other:
+        raise NightRefused(
+            f"{topic}: partition {other.partition}, offset {other.offset} is no record of this night ({other}); "
+            "send it to a topic of its own (another --prefix)"
+        ) from other
 
 
 async def play(

@@ -16,11 +16,12 @@ REJECTION_VALUE_MAX_BYTES = 65_536
 PARTIAL_MAX_BYTES = 524_288
 """One partial is one record; a definition whose partials could pass this is refused."""
 
-LOG_LINE_MAX_BYTES = 8_388_608
-"""A line of a report log: a broker's largest record, 1 MiB, all control characters, six bytes each as JSON text."""
+LOG_LINE_MAX_BYTES = 100_664_320
+"""A line of a report log: 16 MiB, which a compressed record may inflate to, all control characters, six bytes each as
+JSON text, and 1,024 for the rest."""
 
-LOG_FRAME_MAX_BYTES = 67_108_864
-"""A frame of a dump, packed or unpacked; a longer one was not written by `dump`."""
+LOG_FRAME_MAX_BYTES = 134_217_728
+"""A frame of a dump, packed or unpacked: 4 MiB of lines and one line more. A longer one was not written by `dump`."""
 
 LOG_PARTITIONS_MAX = 100_000
 

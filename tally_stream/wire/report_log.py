@@ -110,6 +110,11 @@ class ReportLog:
             self.uncovered = since
             yield self._record(number, line, next_offsets)
 
+    def check_end(self) -> None:
+        """After an iteration to the end. Raises LogError where the last records stand under no checksum, but others do."""
+        if self.checksums and self.uncovered:
+            raise LogError(f"{self.path}: its last {self.uncovered} records stand under no checksum: it was cut or added to")
+
     def _wrong(self, number: int, what: str) -> LogError:
         return LogError(f"{self.path}:{number}: {what}")
 

@@ -12,16 +12,17 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from aiokafka.admin import AIOKafkaAdminClient
 
 from tally_stream.audit.replay import Replay
 from tally_stream.domain.election import Election
 from tally_stream.domain.standings import body_of
-from tally_stream.kafka.client import StoredRecord, TopicReader
+from tally_stream.kafka.client import StoredRecord, TopicReader, sender
 from tally_stream.settings import Settings, load_settings
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, encode_line
@@ -231,3 +232,26 @@ def one_a_key(records: list[StoredRecord]) -> list[dict[str, Any]]:
         assert record.value is not None
         assert found.setdefault(record.key, record.value) == record.value, record.key
     return [json.loads(value) for value in found.values()]
+
+
+def administer(settings: Settings, work: Callable[[AIOKafkaAdminClient], Awaitable[Any]]) -> None:
+    """The work, with an admin client of its own."""
+
+    async def main() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+        await admin.start()
+        try:
+            await work(admin)
+        finally:
+            await admin.close()
+
+    asyncio.run(main())
+
+
+def produce(settings: Settings, topic: str, partition: int, *records: tuple[bytes | None, bytes | None]) -> None:
+    async def main() -> None:
+        async with sender(settings) as producer:
+            for key, value in records:
+                await producer.send(f"{settings.prefix}.{topic}", value, key=key, partition=partition)
+
+    asyncio.run(main())

@@ -21,6 +21,7 @@ from tests.nights.harness import (
     check_against_replay,
     newest_standings,
     one_a_key,
+    produce,
     read_topic,
     run,
     save_log,
@@ -28,7 +29,6 @@ from tests.nights.harness import (
     wait_for,
     wait_published,
 )
-from tests.nights.test_refusals_on_kafka import produce
 
 pytestmark = pytest.mark.kafka
 

@@ -7,26 +7,26 @@ import json
 import re
 import shutil
 import uuid
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+from aiokafka.admin import NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from tally_stream.domain.scalars import murmur2_partition
-from tally_stream.kafka.client import sender
 from tally_stream.settings import Settings
 from tally_stream.wire.election_folder import load_election
 from tally_stream.wire.report_log import ReportLog
 from tests.nights.harness import (
     NIGHTS,
     WorkerProcess,
+    administer,
     check_against_replay,
     newest_standings,
     one_a_key,
+    produce,
     read_topic,
     run,
     save_log,
@@ -47,27 +47,6 @@ def made(bootstrap: str, *flags: str) -> Settings:
 def refused(settings: Settings, election: str = "az-2024", *flags: str) -> str:
     done = run("worker", "--election", election, "--rehearsal", "--metrics-port", "0", *flags, settings=settings, expect=1)
     return done.stderr
-
-
-def administer(settings: Settings, work: Callable[[AIOKafkaAdminClient], Awaitable[Any]]) -> None:
-    async def main() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
-        await admin.start()
-        try:
-            await work(admin)
-        finally:
-            await admin.close()
-
-    asyncio.run(main())
-
-
-def produce(settings: Settings, topic: str, partition: int, *records: tuple[bytes | None, bytes | None]) -> None:
-    async def main() -> None:
-        async with sender(settings) as producer:
-            for key, value in records:
-                await producer.send(f"{settings.prefix}.{topic}", value, key=key, partition=partition)
-
-    asyncio.run(main())
 
 
 def test_missing_topics_are_all_named(kafka_one: Any) -> None:

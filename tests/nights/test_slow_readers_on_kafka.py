@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.nights.harness import WorkerProcess, command, environment, wait_for, wait_published
+from tests.nights.harness import WorkerProcess, command, environment, produce, wait_for, wait_published
 from tests.nights.test_fail_stop_on_kafka import made, some_reports
-from tests.nights.test_refusals_on_kafka import produce
 
 pytestmark = pytest.mark.kafka
 

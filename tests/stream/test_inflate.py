@@ -1,5 +1,6 @@
 """What a batch inflates to is bounded, and what can't be inflated is offsets without key and value; on raw bytes."""
 
+import io
 import random
 import struct
 import tracemalloc
@@ -10,8 +11,12 @@ from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
+from tally_stream.cli.dump import FRAME_CONTENT_BYTES
 from tally_stream.kafka.batches import NullRecord
 from tally_stream.kafka.inflate import BATCH_INFLATED_MAX_BYTES, HEADER_BYTES
+from tally_stream.wire.limits import LOG_LINE_MAX_BYTES, LOG_PARTITIONS_MAX
+from tally_stream.wire.report_log import LogRecord, encode_line
+from tally_stream.wire.saved_log import encode_frame, frames
 from tests.stream.test_batches import fetched, told
 
 CODECS = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -176,3 +181,10 @@ def test_records_out_of_their_place_are_empty_offsets_from_there_on(codec: int) 
     for offset in (0, 5, 2):
         builder.append(offset, timestamp=1000, key=KEY, value=b"v", headers=[])
     assert [(r.offset, r.value) for r in read(bytes(builder.build()))] == [(0, b"v"), (1, None), (2, None)]
+
+
+def test_whatever_a_batch_inflates_to_can_be_saved_as_one_line() -> None:
+    record = LogRecord(1_730_000_000_000, b"", b"\x01" * BATCH_INFLATED_MAX_BYTES, LOG_PARTITIONS_MAX - 1, 1 << 62)
+    line = encode_line(record, with_position=True)
+    assert 6 * BATCH_INFLATED_MAX_BYTES < len(line) < LOG_LINE_MAX_BYTES
+    assert next(frames(io.BytesIO(encode_frame(bytes(FRAME_CONTENT_BYTES) + line))))[1][FRAME_CONTENT_BYTES:] == line
