@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tally_stream.cli.common import err, out, refuse, run_async, say, settings_of, with_broker
 from tally_stream.settings import Settings
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
-from tally_stream.wire.saved_log import Appender
+from tally_stream.wire.saved_log import Appender, FrameError
 
 if TYPE_CHECKING:
     from tally_stream.kafka.client import StoredRecord
@@ -47,6 +47,10 @@ def dump(file: Path, follow: bool, **flags: object) -> None:
         total = run_async(_dump(settings, file, follow))
     except (DumpRefused, LogError, BrokerUnavailable, KafkaError) as error:
         refuse([str(error)])
+    except BlockingIOError:
+        refuse([f"{file}: another process writes it"])
+    except FrameError as error:
+        refuse([f"{file}: {error}: no dump, or a damaged one; it is left as it is"])
     except OSError as error:
         refuse([f"{file}: {error.strerror or error}; run again, it goes on after the last whole frame"])
     out.print(f"{total:,} records of {settings.prefix}.reports stand in {file}", markup=False, soft_wrap=True)

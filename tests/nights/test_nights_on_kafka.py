@@ -222,7 +222,7 @@ def test_one_worker_killed_and_started_again_on_three_brokers(
     stage.check()
 
 
-async def _committed(settings: Settings) -> dict[int, int]:
+async def committed(settings: Settings) -> dict[int, int]:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
     await admin.start()
     try:
@@ -256,12 +256,12 @@ def test_after_a_restart_on_a_fully_committed_topic_ten_more_records_are_counted
     total = RECORDS["az-2024"]
     wait_published(stage.settings, total)
     assert worker.stop() == 0
-    assert sum(asyncio.run(_committed(stage.settings)).values()) == total, "a clean stop commits everything"
+    assert sum(asyncio.run(committed(stage.settings)).values()) == total, "a clean stop commits everything"
 
     again = stage.worker().wait_ready()
     sent = asyncio.run(_send_ten_more(stage.settings, stage.election))
     newest = wait_published(stage.settings, total + sent)
-    wait_for(lambda: sum(asyncio.run(_committed(stage.settings)).values()) == total + sent, "the commit of ten more", 20)
+    wait_for(lambda: sum(asyncio.run(committed(stage.settings)).values()) == total + sent, "the commit of ten more", 20)
     verdicts = again.verdicts()
     assert verdicts["counted"] == verdicts["read"] == total + sent
     check_against_replay(stage.election, save_log(stage.settings, tmp_path / "saved.jsonl"), newest)

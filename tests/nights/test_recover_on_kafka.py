@@ -1,0 +1,239 @@
+"""Every topic lost in turn and made again by the commands of docs/runbook.md, to the same bytes; and what a stranger's
+record among the standings looks like to `verify`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.structs import OffsetAndMetadata
+
+from tally_stream.kafka.topics import Topics, wanted_configs
+from tally_stream.settings import Settings
+from tally_stream.wire.election_folder import load_election
+from tests.docs.pages import DOCS, marked
+from tests.nights.harness import (
+    NIGHTS,
+    WorkerProcess,
+    administer,
+    check_against_replay,
+    newest_standings,
+    produce,
+    read_topic,
+    run,
+    save_log,
+    settings_for,
+    wait_for,
+    wait_published,
+)
+from tests.nights.test_nights_on_kafka import RECORDS, committed
+
+pytestmark = pytest.mark.kafka
+
+NIGHT = "az-2024"
+TALLY = ".venv/bin/tally-stream"
+STEPS = {name: block.text.splitlines() for name, block in marked(DOCS / "runbook.md", "recover").items()}
+ODD = [(None, None), (b"\xff", b"\x80"), (b"041-038", None)]
+MARKER_AND_RECORD = 2
+
+
+class Lost:
+    """A finished night on three brokers, what was published of it, and a worker that is started and stopped."""
+
+    def __init__(self, bootstrap: str, directory: Path) -> None:
+        self.settings: Settings = settings_for(bootstrap, f"l{uuid.uuid4().hex[:8]}")
+        self.directory = directory
+        self.saved = directory / "reports-saved.jsonl.gz"
+        self.worker: WorkerProcess | None = None
+        self.workers = 0
+        run("topics", "create", "--election", NIGHT, settings=self.settings)
+        run("send", NIGHT, str(NIGHTS / NIGHT / "reports.jsonl.gz"), settings=self.settings)
+        produce(self.settings, "reports", 1, *ODD[1:])
+        asyncio.run(self._transact())
+        self.total = RECORDS[NIGHT] + len(ODD[1:]) + MARKER_AND_RECORD
+        self.start().wait_ready()
+        wait_published(self.settings, self.total)
+        self.stop()
+        self.start().wait_ready()  # every area at the last vector: the bytes that every recovery must come to
+        self.standings = wait_for(self._all_newest, "all areas at the last vector")
+        self.stop()
+        self.owed, self.partials = self.owed_now(), self.newest_partials()
+        run("dump", str(self.saved), settings=self.settings)
+        check_against_replay(load_election(NIGHTS / NIGHT), save_log(self.settings, directory / "log"), self.standings)
+
+    async def _transact(self) -> None:
+        topic = f"{self.settings.prefix}.reports"
+        async with AIOKafkaProducer(bootstrap_servers=self.settings.bootstrap, transactional_id=topic) as writer:
+            await writer.begin_transaction()
+            await writer.send_and_wait(topic, b"{}", key=b"A", partition=3)
+            await writer.commit_transaction()
+
+    def _all_newest(self) -> dict[bytes, bytes] | None:
+        newest = newest_standings(self.settings)
+        return newest if all(json.loads(v)["version"] == self.total for v in newest.values()) else None
+
+    def owed_now(self) -> dict[str, dict[bytes | None, set[bytes | None]]]:
+        """Topic → key → the values that stand there under it."""
+        found: dict[str, dict[bytes | None, set[bytes | None]]] = {}
+        for topic in ("rejections", "changes"):
+            found[topic] = {}
+            for record in read_topic(self.settings, topic)[1]:
+                found[topic].setdefault(record.key, set()).add(record.value)
+        return found
+
+    def newest_partials(self) -> dict[bytes | None, bytes | None]:
+        return {record.key: record.value for record in read_topic(self.settings, "partials")[1]}
+
+    def start(self, *flags: str) -> WorkerProcess:
+        self.workers += 1
+        log = self.directory / f"worker-{self.workers}.log"
+        self.worker = WorkerProcess(self.settings, NIGHT, log, *flags)
+        return self.worker
+
+    def stop(self) -> None:
+        assert self.worker is not None
+        assert self.worker.stop() == 0, self.worker.log
+
+    def delete(self, *names: str) -> None:
+        topics = {f"{self.settings.prefix}.{name}" for name in names}
+
+        async def gone(admin: Any) -> None:
+            await admin.delete_topics(list(topics))
+            async with asyncio.timeout(30):
+                while topics & set(await admin.list_topics()):  # noqa: ASYNC110 (nothing tells us)
+                    await asyncio.sleep(0.05)
+
+        administer(self.settings, gone)
+
+    def recover(self, name: str) -> None:
+        """The commands of the runbook as they stand there; the worker, last of them, is started and left running."""
+        for line in STEPS[name]:
+            words = shlex.split(line)
+            assert words[0] == TALLY
+            arguments = [str(self.saved) if w == self.saved.name else w for w in words[1:]]
+            if arguments[0] == "worker":
+                self.start(*arguments[3:])
+            else:
+                run(*arguments, settings=self.settings)
+                self.let_the_brokers_time_again(arguments)
+        assert self.worker is not None
+        self.worker.wait_ready()
+
+    def let_the_brokers_time_again(self, arguments: list[str]) -> None:
+        """After the restore: what the runbook has `kafka-configs.sh` do."""
+        if arguments[0] == "restore":
+            topics = Topics(self.settings.prefix)
+            wanted = wanted_configs(topics, is_log_append=True, min_insync=2)[topics.reports]
+            administer(self.settings, lambda a: a.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, topics.reports, wanted)]))  # fmt: skip
+
+    def check(self) -> None:
+        """Everything as it was, byte for byte; of rejections and changes one a key."""
+        wait_for(lambda: newest_standings(self.settings) == self.standings, "the same standings")
+        wait_for(lambda: self.newest_partials() == self.partials, "the same partials")
+        wait_for(lambda: self.owed_now() == self.owed, "the same rejections and changes")
+        assert sum(self.worker.next_offsets().values()) == self.total  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="module")
+def night(kafka_three: Any, tmp_path_factory: pytest.TempPathFactory) -> Lost:
+    return Lost(kafka_three.bootstrap, tmp_path_factory.mktemp("lost"))
+
+
+@pytest.fixture
+def lost(night: Lost) -> Iterator[Lost]:
+    """The night with no worker running, before and after."""
+    yield night
+    assert night.worker is not None
+    night.worker.close()
+
+
+async def commit(settings: Settings, offsets: dict[int, int]) -> None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, group_id=settings.group_id, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        places = {TopicPartition(f"{settings.prefix}.reports", p): o for p, o in offsets.items()}
+        consumer.assign(list(places))
+        await consumer.commit({tp: OffsetAndMetadata(o, "") for tp, o in places.items()})
+    finally:
+        await consumer.stop()
+
+
+def test_what_was_lost_is_worth_the_name(lost: Lost) -> None:
+    assert len(lost.standings) == 126
+    assert len(lost.partials) == 4
+    assert len(lost.owed["changes"]) == 11
+    assert len(lost.owed["rejections"]) >= len(ODD[1:]) + MARKER_AND_RECORD
+    assert set(STEPS) == {"reports", "partials", "standings", "rejections and changes", "all"}
+
+
+@pytest.mark.parametrize("commits", ["gone with the topic", "still there"])
+def test_the_reports(lost: Lost, commits: str) -> None:
+    before = asyncio.run(committed(lost.settings))
+    assert sum(before.values()) == lost.total
+    lost.delete("reports")
+    # Kafka forgets the commits with the topic; a cluster that kept them (another one's copy) must not matter.
+    wait_for(lambda: not asyncio.run(committed(lost.settings)), "no commits", 30)
+    if commits == "still there":
+        run("topics", "create", "--election", NIGHT, "--create-time", settings=lost.settings)
+        asyncio.run(commit(lost.settings, before))
+        assert asyncio.run(committed(lost.settings)) == before
+    lost.recover("reports")
+    lost.check()
+    wait_for(lambda: asyncio.run(committed(lost.settings)) == before, "the same commits")
+    lost.stop()
+
+
+@pytest.mark.parametrize("topic", ["partials", "standings"])
+def test_the_partials_or_the_standings(lost: Lost, topic: str) -> None:
+    lost.delete(topic)
+    lost.recover(topic)
+    lost.check()
+    lost.stop()
+
+
+@pytest.mark.parametrize("topics", [["rejections"], ["changes"], ["rejections", "changes"]])
+def test_the_rejections_or_the_changes(lost: Lost, topics: list[str]) -> None:
+    lost.delete(*topics)
+    lost.recover("rejections and changes")
+    lost.check()
+    lost.stop()
+
+
+def test_all_of_them(lost: Lost) -> None:
+    lost.delete("reports", "partials", "standings", "rejections", "changes")
+    lost.recover("all")
+    lost.check()
+    lost.stop()
+
+
+def test_verify_finds_a_strangers_standings(lost: Lost, tmp_path: Path) -> None:
+    """Last of this module: what is produced here stays. From the topic alone, and against a dump."""
+    settings = lost.settings
+    clean = run("verify", NIGHT, "--json", settings=settings).stdout
+    assert json.loads(clean)["different"] == 0
+    assert json.loads(clean)["records"] == lost.total
+    assert run("verify", NIGHT, str(lost.saved), "--json", settings=settings).stdout == clean
+
+    root = lost.standings[b"PRES|AZ"]
+    message = json.loads(root)
+    votes = message["candidates"][0]["votes"]
+    falsified = root.replace(f'"votes":{votes}'.encode(), f'"votes":{votes + 1}'.encode())
+    assert falsified != root
+    at = len(read_topic(settings, "standings")[1])
+    produce(settings, "standings", 0, (b"PRES|AZ", falsified), (b"PRES|AZ/001", root), (b"PRES|AZ", b"nonsense"))
+    for log in ([], [str(lost.saved)]):
+        said = run("verify", NIGHT, *log, settings=settings, expect=1).stderr
+        place = f"{settings.prefix}.standings, offset"
+        assert f"{place} {at}, PRES|AZ at version {lost.total}: candidates[0].votes: found {votes + 1}, the log gives {votes}" in said
+        assert f"{place} {at + 1}: its key is b'PRES|AZ/001'" in said
+        assert f"{place} {at + 2}: not a standings message" in said
+        assert "3 of " in said
