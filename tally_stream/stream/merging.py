@@ -255,12 +255,23 @@ class Merging:
             futures.append((key, sent, future))
         offsets = await asyncio.gather(*(future for _, _, future in futures))
         for (key, sent, _), offset in zip(futures, offsets, strict=True):
+            self._check_rising(merge, key, offset)
             sent.offset = offset
             merge.sent[key] = sent
         for key, sent, _ in futures:  # what was seen before the acknowledgement had nothing to be compared with
             await self._heal(merge, key, sent)
         merge.root_sent_at = monotonic()
         self.last_publication_seconds = time()
+
+
+    def _check_rising(self, merge: _ContestMerge, key: bytes, offset: int) -> None:
+        """A topic deleted and made anew under a running worker lacks all areas that do not change any more; a start
+        sends them all. The root is sent every RESEND_SECONDS, so this takes no longer."""
+        before = merge.sent.get(key)
+        if before is not None and 0 <= offset <= before.offset:  # below 0: a repeated send, whose place nobody says
+            raise BrokenInvariant(
+                f"{self.topics.standings}: offset {offset} after {before.offset}: the topic was made anew, or lost records"
+            )
 
 
 def note_offsets(highest: dict[int, int], root: PublishedStandings) -> None:

@@ -92,10 +92,10 @@ class Lost:
     def newest_partials(self) -> dict[bytes | None, bytes | None]:
         return {record.key: record.value for record in read_topic(self.settings, "partials")[1]}
 
-    def start(self, *flags: str) -> WorkerProcess:
+    def start(self, *flags: str, is_supervised: bool = False) -> WorkerProcess:
         self.workers += 1
         log = self.directory / f"worker-{self.workers}.log"
-        self.worker = WorkerProcess(self.settings, NIGHT, log, *flags)
+        self.worker = WorkerProcess(self.settings, NIGHT, log, *flags, is_supervised=is_supervised)
         return self.worker
 
     def stop(self) -> None:
@@ -212,6 +212,18 @@ def test_all_of_them(lost: Lost) -> None:
     lost.delete("reports", "partials", "standings", "rejections", "changes")
     lost.recover("all")
     lost.check()
+    lost.stop()
+
+
+@pytest.mark.parametrize("topic", ["partials", "standings"])
+def test_a_topic_made_anew_under_a_running_worker(lost: Lost, topic: str) -> None:
+    """It ends, its supervisor starts it again, and every area stands there again."""
+    worker = lost.start(is_supervised=True).wait_ready()
+    lost.delete(topic)
+    run("topics", "create", "--election", NIGHT, settings=lost.settings)
+    wait_for(lambda: "fatal:" in worker.log, f"the worker's end:\n{worker.log}", 60)
+    wait_for(lambda: newest_standings(lost.settings) == lost.standings, "the same standings")
+    wait_for(lambda: lost.newest_partials() == lost.partials, "the same partials")
     lost.stop()
 
 

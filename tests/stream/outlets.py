@@ -59,11 +59,11 @@ class HeldOutlet:
     def of(self, topic: str) -> list[tuple[bytes, bytes]]:
         return [(key, value) for name, key, value, _ in self.sent if name == topic]
 
-    def answer(self, topic: str) -> None:
-        """Acknowledge what waits on this topic."""
+    def answer(self, topic: str, offset: int | None = None) -> None:
+        """Acknowledge what waits on this topic: each at its place among all that was sent, or all at `offset`."""
         for number, (name, _, _, future) in enumerate(self.sent):
             if name == topic and not future.done():
-                future.set_result(number)
+                future.set_result(number if offset is None else offset)
 
     async def wait_sent(self, topic: str, count: int) -> None:
         async with asyncio.timeout(DEADLINE_SECONDS):

@@ -95,6 +95,35 @@ async def test_an_older_record_that_came_before_the_acknowledgement_is_overwritt
     assert fatal == []
 
 
+async def test_a_topic_made_anew_under_it_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The root goes out again and lands below where it stood: the areas are gone, and only a start sends them again."""
+    now = [0.0]
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    outlet = HeldOutlet()
+    fatal: list[str] = []
+    merging = a_merging(outlet, fatal)
+    merging.take([Stored(i, v) for i, v in enumerate(partials(report(0)))])
+    await merging.see([], is_end=True)
+    await settle()
+
+    async def answer(offset: int) -> None:
+        for _ in ELECTION.contests:  # one after the other
+            outlet.answer(TOPICS.standings, offset)
+            await settle()
+
+    await answer(100)
+    stood = len(roots(outlet))
+    for offset, is_fatal in ((200, False), (-1, False), (201, False), (201, True)):
+        now[0] += module.RESEND_SECONDS
+        merging.take([])
+        await settle()
+        assert len(roots(outlet)) == (stood := stood + 1)
+        await answer(offset)
+        assert bool(fatal) is is_fatal, offset
+    assert fatal[0].endswith("t.standings: offset 201 after 201: the topic was made anew, or lost records")
+    merging.disown()
+
+
 async def test_behind_a_published_root_it_waits_then_ends_naming_the_partition(monkeypatch: pytest.MonkeyPatch) -> None:
     ahead = HeldOutlet(TOPICS.standings)
     twin = a_merging(ahead, [])

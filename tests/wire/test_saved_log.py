@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
-from tally_stream.wire.saved_log import Appender, FrameError
+from tally_stream.wire.saved_log import FRAME_START, Appender, FrameError
 
 RECORDS = [LogRecord(1000 + n, b"A-%d" % n, b'{"n":%d}' % n, 0, n) for n in range(4)]
 
@@ -34,17 +34,43 @@ def test_a_dump_is_an_ordinary_gzip_file_and_a_saved_log(tmp_path: Path) -> None
     assert gzip.decompress(path.read_bytes()).count(b"\n") == 8
 
 
-@pytest.mark.parametrize("is_packed", [True, False], ids=["gzip", "plain"])
-def test_every_single_bit_that_turns_is_found_and_its_place_named(tmp_path: Path, is_packed: bool) -> None:
-    path = tmp_path / "d"
-    content = dumped(path) if is_packed else gzip.decompress(dumped(path))
+def named(path: Path) -> str:
+    """What is said of the file, which must be refused."""
+    with pytest.raises(LogError) as caught:
+        read(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}:")
+    return said.removeprefix(f"{path}:")
+
+
+def test_every_single_bit_that_turns_is_found_and_its_frame_named(tmp_path: Path) -> None:
+    path = tmp_path / "d.gz"
+    content = dumped(path)
+    starts = [at for at in range(len(content)) if content.startswith(FRAME_START, at)]
+    assert len(starts) == 3
     for bit in range(len(content) * 8):
         turned = bytearray(content)
         turned[bit // 8] ^= 1 << bit % 8  # the first that is not refused fails here
         path.write_bytes(turned)
-        with pytest.raises(LogError) as caught:
-            read(path)
-        assert str(caught.value).startswith(f"{path}:")
+        frame = max(at for at in starts if at <= bit // 8)
+        said = named(path)
+        # The first four bytes say what kind of file it is: with one turned it is another kind, broken from line 1 on.
+        assert f"the frame at byte {frame} " in said or (bit // 8 < 4 and said.startswith("1: ")), bit
+
+
+def test_every_single_bit_that_turns_in_an_unpacked_dump_is_found_before_the_next_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "d"
+    content = gzip.decompress(dumped(path))
+    lines = content.splitlines(keepends=True)
+    checksums = [number for number, line in enumerate(lines, 1) if b"sha256" in line]
+    for bit in range(len(content) * 8):
+        turned = bytearray(content)
+        turned[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(turned)
+        number = int(named(path).split(":")[0])
+        line = content.count(b"\n", 0, bit // 8) + 1
+        # A newline more or less moves the lines behind it by one.
+        assert line <= number <= min(n for n in checksums if n >= line) + 1, bit
 
 
 def test_a_turned_bit_in_a_later_frame_names_that_frames_first_byte(tmp_path: Path) -> None:
