@@ -1,16 +1,19 @@
 """Recompute published standings from a report log, each at the offsets it names, and compare byte for byte.
 
 Decides whether a message is what the log gives; a difference is a value that says where. One pass over the log, however
-many messages: a partition's figures are kept at each offset that some message names, and dropped once used. Refuses to
-know where log and messages came from; see `cli/verify.py`.
+many messages: messages wait packed, those of one vector are compared once every partition has come to its offset, and
+figures go when no other vector needs them. Refuses to know where log and messages came from; see `cli/verify.py`.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,10 +24,11 @@ from tally_stream.domain.rules import Limits
 from tally_stream.domain.standings import Standings
 from tally_stream.domain.tally import baseline
 from tally_stream.wire.codec import Codec, read_record
-from tally_stream.wire.messages import PublishedStandings, canonical_json, read_published, standings_key
+from tally_stream.wire.messages import canonical_json, read_published, standings_key
 from tally_stream.wire.report_log import LogRecord
 
 SHOWN_MAX_CHARS = 60
+PACKING_LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +54,101 @@ class Difference:
 
 @dataclass(slots=True)
 class _Named:
-    """A message with the contest and the vector it names."""
+    """A message that waits; `packed` against the first message of its area (190 bytes instead of 1,600)."""
 
-    found: Found
-    published: PublishedStandings
-    vector: tuple[int, ...]
+    where: str
+    area: str
+    version: int
+    packed: bytes
+
+
+@dataclass(slots=True, eq=False)
+class _Vector:
+    """The messages that name these offsets; `missing`: the partitions whose figures are not known yet."""
+
+    offsets: tuple[int, ...]
+    messages: list[_Named]
+    missing: int
+
+    @property
+    def order(self) -> tuple[int, tuple[int, ...]]:
+        return sum(self.offsets), self.offsets
+
+
+class _ContestCheck:
+    """One contest: what waits, and the figures that it waits for."""
+
+    def __init__(self, fresh: Callable[[], Standings]) -> None:
+        self._fresh = fresh
+        self._standings = fresh()
+        self._at: tuple[int, ...] = ()
+        self._vectors: dict[tuple[int, ...], _Vector] = {}
+        self._waiting: dict[tuple[int, int], list[_Vector]] = {}
+        """(partition, next offset) → vectors that name it, until the partition comes there."""
+        self._uses: Counter[tuple[int, int]] = Counter()
+        """The same → how many vectors that name it are not compared yet."""
+        self._figures: dict[tuple[int, int], Figures] = {}
+        self._first: dict[str, bytes] = {}
+        """Area → its first message, which the others are packed against."""
+        self.found: list[tuple[tuple[int, tuple[int, ...]], Difference]] = []
+
+    def add(self, found: Found, area: str, version: int, offsets: tuple[int, ...]) -> None:
+        packer = zlib.compressobj(PACKING_LEVEL, zlib.DEFLATED, -15, zdict=self._first.setdefault(area, found.value))
+        vector = self._vectors.get(offsets)
+        if vector is None:
+            vector = self._vectors[offsets] = _Vector(offsets, [], len(offsets))
+            for place in enumerate(offsets):
+                self._waiting.setdefault(place, []).append(vector)
+                self._uses[place] += 1
+        vector.messages.append(_Named(found.where, area, version, packer.compress(found.value) + packer.flush()))
+
+    def _unpacked(self, named: _Named) -> bytes:
+        unpacker = zlib.decompressobj(-15, zdict=self._first[named.area])
+        return unpacker.decompress(named.packed) + unpacker.flush()
+
+    def waits_for(self, place: tuple[int, int]) -> bool:
+        return place in self._waiting
+
+    def keep(self, place: tuple[int, int], figures: Figures) -> None:
+        """A partition has come to an offset that is waited for: compare what misses nothing else."""
+        self._figures[place] = figures
+        for vector in sorted(self._waiting.pop(place), key=lambda v: v.order):
+            vector.missing -= 1
+            if not vector.missing:
+                self._compare(vector)
+
+    def _compare(self, vector: _Vector) -> None:
+        if any(now < was for now, was in zip(vector.offsets, self._at, strict=False)):
+            self._standings = self._fresh()
+        self._at = vector.offsets
+        for place in enumerate(vector.offsets):
+            self._standings.put(self._figures[place])
+        wanted = {named.area for named in vector.messages}
+        due = {m["area"]: canonical_json(m) for m in self._standings.messages() if m["area"] in wanted}
+        contest = self._standings.contest.id
+        for named in vector.messages:
+            where = f"{named.where}, {contest}|{named.area} at version {named.version}"
+            difference = _compare(where, self._unpacked(named), due.get(named.area))
+            if difference is not None:
+                self.found.append((vector.order, difference))
+        self._forget(vector)
+
+    def _forget(self, vector: _Vector) -> None:
+        del self._vectors[vector.offsets]
+        for place in enumerate(vector.offsets):
+            self._uses[place] -= 1
+            if not self._uses[place]:
+                del self._uses[place], self._figures[place]
+
+    def left(self) -> Iterator[tuple[_Vector, int]]:
+        """At the end of the log: each vector that was never reached, and the first partition that did not reach it."""
+        for vector in self._vectors.values():
+            yield vector, next(p for p, offset in enumerate(vector.offsets) if (p, offset) not in self._figures)
 
 
 @dataclass
 class Verification:
-    """`take` every record of the log, then `finish`. `differences` are in the order of versions."""
+    """`expect` the messages, `take` every record of the log, then `finish`. `differences` are in the order of versions."""
 
     election: Election
     topic: str
@@ -72,23 +161,22 @@ class Verification:
         partitions = self.partition_count or 1
         self._folds = [PartitionFold(self.election, p, self.partition_count) for p in range(partitions)]
         self._codec = Codec(self.election)
-        self._messages: dict[int, list[_Named]] = defaultdict(list)
-        self._asked: dict[tuple[int, int], set[int]] = defaultdict(set)
-        """(partition, next offset) → contests that name it."""
-        self._figures: dict[tuple[int, int, int], Figures] = {}
-        """(contest, partition, next offset) → figures there."""
+        shared = baseline(self.election, Limits(self.election.checks, self.election.polls_close_ms))
+        self._contests = [
+            _ContestCheck(partial(Standings, self.election, contest, self.topic, partitions, shared))
+            for contest in range(len(self.election.contests))
+        ]
 
     # -- the messages, before the log ------------------------------------------------------------------------------
 
     def expect(self, messages: Iterable[Found]) -> None:
-        """The messages to compare. What is no message of this election over this log is a difference at once."""
+        """The messages to compare, in any number of calls. What is no message of this election over this log is a
+        difference at once."""
         for found in messages:
+            self.compared += 1
             wrong = self._expect(found)
             if wrong is not None:
-                self.compared += 1
                 self.differences.append(wrong)
-        for partition in range(len(self._folds)):
-            self._keep(partition, 0)
 
     def _expect(self, found: Found) -> Difference | None:
         try:
@@ -110,70 +198,55 @@ class Verification:
         if found.key is not None and found.key != standings_key(published.contest, published.area):
             return Difference(found.where, "", f"its key is {found.key!r}")
         vector = tuple(offsets[str(p)] for p in range(len(due)))
-        for partition, offset in enumerate(vector):
-            self._asked[partition, offset].add(index)
-        self._messages[index].append(_Named(found, published, vector))
+        self._contests[index].add(found, sys.intern(published.area), published.version, vector)
         return None
 
     # -- the log ---------------------------------------------------------------------------------------------------
 
     def take(self, record: LogRecord) -> None:
+        if not self.records:
+            self._begin()
         fold = self._folds[record.partition]
         read_record(self._codec, fold, record.offset, record.timestamp_ms, record.key, record.value)
         self.records += 1
-        self._keep(record.partition, fold.next_offset)
+        self._keep(fold)
 
-    def _keep(self, partition: int, offset: int) -> None:
-        for contest in self._asked.get((partition, offset), ()):
-            self._figures[contest, partition, offset] = self._folds[partition].figures(contest)
+    def _begin(self) -> None:
+        for fold in self._folds:
+            self._keep(fold)
 
-    # -- the comparison --------------------------------------------------------------------------------------------
+    def _keep(self, fold: PartitionFold) -> None:
+        place = fold.partition, fold.next_offset
+        for contest, check in enumerate(self._contests):
+            if check.waits_for(place):
+                check.keep(place, fold.figures(contest))
 
     def finish(self) -> None:
-        """Compare every message with what the log gives at its vector."""
-        shared = baseline(self.election, Limits(self.election.checks, self.election.polls_close_ms))
-        for contest, messages in sorted(self._messages.items()):
-            messages.sort(key=lambda m: (sum(m.vector), m.vector))
-            standings: Standings | None = None
-            at: tuple[int, ...] = ()
-            due: dict[str, bytes] = {}
-            for named in messages:
-                self.compared += 1
-                if named.vector != at or standings is None:
-                    missing = self._beyond(contest, named)
-                    if missing is not None:
-                        self.differences.append(missing)
-                        continue
-                    if standings is None or any(now < was for now, was in zip(named.vector, at, strict=True)):
-                        standings = Standings(self.election, contest, self.topic, len(self._folds), shared)
-                    at = named.vector
-                    for partition, offset in enumerate(at):
-                        standings.put(self._figures[contest, partition, offset])
-                    due = {m["area"]: canonical_json(m) for m in standings.messages()}
-                difference = _compare(named, due.get(named.published.area))
-                if difference is not None:
-                    self.differences.append(difference)
+        """After the last record: what names offsets that the log has not is a difference too."""
+        if not self.records:
+            self._begin()
+        for contest, check in enumerate(self._contests):
+            for vector, partition in check.left():
+                what = self._beyond(contest, partition, vector.offsets[partition])
+                path = f"provenance.next_offsets.{partition}"
+                check.found += [(vector.order, Difference(named.where, path, what)) for named in vector.messages]
+            check.found.sort(key=lambda found: found[0])
+            self.differences += [difference for _, difference in check.found]
 
-    def _beyond(self, contest: int, named: _Named) -> Difference | None:
-        for partition, offset in enumerate(named.vector):
-            if (contest, partition, offset) not in self._figures:
-                end = self._folds[partition].next_offset
-                return Difference(
-                    named.found.where, f"provenance.next_offsets.{partition}",
-                    f"found {offset}, the log ends at {end}" if offset > end
-                    else f"found {offset}, where the figures stand at {self._folds[partition].figures(contest).next_offset}",
-                )  # fmt: skip
-        return None
+    def _beyond(self, contest: int, partition: int, offset: int) -> str:
+        fold = self._folds[partition]
+        if offset > fold.next_offset:
+            return f"found {offset}, the log ends at {fold.next_offset}"
+        return f"found {offset}, where the figures stand at {fold.figures(contest).next_offset}"
 
 
-def _compare(named: _Named, due: bytes | None) -> Difference | None:
-    where = f"{named.found.where}, {named.published.contest}|{named.published.area} at version {named.published.version}"
+def _compare(where: str, value: bytes, due: bytes | None) -> Difference | None:
     if due is None:
         return Difference(where, "area", "no published area of this election")
-    if named.found.value == due:
+    if value == due:
         return None
     try:
-        message = msgspec.json.decode(named.found.value)
+        message = msgspec.json.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # a field that nobody needed before is broken
         return Difference(where, "", f"not JSON: {error}")
     path, found, expected = _first_difference(message, msgspec.json.decode(due), "")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -38,13 +37,18 @@ def verify(folder: str, log: Path | None, standings: Path | None, as_json: bool,
     settings = settings_of(**flags)
     try:
         saved = None if log is None else ReportLog(log)
-        messages = _of_file(standings) if standings is not None else run_async(_of_topic(settings))
         if saved is not None:
             check = Verification(election, saved.topic, saved.partition_count)
-            check.expect(messages)
+        else:
+            check = Verification(election, f"{settings.prefix}.reports", run_async(_partitions(settings)))
+        if standings is not None:
+            check.expect(_of_file(standings))
+        else:
+            run_async(_expect_topic(settings, check))
+        if saved is not None:
             _fold_file(check, saved)
         else:
-            check = run_async(_fold_topic(settings, election, messages))
+            run_async(_fold_topic(settings, check))
     except LogError as broken:
         refuse([str(broken)])
     except OSError as error:
@@ -88,21 +92,31 @@ def _progress() -> Progress:
     )  # fmt: skip
 
 
-def _of_file(path: Path) -> Iterable[Found]:
+def _of_file(path: Path) -> Iterator[Found]:
     with path.open("rb") as lines:
-        return [Found(f"{path}:{number}", None, line.rstrip(b"\n")) for number, line in enumerate(lines, 1)]
+        for number, line in enumerate(lines, 1):
+            yield Found(f"{path}:{number}", None, line.rstrip(b"\n"))
 
 
-async def _of_topic(settings: Settings) -> Iterable[Found]:
+async def _partitions(settings: Settings) -> int:
+    from tally_stream.kafka.client import TopicReader, wait_for_broker
+
+    await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+    async with TopicReader(settings, f"{settings.prefix}.reports") as reader:
+        return len(reader.partitions)
+
+
+async def _expect_topic(settings: Settings, check: Verification) -> None:
     from tally_stream.kafka.client import TopicReader, wait_for_broker
 
     await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
     topic = f"{settings.prefix}.standings"
-    found: list[Found] = []
     async with TopicReader(settings, topic) as reader:
-        async for records in reader.read_to_end():
-            found += [Found(f"{topic}, offset {r.offset}", r.key, r.value) for r in records if r.value is not None]
-    return found
+        with _progress() as progress:
+            task = progress.add_task("standings", total=sum(end for _, end in (await reader.bounds()).values()))
+            async for records in reader.read_to_end():
+                check.expect(Found(f"{topic}, offset {r.offset}", r.key, r.value) for r in records if r.value is not None)
+                progress.update(task, completed=records[-1].offset + 1)
 
 
 def _fold_file(check: Verification, log: ReportLog) -> None:
@@ -114,14 +128,11 @@ def _fold_file(check: Verification, log: ReportLog) -> None:
     log.check_end()
 
 
-async def _fold_topic(settings: Settings, election: Any, messages: Iterable[Found]) -> Verification:
+async def _fold_topic(settings: Settings, check: Verification) -> None:
     from tally_stream.kafka.client import TopicReader
 
-    topic = f"{settings.prefix}.reports"
-    async with TopicReader(settings, topic, is_log=True) as reader:
+    async with TopicReader(settings, check.topic, is_log=True) as reader:
         bounds = await reader.bounds()
-        check = Verification(election, topic, len(bounds))
-        check.expect(messages)
         next_offsets = dict.fromkeys(bounds, 0)
         with _progress() as progress:
             task = progress.add_task("records", total=sum(end for _, end in bounds.values()))
@@ -133,4 +144,3 @@ async def _fold_topic(settings: Settings, election: Any, messages: Iterable[Foun
                     next_offsets[r.partition] += 1
                     check.take(LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset))
                 progress.advance(task, len(records))
-    return check

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,24 @@ def test_every_turned_bit_of_a_message_is_found(of: Election, tmp_path: Path) ->
     check = verified(of, log, turned)
     assert check.compared == len(turned) == 8 * len(value)
     assert len(check.differences) == len(turned)
+
+
+def test_messages_wait_packed_and_go_once_they_are_compared(of: Election, tmp_path: Path) -> None:
+    """Thousands of versions of a long night: not their bytes, nor the figures of every offset, may lie in memory."""
+    log = ReportLog(saved(tmp_path / "log"))
+    values = every_message(of, log.path, 2) * 100
+    check = Verification(of, log.topic, log.partition_count)
+    tracemalloc.start()
+    check.expect(Found("here", None, value) for value in values)
+    waiting, _ = tracemalloc.get_traced_memory()
+    for record in log:
+        check.take(record)
+    check.finish()
+    left, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (check.compared, check.differences) == (len(values), [])
+    assert waiting < 0.3 * sum(map(len, values))
+    assert left < 0.05 * sum(map(len, values))
 
 
 def test_a_log_with_another_record_gives_other_standings(of: Election, tmp_path: Path) -> None:
