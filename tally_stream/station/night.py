@@ -16,7 +16,7 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.report import Control
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.settings import Settings
-from tally_stream.station.standing import Fingerprints, Standing, standing
+from tally_stream.station.standing import Fingerprints, StandsOtherwise, standing
 from tally_stream.wire.codec import Codec
 from tally_stream.wire.report_log import LogRecord, ReportLog
 
@@ -81,7 +81,7 @@ async def already_sent(settings: Settings, topic: str, night: Night) -> dict[int
             due.add(partition, sending.record)
     try:
         return await standing(settings, topic, due)
-    except Standing as other:
+    except StandsOtherwise as other:
         raise NightRefused(
             f"{topic}: partition {other.partition}, offset {other.offset} is no record of this night ({other}); "
             "send it to a topic of its own (another --prefix)"

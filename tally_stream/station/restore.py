@@ -16,7 +16,7 @@ from typing import Any
 from tally_stream.kafka.client import KafkaError
 from tally_stream.kafka.topics import look_at_reports
 from tally_stream.settings import Settings
-from tally_stream.station.standing import Fingerprints, Standing, standing
+from tally_stream.station.standing import Fingerprints, StandsOtherwise, standing
 from tally_stream.wire.report_log import LogRecord, ReportLog
 
 TOLD_EVERY_RECORDS = 1_000
@@ -102,7 +102,7 @@ async def restore(
 async def _standing(settings: Settings, topic: str, log: ReportLog, due: Fingerprints) -> dict[int, int]:
     try:
         return await standing(settings, topic, due)
-    except Standing as other:
+    except StandsOtherwise as other:
         raise RestoreRefused([
             f"{topic}: partition {other.partition}, offset {other.offset} is not as in {log.path} ({other}); "
             "a log is restored into an empty topic, or one that holds a beginning of it"

@@ -17,7 +17,7 @@ FINGERPRINT_BYTES = 16
 _ABSENT = -1
 
 
-class Standing(Exception):
+class StandsOtherwise(Exception):
     """The topic holds something else: `args[0]` says what, as the end of a sentence about partition and offset."""
 
     def __init__(self, partition: int, offset: int, what: str) -> None:
@@ -59,7 +59,7 @@ class Fingerprints:
 async def standing(settings: Settings, topic: str, due: Fingerprints) -> dict[int, int]:
     """Partition → next offset of the topic, which holds a beginning of each partition's part of the log.
 
-    Raises Standing where it holds anything else, or has lost its first records.
+    Raises StandsOtherwise where it holds anything else, or has lost its first records.
     """
     async with TopicReader(settings, topic, is_log=True) as reader:
         bounds = await reader.bounds()
@@ -67,12 +67,12 @@ async def standing(settings: Settings, topic: str, due: Fingerprints) -> dict[in
         reached = dict.fromkeys(bounds, 0)
         for partition, (start, end) in sorted(bounds.items()):
             if start > 0:
-                raise Standing(partition, 0, f"the topic begins at offset {start}: records were deleted")
+                raise StandsOtherwise(partition, 0, f"the topic begins at offset {start}: records were deleted")
             if end > next_offsets[partition]:
-                raise Standing(partition, next_offsets[partition], f"the log ends here, the topic at offset {end}")
+                raise StandsOtherwise(partition, next_offsets[partition], f"the log ends here, the topic at offset {end}")
         async for records in reader.read_to_end():
             for record in records:
                 if record.offset != reached[record.partition] or not due.holds(record):
-                    raise Standing(record.partition, reached[record.partition], "another record stands here")
+                    raise StandsOtherwise(record.partition, reached[record.partition], "another record stands here")
                 reached[record.partition] += 1
     return reached
