@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures, Outcome
@@ -105,20 +106,23 @@ class ForeignPartial(Exception):
         self.definition = definition
 
 
-class _Partial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    schema: int
+class Partial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One flush of a worker: the cumulative sums of one partition for one contest, from offset 0 to below `next_offset`.
+    Key: `<contest>|<partition>`. What the integers of an area mean stands in docs/wire-format.md, "Partials"."""
+
+    schema: Literal[1]
     definition: str
     contest: str
-    partition: int
-    partitions: int
-    next_offset: int
+    partition: Annotated[int, Meta(ge=0)]
+    partitions: Annotated[int, Meta(ge=1)]
+    next_offset: Annotated[int, Meta(ge=0)]
     newest_ms: int | None
     hold: bool
     certify: bool
     areas: dict[str, list[int]]
 
 
-_partial_decoder = msgspec.json.Decoder(_Partial)
+_partial_decoder = msgspec.json.Decoder(Partial)
 _partial_encoder = msgspec.json.Encoder()
 
 
@@ -131,7 +135,7 @@ def encode_partial(election: Election, figures: Figures, partition_count: int) -
     was accepted can't reach."""
     areas = election.areas
     value = _partial_encoder.encode(
-        _Partial(
+        Partial(
             schema=1,
             definition=election.digest,
             contest=election.contests[figures.contest].id,
@@ -173,7 +177,7 @@ class PartialReader:
                 p.definition,
             )
         contest = self.election.contest_index(p.contest)
-        if contest is None or not 0 <= p.partition < p.partitions or p.next_offset < 0:
+        if contest is None or p.partition >= p.partitions:
             raise ValueError(f"a partial of contest {p.contest!r}, partition {p.partition} at {p.next_offset}")
         width = integers_per_area(len(self.election.contests[contest].candidate_ids))
         areas = {}

@@ -1,19 +1,26 @@
 """Writes the pages of the docs that are generated from code, or checks that they are what the code says.
 
-    python tests/docs/generate.py            write docs/rules.md and docs/metrics.md
+    python tests/docs/generate.py            write docs/rules.md, docs/metrics.md, docs/asyncapi.json, docs/schemas/*.json
     python tests/docs/generate.py --check    exit 1 and name the pages that differ
 
-Decides the form of `docs/metrics.md`; that of `docs/rules.md` is the command's (`tally_stream/cli/rules.py`).
+Decides the form of `docs/metrics.md`; that of `docs/rules.md` is the command's (`tally_stream/cli/rules.py`), that of the
+schemas is the product's (`tally_stream/wire/schemas.py`, `tally_stream/wire/asyncapi.py`).
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tally_stream.cli.rules import markdown as rules_markdown
+from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.metrics import METRICS
+from tally_stream.wire import asyncapi
+from tally_stream.wire.schemas import schemas
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -40,16 +47,36 @@ def metrics_markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"rules.md": rules_markdown, "metrics.md": metrics_markdown}
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def asyncapi_document() -> dict[str, Any]:
+    """docs/asyncapi.json, with the settings of topics as `topics create` makes them for an official night."""
+    settings = wanted_configs(Topics("tally"), is_log_append=True, min_insync=2)
+    return asyncapi.document({topic.removeprefix("tally."): of_topic for topic, of_topic in settings.items()})
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "rules.md": rules_markdown,
+    "metrics.md": metrics_markdown,
+    "asyncapi.json": lambda: _json(asyncapi_document()),
+    **{f"schemas/{name}.json": partial(_json, schema) for name, schema in schemas().items()},
+}
+
+
+def _strays() -> list[str]:
+    """Schemas in the folder that no message has any more."""
+    return [name for path in sorted((DOCS / "schemas").glob("*")) if (name := f"schemas/{path.name}") not in PAGES]
 
 
 def stale_pages() -> list[str]:
-    """Names of the generated pages that are missing or differ from what the code says."""
+    """Names of the generated pages that are missing, differ from what the code says, or are there no more."""
     return [
         name
         for name, markdown in PAGES.items()
         if not (DOCS / name).exists() or (DOCS / name).read_text(encoding="utf-8") != markdown()
-    ]
+    ] + _strays()
 
 
 def main() -> int:
@@ -61,7 +88,10 @@ def main() -> int:
     if sys.argv[1:]:
         print("usage: python tests/docs/generate.py [--check]", file=sys.stderr)
         return 2
+    for name in _strays():
+        (DOCS / name).unlink()
     for name, markdown in PAGES.items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(markdown(), encoding="utf-8")
     return 0
 

@@ -32,7 +32,20 @@ def test_every_rule_and_metric_has_its_row() -> None:
 def test_a_page_that_differs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generate, "DOCS", tmp_path)
     (tmp_path / "rules.md").write_text(generate.PAGES["rules.md"]() + "one line more\n", encoding="utf-8")
-    assert generate.stale_pages() == ["rules.md", "metrics.md"]
+    assert generate.stale_pages() == list(generate.PAGES)
+
+
+def test_writing_makes_them_current_and_takes_away_a_schema_of_no_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "DOCS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["generate.py"])
+    assert generate.main() == 0
+    assert generate.stale_pages() == []
+    (tmp_path / "schemas/old.json").write_text("{}", encoding="utf-8")
+    assert generate.stale_pages() == ["schemas/old.json"]
+    assert generate.main() == 0
+    assert generate.stale_pages() == []
 
 
 def test_the_command_checks_and_refuses_other_words() -> None:

@@ -1,0 +1,245 @@
+"""The shape of what the product publishes: standings, rejections, changes; for strangers and for our own readers.
+
+Decides which fields each message has, their types and limits. Every field is always there; null means unknown, hidden
+or without object, and never 0. `messages.py` and `domain/standings.py` make the messages; tests hold that every message
+of three nights fits here to the last field. Read `schemas.py` next, which makes JSON Schemas of these.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, REVISION_MAX, TEXT_MAX_CODE_POINTS
+from tally_stream.wire.limits import ROUNDING_PLACES_MAX
+
+NOT_IN_TEXT = r"[\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]"
+"""Control characters, line and paragraph separators, bidirectional controls."""
+
+Schema = Annotated[Literal[1], Meta(description="Version of this format.")]
+Id = Annotated[
+    str, Meta(pattern=r"^[A-Z0-9][A-Z0-9._-]*$", max_length=ID_MAX_CHARS, description="An id: `[A-Z0-9][A-Z0-9._-]{0,63}`.")
+]
+Text = Annotated[
+    str,
+    Meta(
+        max_length=TEXT_MAX_CODE_POINTS,
+        extra_json_schema={"not": {"pattern": NOT_IN_TEXT}},
+        description="Text in Unicode normal form C, without control, separator and bidirectional characters.",
+    ),
+]
+Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
+Revision = Annotated[int, Meta(ge=1, le=REVISION_MAX)]
+Sum = Annotated[int, Meta(ge=0)]
+Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$", description="Digest of the definition that was counted by.")]
+AreaId = Annotated[str, Meta(min_length=1, description="Path of an area below the root: `AZ/041`.")]
+InstantUtc = Annotated[
+    str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="UTC, to the millisecond.")
+]
+Percent = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?$", description="Per cent, on a scale to 100, as text.")]
+Points = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="Percentage points.")]
+Partition = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]*)$", description="A partition of the reports topic.")]
+Status = Literal["pre-election", "unofficial-partial", "unofficial-complete", "correction", "recount", "certified"]
+
+
+class _Model(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    pass
+
+
+class Stations(_Model):
+    """Polling stations by state: each is in exactly one, so that `expected` is the sum of the last five."""
+
+    expected: Sum
+    received: Sum
+    counted: Sum
+    partial: Sum
+    held: Sum
+    annulled: Sum
+    outstanding: Sum
+
+
+class Flags(_Model):
+    """Stations with a mark; one station may have several."""
+
+    corrected: Sum
+    recounted: Sum
+    disputed: Sum
+    held: Sum
+    warned: Sum
+
+
+class Measure(_Model):
+    """A share processed, with what it is a share of. Below 100 while anything is missing."""
+
+    done: Sum
+    of: Annotated[int, Meta(ge=1)]
+    percent: Percent
+
+
+class Progress(_Model):
+    """Three measures of how far the count is: by stations, by registered voters, by ballots. null: not known."""
+
+    stations: Measure | None
+    registered: Measure | None
+    ballots: Measure | None
+
+
+class Turnout(_Model):
+    """Over stations whose complete counts are in force, and no others."""
+
+    cast: Sum
+    registered: Annotated[int, Meta(ge=1)]
+    percent: Percent
+
+
+class Ballots(_Model):
+    """null: not known of some station that counts, or hidden before the polls close."""
+
+    cast: Sum | None
+    valid: Sum | None
+    blank: Sum | None
+    invalid: Sum | None
+
+
+class CandidateLine(_Model):
+    """Candidates come by votes; equal votes share a rank."""
+
+    id: Id
+    name: Text
+    votes: Sum | None
+    share: Percent | None
+    rank: Annotated[int, Meta(ge=1)] | None
+
+
+class RoundingPolicy(_Model):
+    """How every per cent in this message was rounded, and of what the shares are."""
+
+    method: Literal["half-up", "truncate", "largest-remainder"]
+    places: Annotated[int, Meta(ge=0, le=ROUNDING_PLACES_MAX)]
+    base: Literal["valid"]
+
+
+class OutcomeState(_Model):
+    """Arithmetic about the ballots that may still come, assuming no later correction. It declares nobody elected."""
+
+    state: Literal["none", "undecided", "decided", "runoff", "tie"]
+    leader: Id | None
+    lead: Sum | None
+    outstanding_bound: Sum | None
+
+
+class ExitPollLine(_Model):
+    """An exit poll beside the count: per cent as published, and printed share less poll."""
+
+    pollster: Text
+    share: dict[Id, Percent]
+    difference: dict[Id, Points | None]
+
+
+class Provenance(_Model):
+    """The input this message is a function of: the log below these offsets, every partition named."""
+
+    topic: str
+    next_offsets: dict[Partition, Sum]
+
+
+class Standings(_Model):
+    """The standings of one contest in one area. Key: `<contest>|<area>`. Bytes are canonical JSON (RFC 8785), a
+    function of the definition and `provenance`. Reader's rule: drop a record whose `version` is below that of the one
+    held for its key; show areas newer than the root when the root arrives."""
+
+    schema: Schema
+    election: Id
+    phase: Literal["official", "test"]
+    definition: Digest
+    contest: Id
+    area: AreaId
+    version: Annotated[int, Meta(ge=0, description="Sum of `next_offsets`: it only rises.")]
+    status: Status
+    on_hold: Annotated[bool, Meta(description="Published figures are frozen by the authority; counting goes on behind.")]
+    as_of: Annotated[InstantUtc | None, Meta(description="Newest log time included; null where nothing is included.")]
+    stations: Stations
+    flags: Flags
+    progress: Progress
+    turnout: Turnout | None
+    ballots: Ballots
+    candidates: Annotated[list[CandidateLine], Meta(min_length=1)]
+    rounding: RoundingPolicy
+    outcome: Annotated[OutcomeState | None, Meta(description="On the root only, and null before the polls close.")]
+    exit_polls: Annotated[list[ExitPollLine] | None, Meta(description="On the root only; [] before the first one.")]
+    provenance: Provenance
+
+
+class Source(_Model):
+    """The place of the report in its topic; `timestamp` in milliseconds since 1970 UTC."""
+
+    topic: str
+    partition: Sum
+    offset: Sum
+    timestamp: int
+
+
+class Detail(_Model):
+    """One rule that was broken, with the two figures it compared."""
+
+    code: Annotated[str, Meta(pattern=r"^[A-Z]\d+$", description="A rule of docs/rules.md.")]
+    message: str
+    left: int | str | None
+    right: int | str | None
+
+
+class Rejection(_Model):
+    """A record that does not count, with its raw bytes. Key: `<partition>/<offset>` of the record. May repeat with the
+    same key and bytes: keep one a key."""
+
+    schema: Schema
+    verdict: Literal["rejected", "held", "conflicting", "stale"]
+    codes: Annotated[list[Annotated[str, Meta(pattern=r"^[A-Z]\d+$")]], Meta(min_length=1)]
+    details: Annotated[list[Detail], Meta(min_length=1)]
+    source: Source
+    definition: Digest
+    key_base64: Annotated[str | None, Meta(description="The key's first 64 KiB.")]
+    value_base64: Annotated[str | None, Meta(description="The value's first 64 KiB.")]
+    value_bytes: Annotated[int, Meta(ge=0, description="Length of the whole value.")] | None
+    value_sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="Of the whole value.")] | None
+
+
+class BallotsDelta(_Model):
+    """null: not known before or after."""
+
+    cast: int | None
+    valid: int | None
+    blank: int | None
+    invalid: int | None
+
+
+class Change(_Model):
+    """Why a total fell, or complete counts were replaced, removed or put back. Key: `<partition>/<offset>` of the
+    statement that did it. May repeat with the same key and bytes: keep one a key."""
+
+    schema: Schema
+    contest: Id
+    station: Id
+    area: Annotated[str, Meta(min_length=1, description="The station's deepest published area.")]
+    kind: Literal["report", "correct", "recount", "annul", "restore", "withdraw", "accept"]
+    from_revision: Count
+    to_revision: Revision
+    reason: Text | None
+    authority: Text | None
+    votes_delta: dict[Id, int]
+    ballots_delta: BallotsDelta
+    definition: Digest
+    source: Source
+
+
+_standings_decoder = msgspec.json.Decoder(Standings)
+
+
+def read_standings(value: bytes) -> Standings:
+    """Bytes → standings. Raises ValueError, with what is wrong, on anything else."""
+    try:
+        return _standings_decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"not a standings message: {error}") from error
