@@ -19,7 +19,7 @@ LANES: dict[str, list[str]] = {
     "domain, wire, nights": ["tests/domain", "tests/wire", "tests/audit", "tests/elections"],
     "interpreted: domain, wire, nights": ["tests/domain", "tests/wire", "tests/audit", "tests/elections"],
     "simulation": ["tests/simulation"],
-    "docs, command line, deploy": ["tests/docs", "tests/cli", "tests/deploy"],
+    "docs, exports, command line, deploy": ["tests/docs", "tests/export", "tests/cli", "tests/deploy"],
     "Kafka": ["tests/stream", "tests/broker", "tests/nights", "tests/demo"],
     "chaos": ["tests/chaos"],
 }

@@ -16,6 +16,7 @@ _COMMANDS = {
     "topics": ("tally_stream.cli.topics", "Create the topics, or list what is wrong with them."),
     "send": ("tally_stream.cli.send", "Play a report log into Kafka."),
     "standings": ("tally_stream.cli.standings", "The newest standings."),
+    "export": ("tally_stream.cli.export", "The newest standings as NIST SP 1500-100 or CSV."),
     "dump": ("tally_stream.cli.dump", "Save the report log to a file."),
     "restore": ("tally_stream.cli.restore", "Rebuild a lost reports topic from a saved log."),
     "replay": ("tally_stream.cli.replay", "Fold a report log without Kafka."),

@@ -12,13 +12,13 @@ import re
 import tomllib
 import zlib
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tally_stream.domain.election import Candidate, Checks, Contest, Election, ExitPoll, Rounding, Skip, build_election
 from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, is_id, text_error
@@ -464,6 +464,12 @@ def load_election(folder: Path) -> Election:
     if errors:
         raise ElectionFolderError(errors)
     return election
+
+
+def election_day(folder: Path) -> date:
+    """The day on which the polls close, where they close; of a folder that `load_election` accepted."""
+    stated = tomllib.loads((folder / "election.toml").read_text(encoding="utf-8"))["polls_close"]
+    return TypeAdapter(AwareDatetime).validate_python(stated).date()
 
 
 def _cut(errors: list[str]) -> list[str]:

@@ -1,0 +1,132 @@
+"""`tally-stream export`: one consistent set of standings in a format that others read, or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from tally_stream.cli.common import EXIT_USAGE, open_election, refuse, run_async, say, settings_of, with_broker
+from tally_stream.domain.election import Election
+from tally_stream.export.nist import nist_report
+from tally_stream.export.nist_checks import nist_problems
+from tally_stream.export.snapshot import ContestSnapshot
+from tally_stream.export.table import csv_table
+from tally_stream.settings import Settings
+from tally_stream.wire.election_folder import election_day
+from tally_stream.wire.messages import canonical_json
+from tally_stream.wire.published import read_standings
+from tally_stream.wire.report_log import LogError
+
+WHOLE_WITHIN_SECONDS = 30.0
+"""How long to wait for the root of areas that are on the topic already: a root comes every 10 s at the latest."""
+
+Snapshots = list[ContestSnapshot]
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+@click.argument("log", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--format", "form", type=click.Choice(["nist-err-v2", "csv"]), required=True,
+              help="NIST SP 1500-100 version 2 as JSON, or a table.")  # fmt: skip
+@click.option("--standings", type=click.File("rb"), metavar="FILE",
+              help="Messages to export, one a line, instead of the topic's; - is standard input.")  # fmt: skip
+@click.option("--contest", help="Only this contest.")
+@with_broker
+def export(
+    folder: str, log: Path | None, form: str, standings: IO[bytes] | None, contest: str | None, **flags: object
+) -> None:
+    """Write the newest standings of the election in DIR to standard output, in a format that others read.
+
+    With LOG they are computed from a report log; with --standings they are messages saved before. What does not hold
+    together, or fails the checks of the format, is not written.
+
+    Example: tally-stream export az-2024 --format csv > az-2024.csv
+    """
+    if log is not None and standings is not None:
+        raise click.UsageError("LOG and --standings exclude each other")
+    election, directory = open_election(folder)
+    snapshots = [ContestSnapshot(election, c) for c in election.contests if contest in (None, c.id)]
+    if not snapshots:
+        refuse([f"{contest}: no contest of {election.id}"], EXIT_USAGE)
+    if standings is not None:
+        _of_file(snapshots, standings)
+    elif log is not None:
+        _of_log(snapshots, election, log)
+    else:
+        _of_topic(snapshots, settings_of(**flags))
+    problems = [problem for snapshot in snapshots for problem in snapshot.problems()]
+    if problems:
+        refuse([f"not exported: {problem}" for problem in problems])
+    if form == "csv":
+        content = csv_table(snapshots).encode()
+    else:
+        report = nist_report(snapshots, election_day(directory), time.time_ns() // 1_000_000)
+        broken = nist_problems(report)
+        if broken:
+            refuse([f"not exported: {problem}" for problem in broken])
+        content = canonical_json(report) + b"\n"
+    sys.stdout.buffer.write(content)
+    sys.stdout.flush()
+
+
+def _take(snapshots: Iterable[ContestSnapshot], value: bytes, where: str) -> None:
+    try:
+        message = read_standings(value)
+    except ValueError as error:
+        refuse([f"{where}: {error}"])
+    for snapshot in snapshots:
+        snapshot.take(message)
+
+
+def _of_file(snapshots: Snapshots, file: IO[bytes]) -> None:
+    for number, line in enumerate(file, 1):
+        _take(snapshots, line, f"{file.name}:{number}")
+
+
+def _of_log(snapshots: Snapshots, election: Election, log: Path) -> None:
+    from tally_stream.audit.replay import replay
+
+    try:
+        result = replay(election, log)
+    except LogError as broken:
+        refuse([str(broken)])
+    for snapshot in snapshots:
+        index = election.contest_index(snapshot.contest.id)
+        for message in result.messages(index or 0):
+            snapshot.take(read_standings(canonical_json(message)))
+
+
+def _of_topic(snapshots: Snapshots, settings: Settings) -> None:
+    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
+
+    try:
+        run_async(_read_topic(snapshots, settings))
+    except (BrokerUnavailable, KafkaError, OSError) as error:
+        refuse([str(error)])
+
+
+async def _read_topic(snapshots: Snapshots, settings: Settings) -> None:
+    """To the end found at the start; then on, where areas are ahead of their root, until it comes."""
+    from tally_stream.kafka.client import TopicReader, wait_for_broker
+
+    await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+    topic = f"{settings.prefix}.standings"
+
+    def take(records: Iterable[Any]) -> None:
+        for record in records:
+            if record.value is not None:
+                _take(snapshots, record.value, f"{topic}, offset {record.offset}")
+
+    async with TopicReader(settings, topic) as reader:
+        async for records in reader.read_to_end():
+            take(records)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + WHOLE_WITHIN_SECONDS
+        while any(s.is_begun and not s.is_whole for s in snapshots) and loop.time() < deadline:
+            take(await reader.poll())

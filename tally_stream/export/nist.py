@@ -1,0 +1,239 @@
+"""Standings as a report of NIST SP 1500-100 version 2 (JSON), the common format of election results.
+
+Decides what goes where, and what is left out because the format has no place for it or would let it be misread:
+- a test election is marked (IsTest); figures that are hidden before the polls close are not there at all;
+- units reported are polling stations processed: counted or annulled;
+- voters who participated are given only where an area is finished, because the format relates them to all registered;
+- shares, progress in per cent and exit polls are left out; nobody is called a winner, which is an authority's word.
+Refuses to know whether the result is right: `nist_checks.py` says so, and the command asks it. Read that next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from tally_stream import __version__
+from tally_stream.domain.election import Candidate, Contest
+from tally_stream.domain.scalars import format_time
+from tally_stream.export.snapshot import AreaStandings, ContestSnapshot
+from tally_stream.wire.messages import canonical_json
+from tally_stream.wire.published import Standings
+
+LANGUAGE = "und"  # BCP 47: the definition does not say which language its names are in
+
+# Levels that NIST has a word for; every other one is `other` with its own name.
+UNIT_TYPES = frozenset({
+    "borough", "city", "country", "county", "municipality", "precinct", "state", "town", "township", "village", "ward",
+})  # fmt: skip
+_STATUSES = ("pre-election", "unofficial-partial", "recount", "correction", "unofficial-complete", "certified")
+"""Of several contests the first that any of them has, so that a report never says more than all of them bear."""
+
+Object = dict[str, Any]
+
+
+def nist_report(snapshots: Sequence[ContestSnapshot], day: date, generated_ms: int) -> Object:
+    """The ElectionReport of one or more contests of one election, each without `problems`. `day` is the election's."""
+    election = snapshots[0].election
+    parties = sorted({c.party for s in snapshots for c in s.contest.candidates if c.party})
+    return _object(
+        "ElectionReport",
+        Format="summary-contest",
+        GeneratedDate=_whole_seconds(generated_ms),
+        VendorApplicationId=f"tally-stream {__version__}",
+        Issuer=election.name or election.id,
+        IssuerAbbreviation=election.id,
+        SequenceStart=1,
+        SequenceEnd=1,
+        Status=min((s.root.status for s in snapshots), key=_STATUSES.index),
+        IsTest=election.phase == "test",
+        **({"TestType": "rehearsal"} if election.phase == "test" else {}),
+        Notes=" ".join(_notes(snapshots)),
+        ExternalIdentifier=[_identifier("definition", election.digest)],
+        Party=[_object("Party", **{"@id": _id("party", party)}, Name=_text(party)) for party in parties],
+        GpUnit=_units(snapshots),
+        Election=[_election(snapshots, day)],
+    )
+
+
+def _object(name: str, **fields: Any) -> Object:
+    return {"@type": f"ElectionResults.{name}", **fields}
+
+
+def _text(content: str) -> Object:
+    return _object("InternationalizedText", Text=[_object("LanguageString", Language=LANGUAGE, Content=content)])
+
+
+def _identifier(name: str, value: str) -> Object:
+    return _object("ExternalIdentifier", Type="other", OtherType=name, Value=value)
+
+
+def _whole_seconds(time_ms: int) -> str:
+    """The format has no fractions of a second."""
+    return format_time(time_ms)[:19] + "Z"
+
+
+def _id(kind: str, *parts: str) -> str:
+    """An XML name (NCName), the same for the same thing in every report; two things never share one."""
+    return "__".join((kind, *("".join(map(_of_name, part)) for part in parts)))
+
+
+def _of_name(character: str) -> str:
+    return character if character.isascii() and (character.isalnum() or character in ".-") else f"_{ord(character):X}_"
+
+
+def _area_id(area_id: str) -> str:
+    return _id("area", area_id)
+
+
+def _notes(snapshots: Sequence[ContestSnapshot]) -> Iterable[str]:
+    if snapshots[0].election.phase == "test":
+        yield "TEST: these figures are no result of an election."
+    for snapshot in snapshots:
+        root, contest = snapshot.root, snapshot.contest.id
+        if root.on_hold:
+            yield f"{contest} is ON HOLD by the authority: its figures stand still while counting goes on."
+        if root.ballots.valid is None:
+            yield f"{contest}: there are no figures before the polls close."
+        if root.stations.annulled:
+            yield (f"{contest}: {root.stations.annulled} polling stations are annulled; they are among SubUnitsReported, "
+                   "their votes are not counted.")  # fmt: skip
+        yield f"{contest}: as of {root.as_of or 'no report yet'}."
+    if len(snapshots) > 1:
+        yield "Ballots are left out: the format has one place for them, and there are several contests."
+    yield "SubUnits are polling stations."
+
+
+# -- areas ---------------------------------------------------------------------------------------------------------
+
+
+def _units(snapshots: Sequence[ContestSnapshot]) -> list[Object]:
+    areas = snapshots[0].election.areas
+    parts: dict[int, list[str]] = {}
+    for area in areas:
+        if area.parent is not None:
+            parts.setdefault(area.parent, []).append(_area_id(area.id))
+    rows = zip(*(snapshot.areas() for snapshot in snapshots), strict=True)
+    return [_unit(row, parts.get(index, [])) for index, row in enumerate(rows)]
+
+
+def _unit(row: Sequence[AreaStandings], parts: list[str]) -> Object:
+    """An area. What contests say differently is that of the one that is least far."""
+    first = row[0]
+    messages = [shown.message for shown in row]
+    behind = min(messages, key=_processed)
+    kind = {"Type": first.level} if first.level in UNIT_TYPES else {"Type": "other", "OtherType": first.level}
+    unit = _object(
+        "ReportingUnit",
+        **{"@id": _area_id(first.area.id)},
+        **kind,
+        Name=_text(first.name),
+        ExternalIdentifier=[_identifier("area", first.area.id)],
+        SubUnitsReported=_processed(behind),
+        TotalSubUnits=behind.stations.expected,
+        CountStatus=[_object("CountStatus", Type="total", Status=_count_status(behind))],
+    )
+    if parts:
+        unit["ComposingGpUnitIds"] = parts
+    registered = {None if m.progress.registered is None else m.progress.registered.of for m in messages}
+    if len(registered) == 1 and None not in registered:
+        unit["VotersRegistered"] = registered.pop()
+    if len(messages) == 1 and behind.turnout is not None and _processed(behind) == behind.stations.expected:
+        unit["VotersParticipated"] = behind.turnout.cast
+    return unit
+
+
+def _processed(message: Standings) -> int:
+    return message.stations.counted + message.stations.annulled
+
+
+def _count_status(message: Standings) -> str:
+    if message.status == "pre-election" or message.stations.received == 0:
+        return "not-processed"
+    return "completed" if _processed(message) == message.stations.expected else "in-process"
+
+
+# -- the election --------------------------------------------------------------------------------------------------
+
+
+def _election(snapshots: Sequence[ContestSnapshot], day: date) -> Object:
+    election = snapshots[0].election
+    body = _object(
+        "Election",
+        Name=_text(election.name),
+        Type="other",
+        OtherType="not stated",
+        StartDate=day.isoformat(),
+        EndDate=day.isoformat(),
+        ElectionScopeId=_area_id(election.root),
+        ExternalIdentifier=[_identifier("election", election.id)],
+        Candidate=[_candidate(s.contest, c) for s in snapshots for c in s.contest.candidates],
+        Contest=[_contest(snapshot) for snapshot in snapshots],
+    )
+    if len(snapshots) == 1:
+        body["BallotCounts"] = [counts for shown in snapshots[0].areas() for counts in _ballot_counts(shown)]
+    return body
+
+
+def _candidate(contest: Contest, candidate: Candidate) -> Object:
+    body = _object(
+        "Candidate",
+        **{"@id": _id("candidate", contest.id, candidate.id)},
+        BallotName=_text(candidate.name),
+        ExternalIdentifier=[_identifier("candidate", candidate.id)],
+    )
+    if candidate.party:
+        body["PartyId"] = _id("party", candidate.party)
+    return body
+
+
+def _ballot_counts(shown: AreaStandings) -> Iterable[Object]:
+    """Total with rejected ballots; valid and blank ones, for which the format has no field, as `other`."""
+    ballots, unit = shown.message.ballots, _area_id(shown.area.id)
+    total = {"BallotsCast": ballots.cast, "BallotsRejected": ballots.invalid}
+    known = {name: figure for name, figure in total.items() if figure is not None}
+    if known:
+        yield _object("BallotCounts", GpUnitId=unit, Type="total", **known)
+    for name, figure in (("valid", ballots.valid), ("blank", ballots.blank)):
+        if figure is not None:
+            yield _object("BallotCounts", GpUnitId=unit, Type="other", OtherType=name, BallotsCast=figure)
+
+
+def _contest(snapshot: ContestSnapshot) -> Object:
+    contest, root = snapshot.contest, snapshot.root
+    counts: dict[str, list[Object]] = {candidate: [] for candidate in contest.candidate_ids}
+    for shown in snapshot.areas():
+        for line in shown.message.candidates:
+            if line.votes is not None:
+                unit = _area_id(shown.area.id)
+                counts[line.id].append(_object("VoteCounts", GpUnitId=unit, Type="total", Count=line.votes))
+    provenance = {"topic": root.provenance.topic, "next_offsets": root.provenance.next_offsets}
+    return _object(
+        "CandidateContest",
+        **{"@id": _id("contest", contest.id)},
+        Name=contest.name,
+        ElectionDistrictId=_area_id(snapshot.election.root),
+        VotesAllowed=1,  # the votes of a station add up to its valid ballots (A1)
+        NumberElected=contest.seats,
+        VoteVariation=contest.rule,
+        SubUnitsReported=_processed(root),
+        TotalSubUnits=root.stations.expected,
+        CountStatus=[_object("CountStatus", Type="total", Status=_count_status(root))],
+        ExternalIdentifier=[
+            _identifier("contest", contest.id),
+            _identifier("version", str(root.version)),
+            _identifier("provenance", canonical_json(provenance).decode()),
+            *([_identifier("as-of", root.as_of)] if root.as_of else []),
+        ],
+        ContestSelection=[
+            _object(
+                "CandidateSelection",
+                **{"@id": _id("selection", contest.id, candidate)},
+                SequenceOrder=order,
+                CandidateIds=[_id("candidate", contest.id, candidate)],
+                **({"VoteCounts": counts[candidate]} if counts[candidate] else {}),
+            )
+            for order, candidate in enumerate(contest.candidate_ids, 1)
+        ],
+    )

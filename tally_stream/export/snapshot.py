@@ -1,0 +1,125 @@
+"""One consistent set of standings: every published area of a contest at one moment, by the reader's rule.
+
+Decides which messages belong together, and says what keeps them from being exported. Refuses to know where messages
+come from and what they are written as; read `nist.py` and `table.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tally_stream.domain.election import Area, Contest, Election
+from tally_stream.wire.published import Standings
+
+PROBLEMS_SHOWN_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class AreaStandings:
+    """An area with its standings. `level` is the name of its column in stations.csv, "root" for the whole."""
+
+    area: Area
+    level: str
+    name: str
+    message: Standings
+
+
+class ContestSnapshot:
+    """`take` messages in the order in which they were published; then `problems`, and where there are none, `areas`."""
+
+    def __init__(self, election: Election, contest: Contest) -> None:
+        self.election = election
+        self.contest = contest
+        self.foreign: set[str] = set()
+        """Digests of other definitions that were met: their messages are passed over."""
+        self._arrived: dict[str, Standings] = {}
+        self._shown: dict[str, Standings] = {}
+
+    def take(self, message: Standings) -> None:
+        """Reader's rule: an older version never replaces a newer one; areas are shown when their root arrives."""
+        if message.contest != self.contest.id:
+            return
+        if message.definition != self.election.digest:
+            self.foreign.add(message.definition)
+            return
+        held = self._arrived.get(message.area)
+        if held is not None and message.version < held.version:
+            return
+        self._arrived[message.area] = message
+        if message.area == self.election.root:
+            self._shown.update({a: m for a, m in self._arrived.items() if m.version <= message.version})
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether any message of this contest and definition was there."""
+        return bool(self._arrived)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a root and all its areas are there."""
+        return all(area.id in self._shown for area in self.election.areas)
+
+    @property
+    def root(self) -> Standings:
+        return self._shown[self.election.root]
+
+    def areas(self) -> Iterator[AreaStandings]:
+        """The root first, areas above before those below."""
+        names = dict(self.election.area_names)
+        for area in self.election.areas:
+            level = self.election.levels[area.depth - 1] if area.depth else "root"
+            name = names.get(area.id, area.id.rpartition("/")[2]) if area.depth else self.election.root_name
+            yield AreaStandings(area, level, name, self._shown[area.id])
+
+    def problems(self) -> list[str]:
+        """Why this must not be exported; [] where nothing speaks against it."""
+        if not self.is_whole:
+            return [self._what_is_missing()]
+        found = [problem for shown in self.areas() for problem in self._misfits(shown.message)]
+        return (found or self._sums_that_differ())[:PROBLEMS_SHOWN_MAX]
+
+    def _what_is_missing(self) -> str:
+        missing = [area.id for area in self.election.areas if area.id not in self._shown]
+        if self.foreign and len(missing) == len(self.election.areas):
+            return (f"the standings of {self.contest.id} are of definition {', '.join(sorted(self.foreign))}, "
+                    f"this election is {self.election.digest}")  # fmt: skip
+        if self.election.root in missing:
+            return f"there are no standings of {self.contest.id} in {self.election.root}"
+        return (f"standings of {self.contest.id} are missing for {len(missing)} of {len(self.election.areas)} areas, "
+                f"first {missing[0]}")  # fmt: skip
+
+    def _misfits(self, message: Standings) -> Iterator[str]:
+        if message.election != self.election.id or message.phase != self.election.phase:
+            yield f"{message.contest}|{message.area}: election {message.election}, phase {message.phase}"
+        if sorted(c.id for c in message.candidates) != sorted(self.contest.candidate_ids):
+            yield f"{message.contest}|{message.area}: its candidates are not those of the contest"
+
+    def _sums_that_differ(self) -> list[str]:
+        """Every station lies in one deepest area: what an area's parts do not add up to was not published together."""
+        below: dict[str, dict[str, int]] = {}
+        for area in self.election.areas:
+            if area.parent is not None:
+                sums = below.setdefault(self.election.areas[area.parent].id, {})
+                for name, figure in _figures(self._shown[area.id]).items():
+                    sums[name] = sums.get(name, 0) + figure
+        return [
+            f"{self.contest.id}|{area}: {name} are {figures[name]:,}, its parts add up to {figure:,}"
+            for area, sums in below.items()
+            for figures in (_figures(self._shown[area]),)
+            for name, figure in sums.items()
+            if name in figures and figure != figures[name]
+        ]
+
+
+def _figures(message: Standings) -> dict[str, int]:
+    """What adds up over areas; figures that are hidden or not known are left out."""
+    stations, votes = message.stations, {f"votes of {c.id}": c.votes for c in message.candidates}
+    figures = {
+        "stations expected": stations.expected,
+        "stations counted": stations.counted,
+        "stations annulled": stations.annulled,
+        "valid ballots": message.ballots.valid,
+        **votes,
+    }
+    return {name: figure for name, figure in figures.items() if figure is not None}

@@ -1,0 +1,84 @@
+"""Standings as CSV (RFC 4180): one row for each area and candidate, under a header that is the same for every election.
+
+Decides the columns, and that no cell can be taken for a formula. One row a candidate and not one a wide row an area:
+the header then never depends on who stands, and every spreadsheet makes the wide form of it. docs/exports.md has the
+columns' meanings; a test compares. Reads nothing but a snapshot that has no problems.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from tally_stream.domain.election import Candidate
+from tally_stream.export.snapshot import AreaStandings, ContestSnapshot
+from tally_stream.wire.messages import canonical_json
+from tally_stream.wire.published import CandidateLine, Measure
+
+COLUMNS = (
+    "election", "phase", "contest", "contest_name", "area", "area_name", "level", "status", "on_hold", "as_of", "version",
+    "candidate", "candidate_name", "party", "rank", "votes", "valid", "share_percent",
+    "stations_processed", "stations_expected", "stations_percent",
+    "registered_processed", "registered_expected", "registered_percent",
+    "ballots_counted", "ballots_expected", "ballots_percent",
+    "turnout_cast", "turnout_registered", "turnout_percent",
+    "ballots_cast", "ballots_blank", "ballots_invalid",
+    "stations_counted", "stations_partial", "stations_held", "stations_annulled", "stations_outstanding",
+    "rounding", "definition", "next_offsets",
+)  # fmt: skip
+
+_Cell = str | int | None
+
+# What spreadsheets take for the start of a formula (OWASP, "CSV injection"), their full-width twins included, behind
+# spaces and apostrophes too: a cell that gets one apostrophe more can be read back without loss.
+_FORMULA = re.compile(r"['\s]*[=+\-@＝＋－＠]")
+
+
+def text_cell(text: str) -> str:
+    """A text as a cell: with an apostrophe before it where a spreadsheet might take it for a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def csv_table(snapshots: Sequence[ContestSnapshot]) -> str:
+    """The whole file; lines end with CR LF. Figures that are not known or hidden are empty, never 0."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for snapshot in snapshots:
+        candidates = {c.id: c for c in snapshot.contest.candidates}
+        for shown in snapshot.areas():
+            before, behind = _of_area(snapshot, shown)
+            for line in shown.message.candidates:
+                row = (*before, *_of_candidate(candidates[line.id], line, shown.message.ballots.valid), *behind)
+                writer.writerow([text_cell(cell) if isinstance(cell, str) else cell for cell in row])
+    return file.getvalue()
+
+
+def _of_area(snapshot: ContestSnapshot, shown: AreaStandings) -> tuple[list[_Cell], list[_Cell]]:
+    """What stands before and behind a candidate's cells."""
+    m = shown.message
+    before: list[_Cell] = [
+        m.election, m.phase, m.contest, snapshot.contest.name, m.area, shown.name, shown.level, m.status,
+        "yes" if m.on_hold else "no", snapshot.root.as_of, snapshot.root.version,
+    ]  # fmt: skip
+    turnout = (None, None, None) if m.turnout is None else (m.turnout.cast, m.turnout.registered, m.turnout.percent)
+    behind: list[_Cell] = [
+        *_of_measures((m.progress.stations, m.progress.registered, m.progress.ballots)),
+        *turnout,
+        m.ballots.cast, m.ballots.blank, m.ballots.invalid,
+        m.stations.counted, m.stations.partial, m.stations.held, m.stations.annulled, m.stations.outstanding,
+        f"{m.rounding.method}, {m.rounding.places} places", m.definition,
+        canonical_json(snapshot.root.provenance.next_offsets).decode(),
+    ]  # fmt: skip
+    return before, behind
+
+
+def _of_candidate(candidate: Candidate, line: CandidateLine, valid: int | None) -> tuple[_Cell, ...]:
+    return (line.id, line.name, candidate.party, line.rank, line.votes, valid, line.share)
+
+
+def _of_measures(measures: Iterable[Measure | None]) -> Iterator[_Cell]:
+    for measure in measures:
+        yield from (None, None, None) if measure is None else (measure.done, measure.of, measure.percent)
