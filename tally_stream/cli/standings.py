@@ -2,43 +2,72 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncIterator
+import asyncio
 from typing import Any
 
 import click
 import msgspec
-from rich.live import Live
 
 from tally_stream.cli.common import out, refuse, run_async, say, settings_of, with_broker
-from tally_stream.cli.view import board, plain_line
+from tally_stream.cli.follow import Following, follow_in_lines, follow_on_screen, json_of, lines_of
+from tally_stream.cli.view import board, title_of
 from tally_stream.settings import Settings
+from tally_stream.wire.published import read_standings
+
+WHOLE_WITHIN_SECONDS = 30.0
+"""How long areas that are on the topic already may wait for their root: one comes every 10 s at the latest."""
 
 
 class Newest:
-    """The newest message of each key. The reader's rule: an older version never replaces a newer one."""
+    """The newest message of each key, by the reader's rule: an older version never replaces a newer one, and an area
+    that is newer than its root is shown when the root arrives."""
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
         self.messages: dict[bytes, dict[str, Any]] = {}
+        self.roots: dict[bytes, int] = {}
+        """Key of a contest's root → the version shown."""
+        self._ahead: dict[bytes, tuple[dict[str, Any], bytes]] = {}
 
-    def take(self, key: bytes | None, value: bytes | None) -> bool:
-        """Whether this became the newest of its key. A record that is no standings message is passed over."""
+    def take(self, key: bytes | None, value: bytes | None) -> list[bytes]:
+        """Keys whose shown message changed by it. A record that is no standings message is passed over."""
         if key is None or value is None:
-            return False
+            return []
         try:
-            message = msgspec.json.decode(value)
-            version = message["version"]
-            held = self.messages.get(key)
-            if held is not None and version < held["version"]:
-                return False
-        except (msgspec.MsgspecError, KeyError, TypeError, UnicodeDecodeError):
-            return False
+            read = read_standings(value)
+        except ValueError:
+            return []
+        message: dict[str, Any] = msgspec.json.decode(value)
+        version, contest, area = read.version, read.contest, read.area
+        ahead = self._ahead.get(key)
+        held = self.messages.get(key) if ahead is None else ahead[0]
+        if held is not None and version < held["version"]:
+            return []
+        root = f"{contest}|{area.partition('/')[0]}".encode()
+        if root == key:
+            self.roots[key] = version
+        elif version > self.roots.get(root, -1):
+            self._ahead[key] = (message, value)
+            return []
+        return [*self._arrive(contest, version), *self._show(key, message, value)]
+
+    def _show(self, key: bytes, message: dict[str, Any], value: bytes) -> list[bytes]:
+        is_same = self.values.get(key) == value
         self.messages[key], self.values[key] = message, value
-        return True
+        return [] if is_same else [key]
+
+    def _arrive(self, contest: str, version: int) -> list[bytes]:
+        """The areas of a contest up to the version of its root."""
+        due = [k for k, (m, _) in self._ahead.items() if m["contest"] == contest and m["version"] <= version]
+        return [key for k in due for key in self._show(k, *self._ahead.pop(k))]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no area waits for its root."""
+        return not self._ahead
 
     def ordered(self, contest: str | None, area: str | None) -> list[bytes]:
-        """Keys asked for: contests in order of id, areas first, the root (the shortest id) last."""
+        """Keys asked for: contests in order of id, areas first, the root last."""
         found = [
             key
             for key, message in self.messages.items()
@@ -60,6 +89,8 @@ def is_root(message: dict[str, Any]) -> bool:
 def standings(contest: str | None, area: str | None, follow: bool, as_json: bool, **flags: object) -> None:
     """Show the newest standings.
 
+    With --follow a terminal shows one screen that says how fresh it is; anything else gets a line for each new version.
+
     Example: tally-stream standings --follow
     """
     settings = settings_of(**flags)
@@ -70,7 +101,7 @@ def standings(contest: str | None, area: str | None, follow: bool, as_json: bool
         run_async(_show(settings, contest, area, follow, as_json))
     except (BrokerUnavailable, KafkaError, OSError) as error:
         refuse([str(error)])
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return
 
 
@@ -80,67 +111,30 @@ async def _show(settings: Settings, contest: str | None, area: str | None, follo
     await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
     newest = Newest()
     async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
+        following = Following(reader, newest, contest, area)
         async for records in reader.read_to_end():
-            for record in records:
-                newest.take(record.key, record.value)
+            following.take(records, is_start=True)
         keys = newest.ordered(contest, area)
-        if not keys and not follow:
-            refuse([f"no such standings on {settings.prefix}.standings"])
-        if as_json:
-            _print_lines(newest, keys)
-            if follow:
-                async for changed in _changes(reader, newest, contest, area):
-                    _print_lines(newest, changed)
-            return
-        shown = [k for k in keys if area is not None or is_root(newest.messages[k])]
-        if not follow:
-            for key in shown:
-                out.print(board(newest.messages[key], _title(newest.messages[key])))
-            return
-        await _follow(reader, newest, contest, area)
+        if follow and out.is_terminal and not as_json:
+            await follow_on_screen(following)
+        elif follow:
+            write = json_of(newest) if as_json else lines_of(newest)
+            write(keys if as_json else following.wanted(keys))
+            await follow_in_lines(following, write, every_area=as_json)
+        else:
+            await _print_once(settings, following, as_json)
 
 
-async def _follow(reader: Any, newest: Newest, contest: str | None, area: str | None) -> None:
-    def wanted(key: bytes) -> bool:
-        return area is not None or is_root(newest.messages[key])
-
-    if not out.is_terminal:
-        for key in filter(wanted, newest.ordered(contest, area)):
-            out.print(plain_line(newest.messages[key]), markup=False, soft_wrap=True)
-        async for changed in _changes(reader, newest, contest, area):
-            for key in filter(wanted, changed):
-                out.print(plain_line(newest.messages[key]), markup=False, soft_wrap=True)
+async def _print_once(settings: Settings, following: Following, as_json: bool) -> None:
+    deadline = asyncio.get_running_loop().time() + WHOLE_WITHIN_SECONDS
+    while not following.newest.is_whole and asyncio.get_running_loop().time() < deadline:
+        following.take(await following.reader.poll(), is_start=True)
+    keys = following.newest.ordered(following.contest, following.area)
+    if not keys:
+        refuse([f"no such standings on {settings.prefix}.standings"])
+    if as_json:
+        json_of(following.newest)(keys)
         return
-    with Live(console=out, refresh_per_second=4) as live:
-
-        def draw() -> None:
-            from rich.console import Group
-
-            keys = [k for k in newest.ordered(contest, area) if wanted(k)]
-            live.update(Group(*(board(newest.messages[k], _title(newest.messages[k])) for k in keys)))
-
-        draw()
-        async for _ in _changes(reader, newest, contest, area):
-            draw()
-
-
-async def _changes(reader: Any, newest: Newest, contest: str | None, area: str | None) -> AsyncIterator[list[bytes]]:
-    while True:
-        changed: dict[bytes, None] = {}
-        for record in await reader.poll():
-            before = newest.values.get(record.key)
-            if newest.take(record.key, record.value) and record.value != before:
-                changed[record.key] = None
-        wanted = [key for key in newest.ordered(contest, area) if key in changed]
-        if wanted:
-            yield wanted
-
-
-def _print_lines(newest: Newest, keys: list[bytes]) -> None:
-    for key in keys:
-        sys.stdout.buffer.write(newest.values[key] + b"\n")
-    sys.stdout.flush()
-
-
-def _title(message: dict[str, Any]) -> str:
-    return f"{message['election']} · {message['contest']} · {message['area']}"
+    for key in following.wanted(keys):
+        message = following.newest.messages[key]
+        out.print(board(message, title_of(message)))

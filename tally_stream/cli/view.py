@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 BAR_CELLS = 16
+BAR_MIN_CELLS = 4
+NAME_MIN_CELLS, NAME_MAX_CELLS = 16, 40
+VOTES_MIN_CELLS, SHARE_CELLS, POLL_CELLS = 9, 7, 13
+CELL_EDGES = 3
+"""A line and two spaces."""
 SHORT_MAX_CHARS = 13
 _STATUS_WORDS = {
     "pre-election": "before the polls close",
@@ -43,35 +50,80 @@ def plain_line(message: dict[str, Any]) -> str:
     leader = message["candidates"][0]
     first = "no result yet" if leader["share"] is None else f"{leader['name']} {leader['share']} %"
     done = f"{stations['percent']} % of polling stations ({stations['done']:,} of {stations['of']:,})" if stations else ""
-    return f"{message['as_of'] or 'no report yet'}  {done}  {first}  [{message['status']}, version {message['version']}]"
+    marks = f"{'TEST  ' if message['phase'] == 'test' else ''}{'ON HOLD  ' if message['on_hold'] else ''}"
+    place = "" if "/" not in message["area"] else f"{message['area']}  "
+    said = f"{done}  {first}  [{message['contest']}, {message['status']}, version {message['version']}]"
+    return f"{marks}{message['as_of'] or 'no report yet'}  {place}{said}"
+
+
+def title_of(message: dict[str, Any]) -> str:
+    """For those who know no names."""
+    return f"{message['election']} · {message['contest']} · {message['area']}"
 
 
 def board(message: dict[str, Any], title: str) -> RenderableType:
-    """The leader board of one message."""
-    test = " TEST " if message["phase"] == "test" else ""
-    table = Table(title=f"{test}{title}", title_style="bold", caption_justify="left", expand=False)
-    table.add_column("", justify="right")
-    table.add_column("candidate", min_width=16)
-    table.add_column("votes", justify="right", no_wrap=True, min_width=9)
-    table.add_column("share %", justify="right", no_wrap=True)
-    for poll in message["exit_polls"] or []:
-        table.add_column(f"{_short(poll['pollster'])}\nexit poll", justify="right", no_wrap=True, min_width=13)
-    table.add_column("", max_width=BAR_CELLS, no_wrap=True)  # the last, so that it is the first to be cut
-    for candidate in message["candidates"]:
-        votes, share = candidate["votes"], candidate["share"]
-        bar = "" if share is None else "█" * round(BAR_CELLS * float(share) / 100)  # a picture, not a figure
-        polls = [_poll_cell(poll, candidate["id"]) for poll in message["exit_polls"] or []]
-        table.add_row(
-            "" if candidate["rank"] is None else str(candidate["rank"]),
-            Text(candidate["name"]),
-            "–" if votes is None else f"{votes:,}",
-            "–" if share is None else share,
-            *polls,
-            Text(bar, style="cyan"),
-        )
+    """The leader board of one message. Texts of messages and definitions are never markup."""
+    return _Board(message, title)
+
+
+@dataclass(frozen=True, slots=True)
+class _Board:
+    """Fits its width: names and figures always, exit polls beside them or below, a bar where there is room for it."""
+
+    message: dict[str, Any]
+    title: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        polls = self.message["exit_polls"] or []
+        room = options.max_width - self._width()
+        are_beside = room >= len(polls) * (POLL_CELLS + CELL_EDGES)
+        room -= len(polls) * (POLL_CELLS + CELL_EDGES) if are_beside else 0
+        yield self._table(polls if are_beside else [], min(BAR_CELLS, room - CELL_EDGES))
+        for line in (*([] if are_beside else map(self._poll_line, polls)), *_lines(self.message)):
+            yield Text(line, style=_style(line))
+
+    def _width(self) -> int:
+        """Columns that rank, name, votes and share take."""
+        candidates = self.message["candidates"]
+        name = max(NAME_MIN_CELLS, *(min(NAME_MAX_CELLS, cell_len(c["name"])) for c in candidates))
+        votes = max(VOTES_MIN_CELLS, *(len(f"{c['votes'] or 0:,}") for c in candidates))
+        return 1 + sum(cells + CELL_EDGES for cells in (len(str(len(candidates))), name, votes, SHARE_CELLS))
+
+    def _table(self, polls: list[dict[str, Any]], bar_cells: int) -> Table:
+        table = Table(title=Text(self.title, style="bold"), caption_justify="left", expand=False)
+        table.add_column("", justify="right", no_wrap=True)
+        table.add_column("candidate", min_width=NAME_MIN_CELLS, max_width=NAME_MAX_CELLS, no_wrap=True)
+        table.add_column("votes", justify="right", no_wrap=True, min_width=VOTES_MIN_CELLS)
+        table.add_column("share %", justify="right", no_wrap=True)
+        for poll in polls:
+            header = Text(f"{_short(poll['pollster'])}\nexit poll")
+            table.add_column(header, justify="right", no_wrap=True, min_width=POLL_CELLS)
+        has_bar = bar_cells >= BAR_MIN_CELLS
+        if has_bar:
+            table.add_column("", width=bar_cells, no_wrap=True)
+        for candidate in self.message["candidates"]:
+            votes, share = candidate["votes"], candidate["share"]
+            bar = "" if share is None else "█" * round(bar_cells * float(share) / 100)  # a picture, not a figure
+            table.add_row(
+                "" if candidate["rank"] is None else str(candidate["rank"]),
+                Text(candidate["name"]),
+                "–" if votes is None else f"{votes:,}",
+                "–" if share is None else share,
+                *(_poll_cell(poll, candidate["id"]) for poll in polls),
+                *([Text(bar, style="cyan")] if has_bar else []),
+            )
+        return table
+
+    def _poll_line(self, poll: dict[str, Any]) -> str:
+        cells = [(c["name"], _poll_cell(poll, c["id"])) for c in self.message["candidates"]]
+        return f"exit poll  {poll['pollster']}: " + " · ".join(f"{name} {cell}" for name, cell in cells if cell)
+
+
+def _lines(message: dict[str, Any]) -> list[str]:
     lines = [
-        f"as of {message['as_of'] or 'no report yet'} · version {message['version']:,} · "
-        f"{_STATUS_WORDS[message['status']]}{' · ON HOLD' if message['on_hold'] else ''}",
+        *(["TEST: these figures are no result of an election"] if message["phase"] == "test" else []),
+        *(["ON HOLD by the authority: these figures stand still while counting goes on"] if message["on_hold"] else []),
+        f"as of {message['as_of'] or 'no report yet'} · version {message['version']:,} · {_STATUS_WORDS[message['status']]}",
         "processed  " + " · ".join(progress_lines(message)),
         _stations_line(message),
     ]
@@ -84,7 +136,11 @@ def board(message: dict[str, Any], title: str) -> RenderableType:
             f"{outcome['state']}: {outcome['leader']} leads by {outcome['lead']:,}; at most "
             f"{number(outcome['outstanding_bound'])} ballots outstanding"
         )
-    return Group(table, *(Text(line) for line in lines))
+    return lines
+
+
+def _style(line: str) -> str:
+    return "bold reverse" if line.startswith(("TEST", "ON HOLD")) else ""
 
 
 def _stations_line(message: dict[str, Any]) -> str:

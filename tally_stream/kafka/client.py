@@ -152,6 +152,15 @@ class TopicReader:
         ends = await self._consumer.end_offsets(self.partitions)
         return {tp.partition: (starts[tp], ends[tp]) for tp in self.partitions}
 
+    async def answers(self, limit_seconds: float) -> bool:
+        """Whether the topic's brokers answer a question within the limit."""
+        try:
+            async with asyncio.timeout(limit_seconds):
+                await self._consumer.end_offsets(self.partitions)
+        except (KafkaError, OSError, TimeoutError):
+            return False
+        return True
+
     async def seek(self, offsets: Mapping[int, int]) -> None:
         for partition, offset in offsets.items():
             self._consumer.seek(TopicPartition(self._topic, partition), offset)

@@ -94,10 +94,14 @@ def run(line: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _is_of_a_log(line: str) -> bool:
+    return " export " in line and ".jsonl" in line
+
+
 RUNNABLE = [
     line
     for line in commands(README)
-    if line.startswith(TALLY) and shlex.split(line)[1] in NEEDS_NO_BROKER and "--json" not in line
+    if line.startswith(TALLY) and (shlex.split(line)[1] in NEEDS_NO_BROKER or _is_of_a_log(line)) and "--json" not in line
 ]
 
 

@@ -1,0 +1,208 @@
+"""`standings --follow`: one calm screen that says how fresh it is, or plain lines where there is no terminal.
+
+Decides what a person at three in the morning must never confuse: a quiet night (the root is sent again every 10 s, so
+silence is no news), a worker that publishes nothing more, and a Kafka that does not answer. Refuses to know figures;
+`view.py` draws them, and `standings.py` decides which messages are shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from time import monotonic, time
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.segment import Segment
+from rich.text import Text
+
+from tally_stream.cli.common import out, say
+from tally_stream.cli.view import board, plain_line, title_of
+
+PROBE_SECONDS = 5.0
+"""Between two questions to Kafka whether it is there, and how long an answer may take."""
+
+NO_CONTACT_SECONDS = 15.0
+"""Without an answer for this long, contact is lost; a question and its limit take 10 s."""
+
+NO_STANDINGS_SECONDS = 30.0
+"""Roots are sent again every 10 s: three are missing."""
+
+DRAW_AT_MOST_EVERY_SECONDS = 0.25
+DRAW_AT_LEAST_EVERY_SECONDS = 1.0
+
+
+def duration(seconds: float) -> str:
+    """`12 s`, `3 min`, `2 h 05 min`."""
+    whole = int(max(0.0, seconds))
+    if whole < 120:
+        return f"{whole} s"
+    minutes = whole // 60
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+@dataclass(slots=True)
+class Freshness:
+    """What is known about how old the figures are. Times are monotonic seconds, given by the caller."""
+
+    contact_at: float
+    root_at: float | None = None
+    changed_at: float | None = None
+
+    def root(self, now: float, age_seconds: float, *, is_new: bool) -> None:
+        """A root came that was sent `age_seconds` ago."""
+        sent_at = now - max(0.0, age_seconds)
+        self.root_at = sent_at if self.root_at is None else max(self.root_at, sent_at)
+        if is_new:
+            self.changed_at = now
+
+    def trouble(self, now: float) -> str | None:
+        """What is wrong, None on a quiet night."""
+        if now - self.contact_at >= NO_CONTACT_SECONDS:
+            return f"NO CONTACT with Kafka for {duration(now - self.contact_at)}: these figures may be old"
+        if self.root_at is not None and now - self.root_at >= NO_STANDINGS_SECONDS:
+            return f"NO STANDINGS for {duration(now - self.root_at)}: Kafka answers, but no worker publishes"
+        return None
+
+    def line(self, now: float) -> Text:
+        trouble = self.trouble(now)
+        if trouble is not None:
+            return Text(f" {trouble} ", style="bold white on red")
+        if self.root_at is None:
+            return Text("waiting for the first standings", style="yellow")
+        changed = "no new records since this view began"
+        if self.changed_at is not None:
+            changed = f"last new records {duration(now - self.changed_at)} ago"
+        return Text(f"live · standings sent {duration(now - self.root_at)} ago · {changed}", style="green")
+
+
+@dataclass(slots=True)
+class Following:
+    """The newest standings with their freshness, fed from the topic."""
+
+    reader: Any
+    newest: Any
+    contest: str | None
+    area: str | None
+    freshness: Freshness = field(default_factory=lambda: Freshness(monotonic()))
+
+    def take(self, records: list[Any], *, is_start: bool = False) -> list[bytes]:
+        """Keys that are shown and changed, in order; of the root of each contest, or of the area asked for."""
+        changed: set[bytes] = set()
+        for record in records:
+            self.freshness.contact_at = monotonic()
+            shown = self.newest.take(record.key, record.value)
+            changed.update(shown)
+            if record.key in self.newest.roots:
+                self.freshness.root(
+                    monotonic(), time() - record.timestamp_ms / 1000, is_new=record.key in shown and not is_start
+                )
+        return [key for key in self.newest.ordered(self.contest, self.area) if key in changed]
+
+    def wanted(self, keys: list[bytes]) -> list[bytes]:
+        """Where no area is asked for, roots alone."""
+        return [key for key in keys if self.area is not None or key in self.newest.roots]
+
+    async def probe(self) -> None:
+        """Ask Kafka again and again whether it is there: a quiet topic says nothing about that."""
+        while True:
+            if await self.reader.answers(PROBE_SECONDS):
+                self.freshness.contact_at = monotonic()
+            await asyncio.sleep(PROBE_SECONDS)
+
+
+@asynccontextmanager
+async def _probed(following: Following) -> AsyncIterator[None]:
+    """With questions to Kafka beside it; SIGTERM ends it as Ctrl-C does, so that the terminal is given back."""
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+    probe = asyncio.create_task(following.probe())
+    try:
+        yield
+    finally:
+        probe.cancel()
+        await asyncio.gather(probe, return_exceptions=True)
+
+
+async def follow_on_screen(following: Following) -> None:
+    """One screen, drawn in place; what stood there last is left behind when it ends."""
+
+    def picture() -> RenderableType:
+        keys = following.wanted(following.newest.ordered(following.contest, following.area))
+        messages = [following.newest.messages[key] for key in keys]
+        return Group(following.freshness.line(monotonic()), *(board(m, title_of(m)) for m in messages))
+
+    try:
+        with Live(_Fitted(picture()), console=out, screen=True, auto_refresh=False) as live:
+            drawn, is_changed = monotonic(), False
+            async with _probed(following):
+                while True:
+                    is_changed = bool(following.take(await following.reader.poll())) or is_changed
+                    pause = DRAW_AT_MOST_EVERY_SECONDS if is_changed else DRAW_AT_LEAST_EVERY_SECONDS
+                    if monotonic() - drawn >= pause:
+                        live.update(_Fitted(picture()), refresh=True)
+                        drawn, is_changed = monotonic(), False
+    finally:
+        out.print(picture())
+
+
+async def follow_in_lines(following: Following, write: Callable[[list[bytes]], None], *, every_area: bool) -> None:
+    """Every change through `write`; trouble and its end as lines on stderr, once each."""
+    told: str | None = None
+    async with _probed(following):
+        while True:
+            changed = following.take(await following.reader.poll())
+            shown = changed if every_area else following.wanted(changed)
+            if shown:
+                write(shown)
+            trouble = following.freshness.trouble(monotonic())
+            if trouble is not None and told is None:
+                say(f"tally-stream: {trouble}")
+            elif trouble is None and told is not None:
+                say("tally-stream: standings come again")
+            told = trouble
+
+
+def lines_of(newest: Any) -> Callable[[list[bytes]], None]:
+    """One plain line a message."""
+
+    def write(keys: list[bytes]) -> None:
+        for key in keys:
+            out.print(plain_line(newest.messages[key]), markup=False, soft_wrap=True)
+
+    return write
+
+
+def json_of(newest: Any) -> Callable[[list[bytes]], None]:
+    """The messages themselves, one a line."""
+
+    def write(keys: list[bytes]) -> None:
+        for key in keys:
+            sys.stdout.buffer.write(newest.values[key] + b"\n")
+        sys.stdout.flush()
+
+    return write
+
+
+@dataclass(slots=True)
+class _Fitted:
+    """Cut to the terminal's height, saying so: a board that scrolls is no board."""
+
+    whole: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self.whole, options.update(height=None), pad=False)
+        height = options.max_height
+        if len(lines) > height:
+            more = Text("… more below: make the window taller, or choose --contest", style="yellow", no_wrap=True)
+            lines = [*lines[: height - 1], *console.render_lines(more, options, pad=False)[:1]]
+        for number, line in enumerate(lines):
+            if number:
+                yield Segment.line()
+            yield from line

@@ -1,0 +1,369 @@
+"""The view that goes on: what is shown when, what its freshness says, and that it ends as asked, on a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tally_stream.audit.replay import replay
+from tally_stream.cli.follow import (
+    NO_CONTACT_SECONDS,
+    NO_STANDINGS_SECONDS,
+    Following,
+    Freshness,
+    _Fitted,
+    duration,
+    follow_in_lines,
+)
+from tally_stream.cli.standings import Newest
+from tally_stream.cli.view import board, plain_line, title_of
+from tally_stream.kafka.client import StoredRecord, sender
+from tally_stream.kafka.embedded import EmbeddedBroker
+from tally_stream.settings import load_settings
+from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.messages import canonical_json, standings_key
+from tests.nights.harness import NIGHTS, command, run, settings_for, wait_for
+
+Message = dict[str, Any]
+ELECTION = load_election(NIGHTS / "az-2024")
+
+
+def at(records: int) -> list[Message]:
+    return replay(ELECTION, NIGHTS / "az-2024" / "reports.jsonl.gz", at={0: records}).messages(0)
+
+
+EARLY, LATE = at(36_000), at(38_649)
+
+
+def pair(message: Message) -> tuple[bytes, bytes]:
+    return standings_key(message["contest"], message["area"]), canonical_json(message)
+
+
+class TestNewest:
+    def take(self, newest: Newest, *messages: Message) -> list[bytes]:
+        return [key for message in messages for key in newest.take(*pair(message))]
+
+    def test_an_older_version_never_replaces_a_newer_one(self) -> None:
+        newest = Newest()
+        self.take(newest, *LATE)
+        assert self.take(newest, *EARLY) == []
+        assert {m["version"] for m in newest.messages.values()} == {38_649}
+
+    def test_areas_are_shown_when_their_root_arrives(self) -> None:
+        newest = Newest()
+        self.take(newest, *EARLY)
+        assert self.take(newest, *LATE[:-1]) == []
+        assert not newest.is_whole
+        assert newest.messages[b"PRES|AZ/041"]["version"] == 36_000
+        changed = self.take(newest, LATE[-1])
+        assert newest.is_whole
+        assert len(changed) == 126
+        assert newest.messages[b"PRES|AZ/041"]["version"] == 38_649
+
+    def test_a_root_sent_again_is_no_change(self) -> None:
+        newest = Newest()
+        self.take(newest, *LATE)
+        assert self.take(newest, LATE[-1]) == []
+
+    def test_what_is_no_standings_message_is_passed_over(self) -> None:
+        newest = Newest()
+        for key, value in ((None, b"{}"), (b"x", None), (b"x", b"\xff"), (b"x", b"[]"), (b"x", b'{"version": "9"}'),
+                           (b"x", canonical_json({**LATE[-1], "candidates": []}))):  # fmt: skip
+            assert newest.take(key, value) == []
+        assert newest.ordered(None, None) == []
+
+    def test_order_is_areas_first_and_the_root_last(self) -> None:
+        newest = Newest()
+        self.take(newest, *LATE)
+        keys = newest.ordered("PRES", None)
+        assert (len(keys), keys[0], keys[-1]) == (126, b"PRES|AZ/001", b"PRES|AZ")
+        assert newest.ordered("PRES", "AZ/041") == [b"PRES|AZ/041"]
+        assert newest.ordered("MAYOR", None) == []
+
+
+class TestFreshness:
+    def test_a_quiet_night_is_no_trouble(self) -> None:
+        fresh = Freshness(contact_at=0)
+        fresh.root(0, 0, is_new=True)
+        for now in range(10, 7_200, 10):
+            fresh.contact_at = now
+            fresh.root(now, 0.5, is_new=False)
+            assert fresh.trouble(now + 9) is None
+        assert fresh.line(7_199).plain == "live · standings sent 9 s ago · last new records 119 min ago"
+
+    def test_before_the_first_standings(self) -> None:
+        assert Freshness(contact_at=0).line(1).plain == "waiting for the first standings"
+
+    def test_figures_that_were_there_before(self) -> None:
+        fresh = Freshness(contact_at=0)
+        fresh.root(0, 3, is_new=False)
+        assert fresh.line(1).plain == "live · standings sent 4 s ago · no new records since this view began"
+
+    def test_a_worker_that_publishes_no_more(self) -> None:
+        fresh = Freshness(contact_at=0)
+        fresh.root(0, 0, is_new=True)
+        fresh.contact_at = NO_STANDINGS_SECONDS
+        assert fresh.trouble(NO_STANDINGS_SECONDS - 0.1) is None
+        assert fresh.trouble(NO_STANDINGS_SECONDS) == "NO STANDINGS for 30 s: Kafka answers, but no worker publishes"
+
+    def test_standings_that_were_old_when_the_view_began(self) -> None:
+        fresh = Freshness(contact_at=0)
+        fresh.root(0, 3 * 3600 + 300, is_new=False)
+        assert fresh.trouble(0) == "NO STANDINGS for 3 h 05 min: Kafka answers, but no worker publishes"
+
+    def test_no_contact_comes_before_no_standings(self) -> None:
+        fresh = Freshness(contact_at=0)
+        fresh.root(0, 0, is_new=True)
+        assert fresh.trouble(NO_CONTACT_SECONDS - 0.1) is None
+        assert fresh.trouble(40) == "NO CONTACT with Kafka for 40 s: these figures may be old"
+
+    def test_a_clock_behind_the_workers_makes_no_negative_age(self) -> None:
+        fresh = Freshness(contact_at=0)
+        fresh.root(0, -5, is_new=False)
+        assert "standings sent 0 s ago" in fresh.line(0).plain
+
+    @pytest.mark.parametrize(("seconds", "said"), [(-1, "0 s"), (119.9, "119 s"), (120, "2 min"), (7_199, "119 min"), (7_500, "2 h 05 min")])
+    def test_durations(self, seconds: float, said: str) -> None:
+        assert duration(seconds) == said
+
+
+def drawn(renderable: Any, width: int = 120, height: int = 40) -> str:
+    console = Console(width=width, height=height, force_terminal=False, highlight=False)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+class TestBoard:
+    def test_texts_are_never_markup(self) -> None:
+        message = json.loads(canonical_json(LATE[-1]))
+        message["candidates"][0]["name"] = "[/red] [bold]x"
+        message["exit_polls"][0]["pollster"] = "[/x] poll"
+        said = drawn(board(message, "[/nothing] election"))
+        for text in ("[/nothing] election", "[/red] [bold]x", "[/x] poll"):
+            assert text in said
+
+    def test_test_and_hold_are_said(self) -> None:
+        message = {**LATE[-1], "phase": "test", "on_hold": True}
+        said = drawn(board(message, title_of(message)))
+        assert "TEST: these figures are no result of an election" in said
+        assert "ON HOLD by the authority" in said
+        assert plain_line(message).startswith("TEST  ON HOLD  2024-02-07T23:13:00.000Z")
+
+    def test_a_line_names_contest_and_area(self) -> None:
+        assert "AZ/041" in plain_line(next(m for m in LATE if m["area"] == "AZ/041"))
+        assert plain_line(LATE[-1]) == (
+            "2024-02-07T23:13:00.000Z  93.35 % of polling stations (6,102 of 6,537)  Ilham Aliyev 92.05 %  "
+            "[PRES, unofficial-partial, version 38649]"
+        )
+
+    def test_what_does_not_fit_is_cut_and_said(self) -> None:
+        whole = board(LATE[-1], "title")
+        lines = drawn(_Fitted(whole), height=10).splitlines()
+        assert len(lines) == 10
+        assert lines[-1].startswith("… more below")
+        assert drawn(_Fitted(whole), height=40).rstrip() == drawn(whole).rstrip()
+
+    @pytest.mark.parametrize("width", [50, 60, 80, 100, 120, 160])
+    def test_names_and_figures_are_whole_at_any_width(self, width: int) -> None:
+        said = drawn(board(LATE[-1], "title"), width=width)
+        for text in ("│ 1 │ Ilham Aliyev ", "Gudrat Hasanguliyev │", "│ 4,281,625 │", "│   92.05 │", "share %", "24,799"):
+            assert text in said, said
+        together = " ".join(said.split())
+        assert "93.9 (-1.85)" in together
+        assert ("exit poll Oracle Advisory Group" in together) == (width < 98)
+        assert ("█" in said) == (width not in {50, 100})
+        assert max(len(line) for line in said.splitlines()) <= width
+
+
+class Silent:
+    """A topic that says what it is told to, then nothing; Kafka answers as long as `is_there`."""
+
+    def __init__(self, *runs: list[StoredRecord]) -> None:
+        self.runs = list(runs)
+        self.is_there = True
+
+    async def poll(self) -> list[StoredRecord]:
+        await asyncio.sleep(0)
+        return self.runs.pop(0) if self.runs else []
+
+    async def answers(self, limit_seconds: float) -> bool:
+        return self.is_there
+
+
+async def until(look: Callable[[], Any], what: str) -> None:
+    end = time.monotonic() + 30
+    while not look():
+        assert time.monotonic() < end, what
+        await asyncio.sleep(0.001)
+
+
+async def test_trouble_is_told_once_and_its_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tally_stream.cli import follow
+
+    said: list[str] = []
+    monkeypatch.setattr(follow, "say", said.append)
+    monkeypatch.setattr(follow, "PROBE_SECONDS", 0.001)
+    monkeypatch.setattr(follow, "NO_CONTACT_SECONDS", 0.05)
+    reader = Silent()
+    reader.is_there = False
+    task = asyncio.create_task(follow_in_lines(Following(reader, Newest(), None, None), lambda keys: None, every_area=False))
+    await until(lambda: said, "trouble is told")
+    reader.is_there = True
+    await until(lambda: len(said) == 2, "its end is told")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert said == ["tally-stream: NO CONTACT with Kafka for 0 s: these figures may be old", "tally-stream: standings come again"]
+
+
+# -- on a real broker ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broker() -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker({"tally.standings": 1}) as started:
+        yield started
+
+
+def publish(broker: EmbeddedBroker, messages: list[Message]) -> None:
+    async def send() -> None:
+        async with sender(load_settings(bootstrap=broker.bootstrap)) as producer:
+            for message in messages:
+                key, value = pair(message)
+                await producer.send("tally.standings", value, key=key)
+
+    asyncio.run(send())
+
+
+class Terminal:
+    """A command on a terminal of its own, 120 columns by 30 lines, and all it wrote there."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.master, slave = pty.openpty()
+        environment = {**os.environ, "COLUMNS": "120", "LINES": "30", "TERM": "xterm-256color"}
+        self.process = subprocess.Popen(command(*arguments), stdin=slave, stdout=slave, stderr=slave, env=environment,
+                                        start_new_session=True)  # fmt: skip
+        os.close(slave)
+        self.text = ""
+
+    def read(self) -> str:
+        while select.select([self.master], [], [], 0)[0]:
+            try:
+                got = os.read(self.master, 65_536)
+            except OSError:  # the command has ended
+                break
+            if not got:
+                break
+            self.text += got.decode("utf-8", "replace")
+        return self.text
+
+    def wait(self, wanted: str, limit_seconds: float = 30) -> None:
+        wait_for(lambda: wanted in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.read()), wanted, limit_seconds)
+
+    def end(self, how: signal.Signals) -> int:
+        self.process.send_signal(how)
+        end = time.monotonic() + 20
+        while self.process.poll() is None and time.monotonic() < end:
+            self.read()
+            select.select([self.master], [], [], 0.05)
+        code = self.process.wait(1)
+        self.read()
+        return code
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+
+
+@pytest.fixture
+def terminal(broker: EmbeddedBroker) -> Iterator[Terminal]:
+    publish(broker, EARLY)
+    started = Terminal("standings", "--follow", "--bootstrap", broker.bootstrap)
+    yield started
+    started.close()
+
+
+ALTERNATE, BACK = "\x1b[?1049h", "\x1b[?1049l"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_terminal_gets_one_screen_and_is_given_back(broker: EmbeddedBroker, terminal: Terminal, how: signal.Signals) -> None:
+    terminal.wait("version 36,000")
+    terminal.wait("no new records since this view began")
+    publish(broker, LATE)
+    terminal.wait("version 38,649")
+    terminal.wait("last new records")
+    assert terminal.end(how) == 0
+    assert terminal.text.count(ALTERNATE) == terminal.text.count(BACK) == 1
+    # Drawn in place: nothing is wiped, so that nothing flickers.
+    assert "\x1b[2J" not in terminal.text.partition(BACK)[0].partition(ALTERNATE)[2].lstrip("\x1b[H")
+    left = terminal.text.partition(BACK)[2]
+    assert "4,281,625" in left
+    assert "Traceback" not in terminal.text
+
+
+def test_a_broker_that_is_gone_is_said_and_the_view_ends_all_the_same(broker: EmbeddedBroker, terminal: Terminal) -> None:
+    terminal.wait("live · standings sent")
+    broker.stop()
+    terminal.wait("NO CONTACT with Kafka for", limit_seconds=60)
+    assert terminal.end(signal.SIGINT) == 0
+    assert f"{EARLY[-1]['candidates'][0]['votes']:,}" in terminal.text.partition(BACK)[2]
+
+
+def test_without_a_terminal_a_line_for_each_version(broker: EmbeddedBroker) -> None:
+    publish(broker, EARLY)
+    process = subprocess.Popen(command("standings", "--follow", "--bootstrap", broker.bootstrap), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    try:
+        assert process.stdout is not None
+        assert "version 36000]" in process.stdout.readline()
+        publish(broker, [EARLY[-1], *LATE, LATE[-1]])  # roots sent again make no line
+        assert "version 38649]" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, said = process.communicate(timeout=30)
+        assert (process.returncode, rest, said) == (0, "", "")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_once_and_for_programs(broker: EmbeddedBroker) -> None:
+    settings = settings_for(broker.bootstrap, "tally")
+    publish(broker, LATE)
+    assert "4,281,625" in run("standings", settings=settings).stdout
+    lines = run("standings", "--json", settings=settings).stdout.splitlines()
+    assert [json.loads(line)["area"] for line in lines][-1] == "AZ"
+    assert [line.encode() for line in lines] == [canonical_json(m) for m in LATE]
+    assert json.loads(run("standings", "--area", "AZ/041", "--json", settings=settings).stdout)["area"] == "AZ/041"
+    assert "no such standings" in run("standings", "--area", "AZ/999", settings=settings, expect=1).stderr
+
+
+def test_the_export_reads_the_topic_and_waits_for_the_root(broker: EmbeddedBroker) -> None:
+    """What compaction may leave while a set is being written: newer areas, an older root."""
+    settings = settings_for(broker.bootstrap, "tally")
+    publish(broker, [*LATE[:-1], EARLY[-1]])
+    process = subprocess.Popen(command("export", "az-2024", "--format", "csv", "--bootstrap", broker.bootstrap),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=3)
+    publish(broker, [LATE[-1]])
+    out, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (0, b"")
+    assert b",4281625,4651473,92.05," in out
+    report = json.loads(run("export", "az-2024", "--format", "nist-err-v2", settings=settings).stdout)
+    assert report["Status"] == "unofficial-partial"
