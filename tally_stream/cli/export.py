@@ -75,18 +75,18 @@ def export(
     sys.stdout.flush()
 
 
-def _take(snapshots: Iterable[ContestSnapshot], value: bytes, where: str) -> None:
-    try:
-        message = read_standings(value)
-    except ValueError as error:
-        refuse([f"{where}: {error}"])
+def _take(snapshots: Iterable[ContestSnapshot], value: bytes) -> None:
+    message = read_standings(value)
     for snapshot in snapshots:
         snapshot.take(message)
 
 
 def _of_file(snapshots: Snapshots, file: IO[bytes]) -> None:
     for number, line in enumerate(file, 1):
-        _take(snapshots, line, f"{file.name}:{number}")
+        try:
+            _take(snapshots, line)
+        except ValueError as error:
+            refuse([f"{file.name}:{number}: {error}"])
 
 
 def _of_log(snapshots: Snapshots, election: Election, log: Path) -> None:
@@ -99,7 +99,7 @@ def _of_log(snapshots: Snapshots, election: Election, log: Path) -> None:
     for snapshot in snapshots:
         index = election.contest_index(snapshot.contest.id)
         for message in result.messages(index or 0):
-            snapshot.take(read_standings(canonical_json(message)))
+            _take([snapshot], canonical_json(message))
 
 
 def _of_topic(snapshots: Snapshots, settings: Settings) -> None:
@@ -120,8 +120,12 @@ async def _read_topic(snapshots: Snapshots, settings: Settings) -> None:
 
     def take(records: Iterable[Any]) -> None:
         for record in records:
-            if record.value is not None:
-                _take(snapshots, record.value, f"{topic}, offset {record.offset}")
+            if record.value is None:
+                continue
+            try:
+                _take(snapshots, record.value)
+            except ValueError as error:  # one stray record on the topic must not end all exports for ever
+                say(f"tally-stream: passed over {topic}, offset {record.offset}: {error}")
 
     async with TopicReader(settings, topic) as reader:
         async for records in reader.read_to_end():

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic, time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
@@ -23,6 +23,10 @@ from rich.text import Text
 
 from tally_stream.cli.common import out, say
 from tally_stream.cli.view import board, plain_line, title_of
+
+if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
+    from tally_stream.cli.standings import Newest
+    from tally_stream.kafka.client import StoredRecord, TopicReader
 
 PROBE_SECONDS = 5.0
 """Between two questions to Kafka whether it is there, and how long an answer may take."""
@@ -85,13 +89,13 @@ class Freshness:
 class Following:
     """The newest standings with their freshness, fed from the topic."""
 
-    reader: Any
-    newest: Any
+    reader: TopicReader
+    newest: Newest
     contest: str | None
     area: str | None
     freshness: Freshness = field(default_factory=lambda: Freshness(monotonic()))
 
-    def take(self, records: list[Any], *, is_start: bool = False) -> list[bytes]:
+    def take(self, records: list[StoredRecord], *, is_start: bool = False) -> list[bytes]:
         """Keys that are shown and changed, in order; of the root of each contest, or of the area asked for."""
         changed: set[bytes] = set()
         for record in records:
@@ -169,7 +173,7 @@ async def follow_in_lines(following: Following, write: Callable[[list[bytes]], N
             told = trouble
 
 
-def lines_of(newest: Any) -> Callable[[list[bytes]], None]:
+def lines_of(newest: Newest) -> Callable[[list[bytes]], None]:
     """One plain line a message."""
 
     def write(keys: list[bytes]) -> None:
@@ -179,7 +183,7 @@ def lines_of(newest: Any) -> Callable[[list[bytes]], None]:
     return write
 
 
-def json_of(newest: Any) -> Callable[[list[bytes]], None]:
+def json_of(newest: Newest) -> Callable[[list[bytes]], None]:
     """The messages themselves, one a line."""
 
     def write(keys: list[bytes]) -> None:

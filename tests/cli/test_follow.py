@@ -238,11 +238,10 @@ def broker() -> Iterator[EmbeddedBroker]:
         yield started
 
 
-def publish(broker: EmbeddedBroker, messages: list[Message]) -> None:
+def publish(broker: EmbeddedBroker, messages: list[Message], *, stray: bytes | None = None) -> None:
     async def send() -> None:
         async with sender(load_settings(bootstrap=broker.bootstrap)) as producer:
-            for message in messages:
-                key, value = pair(message)
+            for key, value in [*map(pair, messages), *([(b"stray", stray)] if stray is not None else [])]:
                 await producer.send("tally.standings", value, key=key)
 
     asyncio.run(send())
@@ -365,5 +364,7 @@ def test_the_export_reads_the_topic_and_waits_for_the_root(broker: EmbeddedBroke
     out, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (0, b"")
     assert b",4281625,4651473,92.05," in out
-    report = json.loads(run("export", "az-2024", "--format", "nist-err-v2", settings=settings).stdout)
-    assert report["Status"] == "unofficial-partial"
+    publish(broker, [], stray=b'{"version": 99999999}')
+    done = run("export", "az-2024", "--format", "nist-err-v2", settings=settings)
+    assert json.loads(done.stdout)["Status"] == "unofficial-partial"
+    assert "passed over tally.standings, offset 127: not a standings message" in done.stderr
