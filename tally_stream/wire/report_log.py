@@ -19,7 +19,7 @@ from typing import IO, Annotated, Literal, cast
 
 import msgspec
 
-from tally_stream.wire.limits import LOG_LINE_MAX_BYTES, LOG_PARTITIONS_MAX
+from tally_stream.wire.limits import LOG_LINE_MAX_BYTES, LOG_PARTITIONS_MAX, VALUE_MAX_BYTES
 from tally_stream.wire.saved_log import Frames
 
 RECORDED_TOPIC = "tally.reports"
@@ -196,18 +196,29 @@ def open_maybe_gzip(path: Path) -> IO[bytes]:
 
 
 def encode_line(record: LogRecord, *, with_position: bool) -> bytes:
-    """One record as a line; `with_position` for a saved log."""
+    """One record as a line; `with_position` for a saved log. What is longer than any report is base64 whatever it holds:
+    as text it could be six times as long."""
     fields: dict[str, object] = {"timestamp": record.timestamp_ms}
     for name, content in (("key", record.key), ("value", record.value)):
         if content is None:
             continue
-        try:
-            fields[name] = content.decode("utf-8")
-        except UnicodeDecodeError:
+        text = _text(content)
+        if text is None:
             fields[name + "_base64"] = base64.b64encode(content).decode()
+        else:
+            fields[name] = text
     if with_position:
         fields["partition"], fields["offset"] = record.partition, record.offset
     return msgspec.json.encode(fields) + b"\n"
+
+
+def _text(content: bytes) -> str | None:
+    if len(content) > VALUE_MAX_BYTES:
+        return None
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def encode_header(topic: str, partition_count: int) -> bytes:

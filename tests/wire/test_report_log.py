@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally_stream.wire.limits import LOG_LINE_MAX_BYTES
+from tally_stream.cli.dump import FRAME_CONTENT_BYTES
+from tally_stream.kafka.inflate import BATCH_INFLATED_MAX_BYTES
+from tally_stream.wire.limits import LOG_LINE_MAX_BYTES, VALUE_MAX_BYTES
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
+from tally_stream.wire.saved_log import Appender
 
 from .builders import examples
 
@@ -339,10 +343,26 @@ def test_bytes_that_are_utf_8_are_written_as_text_and_others_as_base64() -> None
     assert json.loads(encode_line(LogRecord(1, None, None, 0, 0), with_position=False)) == {"timestamp": 1}
 
 
-def test_the_largest_record_of_a_broker_can_be_saved_and_read_whatever_its_bytes(tmp_path: Path) -> None:
-    """1 MiB of control characters takes six times as much as a JSON text."""
-    for content in (b"\x01" * 1_048_588, b"\xff" * 1_048_588):
+@pytest.mark.parametrize("byte", [b"\x01", b"\xff", b"a"])
+def test_the_largest_record_that_a_log_can_hold_is_saved_and_read_whatever_its_bytes(tmp_path: Path, byte: bytes) -> None:
+    """A few kilobytes of a compressed batch become 16 MiB, which as JSON text could be six times as much."""
+    key, value = byte * (BATCH_INFLATED_MAX_BYTES // 2), byte * (BATCH_INFLATED_MAX_BYTES // 2)
+    for record in (LogRecord(1, b"A-1", key + value, 0, 0), LogRecord(1, key, value, 0, 0)):
         path = tmp_path / "log"
-        path.write_bytes(encode_line(LogRecord(1, b"A-1", content, 0, 0), with_position=False))
-        (found,) = ReportLog(path)
-        assert found.value == content
+        path.write_bytes(encode_line(record, with_position=False))
+        assert list(ReportLog(path)) == [record]
+        path.unlink()
+        frames = Appender(path)
+        frames.append([encode_header("t", 1)], 0)
+        # A frame is closed once it holds 4 MiB: the longest line may follow on just less.
+        small = encode_line(LogRecord(1, b"A-1", b"x" * 65_536, 0, 0), with_position=True)
+        filled = [small.replace(b'"offset":0', b'"offset":%d' % n) for n in range(FRAME_CONTENT_BYTES // len(small))]
+        frames.append([*filled, encode_line(replace(record, offset=len(filled)), with_position=True)], len(filled) + 1)
+        frames.close()
+        *_, last = ReportLog(path)
+        assert last == replace(record, offset=len(filled))
+
+
+@pytest.mark.parametrize(("size", "name"), [(VALUE_MAX_BYTES, "value"), (VALUE_MAX_BYTES + 1, "value_base64")])
+def test_what_is_longer_than_any_report_is_written_as_base64(size: int, name: str) -> None:
+    assert name in json.loads(encode_line(LogRecord(1, None, b"x" * size, 0, 0), with_position=False))
