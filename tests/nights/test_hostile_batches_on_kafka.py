@@ -15,7 +15,15 @@ from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.settings import Settings
 from tally_stream.wire.election_folder import load_election
 from tally_stream.wire.report_log import ReportLog
-from tests.nights.harness import WorkerProcess, check_against_replay, newest_standings, one_a_key, read_topic, run, wait_published
+from tests.nights.harness import (
+    WorkerProcess,
+    check_against_replay,
+    newest_standings,
+    one_a_key,
+    read_topic,
+    run,
+    wait_published,
+)
 from tests.nights.hostile import NONE, ZSTD, a_batch, peak_bytes, write
 from tests.nights.test_fail_stop_on_kafka import AZ, made, some_reports
 from tests.nights.test_refusals_on_kafka import administer, produce

@@ -4,14 +4,33 @@ import json
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tally_stream.domain.fold import Outcome, PartitionFold
 from tally_stream.domain.report import Report
-from tally_stream.domain.rules import Finding
-from tally_stream.wire.codec import Codec
+from tally_stream.domain.rules import VERDICTS, Finding
+from tally_stream.wire.codec import Codec, read_record
+from tally_stream.wire.messages import encode_rejection
 
-from .builders import CODEC, REPORT_FIELDS, Json, as_bytes, control, counts, decision, election, examples, turnout
+from .builders import (
+    CODEC,
+    LOG_MS,
+    REPORT_FIELDS,
+    Json,
+    as_bytes,
+    control,
+    counts,
+    decision,
+    election,
+    examples,
+    key_of,
+    turnout,
+)
+
+REJECTION_MAX_BYTES = 200_000
+"""Of 64 KiB each of key and value in base64, and a sentence; every topic takes 600,000 (PARTIALS_MIN_MESSAGE_BYTES)."""
 
 BASES: list[Json] = [
     counts(),
@@ -23,6 +42,7 @@ BASES: list[Json] = [
 ]
 CODECS = (CODEC, Codec(election("test")), Codec(election(contest_count=1)))
 VALUES = [
+    "9223372036854775808", "-9223372036854775809", "18446744073709551616", "1E400", "-0e-0",
     "null", "true", "false", "0", "-0", "1", "1.0", "1e3", "-1", "999999999", "1000000000", "123456789012345678901234567890",
     '""', '"x"', '"A-1"', '"official"', '"test"', '"\\u0041-1"', '"\\ud800"', '"\\ud83d\\ude00"', '"\u202e"', '"e\u0301"',
     '"a\x01b"', "NaN", "Infinity", "[]", "{}", '{"a":1,"a":2}', "[" * 70 + "]" * 70, '"2024-02-07T20:00:60Z"',
@@ -108,22 +128,77 @@ def test_random_json(value: Any) -> None:
     both_read(json.dumps(value).encode(), b"A-1")
 
 
-def test_every_truncation_of_a_valid_report() -> None:
-    for message in BASES:
-        value = as_bytes(message)
-        for length in range(len(value)):
-            both_read(value[:length], b"A-1")
-            found = CODEC.read(value[:length], b"A-1")
-            assert isinstance(found, Finding)
-            assert found.code == "S1"
+def judged(value: bytes | None, key: bytes | None, codec: Codec = CODEC) -> Outcome:
+    """What a worker makes of one record at offset 0: never an exception, and a rejection that fits its topic."""
+    outcome = read_record(codec, PartitionFold(codec.election), 0, LOG_MS, key, value)
+    assert outcome.judgement.verdict in VERDICTS
+    if outcome.is_refusal:
+        rejection = encode_rejection(codec.election, "t.reports", 0, 0, LOG_MS, key, value, outcome)
+        assert len(rejection) < REJECTION_MAX_BYTES
+        assert json.loads(rejection)["codes"] == [f.code for f in outcome.judgement.findings]
+    return outcome
 
 
-def test_every_single_bit_flip_of_a_valid_report() -> None:
-    value = as_bytes(BASES[1])
+@pytest.mark.parametrize("message", BASES, ids=lambda m: m["kind"])
+def test_every_truncation_of_a_valid_message(message: Json) -> None:
+    value = as_bytes(message)
+    for length in range(len(value)):
+        both_read(value[:length], key_of(message))
+        (finding,) = judged(value[:length], key_of(message)).judgement.findings
+        assert finding.code == "S1"
+
+
+@pytest.mark.parametrize("message", BASES, ids=lambda m: m["kind"])
+def test_every_single_bit_flip_of_a_valid_message(message: Json) -> None:
+    value = as_bytes(message)
     for index in range(len(value)):
         for bit in range(8):
             flipped = value[:index] + bytes([value[index] ^ 1 << bit]) + value[index + 1 :]
-            both_read(flipped, b"A-1")
+            both_read(flipped, key_of(message))
+            judged(flipped, key_of(message))
+
+
+def test_every_single_bit_flip_of_a_key() -> None:
+    for message in BASES:
+        key, value = key_of(message), as_bytes(message)
+        for at in range(8 * len(key)):
+            flipped = bytes(byte ^ (1 << at % 8 if index == at // 8 else 0) for index, byte in enumerate(key))
+            both_read(value, flipped)
+            (finding,) = judged(value, flipped).judgement.findings
+            assert finding.code == "S5"
+
+
+HOSTILE_IDS = [
+    "", "A\x00", "\x00", "A\nB-1", "../../etc/passwd", "A/..", "A\u202e1-A", "A-\u200b1", "\ufeffA-1", "A-1\u200d",
+    'A-1"} 1\ntally_ready{x="', "A-1,partition=0", "A=1", "A|B", "{{.}}", "%s%n", "${A}", "<b>", "A" * 65, "A" * 65_000,
+    "\u0661", "a-1", "А-1", "'; DROP TABLE", "NaN", "-1", "A\u2028", "\u0301A",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE_IDS, ids=lambda t: ascii(t)[1:20])
+def test_hostile_ids_are_refused_wherever_one_may_stand(text: str) -> None:
+    """In any field they are no ids (S4); as a key they are not the station (S5)."""
+    for name in ("election", "contest", "station"):
+        value = as_bytes(counts(**{name: text}))
+        for key in (b"A-1", text.encode()):
+            both_read(value, key)
+            (finding,) = judged(value, key).judgement.findings
+            assert finding.code == "S4", name
+            assert len(str(finding.left)) <= 80
+            assert str(finding.left).isascii()
+            assert str(finding.left).isprintable()
+    value = as_bytes(counts(votes={text: 96}))
+    both_read(value, b"A-1")
+    assert judged(value, b"A-1").judgement.findings[0].code == "S4"
+    (finding,) = judged(as_bytes(counts()), text.encode()).judgement.findings
+    assert finding.code == "S5"
+
+
+@pytest.mark.parametrize("size", [65_536, 65_537, 5_000_000])
+def test_a_rejection_fits_its_topic_whatever_the_size_of_its_record(size: int) -> None:
+    for key, value in ((b"A-1", b"\xff" * size), (b"\xff" * size, b"{"), (b"\x01" * size, b"\x01" * size), (b'"' * size, None)):
+        outcome = judged(value, key)
+        assert outcome.is_refusal
 
 
 def test_a_byte_inserted_or_taken_out_anywhere() -> None:
