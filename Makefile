@@ -4,9 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 SEEDS  ?= 200
+SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check kafka kafka-stop bench chaos simulate mutants docs requirements
+.PHONY: help setup demo test check kafka kafka-stop bench chaos simulate fuzz flood mutants docs requirements
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -59,6 +60,9 @@ bench: setup     ## one million reports through one worker, beside an idle clien
 
 simulate: setup  ## play seeded nights full of faults on a cluster in memory; SEEDS=10000, or ARGS="--seed 17" for one in full
 	@$(BIN)/python tests/simulation/run.py --seeds $(SEEDS) $(ARGS)
+
+fuzz: setup      ## try inputs on every reader of hostile bytes; SECONDS=600, ARGS="--only report"
+	@$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(ARGS)
 
 chaos: setup     ## real faults on three brokers under load, with a table; ARGS="--short" or --only "kill -9"
 	PYTHONPATH=. $(BIN)/python tests/chaos/run.py $(ARGS)

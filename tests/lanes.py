@@ -20,6 +20,8 @@ LANES: dict[str, list[str]] = {
     "interpreted: domain, wire, nights": ["tests/domain", "tests/wire", "tests/audit", "tests/elections"],
     "simulation": ["tests/simulation"],
     "docs, exports, command line, deploy": ["tests/docs", "tests/export", "tests/cli", "tests/deploy"],
+    "fuzz": ["tests/fuzz"],
+    "docs, command line, deploy": ["tests/docs", "tests/cli", "tests/deploy"],
     "Kafka": ["tests/stream", "tests/broker", "tests/nights", "tests/demo"],
     "chaos": ["tests/chaos"],
 }

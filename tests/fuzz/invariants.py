@@ -1,0 +1,255 @@
+"""What must hold of any bytes, one function for each reader of them; an input that breaks one is a failing test.
+
+`report`: a key and a value on two lines, as a worker reads them. `log`: a file for `replay` and `verify`. `batch`: what a
+broker may hand over of the reports topic. `folder`: an election folder's two files. Refuses to know how inputs are made;
+`target.py` has them made by atheris, `test_fuzz.py` gives the committed ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
+from aiokafka.record.util import calc_crc32c
+
+from tally_stream.audit.replay import Replay
+from tally_stream.domain.election import Election
+from tally_stream.domain.fold import Outcome, PartitionFold
+from tally_stream.domain.report import Control, Report, Statement, Turnout
+from tally_stream.domain.rules import VERDICTS, Finding
+from tally_stream.kafka.batches import RawBatches, records_of
+from tally_stream.kafka.inflate import HEADER_BYTES, Inflater
+from tally_stream.wire.codec import Codec, read_record, read_run
+from tally_stream.wire.election_folder import ElectionFolderError, load_election
+from tally_stream.wire.messages import canonical_json, encode_change, encode_rejection
+from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
+from tests.docs.pages import marked
+from tests.docs.vectors import PAGE
+
+LOG_MS = 1_707_330_000_000
+REJECTION_MAX_BYTES = 200_000
+FOLDED_PARTITIONS_MAX = 8
+"""A header line may claim 100,000; folds of all of them would only cost time."""
+
+Json = dict[str, Any]
+_scratch = Path(tempfile.mkdtemp(prefix="tally-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+
+
+def _elections() -> list[Election]:
+    """The one of docs/wire-format.md, its rehearsal, and its first contest alone (another fast reader)."""
+    found = []
+    files = {name: block.text for name, block in marked(PAGE, "file").items()}
+    toml = files["election.toml"]
+    first, rest = toml.split('[[contests]]\nid = "SEAT"')
+    for text in (toml, toml.replace('"official"', '"test"'), first + rest[rest.index("[[exit_polls]]") :]):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in (files | {"election.toml": text}).items():
+                (Path(folder) / name).write_text(content, encoding="utf-8")
+            found.append(load_election(Path(folder)))
+    return found
+
+
+ELECTIONS = _elections()
+CODECS = [Codec(election) for election in ELECTIONS]
+
+
+# -- one record ----------------------------------------------------------------------------------------------------
+
+
+def report(data: bytes) -> None:
+    """Nothing raises; both readers agree; a statement is what its JSON says and is read back; a repetition moves nothing."""
+    key, found, value = data.partition(b"\n")
+    pair = (key, value) if found else (None, data)
+    for codec in CODECS:
+        read = _both_read(codec, *pair)
+        fold = PartitionFold(codec.election)
+        first = _taken(codec, fold, 0, *pair)
+        if isinstance(read, Finding):
+            assert first.judgement.findings == (read,)
+        else:
+            _says_what_it_said(codec, read, *pair)
+        if first.judgement.verdict == "counted":
+            figures = [fold.figures(contest).areas for contest in range(len(codec.election.contests))]
+            again = _taken(codec, fold, 1, *pair)
+            assert again.judgement.verdict == "repeated", again
+            assert figures == [fold.figures(contest).areas for contest in range(len(codec.election.contests))]
+
+
+def _both_read(codec: Codec, key: bytes | None, value: bytes) -> Statement | Finding:
+    fast, exact, read = codec.read_fast(value, key), codec.read_exactly(value, key), codec.read(value, key)
+    assert type(read) is type(exact)
+    assert read == exact
+    if fast is not None:
+        assert isinstance(exact, Report)
+        assert fast == exact
+        assert [type(v) for v in _fields(fast)] == [type(v) for v in _fields(exact)]
+    return read
+
+
+_REPORT_FIELDS = (
+    "contest", "station", "revision", "kind", "complete", "counted_at", "counted_at_ms", "registered", "cast", "valid",
+    "blank", "invalid", "votes", "replaces", "reason", "authority",
+)  # fmt: skip
+
+
+def _fields(statement: Report) -> list[Any]:
+    return [getattr(statement, name) for name in _REPORT_FIELDS]
+
+
+def _taken(codec: Codec, fold: PartitionFold, offset: int, key: bytes | None, value: bytes | None) -> Outcome:
+    outcome = read_record(codec, fold, offset, LOG_MS, key, value)
+    assert outcome.judgement.verdict in VERDICTS
+    assert fold.next_offset == offset + 1
+    assert sum(fold.verdicts.values()) == offset + 1
+    if outcome.is_refusal:
+        rejection = encode_rejection(codec.election, "t", 0, offset, LOG_MS, key, value, outcome)
+        assert len(rejection) < REJECTION_MAX_BYTES
+        assert canonical_json(json.loads(rejection)) == rejection
+    if outcome.change is not None:
+        encode_change(codec.election, "t", 0, offset, LOG_MS, outcome)
+    return outcome
+
+
+def _says_what_it_said(codec: Codec, statement: Statement, key: bytes | None, value: bytes) -> None:
+    """The standard library's own reading of the value; and the statement written and read again."""
+
+    def no_double(pairs: list[tuple[str, Any]]) -> Json:
+        assert len(dict(pairs)) == len(pairs), pairs
+        return dict(pairs)
+
+    said = json.loads(value, object_pairs_hook=no_double)
+    message = as_message(codec.election, statement)
+    for name, told in said.items():
+        if name == "ballots":
+            assert told == {figure: message[name][figure] for figure in told}
+        elif told is not None:
+            assert told == message[name], name
+    assert key == str(said.get("station") or said["contest"]).encode()
+    assert codec.read(json.dumps(message).encode(), key) == statement
+
+
+def as_message(election: Election, statement: Statement) -> Json:
+    """A statement as the JSON that says the same."""
+    common: Json = {"schema": 1, "election": election.id, "phase": election.phase, "revision": statement.revision}
+    if isinstance(statement, Turnout):
+        return common | {"kind": "turnout", "station": statement.station.id, "as_of": statement.as_of, "voted": statement.voted}
+    contest = election.contests[statement.contest]
+    common |= {"kind": statement.kind, "contest": contest.id, "reason": statement.reason, "authority": statement.authority}
+    if isinstance(statement, Control):
+        return common
+    s = statement
+    common |= {"station": s.station.id, "complete": s.complete, "counted_at": s.counted_at, "registered": s.registered, "replaces": s.replaces}
+    if s.votes:
+        common["ballots"] = {"cast": s.cast, "valid": s.valid, "blank": s.blank, "invalid": s.invalid}
+        common["votes"] = dict(zip(contest.candidate_ids, s.votes, strict=True))
+    return {name: v for name, v in common.items() if v is not None}
+
+
+# -- a report log --------------------------------------------------------------------------------------------------
+
+
+def log(data: bytes) -> None:
+    """A LogError, or a log: every record has one verdict, standings can be made of it, and it can be saved again."""
+    path = _scratch / "log"
+    path.write_bytes(data)
+    try:
+        found = ReportLog(path)
+        records = list(found)
+    except LogError:
+        return
+    _saved_again(records, found)
+    if (found.partition_count or 1) > FOLDED_PARTITIONS_MAX:
+        return
+    for election in ELECTIONS:
+        replay = Replay(election, found.topic, found.partition_count)
+        for record in records:
+            replay.take(record)
+        counts = replay.verdict_counts()
+        counts.pop("codes")
+        assert sum(counts.values()) == len(records)
+        for contest in range(len(election.contests)):
+            for message in replay.messages(contest):
+                assert json.loads(canonical_json(message)) == message
+
+
+def _saved_again(records: list[LogRecord], found: ReportLog) -> None:
+    path = _scratch / "again"
+    lines = [encode_line(record, with_position=found.partition_count is not None) for record in records]
+    header = [] if found.partition_count is None else [encode_header(found.topic, found.partition_count)]
+    path.write_bytes(b"".join(header + lines))
+    again = ReportLog(path)
+    assert list(again) == records
+    assert (again.topic, again.partition_count) == (found.topic, found.partition_count)
+
+
+# -- a batch as a broker hands it over ------------------------------------------------------------------------------
+
+_HEAD = struct.Struct(">qiibIhiqqqhii")
+"""Base offset, length, epoch, magic, checksum, attributes, last offset delta, first and max timestamp, producer, count."""
+_ENCODE: dict[int, Callable[[bytes], bytes]] = {1: gzip_encode, 2: snappy_encode, 3: lz4_encode, 4: zstd_encode}
+RECORDS_MAX = 64
+_inflater = Inflater()
+
+
+def batch(data: bytes) -> None:
+    """Every offset once, in order, whatever the payload; and the run is folded. First byte: how the rest is packed (its
+    low bits the codec, bit 3: it is a packed payload already, bits 4 and 5: in a transaction, a marker); second: count."""
+    if len(data) < 2:
+        return
+    how, count, payload = data[0], data[1] % RECORDS_MAX + 1, data[2:]
+    codec = how & 0x07
+    if codec in _ENCODE and not how & 0x08:
+        payload = bytes(_ENCODE[codec](payload))
+    raw = a_batch(codec | how & 0x30, count, payload)
+    batches = RawBatches(raw)
+    assert batches.has_next()
+    opened, content = batches.next_batch_and_bytes()
+    assert opened.validate_crc()
+    records = list(records_of(opened, content, _inflater))
+    assert [r.offset for r in records] == list(range(count))
+    assert all(isinstance(x, bytes | None) for r in records for x in (r.key, r.value))  # type: ignore[misc]
+    fold = PartitionFold(ELECTIONS[0])
+    read_run(CODECS[0], fold, records)
+    assert fold.next_offset == count
+
+
+def a_batch(attributes: int, count: int, payload: bytes) -> bytes:
+    head = (0, HEADER_BYTES - 12 + len(payload), 0, 2, 0, attributes, count - 1, LOG_MS, LOG_MS, -1, -1, -1, count)
+    made = bytearray(_HEAD.pack(*head) + payload)
+    struct.pack_into(">I", made, 17, calc_crc32c(bytes(made[21:])))
+    return bytes(made)
+
+
+# -- an election folder --------------------------------------------------------------------------------------------
+
+
+def folder(data: bytes) -> None:
+    """Mistakes, each in a sentence, or a definition that is the same when read again and can be counted with. The two
+    files stand in one input, a form feed between them."""
+    toml, _, stations = data.partition(b"\f")
+    path = _scratch / "folder"
+    path.mkdir(exist_ok=True)
+    (path / "election.toml").write_bytes(toml)
+    (path / "stations.csv").write_bytes(stations)
+    election: Election | ElectionFolderError
+    try:
+        election = load_election(path)
+    except ElectionFolderError as refused:
+        election = refused
+    if isinstance(election, ElectionFolderError):
+        assert election.errors
+        assert all(isinstance(sentence, str) and sentence for sentence in election.errors)
+        return
+    assert load_election(path).digest == election.digest
+    replay = Replay(election, "t", 1)
+    for contest in range(len(election.contests)):
+        assert len(replay.messages(contest)) == len(election.areas)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {"report": report, "log": log, "batch": batch, "folder": folder}
