@@ -27,7 +27,7 @@ from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
-from tally_stream.kafka.inflate import CannotInflate, Inflater
+from tally_stream.kafka.inflate import BATCH_INFLATED_MAX_BYTES, CannotInflate, Inflater
 
 RELIED_ON: Mapping[str, str] = {
     "aiokafka.consumer.fetcher:FetchResult.getall": "(self, max_records=None)",
@@ -141,8 +141,14 @@ def records_of(batch: Any, raw: memoryview, inflater: Inflater) -> Iterator[Any]
                     break  # a producer writes the offsets inside a batch, and not every broker looks at them
                 yield record
                 due += 1
-        except (CannotInflate, CorruptRecordException, UnicodeDecodeError):
-            pass  # the last is aiokafka's compiled class at a header whose name is no UTF-8; a broker takes such a record
+        except (CannotInflate, CorruptRecordException, UnicodeDecodeError, OverflowError):
+            # aiokafka's compiled class raises the last two at a header whose name is no UTF-8 (a broker takes such a
+            # record), and at a length so large that its sum with the position overflows.
+            pass
+        except MemoryError:
+            # So does a length a little smaller. Where there is no memory for an honest one either, this ends us: another
+            # worker would read the record that this one could not.
+            bytes(BATCH_INFLATED_MAX_BYTES)
     for offset in range(due, end):
         yield NullRecord(offset, batch.max_timestamp, batch.timestamp_type)
 

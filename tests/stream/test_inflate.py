@@ -172,6 +172,46 @@ def test_a_header_whose_name_is_no_text_is_empty_offsets_from_there_on(codec: in
     assert [(r.offset, r.value) for r in read(batch)] == [(0, b"v"), (1, None), (2, None)]
 
 
+def varint(number: int) -> bytes:
+    folded, found = (number << 1) ^ (number >> 63), b""
+    while folded > 0x7F:
+        found, folded = found + bytes([folded & 0x7F | 0x80]), folded >> 7
+    return found + bytes([folded])
+
+
+@pytest.mark.parametrize("where", ["record", "key", "value", "header name", "header value"])
+@pytest.mark.parametrize("length", [2**63 - 1, 2**63 - 40, 2**62, 2**40, 2**31, 10_000, -(2**63), -2])
+def test_a_length_that_is_a_lie_is_empty_offsets_from_there_on(where: str, length: int) -> None:
+    """aiokafka's compiled class adds it to a position: what overflows is too large for a byte string, or for memory."""
+    parts = {"key": varint(1) + KEY, "value": varint(1) + b"v", "header name": varint(1) + b"n", "header value": varint(1) + b"x"}
+    lies = {name: (varint(length) + part[1:] if name == where else part) for name, part in parts.items()}
+
+    def record(offset: int, parts: dict[str, bytes], said: int | None = None) -> bytes:
+        body = bytes(2) + varint(offset) + parts["key"] + parts["value"] + varint(1) + parts["header name"] + parts["header value"]
+        return varint(len(body) if said is None else said) + body
+
+    payload = b"".join(record(offset, parts) for offset in range(4))
+    said = length if where == "record" else None
+    for rest in (record(4, lies, said), record(4, lies, said) + record(5, parts)):
+        batch = bytearray(a_batch(0, [b""] * 6))
+        found = [(r.offset, r.value) for r in read(with_payload(bytes(batch), payload + rest))]
+        assert found[:4] == [(offset, b"v") for offset in range(4)]
+        assert found[4:] == [(4, None), (5, None)]
+
+
+def test_memory_that_is_short_is_no_lie_of_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the worker: another one must not count what this one could not read."""
+
+    class Short:
+        def __init__(self, _: int) -> None:
+            raise MemoryError
+
+    monkeypatch.setattr("tally_stream.kafka.batches.bytes", Short, raising=False)
+    payload = varint(30) + bytes(3) + varint(1) + KEY + varint(2**63 - 40) + bytes(40)
+    with pytest.raises(MemoryError):
+        read(with_payload(a_batch(0, [b"x" * 40, b""]), a_batch(0, [b"x" * 40])[HEADER_BYTES:] + payload))
+
+
 @pytest.mark.parametrize("codec", [0, *CODECS.values()])
 def test_records_out_of_their_place_are_empty_offsets_from_there_on(codec: int) -> None:
     builder = DefaultRecordBatchBuilder(
