@@ -64,6 +64,9 @@ simulate: setup  ## play seeded nights full of faults on a cluster in memory; SE
 fuzz: setup      ## try inputs on every reader of hostile bytes; SECONDS=600, ARGS="--only report"
 	@$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(ARGS)
 
+flood: setup     ## nonsense at ten times the rate of good reports on a real Kafka, with a table; ARGS="--times 20"
+	@PYTHONPATH=. $(BIN)/python -m tests.nights.flood $(ARGS)
+
 chaos: setup     ## real faults on three brokers under load, with a table; ARGS="--short" or --only "kill -9"
 	PYTHONPATH=. $(BIN)/python tests/chaos/run.py $(ARGS)
 

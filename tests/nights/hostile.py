@@ -52,9 +52,9 @@ def write(settings: Settings, partition: int, *batches: tuple[bytes, int]) -> No
     asyncio.run(main())
 
 
-def peak_bytes(pid: int) -> int:
-    """The most memory that a process has had at once (VmHWM)."""
+def memory_bytes(pid: int, name: str) -> int:
+    """What a process has of memory (VmRSS), or the most it has had at once (VmHWM)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    raise AssertionError(f"process {pid} says nothing of its memory")
+    raise AssertionError(f"process {pid} says nothing of {name}")

@@ -24,7 +24,7 @@ from tests.nights.harness import (
     run,
     wait_published,
 )
-from tests.nights.hostile import NONE, ZSTD, a_batch, peak_bytes, write
+from tests.nights.hostile import NONE, ZSTD, a_batch, memory_bytes, write
 from tests.nights.test_fail_stop_on_kafka import AZ, made, some_reports
 from tests.nights.test_refusals_on_kafka import administer, produce
 
@@ -70,14 +70,14 @@ def test_hostile_batches_cost_a_rejection_an_offset_and_bounded_memory(kafka_one
     }
     worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log").wait_ready()
     try:
-        before = peak_bytes(worker.process.pid)
+        before = memory_bytes(worker.process.pid, "VmHWM")
         for partition, batches in hostile.items():
             write(settings, partition, *batches)
         for partition, reports in some_reports(5).items():
             produce(settings, "reports", partition, *reports)
         refused = sum(count for batches in hostile.values() for _, count in batches)
         wait_published(settings, refused + 20, 120)
-        grown = peak_bytes(worker.process.pid) - before
+        grown = memory_bytes(worker.process.pid, "VmHWM") - before
         print(f"peak memory before {before / MIB:.0f} MiB, grown by {grown / MIB:.0f} MiB")
         assert grown < PEAK_GROWTH_MAX_BYTES
         verdicts = worker.verdicts()
