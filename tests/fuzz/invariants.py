@@ -13,6 +13,7 @@ import struct
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
@@ -20,7 +21,7 @@ from aiokafka.record.util import calc_crc32c
 
 from tally_stream.audit.replay import Replay
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Outcome, PartitionFold
+from tally_stream.domain.fold import PLAIN, Outcome, PartitionFold
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import VERDICTS, Finding
 from tally_stream.kafka.batches import RawBatches, records_of
@@ -79,6 +80,9 @@ def report(data: bytes) -> None:
             again = _taken(codec, fold, 1, *pair)
             assert again.judgement.verdict == "repeated", again
             assert figures == [fold.figures(contest).areas for contest in range(len(codec.election.contests))]
+            _as_a_run(codec, fold, [first, again], *pair)
+        else:
+            _as_a_run(codec, fold, [first], *pair)
 
 
 def _both_read(codec: Codec, key: bytes | None, value: bytes) -> Statement | Finding:
@@ -90,6 +94,18 @@ def _both_read(codec: Codec, key: bytes | None, value: bytes) -> Statement | Fin
         assert fast == exact
         assert [type(v) for v in _fields(fast)] == [type(v) for v in _fields(exact)]
     return read
+
+
+def _as_a_run(codec: Codec, alone: PartitionFold, outcomes: list[Outcome], key: bytes | None, value: bytes) -> None:
+    """The same records read at once, as a worker does."""
+    records = [SimpleNamespace(offset=offset, timestamp=LOG_MS, key=key, value=value) for offset in range(len(outcomes))]
+    fold = PartitionFold(codec.election)
+    owed = read_run(codec, fold, records)
+    assert [(record.offset, outcome) for record, outcome in owed] == [
+        (offset, outcome) for offset, outcome in enumerate(outcomes) if outcome is not PLAIN
+    ]
+    assert fold.verdict_counts() == alone.verdict_counts()
+    assert fold.next_offset == len(records)
 
 
 _REPORT_FIELDS = (

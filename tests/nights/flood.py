@@ -39,7 +39,8 @@ from tests.nights.harness import WorkerProcess, check_against_replay, run, save_
 from tests.nights.hostile import memory_bytes
 
 PARTITIONS = 4
-STATIONS = 4_000
+SAMPLE = Load(4_000)
+"""What the flood's records are made from."""
 UNKNOWN_STATIONS = 10_000
 KINDS = ("none", "invalid", "unknown stations")
 LATENCY_RATIO_MAX = 2.0
@@ -59,7 +60,7 @@ def invalid_records() -> list[tuple[bytes, bytes]]:
     """Good reports broken in all the ways of chance: bits, ends, doubled keys, other types, bytes that are no text."""
     order = random.Random(3)
     found = []
-    for key, value, _ in itertools.islice(reports(Load(STATIONS)), 2_000):
+    for key, value, _ in itertools.islice(reports(SAMPLE), 2_000):
         at = order.randrange(len(value))
         broken = order.choice([
             value[:at], value + b"}", b"\xff" + value, value.replace(b'"schema":1', b'"schema":1,"schema":1'),
@@ -71,7 +72,7 @@ def invalid_records() -> list[tuple[bytes, bytes]]:
 
 
 def unknown_records() -> list[tuple[bytes, bytes]]:
-    key, value, _ = next(reports(Load(STATIONS)))
+    key, value, _ = next(reports(SAMPLE))
     ids = [b"999-%05d" % number for number in range(UNKNOWN_STATIONS)]
     return [(station, value.replace(key, station)) for station in ids]
 
@@ -252,12 +253,14 @@ def play(
     """The whole run; `is_short` ends after a round in which the flood was not noticed. AssertionError where anything but
     latency is out of its bounds (`is_noticed` judges that)."""
     folder = directory / "night"
-    write_definition(Load(STATIONS), folder)
+    # Each station has two reports or more, and no phase may run out of them.
+    load = Load(int((rounds * len(KINDS) * seconds + 2) * good_per_second) // 2 + 1, rejected_percent=0)
+    write_definition(load, folder)
     settings = settings_for(bootstrap, f"l{uuid.uuid4().hex[:8]}")
     run("topics", "create", "--election", str(folder), "--partitions", str(PARTITIONS), "--replication", "1",
         "--create-time", settings=settings)  # fmt: skip
     worker = WorkerProcess(settings, str(folder), directory / "worker.log").wait_ready()
-    night = Night(settings, worker, reports(Load(STATIONS, rejected_percent=0)))
+    night = Night(settings, worker, reports(load))
     try:
         wait_published(settings, 0)
         night.measure("none", 2, good_per_second, 0)
