@@ -10,11 +10,12 @@ import asyncio
 import csv
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,8 @@ class Show:
     moments: list[str] = field(default_factory=list)
     broker: str = ""
     service: str = ""
+    address: str = ""
+    """Of the board; empty where none is served."""
 
     def roots(self) -> list[dict[str, Any]]:
         return [self.newest.messages[k] for k in self.newest.ordered(None, None) if is_root(self.newest.messages[k])]
@@ -96,7 +99,7 @@ class Show:
 @click.option("--election", default="az-2024", show_default=True, metavar="NAME|DIR", help="The night to play.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), help="Times as fast as the night really was.")
 @click.option("--fast", is_flag=True, help="Without pauses.")
-@click.option("--exit", "exits", is_flag=True, help="Stop at the end and print the final standings.")
+@click.option("--exit", "exits", is_flag=True, help="Stop at the end and print the final standings; serves no board.")
 @click.option("--json", "as_json", is_flag=True, help="The last line is the root standings message.")
 @click.option("--bootstrap", metavar="HOST:PORT", help="Play on this Kafka (topics of its own) instead of the embedded broker.")
 @click.option("--prefix", help="Topic prefix on that Kafka [default: a new one].")
@@ -172,6 +175,9 @@ class _Stage:
             service = await stack.enter_async_context(_worker(settings, self.folder, is_embedded))
             self.show.service = service
             self._line(f"{self.show.broker}, topics {settings.prefix}.*; worker's health and metrics at {service}")
+            if not self.exits:
+                self.show.address = await stack.enter_async_context(_board(settings, self.folder)) + "/"
+                self._line(f"the board is at {self.show.address}")
             watcher = asyncio.create_task(self._watch(settings))
             stack.callback(watcher.cancel)
             await self._unfold(settings, watcher)
@@ -258,7 +264,7 @@ class _Stage:
             await asyncio.gather(player, screen, return_exceptions=True)
         self._finish()
         if not self.exits:
-            self._line(f"the night is over; {self.show.service} stays up until Ctrl-C")
+            self._line(f"the night is over; the board at {self.show.address} stays up until Ctrl-C")
             await _until_interrupted()
 
     def _finish(self) -> None:
@@ -375,7 +381,8 @@ class _Stage:
     def _picture(self, bar: Progress) -> Group:
         boards = [board(message, self._title(message)) for message in self.show.roots()]
         moments = [Text(line, style="yellow") for line in self.show.moments]
-        return Group(*boards, *moments, bar)
+        address = [Text(f"board  {self.show.address}", style="bold")] if self.show.address else []
+        return Group(*boards, *moments, *address, bar)
 
     async def _draw_plain(self) -> None:
         shown = -1
@@ -395,23 +402,50 @@ async def _replication(settings: Settings) -> int:
         return min(3, len((await admin.describe_cluster())["brokers"]))
 
 
+def _worker(settings: Settings, folder: Path, is_embedded: bool) -> AbstractAsyncContextManager[str]:
+    """A worker process; yields its service address when it is ready."""
+    arguments = [*_command("worker", settings, folder), "--metrics-port", "0", "--rehearsal", "--once"]
+    if is_embedded:
+        # The embedded broker keeps 5 MB a partition: fewer, larger partials leave room for a whole night.
+        arguments += ["--embedded", "--publish-interval-ms", "200"]
+    return _process("worker", arguments, "metrics at ")
+
+
+def _board(settings: Settings, folder: Path) -> AbstractAsyncContextManager[str]:
+    """The board in a process of its own; yields its address. A default port that is taken is no reason not to show it."""
+    port = settings.board_port
+    if "board_port" not in settings.model_fields_set and not _is_free(settings.board_host, port):
+        port = 0
+    arguments = [*_command("board", settings, folder), "--board-host", settings.board_host, "--board-port", str(port)]
+    return _process("board", arguments, "board at ")
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        with socket.create_server((host, port)):
+            return True
+    except OSError:
+        return False
+
+
+def _command(name: str, settings: Settings, folder: Path) -> list[str]:
+    return [
+        sys.executable, "-m", "tally_stream", name, "--election", str(folder), "--bootstrap", settings.bootstrap,
+        "--prefix", settings.prefix,
+    ]  # fmt: skip
+
+
 @asynccontextmanager
-async def _worker(settings: Settings, folder: Path, is_embedded: bool) -> AsyncIterator[str]:
-    """A worker process; yields its service address when it is ready. Its last lines are shown where it fails."""
+async def _process(name: str, arguments: list[str], marker: str) -> AsyncIterator[str]:
+    """One of our commands; yields the address it says behind `marker` once it is ready. Where it fails, its last lines
+    are shown."""
     with tempfile.TemporaryFile() as log:
-        arguments = [
-            sys.executable, "-m", "tally_stream", "worker", "--election", str(folder), "--bootstrap", settings.bootstrap,
-            "--prefix", settings.prefix, "--metrics-port", "0", "--rehearsal", "--once",
-        ]  # fmt: skip
-        if is_embedded:
-            # The embedded broker keeps 5 MB a partition: fewer, larger partials leave room for a whole night.
-            arguments += ["--embedded", "--publish-interval-ms", "200"]
         process = await asyncio.create_subprocess_exec(
             *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             env={**os.environ, "TALLY_REHEARSAL": "true"},
         )  # fmt: skip
         try:
-            yield await _ready(process, log)
+            yield await _ready(name, process, log, marker)
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
@@ -428,7 +462,7 @@ def _tail(log: Any) -> str:
     return str(log.read().decode("utf-8", "replace"))
 
 
-async def _ready(process: asyncio.subprocess.Process, log: Any) -> str:
+async def _ready(name: str, process: asyncio.subprocess.Process, log: Any, marker: str) -> str:
     import aiohttp
 
     end = time.monotonic() + START_SECONDS
@@ -436,9 +470,9 @@ async def _ready(process: asyncio.subprocess.Process, log: Any) -> str:
     async with aiohttp.ClientSession() as session:
         while time.monotonic() < end:
             if process.returncode is not None:
-                raise DemoFailed(f"the worker ended with exit code {process.returncode}:\n{_tail(log).strip()}")
-            if address is None and "metrics at " in (text := _tail(log)):
-                address = text.split("metrics at ", 1)[1].split()[0].removesuffix("/metrics")
+                raise DemoFailed(f"the {name} ended with exit code {process.returncode}:\n{_tail(log).strip()}")
+            if address is None and marker in (text := _tail(log)):
+                address = text.split(marker, 1)[1].split()[0].removesuffix("/metrics").removesuffix("/")
             if address is not None:
                 try:
                     async with session.get(address + "/readyz") as answer:
@@ -447,7 +481,7 @@ async def _ready(process: asyncio.subprocess.Process, log: Any) -> str:
                 except aiohttp.ClientError:
                     pass
             await asyncio.sleep(0.1)
-    raise DemoFailed(f"the worker was not ready within {START_SECONDS:.0f} s:\n{_tail(log).strip()}")
+    raise DemoFailed(f"the {name} was not ready within {START_SECONDS:.0f} s:\n{_tail(log).strip()}")
 
 
 async def _until_interrupted() -> None:

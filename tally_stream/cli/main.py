@@ -17,6 +17,7 @@ _COMMANDS = {
     "send": ("tally_stream.cli.send", "Play a report log into Kafka."),
     "standings": ("tally_stream.cli.standings", "The newest standings."),
     "export": ("tally_stream.cli.export", "The newest standings as NIST SP 1500-100 or CSV."),
+    "board": ("tally_stream.cli.board", "The public page, JSON and a stream of events."),
     "dump": ("tally_stream.cli.dump", "Save the report log to a file."),
     "restore": ("tally_stream.cli.restore", "Rebuild a lost reports topic from a saved log."),
     "replay": ("tally_stream.cli.replay", "Fold a report log without Kafka."),

@@ -259,11 +259,17 @@ def read_record(
     codec: Codec, fold: PartitionFold, offset: int, log_ms: int, key: bytes | None, value: bytes | None
 ) -> Outcome:
     """Read, judge and apply one record: the one way from bytes into a fold, for workers and for `replay`."""
+    return fold.take(offset, log_ms, key, read_at(codec, fold, offset, key, value))
+
+
+def read_at(
+    codec: Codec, fold: PartitionFold, offset: int, key: bytes | None, value: bytes | None
+) -> Statement | Finding:
+    """What the record at `offset` says, for those who want to see it before the fold takes it."""
     skip = fold.skipped_offsets.get(offset) if fold.skipped_offsets else None
     if skip is not None:
-        finding = Finding("X1", f"skipped: {skip.reason} ({skip.authority})", fold.partition, offset)
-        return fold.take(offset, log_ms, key, finding)
-    return fold.take(offset, log_ms, key, codec.read(value, key))
+        return Finding("X1", f"skipped: {skip.reason} ({skip.authority})", fold.partition, offset)
+    return codec.read(value, key)
 
 
 class RecordCrash(Exception):

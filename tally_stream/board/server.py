@@ -1,0 +1,137 @@
+"""The board's HTTP service: what answers where, who may embed it, and what an operator asks.
+
+Decides headers, errors as JSON and the security policy: nothing is loaded from elsewhere, no script or style stands in
+the page. Refuses to know figures. The followers run beside it; if one of them fails, so does the board.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from tally_stream.board.api import RETRY_SECONDS, Api, Refused
+from tally_stream.board.feed import Feed
+from tally_stream.board.readers import Stream
+from tally_stream.board.stations import Stations
+from tally_stream.domain.election import Election
+from tally_stream.settings import Settings
+
+SHUTDOWN_SECONDS = 2.0
+API = "/api/"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Board:
+    """Feed, stations and service of one board. `async with`, then `run`; `port` tells where it listens."""
+
+    def __init__(self, settings: Settings, election: Election, say: Callable[[str], None]) -> None:
+        self.election = election
+        self.feed = Feed(settings, election)
+        self.stations = Stations(settings, election)
+        self.api = Api(election, self.feed, self.stations)
+        self.stream = Stream(self.feed, self.api.shown)
+        self._say = say
+        self._host, self.port = settings.board_host, settings.board_port
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def address(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}"
+
+    def application(self) -> web.Application:
+        app = web.Application(middlewares=[self._guard])
+        self.api.add_to(app)
+        app.router.add_get("/api/v1/stream", self.stream.handle, allow_head=False)
+        app.router.add_get("/livez", self._livez)
+        app.router.add_get("/readyz", self._readyz)
+        app.on_shutdown.append(self.stream.close)
+        return app
+
+    async def __aenter__(self) -> Board:
+        """Raises OSError where the address is taken."""
+        self._runner = web.AppRunner(
+            self.application(), access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self.port, backlog=4096).start()
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def run(self) -> None:
+        """Follow and serve until cancelled. Raises KafkaError or OSError where a topic can't be read."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.feed.run())
+                group.create_task(self.stations.run())
+                group.create_task(self.stream.run())
+        except ExceptionGroup as several:
+            raise _first(several) from several
+
+    # -- for every request -----------------------------------------------------------------------------------------
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Errors become JSON with one sentence; no traceback leaves the process."""
+        try:
+            response = await handler(request)
+        except Refused as refused:
+            response = web.json_response(refused.content, status=refused.status)
+            if refused.status == 503:
+                response.headers["Retry-After"] = str(RETRY_SECONDS)
+        except web.HTTPException as error:
+            response = web.json_response({"error": error.reason.lower()}, status=error.status)
+            for name in ("Allow", "Retry-After", "Location"):
+                if name in error.headers:
+                    response.headers[name] = error.headers[name]
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as error:
+            self._say(f"{request.method} {request.path!r}: {type(error).__name__}: {error}")
+            sentence = "the board failed at this; the standings are not touched by it"
+            response = web.json_response({"error": sentence}, status=500)
+        if not response.prepared:
+            self._head(request, response)
+        return response
+
+    def _head(self, request: web.Request, response: web.StreamResponse) -> None:
+        headers = response.headers
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Server"] = "tally-stream"
+        headers["Referrer-Policy"] = "no-referrer"
+        if request.path.startswith(API):
+            headers["Access-Control-Allow-Origin"] = "*"
+            headers["Access-Control-Expose-Headers"] = "ETag, Last-Modified, Retry-After"
+
+    # -- for operators ---------------------------------------------------------------------------------------------
+
+    async def _livez(self, _: web.Request) -> web.Response:
+        return web.json_response({"alive": True})
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        """Ready: whatever was published before the start is shown. Stations may still be on their way."""
+        is_ready = self.feed.is_caught_up
+        state: dict[str, Any] = {
+            "ready": is_ready,
+            "standings": {id: shown.version for id, shown in self.feed.shown.items()},
+            "contact": {id: shown.contact_ms for id, shown in self.feed.shown.items()},
+            "stations": {**self.stations.progress, "caught_up": self.stations.is_caught_up, "failure": self.stations.failure},
+            "readers": self.stream.reader_count,
+            "other_definitions": self.feed.foreign_definitions,
+        }
+        return web.json_response(state, status=200 if is_ready else 503)
+
+
+def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = several
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,121 @@
+"""What is shown of one contest: the newest standings by the reader's rule, and the history of its root figures.
+
+Decides which of the messages read are shown: none older than the one held for its key, an area only once the root of
+its version is here. Bytes stay as they were published. Refuses to know Kafka. Read `feed.py` next.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+HISTORY_MAX_POINTS = 2_000
+"""Points kept of a contest's history; when there are more, every second of the older ones goes."""
+
+WAITING_MAX_MESSAGES = 16
+"""Messages of one area that wait for their root. One is usual; a root that never came must not make a queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One standings message: its bytes as published, and the broker's time of the record that brought it."""
+
+    version: int
+    value: bytes
+    sent_ms: int
+
+
+class ContestShown:
+    """The newest of every key of one contest. `take_root` and `take_area` for each record, in log order."""
+
+    def __init__(self) -> None:
+        self.root: Published | None = None
+        self.root_message: dict[str, Any] = {}
+        self.areas: dict[str, Published] = {}
+        """Area id → what is shown; the root is not among them."""
+        self.areas_taken = 0
+        """Rises with every area shown anew: what is made of areas is good until it does."""
+        self.contact_ms: int | None = None
+        """When a root was last received, new or not: the worker sends it again every 10 s."""
+        self.rise_ms: int | None = None
+        """When the version last rose: the last report that was counted."""
+        self._history: list[tuple[int, dict[str, Any]]] = []
+        self._waiting: dict[str, list[Published]] = {}
+
+    @property
+    def version(self) -> int:
+        return -1 if self.root is None else self.root.version
+
+    @property
+    def is_before_the_close(self) -> bool:
+        """Whether no result may be shown: an official election before its polls closed."""
+        message = self.root_message
+        return not message or (message["phase"] == "official" and message["status"] == "pre-election")
+
+    def take_area(self, area: str, message: Published) -> None:
+        """An area's message: shown with the root of its version, or at once where that root is here already."""
+        held = self.areas.get(area)
+        if held is not None and message.version < held.version:
+            return
+        if message.version <= self.version:
+            self._show_area(area, message)
+            return
+        waiting = self._waiting.setdefault(area, [])
+        waiting.append(message)
+        del waiting[:-WAITING_MAX_MESSAGES]
+
+    def _show_area(self, area: str, message: Published) -> None:
+        if self.areas.get(area) != message:
+            self.areas[area] = message
+            self.areas_taken += 1
+
+    def take_root(self, message: Published, received_ms: int) -> bool:
+        """A root message; whether the root shown is another one now."""
+        if message.version < self.version:
+            return False
+        self.contact_ms = max(received_ms, self.contact_ms or 0)
+        if self.root is not None and message.version == self.root.version:
+            return False
+        self.root, self.root_message = message, msgspec.json.decode(message.value)
+        self.rise_ms = received_ms
+        self._show_waiting()
+        self._remember(self.root_message, message.sent_ms)
+        return True
+
+    def _show_waiting(self) -> None:
+        for area in list(self._waiting):
+            waiting = self._waiting[area]
+            due = [m for m in waiting if m.version <= self.version]
+            if not due:
+                continue
+            held = self.areas.get(area)
+            newest = max(due, key=lambda m: m.version)
+            if held is None or newest.version >= held.version:
+                self._show_area(area, newest)
+            self._waiting[area] = [m for m in waiting if m.version > self.version]
+            if not self._waiting[area]:
+                del self._waiting[area]
+
+    # -- history ---------------------------------------------------------------------------------------------------
+
+    def _remember(self, root: dict[str, Any], sent_ms: int) -> None:
+        point = {
+            "version": root["version"],
+            "as_of": root["as_of"],
+            "sent": sent_ms,
+            "status": root["status"],
+            "progress": root["progress"],
+            "valid": root["ballots"]["valid"],
+            "candidates": [{"id": c["id"], "votes": c["votes"], "share": c["share"]} for c in root["candidates"]],
+        }
+        insort(self._history, (root["version"], point), key=lambda pair: pair[0])
+        if len(self._history) > HISTORY_MAX_POINTS:
+            older = self._history[: HISTORY_MAX_POINTS // 2]
+            self._history[: HISTORY_MAX_POINTS // 2] = older[::2]
+
+    def history(self) -> list[dict[str, Any]]:
+        """Root figures by version, oldest first; thinned, the older the more."""
+        return [point for _, point in self._history]

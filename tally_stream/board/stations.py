@@ -1,0 +1,225 @@
+"""What is in force at every polling station: the report log, folded here by the same code that the worker runs.
+
+Decides what the public is told of a station: its counts in force or held, and what became of each of its statements.
+Shows none of it before all of the log found at the start was read, no counts before the polls closed, and behind a
+hold what was in force when the hold came. Totals are never made of it: those are the worker's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tally_stream.domain.election import Election, Station
+from tally_stream.domain.fold import Outcome, PartitionFold
+from tally_stream.domain.ledger import Entry
+from tally_stream.domain.report import Report, Statement, Turnout
+from tally_stream.domain.rules import Finding
+from tally_stream.domain.scalars import murmur2_partition
+from tally_stream.kafka.client import StoredRecord, TopicReader
+from tally_stream.kafka.topics import Topics
+from tally_stream.settings import Settings
+from tally_stream.wire.codec import Codec, read_at
+
+STATEMENTS_MAX = 50
+"""Statements listed of one station; a flood of them must not fill the memory."""
+
+SLICE_RECORDS = 500
+"""Records taken between two breaths: readers of the page are served in the meantime."""
+
+Line = tuple[int, int, int | None, str, str, tuple[str, ...]]
+"""(offset, log timestamp, revision, kind, verdict, codes) of one statement."""
+
+
+class Stations:
+    """The ledger of all stations. `run` folds until it is cancelled; the rest is for those who answer."""
+
+    def __init__(self, settings: Settings, election: Election) -> None:
+        self._settings, self._election = settings, election
+        self._topic = Topics(settings.prefix).reports
+        self._codec = Codec(election)
+        self._folds: list[PartitionFold] = []
+        self._ends: dict[int, int] = {}
+        self._lines: dict[Station, list[Line]] = {}
+        self._before_hold: list[dict[Station, dict[str, Any]]] = [{} for _ in election.contests]
+        """Contest → what its stations were before something came behind the hold."""
+        self._by_leaf: dict[int, list[Station]] = {}
+        for station in election.stations.values():
+            self._by_leaf.setdefault(station.leaf, []).append(station)
+        self.failure: str | None = None
+        """Why the fold stopped; the standings go on without it."""
+
+    @property
+    def progress(self) -> dict[str, int]:
+        """Records read and to be read before anything is answered."""
+        return {
+            "read": sum(min(f.next_offset, self._ends.get(f.partition, 0)) for f in self._folds),
+            "of": sum(self._ends.values()),
+        }
+
+    @property
+    def is_caught_up(self) -> bool:
+        if not self._folds or self.failure is not None:
+            return False
+        return all(f.next_offset >= self._ends[f.partition] for f in self._folds)
+
+    async def run(self) -> None:
+        """Raises KafkaError or OSError as a reader does. A record that crashes the code sets `failure` and returns."""
+        async with TopicReader(self._settings, self._topic, is_log=True) as reader:
+            count = len(reader.partitions)
+            self._ends = {p: end for p, (_, end) in (await reader.bounds()).items()}
+            self._folds = [PartitionFold(self._election, p, count) for p in range(count)]
+            while True:
+                records = await reader.poll()
+                for at, record in enumerate(records):
+                    if at % SLICE_RECORDS == 0:
+                        await asyncio.sleep(0)
+                    try:
+                        self.take(record)
+                    except Exception as error:
+                        self.failure = (
+                            f"stopped at partition {record.partition}, offset {record.offset}: {type(error).__name__}"
+                        )
+                        return
+
+    # -- taking ----------------------------------------------------------------------------------------------------
+
+    def take(self, record: StoredRecord) -> None:
+        """The next record of its partition."""
+        fold = self._folds[record.partition]
+        read = read_at(self._codec, fold, record.offset, record.key, record.value)
+        self._keep_what_a_hold_shows(fold, read)
+        outcome = fold.take(record.offset, record.timestamp_ms, record.key, read)
+        station = self._station_of(read, record.key)
+        if station is not None:
+            self._note(station, record, read, outcome)
+
+    def _keep_what_a_hold_shows(self, fold: PartitionFold, read: Statement | Finding) -> None:
+        if not isinstance(read, Report):
+            for contest, kept in enumerate(self._before_hold):
+                if kept and not any(f.is_on_hold(contest) for f in self._folds):
+                    kept.clear()
+            return
+        kept = self._before_hold[read.contest]
+        if fold.is_on_hold(read.contest) and read.station not in kept:
+            kept[read.station] = self._standing(read.contest, read.station)
+
+    def _station_of(self, read: Statement | Finding, key: bytes | None) -> Station | None:
+        if isinstance(read, Report | Turnout):
+            return read.station
+        if not isinstance(read, Finding) or key is None:
+            return None
+        return self._election.stations.get(key.decode("ascii", "replace"))
+
+    def _note(self, station: Station, record: StoredRecord, read: Statement | Finding, outcome: Outcome) -> None:
+        revision, kind = None, ""
+        if isinstance(read, Report):
+            revision, kind = read.revision, read.kind
+        elif isinstance(read, Turnout):
+            revision, kind = read.revision, "turnout"
+        judgement = outcome.judgement
+        codes = tuple(f.code for f in judgement.findings)
+        lines = self._lines.setdefault(station, [])
+        lines.append((record.offset, record.timestamp_ms, revision, kind, judgement.verdict, codes))
+        del lines[:-STATEMENTS_MAX]
+
+    # -- answering -------------------------------------------------------------------------------------------------
+
+    def one(self, station_id: str, hides_counts: Callable[[str], bool]) -> dict[str, Any] | None:
+        """All that is shown of one station; None where there is no such station. `hides_counts(contest id)`."""
+        station = self._election.stations.get(station_id)
+        if station is None:
+            return None
+        contests = []
+        for index, contest in enumerate(self._election.contests):
+            shown = self._before_hold[index].get(station) or self._standing(index, station)
+            contests.append(without_counts(shown) if hides_counts(contest.id) else shown)
+        partition = murmur2_partition(station.id.encode(), len(self._folds))
+        return {
+            "station": station.id,
+            "name": station.name,
+            "area": self._election.areas[station.leaf].id,
+            "path": list(station.path),
+            "registered": station.registered,
+            "ballots_expected": station.ballots_expected,
+            "partition": partition,
+            "contests": contests,
+            "statements": [
+                {"offset": o, "timestamp": t, "revision": r, "kind": k or None, "verdict": v, "codes": list(c)}
+                for o, t, r, k, v, c in self._lines.get(station, ())
+            ],
+        }
+
+    def of_area(
+        self, contest: int, area: str, after: str, limit: int, *, hides_counts: bool
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """Up to `limit` stations of an area and all below it, by id, behind `after`; and whether there are more."""
+        found = sorted((s for s in self._within(area) if s.id > after), key=lambda s: s.id)
+        rows = []
+        for station in found[:limit]:
+            shown = self._before_hold[contest].get(station) or self._standing(contest, station)
+            rows.append(
+                {
+                    "station": station.id,
+                    "name": station.name,
+                    "registered": station.registered,
+                    **(without_counts(shown) if hides_counts else shown),
+                }
+            )
+        return rows, len(found) > limit
+
+    def _within(self, area: str) -> Iterator[Station]:
+        for leaf, stations in self._by_leaf.items():
+            id = self._election.areas[leaf].id
+            if id == area or id.startswith(area + "/"):
+                yield from stations
+
+    def _standing(self, contest: int, station: Station) -> dict[str, Any]:
+        """One station in one contest, in the words of the report it came in."""
+        definition = self._election.contests[contest]
+        fold = self._folds[murmur2_partition(station.id.encode(), len(self._folds))]
+        entry = fold.entry(contest, station.id)
+        if entry is None:
+            entry = Entry(station)
+        return {
+            "contest": definition.id,
+            "state": state_of(entry),
+            "revision": entry.in_force_revision or None,
+            "in_force": _counts(entry.counts_in_force, definition.candidate_ids),
+            "remembered": _counts(entry.counts if entry.is_annulled else None, definition.candidate_ids),
+            "held": _counts(entry.held, definition.candidate_ids),
+            "is_disputed": entry.is_disputed,
+            "is_warned": entry.is_warned,
+            "replaced_by": entry.replaced_by or None,
+        }
+
+
+def state_of(entry: Entry) -> str:
+    """The one state of a station, as standings count them."""
+    if entry.is_annulled:
+        return "annulled"
+    if entry.counts is not None:
+        return "counted" if entry.counts.complete else "partial"
+    return "held" if entry.held is not None else "outstanding"
+
+
+def without_counts(shown: dict[str, Any]) -> dict[str, Any]:
+    """Before the polls close: that a station reported, and nothing of what it said."""
+    return {**shown, "in_force": None, "remembered": None, "held": None}
+
+
+def _counts(r: Report | None, candidate_ids: tuple[str, ...]) -> dict[str, Any] | None:
+    if r is None:
+        return None
+    return {
+        "revision": r.revision,
+        "kind": r.kind,
+        "complete": r.complete,
+        "counted_at": r.counted_at,
+        "registered": r.registered,
+        "ballots": {"cast": r.cast, "valid": r.valid, "blank": r.blank, "invalid": r.invalid},
+        "votes": dict(zip(candidate_ids, r.votes, strict=True)),
+        "reason": r.reason,
+        "authority": r.authority,
+    }

@@ -1,0 +1,65 @@
+"""`tally-stream board`: the public page, JSON and events over the published topics."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+
+import click
+
+from tally_stream.cli.common import EXIT_USAGE, open_election, refuse, run_async, say, settings_of, with_broker
+from tally_stream.domain.election import Election
+from tally_stream.settings import Settings
+
+
+@click.command()
+@click.option("--election", metavar="DIR", help="Election folder or a night that ships [TALLY_ELECTION].")
+@with_broker
+@click.option("--board-host", "--host", help="Where the board listens [TALLY_BOARD_HOST, default 127.0.0.1].")
+@click.option("--board-port", "--port", type=int, help="0: any free port [TALLY_BOARD_PORT, default 8080].")
+def board(election: str | None, **flags: object) -> None:
+    """Serve the standings as a web page, JSON and a stream of events, until Ctrl-C. Any number may run.
+
+    Example: tally-stream board --election az-2024 --port 8080
+    """
+    settings = settings_of(election=election, **flags)
+    if settings.election is None:
+        refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
+    definition, _ = open_election(settings.election)
+
+    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
+
+    try:
+        run_async(_serve(settings, definition))
+    except (BrokerUnavailable, KafkaError, OSError) as error:
+        refuse([str(error)])
+    except KeyboardInterrupt:
+        return
+
+
+async def _serve(settings: Settings, definition: Election) -> None:
+    from tally_stream.board.server import Board
+    from tally_stream.kafka.client import wait_for_broker
+
+    def tell(line: str) -> None:
+        say(f"tally-stream: {line}")
+
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+    _allow_sockets()
+    try:
+        await wait_for_broker(settings, tell)
+        async with Board(settings, definition, tell) as served:
+            tell(f"board at {served.address}/ for {definition.id}, topics {settings.prefix}.*")
+            await served.run()
+    except asyncio.CancelledError:
+        tell("stopped")
+
+
+def _allow_sockets() -> None:
+    """A reader is an open file: as many as this process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
