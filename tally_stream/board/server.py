@@ -14,6 +14,7 @@ from aiohttp import web
 
 from tally_stream.board.api import RETRY_SECONDS, Api, Refused
 from tally_stream.board.feed import Feed
+from tally_stream.board.page import Pages
 from tally_stream.board.readers import Stream
 from tally_stream.board.stations import Stations
 from tally_stream.domain.election import Election
@@ -34,6 +35,7 @@ class Board:
         self.stations = Stations(settings, election)
         self.api = Api(election, self.feed, self.stations)
         self.stream = Stream(self.feed, self.api.shown)
+        self.pages = Pages(election, self.feed)
         self._say = say
         self._host, self.port = settings.board_host, settings.board_port
         self._runner: web.AppRunner | None = None
@@ -45,6 +47,7 @@ class Board:
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._guard])
+        self.pages.add_to(app)
         self.api.add_to(app)
         app.router.add_get("/api/v1/stream", self.stream.handle, allow_head=False)
         app.router.add_get("/livez", self._livez)

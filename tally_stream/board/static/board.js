@@ -1,0 +1,174 @@
+// Start here: opens the stream, keeps what the board said last, and asks for more only when the board says it is new.
+import { $, duration, number, percent, since, t } from "./words.js";
+import { drawRoot } from "./root.js";
+import { drawHistory } from "./history.js";
+import { askAreas, startAreas } from "./areas.js";
+import { askLedger, startLedger } from "./ledger.js";
+
+const BOARD_SILENT_MS = 12_000; // it speaks every 5 s
+const COUNT_SILENT_MS = 30_000; // the worker publishes every 10 s
+const QUIET_MS = 300_000;
+const LOWER_MS = 15_000;
+const ANNOUNCE_MS = 30_000;
+const ASK_MS = 3_000;
+
+const contestId = document.body.dataset.contest;
+const isWhole = !["screen", "embed"].some((mode) => document.documentElement.classList.contains(mode));
+let election = null;
+let contest = null;
+let root = null;
+let beat = null;
+let heardAt = Date.now();
+let lowerSince = null;
+let alarm = "";
+let announcedAt = 0;
+
+async function define() {
+  const answer = await fetch("/api/v1/contests");
+  if (!answer.ok) return false;
+  const found = await answer.json();
+  if (election !== null && found.definition !== election.definition) location.reload();
+  election = found;
+  contest = found.contests.find((one) => one.id === contestId);
+  return true;
+}
+
+function open() {
+  const source = new EventSource(`/api/v1/stream?contest=${encodeURIComponent(contestId)}`);
+  source.addEventListener("open", define);
+  source.addEventListener("standings", (event) => takeRoot(JSON.parse(event.data)));
+  source.addEventListener("beat", (event) => takeBeat(JSON.parse(event.data)));
+  source.addEventListener("error", () => {
+    if (source.readyState !== EventSource.CLOSED) return; // it tries again by itself
+    source.close();
+    setTimeout(open, 2000 + Math.random() * 2000);
+  });
+}
+
+function takeRoot(message) {
+  heardAt = Date.now();
+  if (root !== null && message.version < root.version) {
+    // A board that is behind another one catches up; a new night on the same address does not.
+    lowerSince ??= Date.now();
+    if (Date.now() - lowerSince < LOWER_MS) return;
+  }
+  lowerSince = null;
+  root = message;
+  drawRoot(root, contest, election);
+  announce();
+}
+
+function takeBeat(message) {
+  heardAt = Date.now();
+  const before = beat;
+  beat = { ...message, ahead: message.now - Date.now() };
+  if (root !== null && message.version < root.version) {
+    lowerSince ??= Date.now();
+    if (message.version >= 0 && Date.now() - lowerSince > LOWER_MS) location.reload();
+  } else lowerSince = null;
+  if (isWhole) {
+    if (before?.version !== beat.version) ask.history();
+    if (before?.areas !== beat.areas) ask.areas();
+    if (before?.changes !== beat.changes || before?.version < 0) ask.ledger();
+  }
+  drawFreshness();
+}
+
+// At most one question of a kind in ASK_MS, and never one on top of another.
+function calm(question) {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    setTimeout(async () => {
+      waiting = false;
+      try {
+        await question();
+      } catch {
+        // the stream says when there is contact; the next change asks again
+      }
+    }, beat === null ? 0 : 150 + Math.random() * ASK_MS);
+  };
+}
+
+const ask = {
+  history: calm(() => drawHistory(contest, root)),
+  areas: calm(() => askAreas(contest)),
+  ledger: calm(() => askLedger(contest)),
+};
+
+function drawFreshness() {
+  const now = Date.now();
+  const silent = now - heardAt;
+  const since_contact = beat?.contact ? now + beat.ahead - beat.contact : null;
+  let trouble = "";
+  if (silent > BOARD_SILENT_MS) trouble = t("fresh.board", { time: duration(silent / 1000) });
+  else if (since_contact !== null && since_contact > COUNT_SILENT_MS) {
+    trouble = t("fresh.count", { time: duration(since_contact / 1000) });
+  }
+  $("alarm").textContent = trouble;
+  $("alarm").hidden = trouble === "";
+  document.documentElement.classList.toggle("stale", trouble !== "");
+  const word = trouble.replace(/[\d.,\s]+/g, " ");
+  if (word !== alarm) {
+    $("announce").textContent = trouble || t("fresh.back");
+    alarm = word;
+  }
+  const fresh = $("fresh");
+  fresh.hidden = trouble !== "";
+  if (trouble !== "") return;
+  if (!beat?.rise) {
+    fresh.className = "fresh waiting";
+    fresh.textContent = t("fresh.waiting");
+    return;
+  }
+  const age = now + beat.ahead - beat.rise;
+  fresh.className = age > QUIET_MS ? "fresh quiet" : "fresh live";
+  fresh.textContent = t(age > QUIET_MS ? "fresh.quiet" : "fresh.report", { ago: since(age / 1000) });
+}
+
+// For those who listen: a sentence now and then, never a figure a second.
+function announce() {
+  const first = root.candidates[0];
+  const stations = root.progress.stations;
+  if (Date.now() - announcedAt < ANNOUNCE_MS || first.share === null || stations === null) return;
+  announcedAt = Date.now();
+  $("announce").textContent = t("announce", {
+    done: number(stations.done), of: number(stations.of), leader: first.name, share: percent(first.share),
+  });
+}
+
+function startTheme() {
+  const button = $("theme");
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const dark = document.documentElement.dataset.theme
+      ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    document.documentElement.dataset.theme = dark ? "light" : "dark";
+    try {
+      localStorage.setItem("theme", document.documentElement.dataset.theme);
+    } catch {
+      // for this page only, then
+    }
+  });
+}
+
+async function start() {
+  startTheme();
+  setInterval(drawFreshness, 1000);
+  for (;;) {
+    try {
+      if (await define()) break;
+    } catch {
+      // the board is not there yet
+    }
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+  }
+  if (isWhole) {
+    startAreas(contest, election);
+    startLedger(contest, election);
+  }
+  open();
+}
+
+start();

@@ -1,0 +1,88 @@
+// The root figures: results, how much is counted, states, outcome, exit polls. The board has written most of them into
+// the page already (page.py); here they are drawn again for each message.
+import { $, bar, difference, el, fill, number, percent, t, time } from "./words.js";
+
+const STATES = ["counted", "partial", "held", "annulled", "outstanding"];
+
+export function drawRoot(root, contest, election) {
+  drawLine(root, election);
+  fill($("hold"), root.on_hold ? [el("p", { class: "hold" }, t("hold"))] : []);
+  drawLeaders(root, contest);
+  fill($("measures"), ["stations", "registered", "ballots"].map((name) => measure(name, root.progress[name])));
+  fill($("states"), states(root));
+  drawOutcome(root, contest);
+  drawPolls(root, contest);
+  const offsets = Object.entries(root.provenance.next_offsets).map(([p, o]) => `${p}: ${o}`).join(", ");
+  $("source").textContent = t("source", {
+    version: number(root.version), offsets, topic: root.provenance.topic, definition: root.definition,
+  });
+}
+
+function drawLine(root, election) {
+  const parts = [el("strong", { class: "status" }, t(`status.${root.status}`)), " "];
+  const isBefore = root.status === "pre-election" && root.phase === "official";
+  const at = isBefore ? election.polls_close : root.as_of;
+  if (at) {
+    const [before, after] = t(isBefore ? "before" : "as_of", { time: "\0" }).split("\0");
+    parts.push(el("span", {}, before, el("time", { datetime: at }, time(at)), after));
+  }
+  fill($("line"), parts);
+}
+
+function drawLeaders(root, contest) {
+  const half = contest.rule === "majority";
+  const party = new Map(contest.candidates.map((c) => [c.id, c.party]));
+  fill($("leaders"), root.candidates.map((c) =>
+    el("tr", { class: c.rank === 1 ? "first" : null },
+      el("td", { class: "rank" }, c.rank === null ? "" : String(c.rank)),
+      el("th", { scope: "row" }, el("bdi", {}, c.name),
+        party.get(c.id) ? el("span", { class: "party" }, el("bdi", {}, party.get(c.id))) : null,
+        bar(c.share, half)),
+      el("td", { class: "n" }, number(c.votes)),
+      el("td", { class: "n share" }, percent(c.share)))));
+  $("base").textContent = root.ballots.valid === null ? t("base.unknown")
+    : t("base", { valid: number(root.ballots.valid), method: t(`method.${root.rounding.method}`) });
+}
+
+// A measure is never a bare per cent: unit, numerator and denominator stand beside it.
+function measure(name, value) {
+  const title = el("dt", {}, t(`measure.${name}`));
+  if (value === null) return el("div", { class: "unknown" }, title, el("dd", {}, t("unknown")));
+  return el("div", {}, title, el("dd", {}, el("strong", {}, `${percent(value.percent)} %`), " ",
+    el("span", {}, t("of", { done: number(value.done), of: number(value.of) })), bar(value.percent)));
+}
+
+function states(root) {
+  const rows = STATES.map((name) => [t(`state.${name}`), number(root.stations[name])]);
+  if (root.flags.corrected) rows.push([t("state.corrected"), number(root.flags.corrected)]);
+  if (root.turnout) rows.push([t("state.turnout"), `${percent(root.turnout.percent)} %`]);
+  if (root.ballots.invalid !== null) rows.push([t("state.invalid"), number(root.ballots.invalid)]);
+  return rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
+}
+
+function drawOutcome(root, contest) {
+  const outcome = root.outcome;
+  if (!outcome) return fill($("outcome"), []);
+  const name = contest.candidates.find((c) => c.id === outcome.leader)?.name ?? "";
+  const key = outcome.state === "undecided" && outcome.outstanding_bound === null
+    ? "outcome.undecided.unknown" : `outcome.${outcome.state}`;
+  const values = { leader: name, lead: number(outcome.lead), bound: number(outcome.outstanding_bound) };
+  return fill($("outcome"), [
+    el("p", { class: "outcome" }, t(key, values)), el("p", { class: "note" }, t("outcome.note")),
+  ]);
+}
+
+function drawPolls(root, contest) {
+  const polls = root.exit_polls ?? [];
+  $("polls-section").hidden = polls.length === 0;
+  fill($("polls-head"), [el("tr", {}, el("th", { scope: "col" }, t("candidate")),
+    el("th", { scope: "col", class: "n" }, t("polls.count")),
+    ...polls.map((p) => el("th", { scope: "col", class: "n" }, el("bdi", {}, p.pollster))))]);
+  fill($("polls"), root.candidates.map((c) => el("tr", {},
+    el("th", { scope: "row" }, el("bdi", {}, c.name)),
+    el("td", { class: "n" }, percent(c.share)),
+    ...polls.map((p) => (c.id in p.share
+      ? el("td", { class: "n" }, percent(p.share[c.id]), " ",
+        el("span", { class: "difference" }, p.difference[c.id] === null ? "" : `(${percent(p.difference[c.id], true)})`))
+      : el("td", { class: "n" }, el("span", { class: "unseen" }, t("polls.none")), el("span", { "aria-hidden": "true" }, "–")))))));
+}

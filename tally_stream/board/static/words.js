@@ -1,0 +1,78 @@
+// Words, numbers and times in the page's language; and the one way to make an element: text is never markup.
+
+export const language = document.documentElement.lang;
+// The reader's own region, where it is of the page's language: 8 Feb or Feb 8.
+const locale = navigator.languages.find((tag) => tag.split("-")[0] === language) ?? language;
+const answer = await fetch(`/static/lang/${language}.json`);
+const catalogue = await answer.json();
+
+export function t(key, values = {}) {
+  const text = catalogue[key];
+  if (text === undefined) return key;
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+const whole = new Intl.NumberFormat(locale, { useGrouping: "always" });
+const signed = new Intl.NumberFormat(locale, { useGrouping: "always", signDisplay: "exceptZero" });
+const moment = new Intl.DateTimeFormat(locale, {
+  year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short",
+});
+const ago = new Intl.RelativeTimeFormat(locale, { numeric: "always" });
+
+export const number = (value) => (value === null || value === undefined ? "–" : whole.format(value));
+const minus = (text) => text.replace("-", "\u2212");
+export const difference = (value) => (value === null || value === undefined ? "–" : minus(signed.format(value)));
+export const time = (value) => moment.format(new Date(value));
+
+// A message's percent is a text with the contest's places: as many are shown.
+export function percent(text, sign = false) {
+  if (text === null || text === undefined) return "–";
+  const places = (text.split(".")[1] ?? "").length;
+  return minus(new Intl.NumberFormat(locale, {
+    minimumFractionDigits: places, maximumFractionDigits: places, signDisplay: sign ? "exceptZero" : "auto",
+  }).format(Number(text)));
+}
+
+function unitOf(seconds) {
+  if (seconds < 120) return [Math.round(seconds), "second"];
+  if (seconds < 7200) return [Math.round(seconds / 60), "minute"];
+  if (seconds < 172800) return [Math.round(seconds / 3600), "hour"];
+  return [Math.round(seconds / 86400), "day"];
+}
+
+export function since(seconds) {
+  const [amount, unit] = unitOf(Math.max(0, seconds));
+  return ago.format(-amount, unit);
+}
+
+export function duration(seconds) {
+  const [amount, unit] = unitOf(Math.max(0, seconds));
+  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(amount);
+}
+
+// `attributes`: on… are listeners, the rest attributes; `children`: nodes or text.
+export function el(tag, attributes = {}, ...children) {
+  const svg = ["svg", "rect", "line", "path", "g", "text", "circle"].includes(tag);
+  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : String(value));
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+export const $ = (id) => document.getElementById(id);
+// Only what differs is put in place: a reader's selection and a screen reader's place stay.
+export function fill(node, children) {
+  const fresh = document.createElement(node.tagName);
+  fresh.append(...children);
+  if (fresh.innerHTML !== node.innerHTML) node.replaceChildren(...fresh.childNodes);
+}
+
+export function bar(share, half = false) {
+  return el("svg", { class: "bar", "aria-hidden": "true" },
+    el("rect", { width: `${share ?? 0}%`, height: "100%" }),
+    half ? el("line", { x1: "50%", x2: "50%", y1: "0", y2: "100%" }) : null);
+}
