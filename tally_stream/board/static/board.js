@@ -77,6 +77,7 @@ function takeBeat(message) {
 // At most one question of a kind in ASK_MS, and never one on top of another.
 function calm(question) {
   let waiting = false;
+  let isFirst = true;
   return () => {
     if (waiting) return;
     waiting = true;
@@ -87,7 +88,8 @@ function calm(question) {
       } catch {
         // the stream says when there is contact; the next change asks again
       }
-    }, beat === null ? 0 : 150 + Math.random() * ASK_MS);
+    }, isFirst ? 0 : 150 + Math.random() * ASK_MS);
+    isFirst = false;
   };
 }
 

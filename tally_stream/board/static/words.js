@@ -1,8 +1,6 @@
 // Words, numbers and times in the page's language; and the one way to make an element: text is never markup.
 
 export const language = document.documentElement.lang;
-// The reader's own region, where it is of the page's language: 8 Feb or Feb 8.
-const locale = navigator.languages.find((tag) => tag.split("-")[0] === language) ?? language;
 const answer = await fetch(`/static/lang/${language}.json`);
 const catalogue = await answer.json();
 
@@ -12,10 +10,15 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
+// The reader's own region, where it is of the page's language: 8 Feb or Feb 8. Not every browser knows every language;
+// then another one that writes numbers and dates alike stands in, and the catalogue has the words.
+const isKnown = !/^M\d/.test(new Intl.DateTimeFormat(language, { month: "short" }).format(0));
+const locale = isKnown ? navigator.languages.find((tag) => tag.split("-")[0] === language) ?? language : catalogue._stand_in;
+
 const whole = new Intl.NumberFormat(locale, { useGrouping: "always" });
 const signed = new Intl.NumberFormat(locale, { useGrouping: "always", signDisplay: "exceptZero" });
 const moment = new Intl.DateTimeFormat(locale, {
-  year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short",
+  year: "numeric", month: isKnown ? "short" : "2-digit", day: isKnown ? "numeric" : "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short",
 });
 const ago = new Intl.RelativeTimeFormat(locale, { numeric: "always" });
 
@@ -42,11 +45,12 @@ function unitOf(seconds) {
 
 export function since(seconds) {
   const [amount, unit] = unitOf(Math.max(0, seconds));
-  return ago.format(-amount, unit);
+  return isKnown ? ago.format(-amount, unit) : t("_ago", { time: duration(seconds) });
 }
 
 export function duration(seconds) {
   const [amount, unit] = unitOf(Math.max(0, seconds));
+  if (!isKnown) return t(`_${unit}`, { n: number(amount) });
   return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(amount);
 }
 

@@ -1,0 +1,55 @@
+"""Scenes that the tests of this folder share, and the browser: skipped by name where there is none, never in CI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.board.scene import CHROMIUM_FLAGS, Scene, chromium_path, rehearsal_folder, scene
+
+
+@pytest.fixture(scope="session")
+def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A small election in test phase with a hostile candidate name; each test has stations of its own."""
+    directory = tmp_path_factory.mktemp("rehearsal")
+    with scene(str(rehearsal_folder(directory / "election")), directory) as played:
+        yield played
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Iterator[Scene]:
+    """Azerbaijan's, nothing sent yet."""
+    with scene("az-2024", tmp_path) as played:
+        yield played
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    path = chromium_path()
+    if path is None:
+        if os.environ.get("TALLY_CI") == "1":
+            pytest.fail("CI must have chromium")
+        pytest.skip("chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        running = play.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page in English on a desktop. Whatever it complains about fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB", timezone_id="Asia/Baku")
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda m: complaints.append(m.text) if "Content Security Policy" in m.text else None)
+    yield opened
+    context.close()
+    assert complaints == []

@@ -1,0 +1,232 @@
+"""The page in a real browser: what a reader sees and a newsroom would notice."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tally_stream.audit.replay import replay
+from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.messages import canonical_json
+from tests.board.scene import HOSTILE, Scene, free_port
+from tests.nights.harness import NIGHTS, body_of, run
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+SOON = 15_000
+WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+
+
+def leaders(page: Any) -> list[list[str]]:
+    """Rank, name and party, votes, share of each row."""
+    rows = page.locator("#leaders tr").all()
+    return [[cell.strip() for cell in row.locator("td, th").all_inner_texts()] for row in rows]
+
+
+def wait_text(page: Any, selector: str, text: str | re.Pattern[str], timeout: int = SOON) -> None:
+    page.locator(selector).filter(has_text=text).first.wait_for(timeout=timeout)
+
+
+def violations(page: Any) -> list[str]:
+    page.evaluate(AXE)
+    found = page.evaluate("options => axe.run(document, options)", WCAG)
+    return [f"{v['id']}: {n['html'][:200]}: {n['failureSummary'][:300]}" for v in found["violations"] for n in v["nodes"]]
+
+
+def test_the_night_of_azerbaijan_from_empty_to_final(night: Scene, page: Any) -> None:
+    page.goto(night.board.address)
+    wait_text(page, "#line", "Polls not closed")
+    assert [row[2:] for row in leaders(page)] == [["–", "–"]] * 7
+    page.evaluate("""() => { window.seen = new Set();
+        new MutationObserver(() => window.seen.add(document.querySelector('#leaders .n').textContent))
+            .observe(document.getElementById('leaders'), {childList: true, subtree: true}); }""")
+    run("send", "az-2024", str(NIGHTS / "az-2024" / "reports.jsonl.gz"), "--rate", "12000", settings=night.settings)
+    wait_text(page, "#line", "All stations in, with corrections", 30_000)
+    wait_text(page, "#leaders", "4,567,458")
+    assert [row[2:] for row in leaders(page)] == [
+        ["4,567,458", "92.12"], ["107,632", "2.17"], ["98,421", "1.99"], ["85,411", "1.72"], ["39,643", "0.80"],
+        ["32,885", "0.66"], ["26,517", "0.53"],
+    ]  # fmt: skip
+    assert page.evaluate("window.seen.size") >= 3, "the night unfolds"
+    assert "6,537 of 6,537" in page.locator("#measures").inner_text()
+    assert page.locator("#measures .unknown").inner_text().split("\n") == ["Ballots", "not known"]
+    assert "leads by 4,459,826 votes" in page.locator("#outcome").inner_text()
+    wait_text(page, "#polls", "93.9 (−1.78)")
+    # Eleven annulments stand in the ledger, and add up to what the totals lost.
+    page.locator("#ledger tr").nth(10).wait_for(timeout=SOON)
+    assert page.locator("#ledger tr").count() == 11
+    deltas = [int(t.split("\n")[0].replace("−", "-").replace(",", "")) for t in page.locator("#ledger td.n").all_inner_texts()]
+    assert sum(deltas) == -11_077
+    page.locator("#chart path.line0").wait_for(state="attached", timeout=SOON)
+    assert page.locator("#areas tr").count() == 125
+    # What the endpoint serves is what anyone computes from the log.
+    served = night.board.get("/api/v1/standings/PRES")[1]
+    (root,) = [m for m in replay(load_election(NIGHTS / "az-2024"), NIGHTS / "az-2024" / "reports.jsonl.gz").messages(0)
+               if m["area"] == "AZ"]  # fmt: skip
+    assert body_of(json.loads(served)) == body_of(root)
+    assert served == canonical_json(json.loads(served))
+
+
+def test_a_correction_and_an_annulment_appear_with_their_reasons(rehearsal: Scene, page: Any) -> None:
+    rehearsal.report("S1", (300, 200))
+    rehearsal.report("S2", (100, 150))
+    rehearsal.wait_shown()
+    page.goto(rehearsal.board.address)
+    page.locator("#leaders tr").first.wait_for()
+    rehearsal.report("S1", (280, 220), kind="correct")
+    rehearsal.decide("S2", "annul")
+    wait_text(page, "#ledger tr", "because of correct at S1")
+    wait_text(page, "#ledger tr", "because of annul at S2")
+    annulment = page.locator("#ledger tr").filter(has_text="because of annul at S2").inner_text()
+    assert "Annulment" in annulment
+    assert "−250" in annulment
+    assert "The Commission" in annulment
+    correction = page.locator("#ledger tr").filter(has_text="because of correct at S1")
+    correction.locator("summary").click()
+    assert "Anna Ahl −20" in correction.inner_text()
+    # From the ledger to the station itself, by keyboard.
+    page.locator("#ledger button", has_text="S2").first.focus()
+    page.keyboard.press("Enter")
+    page.locator("#station[open]").wait_for()
+    said = page.locator("#station-body").inner_text()
+    assert "Annulled" in said
+    assert "Annulled count" in said
+    page.keyboard.press("Escape")
+    page.locator("#station[open]").wait_for(state="detached")
+
+
+def test_a_hostile_name_stays_text_and_a_test_says_so(rehearsal: Scene, page: Any) -> None:
+    rehearsal.report("S3", (10, 90))
+    rehearsal.wait_shown()
+    page.goto(rehearsal.board.address)
+    wait_text(page, "#leaders", "<img src=x")
+    page.locator("#areas tr").first.wait_for()
+    assert page.locator("img").count() == 0
+    assert page.locator("body script").count() == 0
+    assert page.title() == "President · Rehearsal of a small country"
+    assert HOSTILE in page.locator("#leaders").inner_text()
+    assert "TEST" in page.locator(".test").inner_text()
+    policy = rehearsal.board.get("/")[2]["content-security-policy"]
+    assert "unsafe" not in policy
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+
+
+def test_every_mode_passes_axe(rehearsal: Scene, browser: Any) -> None:
+    rehearsal.report("S4", (10, 90))
+    rehearsal.wait_shown()
+    rehearsal.report("S4", (20, 90), kind="correct")
+    rehearsal.wait_shown()
+    rehearsal.report("S3", (20, 80))  # history must have two points
+    rehearsal.decide("S4", "annul")
+    rehearsal.wait_shown()
+    found: dict[str, list[str]] = {}
+    for scheme in ("light", "dark"):
+        for width, query in ((1280, "/"), (360, "/?lang=ru"), (1920, "/?screen"), (640, "/?embed&lang=az"), (1280, "/#area=R%2FNORTH")):
+            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, locale="en-GB")
+            page = context.new_page()
+            page.goto(rehearsal.board.address + query)
+            page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
+            if query == "/":
+                page.locator("#chart path.line0").wait_for(state="attached", timeout=SOON)
+                page.locator("#ledger tr").first.wait_for(timeout=SOON)
+            if "#area" in query:
+                page.locator("#stations button").first.click(timeout=SOON)
+                page.locator("#station[open]").wait_for()
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{query} at {width} scrolls sideways"
+            found[f"{scheme} {width} {query}"] = violations(page)
+            context.close()
+    assert {where: v for where, v in found.items() if v} == {}
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "thousand"),
+    [("en", "How much is counted", "1,111"), ("az", "Nə qədər sayılıb", "1.111"),
+     ("es", "Cuánto se ha contado", "1.111"), ("ru", "Сколько подсчитано", "1\u00a0111")],
+)  # fmt: skip
+def test_the_language_is_switched_by_a_link(rehearsal: Scene, page: Any, language: str, words: str, thousand: str) -> None:
+    if rehearsal.root("SEAT")["ballots"]["valid"] != 1_900:
+        rehearsal.report("S5", (900, 89), contest="SEAT")
+        rehearsal.report("S6", (211, 700), contest="SEAT")
+        rehearsal.wait_shown("SEAT")
+    page.goto(rehearsal.board.address + "/?contest=SEAT")
+    page.locator(f'.languages a[lang="{language}"]').click()
+    wait_text(page, "#progress-title", words)
+    assert page.evaluate("document.documentElement.lang") == language
+    page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
+    wait_text(page, "#leaders", thousand)
+    assert "Cleo" in page.locator("#leaders").inner_text(), "the contest is kept"
+    assert "undefined" not in page.locator("body").inner_text()
+
+
+def test_without_scripts_the_root_figures_stand_there(rehearsal: Scene, browser: Any) -> None:
+    rehearsal.report("S7", (600, 40))
+    root = rehearsal.wait_shown()
+    context = browser.new_context(java_script_enabled=False, locale="es-ES")
+    page = context.new_page()
+    page.goto(rehearsal.board.address)
+    valid = root["ballots"]["valid"]
+    assert f"Porcentajes sobre {valid:,}".replace(",", ".") in page.locator("#base").inner_text()
+    rows = leaders(page)
+    assert [row[2] for row in rows] == [f"{c['votes']:,}".replace(",", ".") for c in root["candidates"]]
+    assert "PRUEBA" in page.locator(".test").inner_text()
+    assert "Sin JavaScript" in page.locator("#fresh").inner_text()
+    context.close()
+
+
+def test_hold_is_shown_and_released(rehearsal: Scene, page: Any) -> None:
+    page.goto(rehearsal.board.address)
+    page.locator("#leaders tr").first.wait_for()
+    rehearsal.control("hold")
+    try:
+        wait_text(page, "#hold", "On hold")
+    finally:
+        rehearsal.control("release")
+    page.locator("#hold .hold").wait_for(state="detached", timeout=SOON)
+
+
+def test_sorting_and_searching_areas_by_keyboard(rehearsal: Scene, page: Any) -> None:
+    rehearsal.wait_shown()
+    page.goto(rehearsal.board.address)
+    page.locator("#areas tr").first.wait_for(timeout=SOON)
+    assert page.locator("#areas th").all_inner_texts() == ["NORTH", "SOUTH"]
+    page.locator("#areas-head button").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#areas th").all_inner_texts() == ["SOUTH", "NORTH"]
+    assert page.locator("#areas-head th").first.get_attribute("aria-sort") == "descending"
+    assert page.evaluate("document.activeElement.dataset.column") == "0", "focus stays on the button"
+    page.locator("#search").fill("nor")
+    assert page.locator("#areas th").all_inner_texts() == ["NORTH"]
+    page.locator("#areas a").first.focus()
+    page.keyboard.press("Enter")
+    page.locator("#stations tr").nth(3).wait_for(timeout=SOON)
+    assert page.locator("#stations button").all_inner_texts() == ["S1", "S2", "S3", "S4"]
+
+
+def test_silence_of_the_board_and_of_the_count_are_told_apart_and_mended(rehearsal: Scene, page: Any) -> None:
+    port = free_port()
+    board = rehearsal.start_board(port=port)
+    page.goto(board.address)
+    wait_text(page, ".fresh", "Last report")
+    board.stop()
+    wait_text(page, "#alarm", "No contact with this board for 1", 25_000)
+    assert page.locator("#fresh").is_hidden(), "no reader is told two things"
+    board = rehearsal.start_board(port=port)
+    try:
+        page.locator("#alarm").wait_for(state="hidden", timeout=SOON)
+        rehearsal.report("S8", (77, 3))
+        wait_text(page, "#states", "Counted")
+        due = rehearsal.wait_shown()
+        wait_text(page, "#base", f"{due['ballots']['valid']:,}")
+        # The worker freezes: the board speaks, the count does not.
+        rehearsal.worker.process.send_signal(signal.SIGSTOP)
+        try:
+            wait_text(page, "#alarm", "No contact with the count for 3", 50_000)
+            assert "No contact with this board" not in page.locator("#alarm").inner_text()
+        finally:
+            rehearsal.worker.process.send_signal(signal.SIGCONT)
+    finally:
+        board.stop()
