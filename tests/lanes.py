@@ -23,6 +23,7 @@ LANES: dict[str, list[str]] = {
     "fuzz": ["tests/fuzz"],
     "docs, command line, deploy": ["tests/docs", "tests/cli", "tests/deploy"],
     "Kafka": ["tests/stream", "tests/broker", "tests/nights", "tests/demo"],
+    "board, in a browser": ["tests/board"],
     "chaos": ["tests/chaos"],
 }
 

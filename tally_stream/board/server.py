@@ -12,8 +12,10 @@ from typing import Any
 
 from aiohttp import web
 
+from tally_stream.board.answers import json_answer
 from tally_stream.board.api import RETRY_SECONDS, Api, Refused
 from tally_stream.board.feed import Feed
+from tally_stream.board.openapi import document
 from tally_stream.board.page import Pages
 from tally_stream.board.readers import Stream
 from tally_stream.board.stations import Stations
@@ -36,6 +38,7 @@ class Board:
         self.api = Api(election, self.feed, self.stations)
         self.stream = Stream(self.feed, self.api.shown)
         self.pages = Pages(election, self.feed)
+        self._description = json_answer(document(election))
         self._say = say
         self._host, self.port = settings.board_host, settings.board_port
         self._runner: web.AppRunner | None = None
@@ -50,6 +53,7 @@ class Board:
         self.pages.add_to(app)
         self.api.add_to(app)
         app.router.add_get("/api/v1/stream", self.stream.handle, allow_head=False)
+        app.router.add_get("/api/v1/openapi.json", self._openapi)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.on_shutdown.append(self.stream.close)
@@ -113,6 +117,9 @@ class Board:
         if request.path.startswith(API):
             headers["Access-Control-Allow-Origin"] = "*"
             headers["Access-Control-Expose-Headers"] = "ETag, Last-Modified, Retry-After"
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return self._description.to(request)
 
     # -- for operators ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,221 @@
+"""The endpoints in OpenAPI 3.1, for programs; docs/board.md says the same for people.
+
+Decides nothing: a test asks every endpoint what stands here. Messages that are served as they were published are
+described as far as a reader of the board needs; every field of theirs is in docs/wire-format.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tally_stream import __version__
+from tally_stream.board.api import CHANGES_PAGE, CHANGES_PAGE_MAX, STATIONS_PAGE, STATIONS_PAGE_MAX
+from tally_stream.domain.election import Election
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+WHOLE: Schema = {"type": "integer"}
+FLAG: Schema = {"type": "boolean"}
+MEASURE: Schema = {
+    "type": ["object", "null"],
+    "description": "null: not known. `percent` is below 100 while anything is outstanding.",
+    "properties": {"done": COUNT, "of": COUNT, "percent": TEXT},
+    "required": ["done", "of", "percent"],
+}
+PROGRESS: Schema = {
+    "type": "object",
+    "properties": {"stations": MEASURE, "registered": MEASURE, "ballots": MEASURE},
+    "required": ["stations", "registered", "ballots"],
+}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _schemas() -> dict[str, Schema]:
+    counts = _object(
+        revision=COUNT, kind=TEXT, complete=FLAG, counted_at=_or_null(TEXT), registered=_or_null(COUNT),
+        ballots=_object(cast=_or_null(COUNT), valid=COUNT, blank=_or_null(COUNT), invalid=_or_null(COUNT)),
+        votes={"type": "object", "additionalProperties": COUNT}, reason=_or_null(TEXT), authority=_or_null(TEXT),
+    )  # fmt: skip
+    standing = {
+        "contest": TEXT, "state": {"enum": ["counted", "partial", "held", "annulled", "outstanding"]},
+        "revision": _or_null(COUNT), "in_force": _or_null(_ref("Counts")), "remembered": _or_null(_ref("Counts")),
+        "held": _or_null(_ref("Counts")), "is_disputed": FLAG, "is_warned": FLAG, "replaced_by": _or_null(TEXT),
+    }  # fmt: skip
+    source = _object(topic=TEXT, partition=COUNT, offset=COUNT, timestamp=WHOLE)
+    return {
+        "Error": {
+            **_object(error=TEXT),
+            "description": "One sentence. `read` and `of`: records of the report log, while it is being read.",
+        },
+        "Standings": _object(
+            schema=WHOLE, election=TEXT, phase={"enum": ["official", "test"]}, definition=TEXT, contest=TEXT, area=TEXT,
+            version=COUNT, status=TEXT, on_hold=FLAG, as_of=_or_null(TEXT),
+            stations={"type": "object", "additionalProperties": COUNT}, flags={"type": "object", "additionalProperties": COUNT},
+            progress=PROGRESS, turnout={"type": ["object", "null"]},
+            ballots={"type": "object", "additionalProperties": _or_null(COUNT)},
+            candidates=_list(
+                _object(id=TEXT, name=TEXT, votes=_or_null(COUNT), share=_or_null(TEXT), rank=_or_null(COUNT))
+            ),
+            rounding={"type": "object"}, outcome={"type": ["object", "null"]}, exit_polls={"type": ["array", "null"]},
+            provenance=_object(topic=TEXT, next_offsets={"type": "object", "additionalProperties": COUNT}),
+        ),
+        "Contests": _object(
+            election=TEXT, name=TEXT, phase=TEXT, definition=TEXT, polls_close=TEXT, root=TEXT, root_name=TEXT,
+            levels=_list(TEXT), publish_depth=COUNT, station_count=COUNT,
+            contests=_list(
+                _object(
+                    id=TEXT, name=TEXT, seats=COUNT, rule=TEXT, majority_base=TEXT,
+                    rounding=_object(method=TEXT, places=COUNT),
+                    candidates=_list(_object(id=TEXT, name=TEXT, party=_or_null(TEXT))),
+                    version=_or_null(COUNT), status=_or_null(TEXT), as_of=_or_null(TEXT), standings=TEXT,
+                )
+            ),
+        ),
+        "Areas": _object(
+            contest=TEXT, area=TEXT, trail=_list(_object(area=TEXT, name=TEXT)),
+            areas=_list(_object(area=TEXT, name=TEXT, has_areas=FLAG, standings=_or_null(_ref("Standings")))),
+        ),
+        "History": _object(
+            contest=TEXT,
+            points=_list(
+                _object(
+                    version=COUNT, as_of=_or_null(TEXT), sent=WHOLE, status=TEXT, progress=PROGRESS, valid=_or_null(COUNT),
+                    candidates=_list(_object(id=TEXT, votes=_or_null(COUNT), share=_or_null(TEXT))),
+                )
+            ),
+        ),
+        "Changes": _object(
+            count=COUNT, limit=COUNT,
+            changes=_list(
+                _object(
+                    schema=WHOLE, contest=TEXT, station=TEXT, area=TEXT, kind=TEXT, from_revision=COUNT, to_revision=COUNT,
+                    reason=_or_null(TEXT), authority=_or_null(TEXT),
+                    votes_delta={"type": "object", "additionalProperties": WHOLE},
+                    ballots_delta={"type": "object", "additionalProperties": _or_null(WHOLE)}, definition=TEXT, source=source,
+                )
+            ),
+        ),
+        "Rejections": _object(
+            verdicts={"type": "object", "additionalProperties": COUNT},
+            codes={"type": "object", "additionalProperties": COUNT},
+            newest=_list(
+                _object(
+                    verdict=TEXT, codes=_list(TEXT), details={"type": "array"}, key=_or_null(TEXT), source=source,
+                    value_bytes=_or_null(COUNT), value_sha256=_or_null(TEXT),
+                )
+            ),
+        ),
+        "Counts": counts,
+        "Stations": _object(
+            contest=TEXT, area=TEXT, has_more=FLAG,
+            stations=_list(_object(station=TEXT, name=TEXT, registered=_or_null(COUNT), **standing)),
+        ),
+        "Station": _object(
+            station=TEXT, name=TEXT, area=TEXT, path=_list(TEXT), registered=_or_null(COUNT), ballots_expected=_or_null(COUNT),
+            partition=COUNT, contests=_list(_object(**standing)),
+            statements=_list(
+                _object(
+                    offset=COUNT, timestamp=WHOLE, revision=_or_null(COUNT), kind=_or_null(TEXT), verdict=TEXT,
+                    codes=_list(TEXT),
+                )
+            ),
+        ),
+    }  # fmt: skip
+
+
+def _parameter(name: str, where: str, schema: Schema, text: str) -> Schema:
+    return {"name": name, "in": where, "required": where == "path", "schema": schema, "description": text}
+
+
+def _get(summary: str, schema: str, *parameters: Schema, errors: tuple[int, ...] = (503,)) -> Schema:
+    answers: dict[str, Any] = {
+        "200": {"description": summary, "content": {"application/json": {"schema": _ref(schema)}}},
+        "304": {"description": "You have it: If-None-Match or If-Modified-Since still holds."},
+    }
+    words = {400: "A parameter is not what it should be.", 404: "There is no such thing.", 503: "Not read yet: Retry-After."}
+    for status in errors:
+        answers[str(status)] = {
+            "description": words[status], "content": {"application/json": {"schema": _ref("Error")}},
+        }  # fmt: skip
+    return {"get": {"summary": summary, "parameters": list(parameters), "responses": answers}}
+
+
+def document(election: Election) -> dict[str, Any]:
+    """The description for the board of one election: its contests are the examples."""
+    example = election.contests[0].id
+    contest = _parameter("contest", "path", {**TEXT, "example": example}, "A contest's id.")
+    contest_asked = _parameter("contest", "query", {**TEXT, "example": example}, "A contest's id.")
+    area = _parameter("area", "path", {**TEXT, "example": election.root}, "An area's id, for example AZ/041.")
+    station = _parameter("station", "path", {**TEXT, "example": next(iter(election.stations), "S1")}, "A station's id.")
+    area_asked = _parameter("area", "query", {**TEXT, "example": election.root}, "An area's id; all below it are in it.")
+
+    def limit(default: int, most: int) -> Schema:
+        schema = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
+        return _parameter("limit", "query", schema, "At most this many.")
+
+    newest = "The newest standings, byte for byte as published"
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"tally-stream board: {election.name}", "version": __version__,
+            "description": "Standings as published, their history, the ledger of changes, and every polling station. "
+            "No key, no quota; ask with If-None-Match, or listen to /api/v1/stream.",
+        },
+        "paths": {
+            "/api/v1/contests": _get("The election, its contests and candidates", "Contests"),
+            "/api/v1/standings/{contest}": _get(f"{newest}: the whole", "Standings", contest, errors=(404, 503)),
+            "/api/v1/standings/{contest}/{area}": _get(f"{newest}: one area", "Standings", contest, area, errors=(404, 503)),
+            "/api/v1/areas/{contest}": _get("The areas directly below the root", "Areas", contest, errors=(404, 503)),
+            "/api/v1/areas/{contest}/{area}": _get(
+                "The areas directly below an area", "Areas", contest, area, errors=(404, 503)
+            ),
+            "/api/v1/history/{contest}": _get("Root figures over time, oldest first", "History", contest, errors=(404, 503)),
+            "/api/v1/changes": _get(
+                "The ledger, newest first", "Changes", contest_asked, area_asked,
+                _parameter("station", "query", TEXT, "Only this station's."), limit(CHANGES_PAGE, CHANGES_PAGE_MAX),
+                _parameter("before", "query", {**TEXT, "pattern": r"^[0-9]{1,18},[0-9]{1,18},[0-9]{1,18}$"},
+                           "timestamp,partition,offset of the last change you have."), errors=(400, 503),
+            ),
+            "/api/v1/rejections": _get("Reports refused or held, counted; the newest without their bytes", "Rejections"),
+            "/api/v1/stations": _get(
+                "Polling stations of an area, by id", "Stations", contest_asked, area_asked,
+                limit(STATIONS_PAGE, STATIONS_PAGE_MAX), _parameter("after", "query", TEXT, "The last id you have."),
+                errors=(400, 404, 503),
+            ),
+            "/api/v1/stations/{station}": _get(
+                "One polling station: what is in force, and what became of its statements", "Station", station,
+                errors=(404, 503),
+            ),
+            "/api/v1/stream": {
+                "get": {
+                    "summary": "Server-Sent Events: `standings` with `id` = version, and `beat` every 5 s",
+                    "parameters": [contest_asked, _parameter("Last-Event-ID", "header", TEXT, "The version you have.")],
+                    "responses": {
+                        "200": {"description": "A stream without an end", "content": {"text/event-stream": {}}},
+                        "404": {"description": "There is no such contest.",
+                                "content": {"application/json": {"schema": _ref("Error")}}},
+                        "503": {"description": "Not read yet, or too many readers.",
+                                "content": {"application/json": {"schema": _ref("Error")}}},
+                    },
+                }
+            },
+        },
+        "components": {"schemas": _schemas()},
+    }  # fmt: skip

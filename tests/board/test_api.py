@@ -1,0 +1,276 @@
+"""The endpoints of a real board beside a real worker: bytes, validators, refusals, the stream."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import urllib.parse
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cramjam
+import pytest
+import schemathesis
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import HealthCheck, given, settings
+from schemathesis.config import SchemathesisConfig
+
+from tally_stream.board.answers import json_answer
+from tally_stream.board.server import Board
+from tally_stream.settings import load_settings
+from tally_stream.wire.election_folder import load_election
+from tests.board.scene import Scene, rehearsal_folder
+from tests.nights.harness import command, environment, newest_standings, wait_for
+
+
+@pytest.fixture
+def full(rehearsal: Scene) -> Scene:
+    """The rehearsal with something in every table."""
+    if rehearsal.root("PRES")["version"] < 1:
+        rehearsal.report("S1", (300, 200))
+        rehearsal.report("S1", (280, 220), kind="correct")
+        rehearsal.produce(("S2", b"nonsense"))
+    rehearsal.wait_shown()
+    return rehearsal
+
+
+def test_standings_are_the_bytes_on_the_topic(full: Scene) -> None:
+    for key, value in newest_standings_apart(full).items():
+        contest, area = key.decode().split("|")
+        path = f"/api/v1/standings/{contest}" + ("" if area == "R" else f"/{area}")
+        status, body, headers = full.board.get(path)
+        assert (status, body) == (200, value)
+        assert headers["content-type"] == "application/json"
+        assert headers["access-control-allow-origin"] == "*"
+    assert full.board.get("/api/v1/standings/PRES")[1] == full.board.get("/api/v1/standings/PRES/R")[1]
+
+
+def newest_standings_apart(played: Scene) -> dict[bytes, bytes]:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(newest_standings, played.settings).result()
+
+
+@pytest.mark.parametrize("path", ["/api/v1/standings/PRES", "/api/v1/contests", "/api/v1/areas/PRES", "/", "/static/board.css"])
+def test_who_has_it_is_told_so(full: Scene, path: str) -> None:
+    status, body, headers = full.board.get(path)
+    assert status == 200
+    again = full.board.get(path, {"If-None-Match": headers["etag"]})
+    assert (again[0], again[1]) == (304, b"")
+    assert full.board.get(path, {"If-None-Match": '"other"'})[1] == body
+    packed = full.board.get(path, {"If-None-Match": headers["etag"], "Accept-Encoding": "gzip"})
+    assert packed[0] == 304, "one version has one name, in whatever form"
+    if "last-modified" in headers:
+        assert full.board.get(path, {"If-Modified-Since": headers["last-modified"]})[0] == 304
+
+
+def test_the_forms_a_reader_accepts(full: Scene) -> None:
+    plain = full.board.get("/api/v1/standings/PRES")
+    for asked, name, unpack in (
+        ("gzip", "gzip", gzip.decompress), ("gzip, br", "br", lambda b: bytes(cramjam.brotli.decompress(b))),
+    ):  # fmt: skip
+        status, body, headers = full.board.get("/api/v1/standings/PRES", {"Accept-Encoding": asked})
+        assert (status, headers["content-encoding"]) == (200, name)
+        assert unpack(body) == plain[1]
+        assert headers["etag"] != plain[2]["etag"]
+        assert "Accept-Encoding" in headers["vary"]
+    assert "content-encoding" not in full.board.get("/api/v1/standings/PRES", {"Accept-Encoding": "br;q=0"})[2]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "word"),
+    [
+        ("/api/v1/standings/NONE", 404, "NONE"), ("/api/v1/standings/PRES/R/NOWHERE", 404, "NOWHERE"),
+        ("/api/v1/areas/PRES/X", 404, "X"), ("/api/v1/stations/S99", 404, "S99"), ("/api/v1/history/NONE", 404, "NONE"),
+        ("/api/v1/changes?limit=0", 400, "limit"), ("/api/v1/changes?limit=501", 400, "limit"),
+        ("/api/v1/changes?limit=%D9%A3", 400, "limit"), ("/api/v1/changes?before=1,2", 400, "before"),
+        ("/api/v1/stations?area=Y", 404, "Y"), ("/api/v1/stations?limit=x", 400, "limit"),
+        ("/api/v1/stream?contest=NONE", 404, "NONE"), ("/nothing", 404, "not found"),
+        ("/static/../server.py", 404, "not found"), ("/static/%2e%2e/server.py", 404, "not found"),
+    ],
+)  # fmt: skip
+def test_refusals_are_one_sentence(full: Scene, path: str, status: int, word: str) -> None:
+    found = full.board.get(path)
+    assert found[0] == status, found
+    assert word in json.loads(found[1])["error"]
+    assert "Traceback" not in full.board.log_path.read_text()
+
+
+def test_areas_stations_and_ledger_agree_with_the_standings(full: Scene) -> None:
+    areas = full.board.json("/api/v1/areas/PRES")
+    assert [a["area"] for a in areas["areas"]] == ["R/NORTH", "R/SOUTH"]
+    root = full.root("PRES")
+    for entry in areas["areas"]:
+        rows = full.board.json(f"/api/v1/stations?contest=PRES&area={urllib.parse.quote(entry['area'])}")["stations"]
+        valid = sum(row["in_force"]["ballots"]["valid"] for row in rows if row["in_force"])
+        assert valid == entry["standings"]["ballots"]["valid"]
+        assert len(rows) == entry["standings"]["stations"]["expected"]
+    one = full.board.json("/api/v1/stations/S1")
+    assert one["area"] == "R/NORTH"
+    kinds = [(s["kind"], s["verdict"]) for s in one["statements"]]
+    assert ("report", "counted") in kinds
+    assert sum(a["standings"]["ballots"]["valid"] for a in areas["areas"]) == root["ballots"]["valid"]
+    first = full.board.json("/api/v1/stations?limit=3")
+    rest = full.board.json("/api/v1/stations?after=" + first["stations"][-1]["station"])
+    assert [r["station"] for r in first["stations"] + rest["stations"]] == [f"S{n}" for n in range(1, 9)]
+    assert (first["has_more"], rest["has_more"]) == (True, False)
+
+
+def test_a_rejected_record_is_counted_and_stands_at_its_station(full: Scene) -> None:
+    before = full.board.json("/api/v1/rejections")["verdicts"].get("rejected", 0)
+    full.produce(("S8", b"nonsense"))
+    full.wait_shown()
+    found = wait_for(
+        lambda: r if (r := full.board.json("/api/v1/rejections"))["verdicts"].get("rejected", 0) > before else None, "a rejection"
+    )
+    assert found["newest"][0]["codes"] == ["S1"]
+    assert found["newest"][0]["key"] == "S8"
+    statements = wait_for(lambda: full.board.json("/api/v1/stations/S8")["statements"], "the statement")
+    assert (statements[-1]["verdict"], statements[-1]["codes"]) == ("rejected", ["S1"])
+
+
+class Events:
+    """A reader of the stream, on curl."""
+
+    def __init__(self, played: Scene, *headers: str, contest: str = "PRES") -> None:
+        words = [word for header in headers for word in ("--header", header)]
+        self.process = subprocess.Popen(
+            ["curl", "--silent", "--no-buffer", *words, f"{played.board.address}/api/v1/stream?contest={contest}"],
+            stdout=subprocess.PIPE,
+        )
+
+    def __iter__(self) -> Iterator[dict[str, str]]:
+        assert self.process.stdout is not None
+        event: dict[str, str] = {}
+        for line in self.process.stdout:
+            text = line.decode().rstrip("\n")
+            if text:
+                name, _, value = text.partition(": ")
+                event[name] = value
+            elif event:
+                yield event
+                event = {}
+
+    def until(self, name: str) -> dict[str, str]:
+        return next(event for event in self if event.get("event") == name)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def test_the_stream_begins_with_the_newest_and_goes_on(full: Scene) -> None:
+    events = Events(full)
+    try:
+        first = events.until("standings")
+        assert first["data"].encode() == full.board.get("/api/v1/standings/PRES")[1]
+        assert int(first["id"]) == json.loads(first["data"])["version"] == full.sent
+        full.produce(("S7", b"nonsense"))
+        assert int(events.until("standings")["id"]) == full.sent
+    finally:
+        events.close()
+
+
+def test_who_comes_back_is_sent_only_what_is_newer(full: Scene) -> None:
+    version = full.root("PRES")["version"]
+    for last, expected in ((str(version), "beat"), (str(version - 1), "standings"), ("nonsense", "standings")):
+        events = Events(full, f"Last-Event-ID: {last}")
+        try:
+            kinds = [event["event"] for event in iter_until_beat(events)]
+            assert kinds[0] == expected, last
+        finally:
+            events.close()
+
+
+def iter_until_beat(events: Events) -> list[dict[str, str]]:
+    found = []
+    for event in events:
+        if "event" in event:
+            found.append(event)
+            if event["event"] == "beat":
+                break
+    return found
+
+
+async def test_before_it_has_read_everything_it_shows_nothing(tmp_path: Path) -> None:
+    election = load_election(rehearsal_folder(tmp_path / "e"))
+    board = Board(load_settings(), election, print)
+    async with TestClient(TestServer(board.application())) as client:
+        for path in ("standings/PRES", "contests", "areas/PRES", "history/PRES", "changes", "rejections", "stations", "stream"):
+            answer = await client.get(f"/api/v1/{path}")
+            assert answer.status == 503, path
+            assert answer.headers["Retry-After"]
+            assert (await answer.json())["error"]
+        assert (await client.get("/readyz")).status == 503
+        page = await client.get("/")
+        assert page.status == 200
+        assert "Nothing was published yet" in await page.text()
+        board.feed._behind.clear()
+        answer = await client.get("/api/v1/stations/S1")
+        said = await answer.json()
+        assert (answer.status, said["read"], said["of"]) == (503, 0, 0)
+        board.stations.failure = "stopped at partition 0, offset 7: KeyError"
+        assert "offset 7" in (await (await client.get("/api/v1/stations/S1")).json())["error"]
+
+
+async def test_a_fault_of_ours_is_one_sentence_and_no_traceback(tmp_path: Path) -> None:
+    said: list[str] = []
+    board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), said.append)
+    board.feed._behind.clear()
+    board.feed.refusals.newest = None  # type: ignore[assignment,method-assign]
+    async with TestClient(TestServer(board.application())) as client:
+        answer = await client.get("/api/v1/rejections")
+        assert answer.status == 500
+        assert "Traceback" not in await answer.text()
+    assert "TypeError" in said[0]
+
+
+def test_a_missing_topic_is_refused_in_one_line(rehearsal: Scene) -> None:
+    done = subprocess.run(
+        command("board", "--election", rehearsal.election, "--port", "0", "--prefix", "scene", "--bootstrap", "127.0.0.1:1"),
+        env={**environment(rehearsal.settings), "TALLY_BROKER_WAIT_SECONDS": "0"}, capture_output=True, text=True, timeout=30,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "no Kafka broker answers" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_refused_in_one_line(rehearsal: Scene) -> None:
+    port = rehearsal.board.address.rsplit(":", 1)[1]
+    done = subprocess.run(
+        command("board", "--election", rehearsal.election, "--port", port), env=environment(rehearsal.settings),
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "address already in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_endpoint_is_what_its_description_says(full: Scene) -> None:
+    """Schemathesis makes requests, good and bad, from the document that the board serves."""
+    schema = schemathesis.openapi.from_url(f"{full.board.address}/api/v1/openapi.json", config=SchemathesisConfig())
+    asked: set[str] = set()
+    for result in schema.exclude(path="/api/v1/stream").get_all_operations():
+        operation = result.ok()
+
+        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+        @given(case=operation.as_strategy())
+        def ask(case: Any) -> None:
+            response = case.call()
+            case.validate_response(response)
+            assert response.status_code != 500
+
+        ask()
+        asked.add(operation.path)
+    assert len(asked) == 10
+
+
+def test_the_description_is_served_with_a_name(full: Scene) -> None:
+    status, body, headers = full.board.get("/api/v1/openapi.json")
+    assert status == 200
+    assert headers["etag"].strip('"') == json_answer(json.loads(body)).tag

@@ -1,0 +1,285 @@
+"""The reader's rule, the history, the ledger and the stream's manners, without a broker."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tally_stream.board import shown as shown_module
+from tally_stream.board.changes import Ledger, Refusals
+from tally_stream.board.feed import Feed
+from tally_stream.board.readers import BEHIND_MAX_SECONDS, Channel, Reader
+from tally_stream.board.shown import ContestShown, Published
+from tally_stream.kafka.client import StoredRecord
+from tally_stream.settings import load_settings
+from tally_stream.wire.election_folder import load_election
+from tests.board.scene import rehearsal_folder
+
+STATIC = Path(shown_module.__file__).parent / "static"
+
+
+def message(version: int, area: str = "R", **more: Any) -> Published:
+    content = {
+        "version": version, "area": area, "as_of": "2026-01-01T20:00:00Z", "status": "unofficial-partial", "phase": "test",
+        "progress": {"stations": None, "registered": None, "ballots": None}, "ballots": {"valid": version},
+        "candidates": [{"id": "A", "votes": version, "share": "100.00"}], **more,
+    }  # fmt: skip
+    return Published(version, json.dumps(content).encode(), 1_000 + version)
+
+
+class TestTheReadersRule:
+    def test_an_older_root_is_dropped_and_a_newer_one_shown(self) -> None:
+        shown = ContestShown()
+        assert shown.take_root(message(5), 100)
+        assert not shown.take_root(message(4), 200)
+        assert shown.version == 5
+        assert shown.contact_ms == 100, "an older record is no contact"
+        assert shown.take_root(message(6), 300)
+        assert shown.version == 6
+
+    def test_a_root_sent_again_is_contact_and_no_rise(self) -> None:
+        shown = ContestShown()
+        shown.take_root(message(5), 100)
+        assert not shown.take_root(message(5), 900)
+        assert (shown.contact_ms, shown.rise_ms) == (900, 100)
+
+    def test_an_area_newer_than_the_root_waits_for_it(self) -> None:
+        shown = ContestShown()
+        shown.take_area("R/N", message(5, "R/N"))
+        assert shown.areas == {}
+        shown.take_root(message(5), 100)
+        assert shown.areas["R/N"].version == 5
+        shown.take_area("R/N", message(7, "R/N"))
+        shown.take_area("R/N", message(9, "R/N"))
+        assert shown.areas["R/N"].version == 5
+        shown.take_root(message(8), 100)
+        assert shown.areas["R/N"].version == 7, "9 is of a set whose root is not here"
+        shown.take_root(message(9), 100)
+        assert shown.areas["R/N"].version == 9
+
+    def test_an_older_area_is_dropped(self) -> None:
+        shown = ContestShown()
+        shown.take_root(message(9), 100)
+        shown.take_area("R/N", message(8, "R/N"))
+        taken = shown.areas_taken
+        shown.take_area("R/N", message(7, "R/N"))
+        assert shown.areas["R/N"].version == 8
+        assert shown.areas_taken == taken
+
+    def test_history_is_thinned_and_keeps_its_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shown_module, "HISTORY_MAX_POINTS", 20)
+        shown = ContestShown()
+        for version in range(1, 200):
+            shown.take_root(message(version), version)
+        versions = [p["version"] for p in shown.history()]
+        assert versions == sorted(versions)
+        assert len(versions) <= 20
+        assert (versions[0], versions[-1]) == (1, 199)
+
+    def test_no_result_of_an_official_election_before_its_polls_close(self) -> None:
+        shown = ContestShown()
+        assert shown.is_before_the_close
+        shown.take_root(message(1, phase="official", status="pre-election"), 1)
+        assert shown.is_before_the_close
+        shown.take_root(message(2, phase="official"), 1)
+        assert not shown.is_before_the_close
+
+
+def change(partition: int, offset: int, timestamp: int, **more: Any) -> bytes:
+    content = {
+        "definition": "d", "contest": "PRES", "station": "S1", "area": "R/N",
+        "source": {"partition": partition, "offset": offset, "timestamp": timestamp}, **more,
+    }  # fmt: skip
+    return json.dumps(content).encode()
+
+
+class TestTheLedger:
+    def test_newest_first_once_each(self) -> None:
+        ledger = Ledger("d")
+        lines = [change(0, 1, 10), change(1, 1, 30), change(0, 2, 20)]
+        assert [ledger.take(line) for line in [*lines, lines[0]]] == [True, True, True, False]
+        found = ledger.page(contest=None, area=None, station=None, before=None, limit=10)
+        assert [json.loads(line)["source"]["timestamp"] for line in found] == [30, 20, 10]
+        assert found[0] == lines[1], "as published"
+
+    def test_pages_and_filters(self) -> None:
+        ledger = Ledger("d")
+        for n in range(10):
+            ledger.take(change(0, n, n, station=f"S{n % 2}", area="R/N" if n < 5 else "R/NORTH"))
+        assert len(ledger.page(contest="SEAT", area=None, station=None, before=None, limit=10)) == 0
+        assert len(ledger.page(contest=None, area="R/N", station=None, before=None, limit=10)) == 5
+        assert len(ledger.page(contest=None, area="R", station="S1", before=None, limit=10)) == 5
+        older = ledger.page(contest=None, area=None, station=None, before=(3, 0, 3), limit=2)
+        assert [json.loads(line)["source"]["offset"] for line in older] == [2, 1]
+
+    @pytest.mark.parametrize(
+        "value", [None, b"", b"nothing", b"[]", b"{}", b"7", change(0, 1, 1, definition="other"), change("x", 1, 1)]  # type: ignore[arg-type]
+    )
+    def test_what_is_no_change_of_ours_is_passed_over(self, value: bytes | None) -> None:
+        assert not Ledger("d").take(value)
+        refusals = Refusals("d")
+        refusals.take(value)
+        assert refusals.newest() == []
+
+    def test_refusals_are_counted_once_without_their_bytes(self) -> None:
+        refusals = Refusals("d")
+        line = json.dumps({
+            "definition": "d", "verdict": "rejected", "codes": ["S2"], "details": [], "key_base64": "UzE=", "value_base64": "AAAA",
+            "value_bytes": 3, "value_sha256": "x", "source": {"partition": 0, "offset": 4, "timestamp": 1},
+        }).encode()  # fmt: skip
+        refusals.take(line)
+        refusals.take(line)
+        assert dict(refusals.verdicts) == {"rejected": 1}
+        assert dict(refusals.codes) == {"S2": 1}
+        (newest,) = refusals.newest()
+        assert newest["key"] == "S1"
+        assert "value_base64" not in newest
+
+
+class Socket:
+    """Stands in for a transport: what was written, and whether the reader reads."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.waiting = 0
+        self.is_aborted = False
+
+    def write(self, chunk: bytes) -> None:
+        self.written.append(chunk)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def is_closing(self) -> bool:
+        return False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+@pytest.fixture
+def feed(tmp_path: Path) -> Feed:
+    return Feed(load_settings(), load_election(rehearsal_folder(tmp_path / "e")))
+
+
+def frames(socket: Socket) -> list[int]:
+    return [int(line[4:]) for line in b"".join(socket.written).split(b"\n") if line.startswith(b"id: ")]
+
+
+class TestTheStream:
+    async def test_one_encoding_for_all_and_the_slow_skip_to_the_newest(self, feed: Feed) -> None:
+        channel = Channel("PRES", feed)
+        fast, other, slow = Socket(), Socket(), Socket()
+        channel.readers = {Reader(s, -1) for s in (fast, other, slow)}  # type: ignore[arg-type]
+        slow.waiting = 10
+        for version in (1, 2, 3):
+            feed.shown["PRES"].take_root(message(version), version)
+            await channel.push(float(version))
+        assert channel.has_slow_readers
+        slow.waiting = 0
+        await channel.push(4.0)
+        assert frames(fast) == [1, 2, 3]
+        assert frames(slow) == [3], "the newest, and nothing of what was missed"
+        assert all(a is b for a, b in zip(fast.written, other.written, strict=True)), "the same bytes, not a copy each"
+        assert not channel.has_slow_readers
+
+    async def test_who_does_not_read_for_a_minute_is_cut_off(self, feed: Feed) -> None:
+        channel = Channel("PRES", feed)
+        slow = Socket()
+        slow.waiting = 10
+        channel.readers = {Reader(slow, -1)}  # type: ignore[arg-type]
+        feed.shown["PRES"].take_root(message(1), 1)
+        await channel.push(0.0)
+        await channel.push(BEHIND_MAX_SECONDS)
+        assert not slow.is_aborted
+        await channel.push(BEHIND_MAX_SECONDS + 1)
+        assert slow.is_aborted
+        assert not channel.readers
+
+    async def test_it_speaks_when_nothing_happens(self, feed: Feed) -> None:
+        channel = Channel("PRES", feed)
+        reader = Socket()
+        channel.readers = {Reader(reader, -1)}  # type: ignore[arg-type]
+        feed.shown["PRES"].take_root(message(1), 1)
+        await channel.push(0.0)
+        written = len(reader.written)
+        await channel.push(1.0)
+        assert len(reader.written) == written
+        await channel.push(5.0)
+        assert b"event: beat" in reader.written[-1]
+        assert b"event: standings" not in reader.written[-1]
+
+
+class TestTheFeed:
+    def record(self, feed: Feed, **more: Any) -> StoredRecord:
+        content = {
+            **json.loads(message(1).value), "definition": feed.election.digest, "contest": "PRES",
+            "provenance": {"next_offsets": {"0": 1}}, **more,
+        }  # fmt: skip
+        return StoredRecord(0, 0, 5, b"PRES|R", json.dumps(content).encode())
+
+    def test_another_definition_is_passed_over_and_counted(self, feed: Feed) -> None:
+        feed._take_standings(self.record(feed, definition="sha256:other"))
+        assert feed.foreign_definitions == {"sha256:other": 1}
+        assert feed.shown["PRES"].root is None
+        feed._take_standings(self.record(feed))
+        assert feed.shown["PRES"].version == 1
+
+    @pytest.mark.parametrize("more", [{"contest": "NONE"}, {"area": "R/NOWHERE"}, {"version": "7"}, {"provenance": 1}])
+    def test_nonsense_on_the_topic_is_passed_over(self, feed: Feed, more: dict[str, Any]) -> None:
+        feed._take_standings(self.record(feed, **more))
+        feed._take_standings(StoredRecord(0, 0, 5, None, None))
+        assert feed.shown["PRES"].root is None
+        assert feed.shown["PRES"].areas == {}
+
+
+def test_every_catalogue_has_the_same_words() -> None:
+    catalogues = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in (STATIC / "lang").glob("*.json")}
+    assert set(catalogues) == {"en", "az", "es", "ru"}
+    english = catalogues["en"]
+    for language, words in catalogues.items():
+        assert words.keys() == english.keys(), language
+        for key, text in words.items():
+            assert text or key == "_group", (language, key)
+            places = sorted(part.split("}")[0] for part in text.split("{")[1:])
+            assert places == sorted(part.split("}")[0] for part in english[key].split("{")[1:]), (language, key)
+
+
+def test_every_word_that_is_asked_for_is_in_the_catalogue_and_none_is_idle() -> None:
+    """Keys made of a prefix and a name (`state.` + name) count by their prefix."""
+    words = json.loads((STATIC / "lang" / "en.json").read_text(encoding="utf-8"))
+    sources = [p for p in STATIC.rglob("*") if p.suffix in (".js", ".html")] + [STATIC.parent / "page.py"]
+    text = "\n".join(p.read_text(encoding="utf-8") for p in sources)
+    idle = [k for k in words if f'"{k}"' not in text and f"t:{k}}}" not in text and f"'{k}'" not in text]
+    prefixes = ("status.", "method.", "measure.", "state.", "outcome.", "verdict.", "kind.", "station.", "_", "area.")
+    assert [k for k in idle if not k.startswith(prefixes)] == []
+
+
+def test_the_board_needs_no_faust() -> None:
+    blocked = "import sys; sys.modules['faust'] = sys.modules['mode'] = None; import tally_stream.board.server"
+    subprocess.run([sys.executable, "-c", blocked], check=True)
+
+
+def test_the_page_holds_no_script_or_style_of_its_own() -> None:
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    assert "style=" not in page
+    assert "<style" not in page
+    assert all("src=" in tag.split(">")[0] for tag in page.split("<script")[1:])
+    assert "http://" not in page
+    assert "https://" not in page
+    for script in STATIC.glob("*.js"):
+        code = script.read_text(encoding="utf-8")
+        assert "innerHTML =" not in code
+        assert "insertAdjacentHTML" not in code
+        assert "eval(" not in code
+
+
+def test_static_files_are_small() -> None:
+    """A phone on a bad network opens the page: all of it, uncompressed."""
+    assert sum(p.stat().st_size for p in STATIC.rglob("*") if p.is_file()) < 100_000
+
