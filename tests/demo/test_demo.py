@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
+import urllib.request
+from pathlib import Path
 
-from tests.nights.harness import command
+from tests.nights.harness import command, wait_for
 
 
 def test_the_azerbaijan_night_ends_to_the_digit() -> None:
@@ -21,6 +26,32 @@ def test_the_azerbaijan_night_ends_to_the_digit() -> None:
     assert [c["votes"] for c in root["candidates"]] == [4_567_458, 107_632, 98_421, 85_411, 39_643, 32_885, 26_517]
     assert root["status"] == "correction"
     assert "The embedded broker is a stand-in" in done.stderr
+    assert "the board is at" not in done.stderr, "nobody looks at a night that is over in seconds"
     # What was announced stands beside what the standings say at that very record.
     assert "03:13 second announcement" in done.stderr
     assert "93.35 % of polling stations (6,102 of 6,537)  Ilham Aliyev 92.05 %" in done.stderr
+
+
+def test_the_demo_serves_the_board_until_it_is_interrupted(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command("demo", "--election", "az-2024", "--fast"), stdout=file, stderr=file, stdin=subprocess.DEVNULL,
+            env={**os.environ, "TALLY_BOARD_PORT": "0"},
+        )  # fmt: skip
+    try:
+        found = wait_for(lambda: re.search(r"the board is at (http://127\.0\.0\.1:\d+)/", log.read_text()), "the address")
+        wait_for(lambda: "the night is over" in log.read_text(), "the end of the night", 120)
+        with urllib.request.urlopen(found[1] + "/api/v1/standings/PRES", timeout=5) as answer:
+            root = json.loads(answer.read())
+        assert root["stations"]["annulled"] == 11
+        assert root["candidates"][0]["votes"] == 4_567_458
+        with urllib.request.urlopen(found[1] + "/", timeout=5) as answer:
+            assert "4,567,458" in answer.read().decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert "Traceback" not in log.read_text()
