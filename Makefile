@@ -7,7 +7,7 @@ SEEDS  ?= 200
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check kafka kafka-stop bench chaos simulate fuzz flood mutants docs requirements
+.PHONY: help setup demo test check kafka kafka-stop bench bench-board chaos simulate fuzz flood mutants docs requirements
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -57,6 +57,9 @@ kafka-stop:      ## end it
 
 bench: setup     ## one million reports through one worker, beside an idle client; ARGS="--stations 50000 --rounds 1"
 	$(BIN)/python bench/run.py $(ARGS)
+
+bench-board: setup  ## 5,000 readers of the stream on one board; ARGS="--readers 500 --seconds 10"
+	@$(BIN)/python bench/board.py $(ARGS)
 
 simulate: setup  ## play seeded nights full of faults on a cluster in memory; SEEDS=10000, or ARGS="--seed 17" for one in full
 	@$(BIN)/python tests/simulation/run.py --seeds $(SEEDS) $(ARGS)

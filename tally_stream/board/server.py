@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from tally_stream.board.api import RETRY_SECONDS, Api, Refused
 from tally_stream.board.feed import Feed
 from tally_stream.board.openapi import document
 from tally_stream.board.page import Pages
+from tally_stream.board.publish import Publisher
 from tally_stream.board.readers import Stream
 from tally_stream.board.stations import Stations
 from tally_stream.domain.election import Election
@@ -31,13 +33,21 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Board:
     """Feed, stations and service of one board. `async with`, then `run`; `port` tells where it listens."""
 
-    def __init__(self, settings: Settings, election: Election, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Settings, election: Election, say: Callable[[str], None], publish_to: Path | None = None
+    ) -> None:
+        """`publish_to`: a folder for snapshots (`publish.py`)."""
         self.election = election
         self.feed = Feed(settings, election)
         self.stations = Stations(settings, election)
         self.api = Api(election, self.feed, self.stations)
         self.stream = Stream(self.feed, self.api.shown)
         self.pages = Pages(election, self.feed)
+        self.publisher = (
+            None
+            if publish_to is None
+            else Publisher(publish_to, election, self.feed, self.stations, self.api.name, say)
+        )
         self._description = json_answer(document(election))
         self._say = say
         self._host, self.port = settings.board_host, settings.board_port
@@ -80,6 +90,8 @@ class Board:
                 group.create_task(self.feed.run())
                 group.create_task(self.stations.run())
                 group.create_task(self.stream.run())
+                if self.publisher is not None:
+                    group.create_task(self.publisher.run())
         except ExceptionGroup as several:
             raise _first(several) from several
 

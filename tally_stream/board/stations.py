@@ -64,6 +64,11 @@ class Stations:
             return False
         return all(f.next_offset >= self._ends[f.partition] for f in self._folds)
 
+    @property
+    def next_offsets(self) -> dict[str, int]:
+        """The vector that the stations are shown at."""
+        return {str(fold.partition): fold.next_offset for fold in self._folds}
+
     async def run(self) -> None:
         """Raises KafkaError or OSError as a reader does. A record that crashes the code sets `failure` and returns."""
         async with TopicReader(self._settings, self._topic, is_log=True) as reader:

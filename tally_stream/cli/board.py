@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import signal
+from pathlib import Path
 
 import click
 
@@ -18,7 +19,9 @@ from tally_stream.settings import Settings
 @with_broker
 @click.option("--board-host", "--host", help="Where the board listens [TALLY_BOARD_HOST, default 127.0.0.1].")
 @click.option("--board-port", "--port", type=int, help="0: any free port [TALLY_BOARD_PORT, default 8080].")
-def board(election: str | None, **flags: object) -> None:
+@click.option("--publish", "publish_to", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+              help="Write a snapshot of each version as files, and latest.json.")  # fmt: skip
+def board(election: str | None, publish_to: Path | None, **flags: object) -> None:
     """Serve the standings as a web page, JSON and a stream of events, until Ctrl-C. Any number may run.
 
     Example: tally-stream board --election az-2024 --port 8080
@@ -31,14 +34,16 @@ def board(election: str | None, **flags: object) -> None:
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
 
     try:
-        run_async(_serve(settings, definition))
+        if publish_to is not None:
+            publish_to.mkdir(parents=True, exist_ok=True)
+        run_async(_serve(settings, definition, publish_to))
     except (BrokerUnavailable, KafkaError, OSError) as error:
         refuse([str(error)])
     except KeyboardInterrupt:
         return
 
 
-async def _serve(settings: Settings, definition: Election) -> None:
+async def _serve(settings: Settings, definition: Election, publish_to: Path | None) -> None:
     from tally_stream.board.server import Board
     from tally_stream.kafka.client import wait_for_broker
 
@@ -51,7 +56,7 @@ async def _serve(settings: Settings, definition: Election) -> None:
     _allow_sockets()
     try:
         await wait_for_broker(settings, tell)
-        async with Board(settings, definition, tell) as served:
+        async with Board(settings, definition, tell, publish_to) as served:
             tell(f"board at {served.address}/ for {definition.id}, topics {settings.prefix}.*")
             await served.run()
     except asyncio.CancelledError:

@@ -1,0 +1,184 @@
+"""`make bench-board`: 5,000 readers of the stream on one board, one root update a second.
+
+Kafka, the board, the readers and the sender of standings are processes of their own on one machine. The clock of an
+update starts before it is handed to the producer and ends when a reader has its last byte, so that Kafka's part is in
+it. Reported: percentiles over all (reader, update) pairs, lost and late ones, bytes, and the board's own CPU seconds.
+Readers that never read are open beside the others, and must change nothing (P15).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "deploy" / "kafka" / "local")]
+
+from kafka_local import LocalKafka  # noqa: E402
+
+from tally_stream.audit.replay import replay  # noqa: E402
+from tally_stream.kafka.client import sender  # noqa: E402
+from tally_stream.settings import Settings  # noqa: E402
+from tally_stream.wire.election_folder import load_election  # noqa: E402
+from tally_stream.wire.messages import canonical_json  # noqa: E402
+from tests.board.scene import BoardProcess  # noqa: E402
+from tests.nights.harness import NIGHTS, run, settings_for  # noqa: E402
+
+LATE_MS = 1_000
+BATCH = 200
+"""Connections opened at a time."""
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+# -- the readers, in a process of their own ------------------------------------------------------------------------
+
+
+class Reader(asyncio.Protocol):
+    """Notes when each version's event was whole."""
+
+    def __init__(self, seen: list[tuple[int, int]], host: str) -> None:
+        self._seen, self._host, self._rest = seen, host, b""
+
+    def connection_made(self, transport: Any) -> None:
+        transport.write(b"GET /api/v1/stream HTTP/1.1\r\nHost: %s\r\n\r\n" % self._host.encode())
+
+    def data_received(self, data: bytes) -> None:
+        *events, self._rest = (self._rest + data).split(b"\n\n")
+        for event in events:
+            at = event.find(b"\nid: ")
+            if at >= 0:
+                self._seen.append((int(event[at + 5 : event.index(b"\n", at + 5)]), time.time_ns()))
+
+
+async def read(host: str, port: int, count: int) -> None:
+    """Open `count` streams, say `open`, and at the end of stdin print version → arrival times (ns)."""
+    loop = asyncio.get_running_loop()
+    seen: list[tuple[int, int]] = []
+    for first in range(0, count, BATCH):
+        await asyncio.gather(
+            *(
+                loop.create_connection(lambda: Reader(seen, f"{host}:{port}"), host, port)
+                for _ in range(min(BATCH, count - first))
+            )
+        )
+    print("open", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    arrivals: dict[int, list[int]] = {}
+    for version, at in seen:
+        arrivals.setdefault(version, []).append(at)
+    print(json.dumps(arrivals), flush=True)
+
+
+def readers_main(host: str, port: int, count: int) -> None:
+    import uvloop
+
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(read(host, port, count))
+
+
+# -- the sender ----------------------------------------------------------------------------------------------------
+
+
+def final_root() -> dict[str, Any]:
+    night = NIGHTS / "az-2024"
+    (root,) = [m for m in replay(load_election(night), night / "reports.jsonl.gz").messages(0) if m["area"] == "AZ"]
+    return root
+
+
+async def send(settings: Settings, updates: int, first_version: int) -> dict[int, int]:
+    """One root a second; version → when it was handed over (ns)."""
+    root, sent = final_root(), {}
+    async with sender(settings) as producer:
+        begin = time.monotonic()
+        for n in range(updates):
+            await asyncio.sleep(max(0.0, begin + n - time.monotonic()))
+            version = first_version + n
+            value = canonical_json({**root, "version": version})
+            sent[version] = time.time_ns()
+            await producer.send_and_wait(f"{settings.prefix}.standings", value, key=b"PRES|AZ", partition=0)
+    return sent
+
+
+def percentile(ordered: list[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def measure(settings: Settings, count: int, slow: int, seconds: int, directory: Path) -> dict[str, Any]:
+    asyncio.run(send(settings, 1, 1))
+    board = BoardProcess(settings, "az-2024", directory / "board.log")
+    host, port = board.address.removeprefix("http://").split(":")
+    readers = subprocess.Popen(
+        [sys.executable, __file__, "--read", host, port, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    idle = []
+    try:
+        assert readers.stdout is not None
+        assert readers.stdout.readline() == "open\n"
+        for _ in range(slow):
+            one = socket.create_connection((host, int(port)))
+            one.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+            idle.append(one)
+        say(f"{count} streams are open, {slow} more that never read")
+        before = cpu_seconds(board.process.pid)
+        sent = asyncio.run(send(settings, seconds, 1_000))
+        time.sleep(2)  # what comes later than this is lost
+        spent = cpu_seconds(board.process.pid) - before
+        said, _ = readers.communicate()
+    finally:
+        readers.kill()
+        for one in idle:
+            one.close()
+        board.stop()
+    arrivals = {int(v): times for v, times in json.loads(said).items()}
+    delays = sorted((at - sent[v]) / 1e6 for v, times in arrivals.items() if v in sent for at in times)
+    due = count * len(sent)
+    return {
+        "readers": count, "updates": len(sent), "due": due, "received": len(delays), "lost": due - len(delays),
+        "late": sum(d > LATE_MS for d in delays), "p50_ms": round(percentile(delays, 0.5), 1),
+        "p99_ms": round(percentile(delays, 0.99), 1), "worst_ms": round(delays[-1], 1),
+        "board_cpu_seconds": round(spent, 1), "readers_that_never_read": slow,
+        "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}", "date": time.strftime("%Y-%m-%d"),
+    }  # fmt: skip
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["--read"]:
+        readers_main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--readers", type=int, default=5_000)
+    parser.add_argument("--slow", type=int, default=50)
+    parser.add_argument("--seconds", type=int, default=60)
+    chosen = parser.parse_args()
+    with LocalKafka(brokers=1) as kafka, tempfile.TemporaryDirectory() as scratch:
+        settings = settings_for(kafka.bootstrap, f"b{uuid.uuid4().hex[:8]}")
+        run("topics", "create", "--election", "az-2024", "--create-time", "--replication", "1", settings=settings)
+        found = measure(settings, chosen.readers, chosen.slow, chosen.seconds, Path(scratch))
+    print(json.dumps(found, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
