@@ -7,7 +7,7 @@ SEEDS  ?= 200
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check kafka kafka-stop bench bench-board chaos simulate fuzz flood mutants docs requirements
+.PHONY: help setup demo test check kafka kafka-stop bench bench-board screenshots chaos simulate fuzz flood mutants docs requirements
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -57,6 +57,9 @@ kafka-stop:      ## end it
 
 bench: setup     ## one million reports through one worker, beside an idle client; ARGS="--stations 50000 --rounds 1"
 	$(BIN)/python bench/run.py $(ARGS)
+
+screenshots: setup  ## the board's pictures in docs/pictures, taken in chromium
+	@PYTHONPATH=. $(BIN)/python tests/board/screenshots.py
 
 bench-board: setup  ## 5,000 readers of the stream on one board; ARGS="--readers 500 --seconds 10"
 	@$(BIN)/python bench/board.py $(ARGS)

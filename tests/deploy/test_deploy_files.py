@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import click
 import pytest
 import yaml
 
+from tally_stream.cli.main import cli
 from tally_stream.metrics import METRICS
+from tally_stream.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -158,6 +161,22 @@ def test_topics_are_set_up_once_before_any_worker_starts() -> None:
         assert worker["depends_on"]["topics"]["condition"] == "service_completed_successfully"
         assert worker["restart"] == "unless-stopped"
     assert len({worker["environment"]["TALLY_INSTANCE"] for worker in workers}) == len(workers)
+
+
+def test_the_board_is_reached_where_it_listens_and_reads_only() -> None:
+    board = _services()["board"]
+    environment = board["environment"]
+    assert {name.removeprefix("TALLY_").lower() for name in environment} <= set(Settings.model_fields)
+    port = environment["TALLY_BOARD_PORT"]
+    assert int(port) == Settings.model_fields["board_port"].default
+    assert board["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert f"127.0.0.1:{port}/readyz" in board["healthcheck"]["test"][-1]
+    assert board["read_only"] is True
+    name, *words = board["command"]
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    command.make_context(name, words)
+    assert Settings.model_fields["board_host"].default == "127.0.0.1", "loopback unless configured"
 
 
 def test_everything_that_stays_up_has_a_health_check() -> None:

@@ -175,7 +175,7 @@ def test_files_named_in_the_text_exist(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     for name in re.findall(r"`((?:docs|tests|bench|deploy|tally_stream)/[\w./-]+\.\w+)`", text):
         assert (ROOT / name).exists(), f"{page.name}: {name}"
-    for name in re.findall(r"`((?:domain|wire|stream|audit|cli|kafka|station)/\w+\.py)`", text):
+    for name in re.findall(r"`((?:domain|wire|stream|audit|cli|kafka|station|board)/\w+\.py)`", text):
         assert (ROOT / "tally_stream" / name).exists(), f"{page.name}: {name}"
 
 
