@@ -26,6 +26,12 @@ from tally_stream.settings import Settings
 
 SHUTDOWN_SECONDS = 2.0
 API = "/api/"
+ASKED_BEFORE = {
+    "Access-Control-Allow-Methods": "GET, HEAD",
+    "Access-Control-Allow-Headers": "If-None-Match, Last-Event-ID",
+    "Access-Control-Max-Age": "86400",
+}
+"""What a browser is told before a page of another origin asks with headers of its own."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -66,6 +72,7 @@ class Board:
         app.router.add_get("/api/v1/openapi.json", self._openapi)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
+        app.on_response_prepare.append(self._head)
         app.on_shutdown.append(self.stream.close)
         return app
 
@@ -100,6 +107,9 @@ class Board:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Errors become JSON with one sentence; no traceback leaves the process."""
+        response: web.StreamResponse
+        if request.method == "OPTIONS" and request.path.startswith(API):
+            return web.Response(status=204, headers=ASKED_BEFORE)
         try:
             response = await handler(request)
         except Refused as refused:
@@ -117,11 +127,9 @@ class Board:
             self._say(f"{request.method} {request.path!r}: {type(error).__name__}: {error}")
             sentence = "the board failed at this; the standings are not touched by it"
             response = web.json_response({"error": sentence}, status=500)
-        if not response.prepared:
-            self._head(request, response)
         return response
 
-    def _head(self, request: web.Request, response: web.StreamResponse) -> None:
+    async def _head(self, request: web.Request, response: web.StreamResponse) -> None:
         headers = response.headers
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Server"] = "tally-stream"

@@ -8,7 +8,8 @@ hold what was in force when the hold came. Totals are never made of it: those ar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable
 from typing import Any
 
 from tally_stream.domain.election import Election, Station
@@ -47,6 +48,7 @@ class Stations:
         self._by_leaf: dict[int, list[Station]] = {}
         for station in election.stations.values():
             self._by_leaf.setdefault(station.leaf, []).append(station)
+        self._by_area: dict[str, list[Station]] = {}
         self.failure: str | None = None
         """Why the fold stopped; the standings go on without it."""
 
@@ -160,9 +162,10 @@ class Stations:
         self, contest: int, area: str, after: str, limit: int, *, hides_counts: bool
     ) -> tuple[list[dict[str, Any]], bool]:
         """Up to `limit` stations of an area and all below it, by id, behind `after`; and whether there are more."""
-        found = sorted((s for s in self._within(area) if s.id > after), key=lambda s: s.id)
+        found = self._within(area)
+        begin = bisect_right(found, after, key=lambda station: station.id)
         rows = []
-        for station in found[:limit]:
+        for station in found[begin : begin + limit]:
             shown = self._before_hold[contest].get(station) or self._standing(contest, station)
             rows.append(
                 {
@@ -172,13 +175,15 @@ class Stations:
                     **(without_counts(shown) if hides_counts else shown),
                 }
             )
-        return rows, len(found) > limit
+        return rows, len(found) > begin + limit
 
-    def _within(self, area: str) -> Iterator[Station]:
-        for leaf, stations in self._by_leaf.items():
-            id = self._election.areas[leaf].id
-            if id == area or id.startswith(area + "/"):
-                yield from stations
+    def _within(self, area: str) -> list[Station]:
+        """Stations of an area and all below it, by id; sorted once, for whoever asks next."""
+        if area not in self._by_area:
+            leaves = [i for i in self._by_leaf if (a := self._election.areas[i].id) == area or a.startswith(area + "/")]
+            stations = [station for leaf in leaves for station in self._by_leaf[leaf]]
+            self._by_area[area] = sorted(stations, key=lambda station: station.id)
+        return self._by_area[area]
 
     def _standing(self, contest: int, station: Station) -> dict[str, Any]:
         """One station in one contest, in the words of the report it came in."""

@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -63,7 +64,17 @@ def test_who_has_it_is_told_so(full: Scene, path: str) -> None:
     packed = full.board.get(path, {"If-None-Match": headers["etag"], "Accept-Encoding": "gzip"})
     assert packed[0] == 304, "one version has one name, in whatever form"
     if "last-modified" in headers:
-        assert full.board.get(path, {"If-Modified-Since": headers["last-modified"]})[0] == 304
+        assert full.board.get(path, {"If-Modified-Since": headers["last-modified"]})[0] == 200, "two versions in a second"
+
+
+def test_a_page_of_another_origin_may_ask(full: Scene) -> None:
+    request = urllib.request.Request(full.board.address + "/api/v1/standings/PRES", method="OPTIONS")
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert answer.status == 204
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert "If-None-Match" in answer.headers["Access-Control-Allow-Headers"]
+    with urllib.request.urlopen(full.board.address + "/api/v1/stream", timeout=5) as stream:
+        assert stream.headers["Access-Control-Allow-Origin"] == "*"
 
 
 def test_the_forms_a_reader_accepts(full: Scene) -> None:

@@ -10,7 +10,8 @@ const COUNT_SILENT_MS = 30_000; // the worker publishes every 10 s
 const QUIET_MS = 300_000;
 const LOWER_MS = 15_000;
 const ANNOUNCE_MS = 30_000;
-const ASK_MS = 3_000;
+const OFTEN_MS = 3_000;
+const SELDOM_MS = 10_000; // thousands of pages ask: not all at once, and not for every version
 
 const contestId = document.body.dataset.contest;
 const isWhole = !["screen", "embed"].some((mode) => document.documentElement.classList.contains(mode));
@@ -74,29 +75,30 @@ function takeBeat(message) {
   drawFreshness();
 }
 
-// At most one question of a kind in ASK_MS, and never one on top of another.
-function calm(question) {
+// At most one question of a kind in `most` milliseconds, at a moment of its own, and none by a page that nobody sees.
+function calm(question, most) {
   let waiting = false;
   let isFirst = true;
   return () => {
     if (waiting) return;
     waiting = true;
     setTimeout(async () => {
+      while (document.hidden) await new Promise((seen) => document.addEventListener("visibilitychange", seen, { once: true }));
       waiting = false;
       try {
         await question();
       } catch {
         // the stream says when there is contact; the next change asks again
       }
-    }, isFirst ? 0 : 150 + Math.random() * ASK_MS);
+    }, isFirst ? 0 : 150 + Math.random() * most);
     isFirst = false;
   };
 }
 
 const ask = {
-  history: calm(() => drawHistory(contest, root)),
-  areas: calm(() => askAreas(contest)),
-  ledger: calm(() => askLedger(contest)),
+  history: calm(() => drawHistory(contest, root), SELDOM_MS),
+  areas: calm(() => askAreas(contest), SELDOM_MS),
+  ledger: calm(() => askLedger(contest), OFTEN_MS),
 };
 
 function drawFreshness() {
