@@ -15,7 +15,7 @@ from typing import Any
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.fold import Outcome, PartitionFold
 from tally_stream.domain.ledger import Entry
-from tally_stream.domain.report import Report, Statement, Turnout
+from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import StoredRecord, TopicReader
@@ -43,8 +43,8 @@ class Stations:
         self._folds: list[PartitionFold] = []
         self._ends: dict[int, int] = {}
         self._lines: dict[Station, list[Line]] = {}
-        self._before_hold: list[dict[Station, dict[str, Any]]] = [{} for _ in election.contests]
-        """Contest → what its stations were before something came behind the hold."""
+        self._before_hold: dict[tuple[int, int], dict[Station, dict[str, Any]]] = {}
+        """(contest, partition) on hold → what its stations were before something came behind the hold."""
         self._by_leaf: dict[int, list[Station]] = {}
         for station in election.stations.values():
             self._by_leaf.setdefault(station.leaf, []).append(station)
@@ -98,19 +98,17 @@ class Stations:
         read = read_at(self._codec, fold, record.offset, record.key, record.value)
         self._keep_what_a_hold_shows(fold, read)
         outcome = fold.take(record.offset, record.timestamp_ms, record.key, read)
+        if isinstance(read, Control) and not fold.is_on_hold(read.contest):
+            self._before_hold.pop((read.contest, fold.partition), None)
         station = self._station_of(read, record.key)
         if station is not None:
             self._note(station, record, read, outcome)
 
     def _keep_what_a_hold_shows(self, fold: PartitionFold, read: Statement | Finding) -> None:
-        if not isinstance(read, Report):
-            for contest, kept in enumerate(self._before_hold):
-                if kept and not any(f.is_on_hold(contest) for f in self._folds):
-                    kept.clear()
-            return
-        kept = self._before_hold[read.contest]
-        if fold.is_on_hold(read.contest) and read.station not in kept:
-            kept[read.station] = self._standing(read.contest, read.station)
+        if isinstance(read, Report) and fold.is_on_hold(read.contest):
+            kept = self._before_hold.setdefault((read.contest, fold.partition), {})
+            if read.station not in kept:
+                kept[read.station] = self._standing(read.contest, read.station)
 
     def _station_of(self, read: Statement | Finding, key: bytes | None) -> Station | None:
         if isinstance(read, Report | Turnout):
@@ -140,9 +138,8 @@ class Stations:
             return None
         contests = []
         for index, contest in enumerate(self._election.contests):
-            shown = self._before_hold[index].get(station) or self._standing(index, station)
+            shown = self._shown(index, station)
             contests.append(without_counts(shown) if hides_counts(contest.id) else shown)
-        partition = murmur2_partition(station.id.encode(), len(self._folds))
         return {
             "station": station.id,
             "name": station.name,
@@ -150,7 +147,7 @@ class Stations:
             "path": list(station.path),
             "registered": station.registered,
             "ballots_expected": station.ballots_expected,
-            "partition": partition,
+            "partition": self._fold_of(station).partition,
             "contests": contests,
             "statements": [
                 {"offset": o, "timestamp": t, "revision": r, "kind": k or None, "verdict": v, "codes": list(c)}
@@ -166,7 +163,7 @@ class Stations:
         begin = bisect_right(found, after, key=lambda station: station.id)
         rows = []
         for station in found[begin : begin + limit]:
-            shown = self._before_hold[contest].get(station) or self._standing(contest, station)
+            shown = self._shown(contest, station)
             rows.append(
                 {
                     "station": station.id,
@@ -185,11 +182,18 @@ class Stations:
             self._by_area[area] = sorted(stations, key=lambda station: station.id)
         return self._by_area[area]
 
+    def _fold_of(self, station: Station) -> PartitionFold:
+        return self._folds[murmur2_partition(station.id.encode(), len(self._folds))]
+
+    def _shown(self, contest: int, station: Station) -> dict[str, Any]:
+        """What is in force, or was when a hold came that has no release."""
+        kept = self._before_hold.get((contest, self._fold_of(station).partition), {})
+        return kept.get(station) or self._standing(contest, station)
+
     def _standing(self, contest: int, station: Station) -> dict[str, Any]:
         """One station in one contest, in the words of the report it came in."""
         definition = self._election.contests[contest]
-        fold = self._folds[murmur2_partition(station.id.encode(), len(self._folds))]
-        entry = fold.entry(contest, station.id)
+        entry = self._fold_of(station).entry(contest, station.id)
         if entry is None:
             entry = Entry(station)
         return {

@@ -1,0 +1,115 @@
+"""What is told of one station: in force, held, remembered; behind a hold; before the polls close; under a flood."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tally_stream.board.stations import STATEMENTS_MAX, Stations
+from tally_stream.domain.fold import PartitionFold
+from tally_stream.kafka.client import StoredRecord
+from tally_stream.settings import load_settings
+from tally_stream.wire.election_folder import load_election
+from tests.board.scene import rehearsal_folder
+
+
+class Log:
+    """One partition of reports, straight into the fold."""
+
+    def __init__(self, folder: Path) -> None:
+        election = load_election(rehearsal_folder(folder))
+        self.stations = Stations(load_settings(), election)
+        self.stations._folds = [PartitionFold(election, 0, 1)]
+        self.stations._ends = {0: 0}
+        self.offset = 0
+
+    def raw(self, key: str, value: bytes) -> None:
+        self.stations.take(StoredRecord(0, self.offset, 1_767_297_600_000, key.encode(), value))
+        self.offset += 1
+
+    def say(self, key: str, revision: int, kind: str, votes: tuple[int, int] | None = None, **more: Any) -> None:
+        content: dict[str, Any] = {
+            "schema": 1, "election": "REH-2026", "contest": "PRES", "revision": revision, "kind": kind, "phase": "test", **more,
+        }  # fmt: skip
+        if key != "PRES":
+            content["station"] = key
+        if votes is not None:
+            content |= {
+                "counted_at": "2026-01-01T19:30:00Z", "ballots": {"cast": sum(votes), "valid": sum(votes), "blank": 0, "invalid": 0},
+                "votes": dict(zip(("ANNA", "EVIL"), votes, strict=True)),
+            }  # fmt: skip
+        if kind != "report":
+            content |= {"reason": "r", "authority": "a"}
+        self.raw(key, json.dumps(content).encode())
+
+    def shown(self, station: str, *, hides: bool = False) -> dict[str, Any]:
+        found = self.stations.one(station, lambda _: hides)
+        assert found is not None
+        first: dict[str, Any] = found["contests"][0]
+        return first
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    return Log(tmp_path / "e")
+
+
+def test_in_force_held_and_remembered(log: Log) -> None:
+    assert log.shown("S1")["state"] == "outstanding"
+    log.say("S1", 1, "report", (3, 2))
+    assert (log.shown("S1")["state"], log.shown("S1")["in_force"]["votes"]) == ("counted", {"ANNA": 3, "EVIL": 2})
+    log.say("S1", 2, "correct", (900, 700), replaces=1)  # above the register of 1,000: held
+    shown = log.shown("S1")
+    assert (shown["state"], shown["in_force"]["revision"], shown["held"]["revision"]) == ("counted", 1, 2)
+    log.say("S1", 3, "annul", replaces=2)
+    shown = log.shown("S1")
+    assert (shown["state"], shown["in_force"], shown["remembered"]["revision"]) == ("annulled", None, 1)
+    said = log.stations.one("S1", lambda _: False)
+    assert said is not None
+    assert [(s["revision"], s["kind"], s["verdict"]) for s in said["statements"]] == [
+        (1, "report", "counted"), (2, "correct", "held"), (3, "annul", "counted"),
+    ]  # fmt: skip
+    assert "A3" in said["statements"][1]["codes"]
+
+
+def test_before_the_polls_close_no_count_is_told(log: Log) -> None:
+    log.say("S1", 1, "report", (3, 2))
+    shown = log.shown("S1", hides=True)
+    assert (shown["state"], shown["in_force"], shown["held"], shown["remembered"]) == ("counted", None, None, None)
+    rows, _ = log.stations.of_area(0, "R", "", 10, hides_counts=True)
+    assert all(row["in_force"] is None for row in rows)
+
+
+def test_behind_a_hold_stands_what_was_in_force_when_it_came(log: Log) -> None:
+    log.say("S1", 1, "report", (3, 2))
+    log.say("PRES", 1, "hold")
+    log.say("S1", 2, "report", (30, 20))
+    log.say("S2", 1, "report", (7, 7))
+    assert log.shown("S1")["in_force"]["votes"] == {"ANNA": 3, "EVIL": 2}
+    assert log.shown("S2")["state"] == "outstanding"
+    rows, _ = log.stations.of_area(0, "R/NORTH", "", 10, hides_counts=False)
+    assert [row["state"] for row in rows] == ["counted", "outstanding", "outstanding", "outstanding"]
+    log.say("PRES", 2, "release")
+    assert log.shown("S1")["in_force"]["votes"] == {"ANNA": 30, "EVIL": 20}
+    assert log.shown("S2")["state"] == "counted"
+
+
+def test_a_flood_at_one_station_is_cut_to_the_newest(log: Log) -> None:
+    for _ in range(STATEMENTS_MAX + 5):
+        log.raw("S1", b"nonsense")
+    said = log.stations.one("S1", lambda _: False)
+    assert said is not None
+    assert [s["offset"] for s in said["statements"]] == list(range(5, STATEMENTS_MAX + 5))
+    log.raw("NOBODY", b"nonsense")
+    log.raw("S\u00e9", b"nonsense")
+
+
+def test_pages_of_stations(log: Log) -> None:
+    first, more = log.stations.of_area(0, "R", "", 3, hides_counts=False)
+    second, end = log.stations.of_area(0, "R", first[-1]["station"], 5, hides_counts=False)
+    assert [row["station"] for row in first + second] == [f"S{n}" for n in range(1, 9)]
+    assert (more, end) == (True, False)
+    assert log.stations.of_area(0, "R/SOUTH", "S8", 5, hides_counts=False) == ([], False)
