@@ -8,6 +8,7 @@ hold what was in force when the hold came. Totals are never made of it: those ar
 from __future__ import annotations
 
 import asyncio
+import struct
 from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from tally_stream.domain.election import Election, Station
 from tally_stream.domain.fold import Outcome, PartitionFold
 from tally_stream.domain.ledger import Entry
 from tally_stream.domain.report import Control, Report, Statement, Turnout
-from tally_stream.domain.rules import Finding
+from tally_stream.domain.rules import RULES, VERDICTS, Finding
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import StoredRecord, TopicReader
 from tally_stream.kafka.topics import Topics
@@ -29,8 +30,11 @@ STATEMENTS_MAX = 50
 SLICE_RECORDS = 500
 """Records taken between two breaths: readers of the page are served in the meantime."""
 
-Line = tuple[int, int, int | None, str, str, tuple[str, ...]]
-"""(offset, log timestamp, revision, kind, verdict, codes) of one statement."""
+CODES = tuple(rule.code for rule in RULES)
+KINDS = ("", "report", "correct", "recount", "annul", "restore", "withdraw", "accept", "turnout")
+_LINE = struct.Struct("<QqIBBQ")
+"""One statement in 30 bytes: offset, log timestamp, revision (0: not known), kind, verdict, a bit for each code. A station
+has up to 50 of them, an election half a million stations."""
 
 
 class Stations:
@@ -42,7 +46,7 @@ class Stations:
         self._codec = Codec(election)
         self._folds: list[PartitionFold] = []
         self._ends: dict[int, int] = {}
-        self._lines: dict[Station, list[Line]] = {}
+        self._lines: dict[Station, bytes] = {}
         self._before_hold: dict[tuple[int, int], dict[Station, dict[str, Any]]] = {}
         """(contest, partition) on hold → what its stations were before something came behind the hold."""
         self._by_leaf: dict[int, list[Station]] = {}
@@ -118,16 +122,17 @@ class Stations:
         return self._election.stations.get(key.decode("ascii", "replace"))
 
     def _note(self, station: Station, record: StoredRecord, read: Statement | Finding, outcome: Outcome) -> None:
-        revision, kind = None, ""
+        revision, kind = 0, ""
         if isinstance(read, Report):
             revision, kind = read.revision, read.kind
         elif isinstance(read, Turnout):
             revision, kind = read.revision, "turnout"
-        judgement = outcome.judgement
-        codes = tuple(f.code for f in judgement.findings)
-        lines = self._lines.setdefault(station, [])
-        lines.append((record.offset, record.timestamp_ms, revision, kind, judgement.verdict, codes))
-        del lines[:-STATEMENTS_MAX]
+        bits = 0
+        for finding in outcome.judgement.findings:
+            bits |= 1 << CODES.index(finding.code)
+        verdict = VERDICTS.index(outcome.judgement.verdict)
+        line = _LINE.pack(record.offset, record.timestamp_ms, revision, KINDS.index(kind), verdict, bits)
+        self._lines[station] = (self._lines.get(station, b"") + line)[-STATEMENTS_MAX * _LINE.size :]
 
     # -- answering -------------------------------------------------------------------------------------------------
 
@@ -150,8 +155,15 @@ class Stations:
             "partition": self._fold_of(station).partition,
             "contests": contests,
             "statements": [
-                {"offset": o, "timestamp": t, "revision": r, "kind": k or None, "verdict": v, "codes": list(c)}
-                for o, t, r, k, v, c in self._lines.get(station, ())
+                {
+                    "offset": offset,
+                    "timestamp": timestamp,
+                    "revision": revision or None,
+                    "kind": KINDS[kind] or None,
+                    "verdict": VERDICTS[verdict],
+                    "codes": [code for at, code in enumerate(CODES) if bits >> at & 1],
+                }
+                for offset, timestamp, revision, kind, verdict, bits in _LINE.iter_unpack(self._lines.get(station, b""))
             ],
         }
 
