@@ -21,6 +21,13 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture
+def doomed(tmp_path: Path) -> Iterator[Scene]:
+    """The same election with a worker of its own, for a test that breaks it."""
+    with scene(str(rehearsal_folder(tmp_path / "election")), tmp_path) as played:
+        yield played
+
+
+@pytest.fixture
 def night(tmp_path: Path) -> Iterator[Scene]:
     """Azerbaijan's, nothing sent yet."""
     with scene("az-2024", tmp_path) as played:

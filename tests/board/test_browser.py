@@ -206,27 +206,27 @@ def test_sorting_and_searching_areas_by_keyboard(rehearsal: Scene, page: Any) ->
     assert page.locator("#stations button").all_inner_texts() == ["S1", "S2", "S3", "S4"]
 
 
-def test_silence_of_the_board_and_of_the_count_are_told_apart_and_mended(rehearsal: Scene, page: Any) -> None:
+def test_silence_of_the_board_and_of_the_count_are_told_apart_and_mended(doomed: Scene, page: Any) -> None:
     port = free_port()
-    board = rehearsal.start_board(port=port)
+    board = doomed.start_board(port=port)
     page.goto(board.address)
     wait_text(page, ".fresh", "Last report")
     board.stop()
     wait_text(page, "#alarm", "No contact with this board for 1", 25_000)
     assert page.locator("#fresh").is_hidden(), "no reader is told two things"
-    board = rehearsal.start_board(port=port)
+    board = doomed.start_board(port=port)
     try:
         page.locator("#alarm").wait_for(state="hidden", timeout=SOON)
-        rehearsal.report("S8", (77, 3))
+        doomed.report("S8", (77, 3))
         wait_text(page, "#states", "Counted")
-        due = rehearsal.wait_shown()
+        due = doomed.wait_shown()
         wait_text(page, "#base", f"{due['ballots']['valid']:,}")
         # The worker freezes: the board speaks, the count does not.
-        rehearsal.worker.process.send_signal(signal.SIGSTOP)
+        doomed.worker.process.send_signal(signal.SIGSTOP)
         try:
             wait_text(page, "#alarm", "No contact with the count for 3", 50_000)
             assert "No contact with this board" not in page.locator("#alarm").inner_text()
         finally:
-            rehearsal.worker.process.send_signal(signal.SIGCONT)
+            doomed.worker.process.send_signal(signal.SIGCONT)
     finally:
         board.stop()

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import urllib.request
 from pathlib import Path
 
+from tally_stream.cli.demo import _is_free
 from tests.nights.harness import command, wait_for
 
 
@@ -30,6 +32,12 @@ def test_the_azerbaijan_night_ends_to_the_digit() -> None:
     # What was announced stands beside what the standings say at that very record.
     assert "03:13 second announcement" in done.stderr
     assert "93.35 % of polling stations (6,102 of 6,537)  Ilham Aliyev 92.05 %" in done.stderr
+
+
+def test_a_taken_port_is_seen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert not _is_free("127.0.0.1", taken.getsockname()[1])
+        assert _is_free("127.0.0.1", 0)
 
 
 def test_the_demo_serves_the_board_until_it_is_interrupted(tmp_path: Path) -> None:
