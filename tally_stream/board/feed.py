@@ -8,6 +8,7 @@ Read `stations.py` next for the reports topic, `server.py` for what is served.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -96,4 +97,5 @@ class Feed:
             return
         # While catching up the record's own time says when contact was; afterwards it is now.
         received = now_ms() if self.is_caught_up else min(record.timestamp_ms, now_ms())
-        shown.take_root(published, received)
+        with contextlib.suppress(ValueError):
+            shown.take_root(published, received)

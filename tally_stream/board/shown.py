@@ -73,16 +73,20 @@ class ContestShown:
             self.areas_taken += 1
 
     def take_root(self, message: Published, received_ms: int) -> bool:
-        """A root message; whether the root shown is another one now."""
+        """A root message; whether the root shown is another one now. Raises ValueError, and changes nothing, where it
+        lacks what a root has."""
         if message.version < self.version:
             return False
+        is_new = self.root is None or message.version > self.root.version
+        if is_new:
+            content = msgspec.json.decode(message.value)
+            point = _point(content, message.sent_ms)
         self.contact_ms = max(received_ms, self.contact_ms or 0)
-        if self.root is not None and message.version == self.root.version:
+        if not is_new:
             return False
-        self.root, self.root_message = message, msgspec.json.decode(message.value)
-        self.rise_ms = received_ms
+        self.root, self.root_message, self.rise_ms = message, content, received_ms
         self._show_waiting()
-        self._remember(self.root_message, message.sent_ms)
+        self._remember(point)
         return True
 
     def _show_waiting(self) -> None:
@@ -101,8 +105,20 @@ class ContestShown:
 
     # -- history ---------------------------------------------------------------------------------------------------
 
-    def _remember(self, root: dict[str, Any], sent_ms: int) -> None:
-        point = {
+    def _remember(self, point: dict[str, Any]) -> None:
+        insort(self._history, (point["version"], point), key=lambda pair: pair[0])
+        if len(self._history) > HISTORY_MAX_POINTS:
+            older = self._history[: HISTORY_MAX_POINTS // 2]
+            self._history[: HISTORY_MAX_POINTS // 2] = older[::2]
+
+    def history(self) -> list[dict[str, Any]]:
+        """Root figures by version, oldest first; thinned, the older the more."""
+        return [point for _, point in self._history]
+
+
+def _point(root: dict[str, Any], sent_ms: int) -> dict[str, Any]:
+    try:
+        return {
             "version": root["version"],
             "as_of": root["as_of"],
             "sent": sent_ms,
@@ -111,11 +127,5 @@ class ContestShown:
             "valid": root["ballots"]["valid"],
             "candidates": [{"id": c["id"], "votes": c["votes"], "share": c["share"]} for c in root["candidates"]],
         }
-        insort(self._history, (root["version"], point), key=lambda pair: pair[0])
-        if len(self._history) > HISTORY_MAX_POINTS:
-            older = self._history[: HISTORY_MAX_POINTS // 2]
-            self._history[: HISTORY_MAX_POINTS // 2] = older[::2]
-
-    def history(self) -> list[dict[str, Any]]:
-        """Root figures by version, oldest first; thinned, the older the more."""
-        return [point for _, point in self._history]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a root without {error}") from error

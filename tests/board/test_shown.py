@@ -230,7 +230,8 @@ class TestTheFeed:
         feed._take_standings(self.record(feed))
         assert feed.shown["PRES"].version == 1
 
-    @pytest.mark.parametrize("more", [{"contest": "NONE"}, {"area": "R/NOWHERE"}, {"version": "7"}, {"provenance": 1}])
+    @pytest.mark.parametrize("more", [{"contest": "NONE"}, {"area": "R/NOWHERE"}, {"version": "7"}, {"provenance": 1},
+                                      {"candidates": 7}, {"candidates": [{}]}, {"ballots": None}])  # fmt: skip
     def test_nonsense_on_the_topic_is_passed_over(self, feed: Feed, more: dict[str, Any]) -> None:
         feed._take_standings(self.record(feed, **more))
         feed._take_standings(StoredRecord(0, 0, 5, None, None))

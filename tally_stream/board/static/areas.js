@@ -31,8 +31,12 @@ export function startAreas(ofContest, ofElection) {
 }
 
 function placeOf(hash) {
-  const text = decodeURIComponent(hash.slice(1));
-  return text.startsWith("area=") ? text.slice(5) : election.root;
+  try {
+    const text = decodeURIComponent(hash.slice(1));
+    return text.startsWith("area=") ? text.slice(5) : election.root;
+  } catch {
+    return election.root; // an address somebody cut short
+  }
 }
 
 export async function askAreas() {
