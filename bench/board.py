@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 import uuid
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "deploy" / "kafka" / "local")]
 from kafka_local import LocalKafka  # noqa: E402
 
 from tally_stream.audit.replay import replay  # noqa: E402
-from tally_stream.kafka.client import sender  # noqa: E402
-from tally_stream.settings import Settings  # noqa: E402
+from tally_stream.board.stations import Stations  # noqa: E402
+from tally_stream.domain.fold import PartitionFold  # noqa: E402
+from tally_stream.kafka.client import StoredRecord, sender  # noqa: E402
+from tally_stream.settings import Settings, load_settings  # noqa: E402
 from tally_stream.wire.election_folder import load_election  # noqa: E402
 from tally_stream.wire.messages import canonical_json  # noqa: E402
+from tally_stream.wire.report_log import ReportLog  # noqa: E402
 from tests.board.scene import BoardProcess  # noqa: E402
 from tests.nights.harness import NIGHTS, run, settings_for  # noqa: E402
 
@@ -163,6 +167,32 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def fold(night: str) -> dict[str, Any]:
+    """What the board's own fold of the report log costs: records a second, and memory a station."""
+    election = load_election(NIGHTS / night)
+    log = ReportLog(NIGHTS / night / "reports.jsonl.gz")
+    records = [StoredRecord(0, r.offset, r.timestamp_ms, r.key, r.value) for r in log]
+
+    def taken() -> Stations:
+        stations = Stations(load_settings(), election)
+        stations._folds, stations._ends = [PartitionFold(election, 0, 1)], {0: 0}
+        for record in records:
+            stations.take(record)
+        return stations
+
+    begin = time.perf_counter()
+    taken()
+    seconds = time.perf_counter() - begin
+    tracemalloc.start()
+    kept = taken()
+    traced, _ = tracemalloc.get_traced_memory()
+    assert kept.is_caught_up
+    return {
+        "night": night, "records": len(records), "records_per_second": round(len(records) / seconds),
+        "bytes_a_station": round(traced / len(election.stations)), "date": time.strftime("%Y-%m-%d"),
+    }  # fmt: skip
+
+
 def main() -> int:
     if sys.argv[1:2] == ["--read"]:
         readers_main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
@@ -171,7 +201,11 @@ def main() -> int:
     parser.add_argument("--readers", type=int, default=5_000)
     parser.add_argument("--slow", type=int, default=50)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--fold", metavar="NIGHT", help="only what the fold for polling stations costs")
     chosen = parser.parse_args()
+    if chosen.fold:
+        print(json.dumps(fold(chosen.fold)))
+        return 0
     with LocalKafka(brokers=1) as kafka, tempfile.TemporaryDirectory() as scratch:
         settings = settings_for(kafka.bootstrap, f"b{uuid.uuid4().hex[:8]}")
         run("topics", "create", "--election", "az-2024", "--create-time", "--replication", "1", settings=settings)
