@@ -21,14 +21,16 @@ GZIP_LEVEL = 6
 
 
 class Answer:
-    """Bytes with their validators. `modified_ms`: when what they say last changed, None where nobody knows."""
+    """Bytes with their validators. `modified_ms`: when what they say last changed, None where nobody knows.
 
-    def __init__(self, body: bytes, content_type: str, modified_ms: int | None = None, max_age_seconds: int = 0) -> None:
+    Everything is asked for again each time and nearly always known: a page must never mix files of two versions.
+    """
+
+    def __init__(self, body: bytes, content_type: str, modified_ms: int | None = None) -> None:
         self.body = body
         self.content_type = content_type
         self.tag = hashlib.sha256(body).hexdigest()[:24]
         self.modified_ms = modified_ms
-        self._cache = f"public, max-age={max_age_seconds}" if max_age_seconds else "no-cache"
         self._forms: dict[str, bytes] = {"": body}
 
     def to(self, request: web.BaseRequest, headers: dict[str, str] | None = None) -> web.Response:
@@ -36,7 +38,7 @@ class Answer:
         form = self._form_for(request.headers.get(ACCEPT_ENCODING, ""))
         own = {
             "ETag": f'"{self.tag}-{form}"' if form else f'"{self.tag}"',
-            "Cache-Control": self._cache,
+            "Cache-Control": "no-cache",
             "Vary": "Accept-Encoding",
             **(headers or {}),
         }

@@ -24,7 +24,6 @@ STATIC = Path(__file__).parent / "static"
 LANGUAGES = ("en", "az", "es", "ru")
 MODES = ("screen", "embed")
 PAGES_KEPT = 128
-STATIC_AGE_SECONDS = 300
 STATES = ("counted", "partial", "held", "annulled", "outstanding")
 MEASURES = ("stations", "registered", "ballots")
 _TYPES = {
@@ -69,9 +68,7 @@ class Pages:
         self._words = {language: Words(language) for language in LANGUAGES}
         self._pages = Answers(PAGES_KEPT)
         self._files = {
-            path.relative_to(STATIC).as_posix(): Answer(
-                path.read_bytes(), _TYPES[path.suffix], max_age_seconds=STATIC_AGE_SECONDS
-            )
+            path.relative_to(STATIC).as_posix(): Answer(path.read_bytes(), _TYPES[path.suffix])
             for path in STATIC.rglob("*")
             if path.suffix in _TYPES
         }
