@@ -70,13 +70,13 @@ class Channel:
         }
         return b"event: beat\ndata: %s\n\n" % msgspec.json.encode(content)
 
-    async def push(self, now: float) -> None:
-        """Send what is due to whoever is not behind."""
+    async def push(self, now: float) -> bool:
+        """Send what is due to whoever is not behind; whether anything is new."""
         version, frame = self.standings_frame()
         shown = self._feed.shown[self.contest]
         told = (version, shown.areas_taken, self._feed.ledger.taken_count)
-        beat = b""
-        if told != self._told or now - self._beat_at >= BEAT_SECONDS:
+        is_new, beat = told != self._told, b""
+        if is_new or now - self._beat_at >= BEAT_SECONDS:
             beat, self._told, self._beat_at = self.beat_frame(), told, now
         both, alone = _chunk(frame + beat), _chunk(beat) if beat else b""
         for written, reader in enumerate(list(self.readers)):
@@ -85,6 +85,7 @@ class Channel:
             chunk = both if reader.version < version else alone
             if chunk:
                 self._write(reader, chunk, version, now)
+        return is_new
 
     def _write(self, reader: Reader, chunk: bytes, version: int, now: float) -> None:
         if reader.transport.is_closing():
@@ -120,6 +121,7 @@ class Stream:
 
     async def run(self) -> None:
         clock = asyncio.get_running_loop().time
+        updated = -UPDATE_MIN_SECONDS
         while True:
             is_waited_for = any(c.has_slow_readers for c in self.channels.values())
             try:
@@ -127,11 +129,13 @@ class Stream:
                     await self._feed.news.wait()
             except TimeoutError:
                 pass
+            # News right after a mere beat waits for nothing: only an update takes its half second.
+            await asyncio.sleep(max(0.0, updated + UPDATE_MIN_SECONDS - clock()))
             self._feed.news.clear()
             begin = clock()
             for channel in self.channels.values():
-                await channel.push(begin)
-            await asyncio.sleep(max(0.0, begin + UPDATE_MIN_SECONDS - clock()))
+                if await channel.push(begin):
+                    updated = begin
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         contest = request.query.get("contest") or self._default

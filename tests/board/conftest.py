@@ -34,8 +34,9 @@ def night(tmp_path: Path) -> Iterator[Scene]:
         yield played
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """For one module: while it is open its loop runs, and no other test can have one."""
     path = chromium_path()
     if path is None:
         if os.environ.get("TALLY_CI") == "1":

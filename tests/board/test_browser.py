@@ -85,7 +85,7 @@ def test_a_correction_and_an_annulment_appear_with_their_reasons(rehearsal: Scen
     assert "Annulment" in annulment
     assert "−250" in annulment
     assert "The Commission" in annulment
-    correction = page.locator("#ledger tr").filter(has_text="because of correct at S1")
+    correction = page.locator("#ledger tr").filter(has_text="because of correct at S1").first
     correction.locator("summary").click()
     assert "Anna Ahl −20" in correction.inner_text()
     # From the ledger to the station itself, by keyboard.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from tally_stream.board import shown as shown_module
 from tally_stream.board.changes import Ledger, Refusals
 from tally_stream.board.feed import Feed
-from tally_stream.board.readers import BEHIND_MAX_SECONDS, Channel, Reader
+from tally_stream.board.readers import BEHIND_MAX_SECONDS, UPDATE_MIN_SECONDS, Channel, Reader, Stream
 from tally_stream.board.shown import ContestShown, Published
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.settings import load_settings
@@ -187,6 +189,24 @@ class TestTheStream:
         assert frames(slow) == [3], "the newest, and nothing of what was missed"
         assert all(a is b for a, b in zip(fast.written, other.written, strict=True)), "the same bytes, not a copy each"
         assert not channel.has_slow_readers
+
+    async def test_no_more_than_two_updates_a_second_and_the_last_one_comes(self, feed: Feed) -> None:
+        stream = Stream(feed, lambda _: None)
+        reader = Socket()
+        stream.channels["PRES"].readers = {Reader(reader, -1)}  # type: ignore[arg-type]
+        running = asyncio.create_task(stream.run())
+        begin = time.monotonic()
+        async with asyncio.timeout(20):
+            for version in range(1, 31):
+                feed.shown["PRES"].take_root(message(version), version)
+                feed.news.set()
+                await asyncio.sleep(0.02)
+            while frames(reader)[-1] < 30:  # noqa: ASYNC110  (a stream tells nobody what it sent)
+                await asyncio.sleep(0.02)
+        seconds = time.monotonic() - begin
+        running.cancel()
+        assert frames(reader)[0] == 1, "the first goes at once"
+        assert len(frames(reader)) <= 1 + seconds / UPDATE_MIN_SECONDS
 
     async def test_who_does_not_read_for_a_minute_is_cut_off(self, feed: Feed) -> None:
         channel = Channel("PRES", feed)
