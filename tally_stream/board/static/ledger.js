@@ -2,7 +2,7 @@
 import { $, difference, el, fill, t, time } from "./words.js";
 import { showStation } from "./areas.js";
 
-const PAGE = 50;
+const PAGE = 20;
 let contest = null;
 let lines = [];
 let hasMore = false;
