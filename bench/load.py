@@ -1,16 +1,23 @@
-"""A generated night of any size: the definition, and every report of it, from a seed.
+"""The loads: a generated night and a churn of any size, the definition, and every report of them, from a seed.
 
-Decides the load of the benchmark: each station one partial and one complete report, a share of corrections (of the
-complete ones), of complete reports that are held (votes that do not add up) and of records that are rejected (an
-unknown station). Rejected and held records take the place of nothing: each station keeps its two good reports.
+The night: each station one partial and one complete report, a share of corrections (of the complete ones), of complete
+reports that are held (votes that do not add up) and of records that are rejected (an unknown station). Rejected and
+held records take the place of nothing: each station keeps its two good reports. The churn: each station a complete
+report and then corrections of it, so that every record but the first replaces one, and owes a public change.
+
+`Recount` is what the competitors must come to: they need not know the rules, so their definition is every report that
+can be decoded, the highest revision of each key. Where all reports are valid (the churn) it is the product's count too.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
+
+import msgspec
 
 CONSTITUENCIES = 125
 CANDIDATES = ("I-ALIYEV", "Z-ORUJ", "F-MUSTAFA", "G-HASANGULIYEV", "R-NURULLAYEV", "E-MUSAYEV", "F-ALIYEV")
@@ -20,9 +27,12 @@ CLOSE_MS = 1_707_318_000_000
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`stations` × (a partial and a complete report), and shares of the complete ones."""
+    """A night: `stations` × (a partial and a complete report), and shares of the complete ones. A churn: `stations` ×
+    `revisions` complete reports, all valid."""
 
     stations: int
+    kind: Literal["night", "churn"] = "night"
+    revisions: int = 20
     corrections_percent: int = 2
     held_percent: int = 1
     rejected_percent: int = 1
@@ -63,6 +73,20 @@ rounding = {{ method = "half-up", places = 2 }}
 
 def reports(load: Load) -> Iterator[tuple[bytes, bytes, int]]:
     """(key, value, log time in ms), in the order they are sent; every record valid JSON of about 300 bytes."""
+    return _night(load) if load.kind == "night" else _churn(load)
+
+
+def _churn(load: Load) -> Iterator[tuple[bytes, bytes, int]]:
+    rng = random.Random(load.seed)
+    stations = station_ids(load)
+    for revision in range(1, load.revisions + 1):
+        for number, station in enumerate(stations):
+            time_ms = CLOSE_MS + 3_600_000 * revision + number // 50
+            counts = [rng.randrange(90, 130) for _ in CANDIDATES]
+            yield _report(station, revision, True, counts, time_ms, replaces=revision - 1 or None)
+
+
+def _night(load: Load) -> Iterator[tuple[bytes, bytes, int]]:
     rng = random.Random(load.seed)
     stations = station_ids(load)
     for is_complete in (False, True):
@@ -107,3 +131,30 @@ def _report(
         f'"ballots":{{"cast":{valid + 8},"valid":{valid},"blank":2,"invalid":6}},"votes":{{{votes}}}{reasoned}}}'
     )
     return station.encode(), value.encode(), time_ms
+
+
+class _Statement(msgspec.Struct):
+    revision: int
+    votes: dict[str, int]
+
+
+@dataclass(slots=True)
+class Recount:
+    """The plain count: of every key the decodable report of the highest revision, added up."""
+
+    records: int = 0
+    _latest: dict[bytes, tuple[int, dict[str, int]]] = field(default_factory=dict)
+
+    def take(self, key: bytes, value: bytes) -> None:
+        statement = _DECODER.decode(value)
+        self.records += 1
+        known = self._latest.get(key)
+        if known is None or statement.revision >= known[0]:
+            self._latest[key] = (statement.revision, statement.votes)
+
+    def totals(self) -> list[int]:
+        """Votes in the order of CANDIDATES."""
+        return [sum(votes[c] for _, votes in self._latest.values()) for c in CANDIDATES]
+
+
+_DECODER = msgspec.json.Decoder(_Statement)

@@ -1,229 +1,303 @@
-"""`make bench`: a generated night through one worker on local Kafka, beside a client that does nothing.
+"""`make bench`: the product and what a user would pick instead, on one local Kafka, each measured alike.
 
-Both read the same topic from offset 0 in the same run, in turn, several rounds; the figures are medians and their
-ratio. After each round of the worker its standings are compared, byte for byte, with what `replay` folds from the
-same topic: a round that differs has no figure. Speed is judged nowhere by a test; `--require` makes the targets fail.
+Starts a broker, fills each load once, runs every competitor over it in turn, round after round; then latency, replay and
+rebalance. Figures are medians, ratios are taken within rounds. After each run of the product its standings are compared,
+byte for byte, with what `replay` folds from the same topic, and the totals of every competitor with a plain recount: a
+run that differs has no figure. Speed is judged nowhere by a test; `--require` makes two targets fail. What was measured
+is kept in a JSON file, part by part, from which `--write` fills a page's tables. Read `ground.py`, `process.py`,
+`product.py`, `peers/`, `latency.py`, `replaying.py`, `table.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import datetime
+import importlib.metadata
 import json
 import os
 import platform
 import resource
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "deploy" / "kafka" / "local")]
+sys.path[:0] = [str(ROOT)]
 
-from kafka_local import LocalKafka  # noqa: E402
+from rich.console import Console  # noqa: E402
 
-from bench.load import Load, reports, write_definition  # noqa: E402
-from tally_stream.domain.scalars import murmur2_partition  # noqa: E402
-from tally_stream.kafka.client import TopicReader, connection, sender  # noqa: E402
-from tally_stream.settings import Settings, load_settings  # noqa: E402
-from tally_stream.wire.election_folder import load_election  # noqa: E402
-from tests.nights.harness import WorkerProcess, check_against_replay, newest_standings, run, save_log  # noqa: E402
+from bench.ground import PARTITIONS, Filled, Ground, ground  # noqa: E402
+from bench.latency import SYSTEMS, run_latency  # noqa: E402
+from bench.load import Load  # noqa: E402
+from bench.peers import PEERS, prepare, run_peer  # noqa: E402
+from bench.process import Figure, NoFigure  # noqa: E402
+from bench.product import run_product  # noqa: E402
+from bench.replaying import run_rebalance, run_replay  # noqa: E402
+from bench.table import REFERENCE, median_of, ratio, refusal, show, write_page  # noqa: E402
 
-PARTITIONS = 4
+RESULTS = ROOT / "bench" / "results" / "last.json"
+PARTS = ("night", "churn", "latency", "replay", "rebalance")
+QUICK_PARTS = ("night", "latency", "replay")
+QUICK = ("one worker", "two workers", "Kafka Streams, 1 thread", "Kafka Streams, 2 threads", "idle aiokafka")
+RATES = (20, 500, 2_000, 5_000)
+GROWTH_REPORTS = (100_000, 1_000_000, 5_000_000)
+GROWTH_STATIONS = (10_000, 100_000, 500_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Competitor:
+    """`share`: of the load's stations."""
+
+    name: str
+    share: float
+    run: Callable[[Filled], Figure]
+
+
+def competitors(wanted: list[str]) -> list[Competitor]:
+    """All, or those named, in the order of the tables."""
+    found = [
+        Competitor("one worker", 1.0, lambda filled: run_product(filled, 1)),
+        Competitor("two workers", 1.0, lambda filled: run_product(filled, 2)),
+        *(Competitor(peer.name, peer.share, lambda filled, peer=peer: run_peer(peer, filled)) for peer in PEERS),
+    ]  # fmt: skip
+    return [one for one in found if not wanted or one.name in wanted]
 
 
 def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-async def fill(settings: Settings, load: Load) -> tuple[int, int]:
-    """Send the load; (records, bytes of keys and values)."""
-    records = size = 0
-    topic = f"{settings.prefix}.reports"
-    batches: dict[int, Any] = {}
-    async with sender(settings) as producer:
-        for key, value, time_ms in reports(load):
-            partition = murmur2_partition(key, PARTITIONS)
-            batch = batches.get(partition) or producer.create_batch()
-            batches[partition] = batch
-            if batch.append(key=key, value=value, timestamp=time_ms) is None:
-                await producer.send_batch(batch, topic, partition=partition)
-                batches[partition] = batch = producer.create_batch()
-                batch.append(key=key, value=value, timestamp=time_ms)
-            records += 1
-            size += len(key) + len(value)
-        for partition, batch in batches.items():
-            await producer.send_batch(batch, topic, partition=partition)
-        await producer.flush()
-    return records, size
-
-
-IDLE = """
-import asyncio, sys, time, resource
-from aiokafka import AIOKafkaConsumer, TopicPartition
-async def main(bootstrap, topic, partitions, records):
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, auto_offset_reset="earliest",
-                                enable_auto_commit=False, max_partition_fetch_bytes=1024 * 1024)
-    await consumer.start()
-    consumer.assign([TopicPartition(topic, p) for p in range(partitions)])
-    begin, seen = time.perf_counter(), 0
-    while seen < records:
-        for found in (await consumer.getmany(timeout_ms=1000, max_records=16384)).values():
-            seen += len(found)
-    seconds = time.perf_counter() - begin
-    await consumer.stop()
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    print(seconds, usage.ru_utime + usage.ru_stime)
-try:
-    import uvloop
-    run = uvloop.run
-except ImportError:
-    run = asyncio.run
-run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
-"""
-
-
-def idle_round(settings: Settings, records: int) -> float:
-    """Seconds that a consumer which does nothing needs for all records."""
-    done = subprocess.run(
-        [sys.executable, "-c", IDLE, settings.bootstrap, f"{settings.prefix}.reports", str(PARTITIONS), str(records)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return float(done.stdout.split()[0])
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_rss_bytes(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-async def version_on_topic(reader: TopicReader) -> int:
-    """Highest root version among what has come since."""
-    highest = -1
-    for record in await reader.poll():
-        if record.value is not None and record.key is not None and b"/" not in record.key:
-            highest = max(highest, json.loads(record.value)["version"])
-    return highest
-
-
-async def wait_version(settings: Settings, version: int, limit_seconds: float) -> float:
-    """`perf_counter` when the root of `version` was read from the topic."""
-    async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
-        end = time.monotonic() + limit_seconds
-        while time.monotonic() < end:
-            if await version_on_topic(reader) >= version:
-                return time.perf_counter()
-    raise SystemExit(f"no standings at version {version} within {limit_seconds:.0f} s")
-
-
-def worker_round(
-    settings: Settings, folder: Path, records: int, directory: Path, name: str
-) -> dict[str, float]:
-    """One worker reads the whole topic with a group and output topics of its own, and publishes."""
-    log = directory / f"{name}.log"
-    worker = WorkerProcess(settings, str(folder), log, "--group", f"bench-{name}")
+def attempt(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The figures, or the reason why there are none."""
     try:
-        worker.address()
-        pid = worker.process.pid
-        # Counting begins when the first records are in the fold: joining the group and loading are not throughput.
-        while not sum(worker.next_offsets().values()):
-            time.sleep(0.002)
-        begin, cpu_begin = time.perf_counter(), cpu_seconds(pid)
-        early = sum(worker.next_offsets().values())
-        finished = asyncio.run(wait_version(settings, records, 600))
-        seconds, cpu = finished - begin, cpu_seconds(pid) - cpu_begin
-        rss = peak_rss_bytes(pid)
-        worker.stop()
-    finally:
-        worker.close()
-    counted = records - early
-    return {"reports_per_s": counted / seconds, "cpu_s_per_million": cpu / counted * 1e6, "rss_bytes": rss}
+        return run()
+    except NoFigure as reason:
+        return {"refused": str(reason).replace("\n", " ")[-400:]}
+
+
+def measure_load(on: Ground, load: Load, chosen: list[Competitor], rounds: int) -> dict[str, Any]:
+    """Every competitor in turn, `rounds` times; the part of a load."""
+    filled = {share: _filled(on, load, share) for share in {one.share for one in chosen}}
+    whole = filled.get(1.0) or next(iter(filled.values()))
+    rows: dict[str, Any] = {
+        one.name: {"date": today(), "records": filled[one.share].records,
+                   "stations": filled[one.share].load.stations, "runs": []}
+        for one in chosen
+    }  # fmt: skip
+    for number in range(rounds):
+        for one in chosen:
+            found = attempt(lambda one=one: one.run(filled[one.share]).as_dict())  # type: ignore[misc]
+            rows[one.name]["runs"].append(found)
+            told = found.get("refused") or (
+                f"{found['reports_per_s']:,.0f} reports/s, {found['cpu_s_per_million']:.1f} CPU s per million, "
+                f"{found['rss_bytes'] / 2**20:,.0f} MiB"
+            )
+            say(f"{load.kind}, round {number + 1}, {one.name}: {told}")
+    if REFERENCE in rows:
+        for row in rows.values():
+            row["one_worker_is"] = ratio(rows[REFERENCE], row)
+    what = (
+        f"{whole.records:,} reports of {whole.value_bytes / whole.records:.0f} bytes on average, "
+        f"{whole.load.stations:,} stations, {PARTITIONS} partitions, {rounds} rounds, medians"
+    )
+    return {"what": what, "rows": rows}
+
+
+def _filled(on: Ground, load: Load, share: float) -> Filled:
+    stations = max(1, round(load.stations * share))
+    filled = on.fill(Load(stations, load.kind, load.revisions))
+    say(f"{load.kind}: {filled.records:,} reports of {stations:,} stations are on the topic")
+    return filled
+
+
+def measure_latency(on: Ground, rates: list[int], seconds: float, warm: float, wanted: list[str]) -> dict[str, Any]:
+    cells = []
+    for rate in rates:
+        for system in SYSTEMS:
+            if wanted and system.name not in wanted:
+                continue
+            found = attempt(lambda s=system, r=rate: run_latency(on, s, r, seconds, warm))  # type: ignore[misc]
+            cells.append({"system": system.name, "rate": rate, "date": today(), **found})
+            say(f"latency, {system.name}, {rate:,}/s: " + (found.get("refused") or
+                f"p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms, worst {found['worst_ms']:.1f} ms"))  # fmt: skip
+    what = f"open loop, {seconds:.0f} s each after {warm:.0f} s of warm-up, acknowledged to read"
+    return {"what": what, "cells": cells}
+
+
+def measure_replay(on: Ground, loads: list[Load]) -> dict[str, Any]:
+    cells = []
+    for load in loads:
+        found = attempt(lambda load=load: run_replay(_filled(on, load, 1.0)))  # type: ignore[misc]
+        cells.append({"date": today(), **found})
+        say(f"replay: {found}")
+    return {"what": "one worker, its group has committed everything", "cells": [c for c in cells if "refused" not in c]}
+
+
+def measure_growth(on: Ground, chosen: list[Competitor]) -> dict[str, Any]:
+    """Reports from 100 k to 5 M over 50,000 stations; stations from 10 k to 500 k with two reports each and a bit."""
+    loads = [Load(50_000, "churn", revisions=n // 50_000) for n in GROWTH_REPORTS]
+    loads += [Load(n, "night") for n in GROWTH_STATIONS]
+    cells = []
+    for load in loads:
+        filled = _filled(on, load, 1.0)
+        for one in chosen:
+            found = attempt(lambda one=one, filled=filled: one.run(filled).as_dict())  # type: ignore[misc]
+            head = {"name": one.name, "stations": load.stations, "records": filled.records, "date": today()}
+            cells.append({**head, **found})
+            say(f"growth: {cells[-1]}")
+    return {"what": "one run each; reports over 50,000 stations (churn), then stations (night)", "cells": cells}
+
+
+def today() -> str:
+    return datetime.date.today().isoformat()
+
+
+def machine() -> str:
+    """Where this runs and on what, as a sentence of Markdown."""
+    try:
+        models = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")]  # fmt: skip
+    except OSError:
+        models = []
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    names = ("faust-streaming", "aiokafka", "msgspec")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    return (
+        f"{os.cpu_count()} cores ({models[0] if models else platform.machine()}), {memory:.0f} GiB, shared by broker, "
+        f"competitor and reader; Linux {platform.release()}, Python {platform.python_version()}, Apache Kafka 4.3.1 "
+        f"(one broker, 512 MiB heap), {versions}."
+    )
+
+
+def merge(results: dict[str, Any], name: str, part: dict[str, Any]) -> None:
+    """Put a part's rows over the older ones of the same name; the others stay, with their date."""
+    old = results["parts"].get(name, {})
+    if "rows" in part:
+        rows = {**old.get("rows", {}), **part["rows"]}
+        order = [one.name for one in competitors([])]
+        part = {**part, "rows": {n: rows[n] for n in order if n in rows}}
+    elif name == "latency":
+        cells = {(c["rate"], c["system"]): c for c in [*old.get("cells", []), *part["cells"]]}
+        order = [(rate, s.name) for rate in sorted({rate for rate, _ in cells}) for s in SYSTEMS]
+        part = {**part, "cells": [cells[k] for k in order if k in cells]}
+    results["parts"][name] = part
+
+
+def summary(measured: dict[str, Any], is_quick: bool) -> dict[str, Any]:
+    """The last line: what this run measured and nothing older; null where it has no figure."""
+    rows = measured.get("night", {}).get("rows", {})
+    ours = rows.get(REFERENCE)
+    streams = {n: median_of(r, "reports_per_s") for n, r in rows.items() if n.startswith("Kafka Streams")}
+    best = max((n for n, speed in streams.items() if speed), key=lambda n: streams[n] or 0, default=None)
+
+    def ours_by(name: str | None) -> float | None:
+        found = ratio(ours, rows[name]) if ours and name in rows else None
+        return None if found is None else round(found, 3)
+
+    two = ratio(rows["two workers"], ours) if ours and "two workers" in rows else None
+    cells = {(c["rate"], c["system"]): c for c in measured.get("latency", {}).get("cells", [])}
+    p99 = cells.get((2_000, SYSTEMS[0].name), {}).get("p99_ms")
+    replays = measured.get("replay", {}).get("cells", [])
+    has_figure = ours is not None and median_of(ours, "reports_per_s") is not None
+    said: dict[str, Any] = {
+        "vs_kafka_streams": ours_by(best),
+        "vs_idle_aiokafka": ours_by("idle aiokafka"),
+        "two_vs_one": None if two is None else round(two, 3),
+        "cpu_s_per_million": round(median_of(ours, "cpu_s_per_million") or 0, 2) if has_figure else None,
+        "p99_ms_2000": None if p99 is None else round(p99, 1),
+        "replay_per_s": round(replays[0]["replay_per_s"]) if replays else None,
+        "rss_bytes_per_station": _peak(ours) // ours["stations"] if has_figure else None,
+    }
+    if not is_quick:
+        idle = rows.get("idle aiokafka")
+        said |= {
+            "records": ours["records"] if ours else None,
+            "reports_per_s": round(median_of(ours, "reports_per_s") or 0) if has_figure else None,
+            "idle_aiokafka_per_s": round(median_of(idle, "reports_per_s") or 0) if idle else None,
+            "peak_rss_mib": round(_peak(ours) / 2**20) if has_figure else None,
+            "cores": os.cpu_count(),
+        }
+    return said
+
+
+def _peak(row: dict[str, Any]) -> int:
+    return int(max(run["rss_bytes"] for run in row["runs"]))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stations", type=int, default=500_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--require", action="store_true", help="exit 1 below 0.30 of idle or above 1.5 kB a station")
-    options = parser.parse_args()
-    load = Load(options.stations)
-    say(f"machine: {os.cpu_count()} cores, {platform.processor() or platform.machine()}, Python {platform.python_version()}")
-    with tempfile.TemporaryDirectory() as scratch, LocalKafka(brokers=1, directory=Path(scratch) / "kafka") as kafka:
-        directory = Path(scratch)
-        folder = directory / "bench-night"
-        write_definition(load, folder)
-        settings = load_settings(bootstrap=kafka.bootstrap, prefix=f"b{uuid.uuid4().hex[:6]}", rehearsal=True)
-        run("topics", "create", "--election", str(folder), "--partitions", str(PARTITIONS), "--replication", "1",
-            "--create-time", settings=settings)  # fmt: skip
-        records, size = asyncio.run(fill(settings, load))
-        say(f"{records:,} reports of {size / records:.0f} bytes, {load.stations:,} stations, {PARTITIONS} partitions")
-        election = load_election(folder)
-        idle: list[float] = []
-        ours: list[dict[str, float]] = []
-        for number in range(options.rounds):
-            idle.append(records / idle_round(settings, records))
-            if number:
-                renew_outputs(settings)
-            ours.append(worker_round(settings, folder, records, directory, f"r{number}"))
-            verdicts = compare(settings, election, directory)
-            say(f"round {number + 1}: worker {ours[-1]['reports_per_s']:,.0f}/s, idle aiokafka {idle[-1]:,.0f}/s, "
-                f"equal to replay, {verdicts}")  # fmt: skip
-    result = {
-        "records": records,
-        "reports_per_s": round(statistics.median(r["reports_per_s"] for r in ours)),
-        "idle_aiokafka_per_s": round(statistics.median(idle)),
-        "vs_idle_aiokafka": round(
-            statistics.median(r["reports_per_s"] / i for r, i in zip(ours, idle, strict=True)), 3
-        ),
-        "cpu_s_per_million": round(statistics.median(r["cpu_s_per_million"] for r in ours), 2),
-        "peak_rss_mib": round(max(r["rss_bytes"] for r in ours) / 2**20),
-        "rss_bytes_per_station": round(max(r["rss_bytes"] for r in ours) / load.stations),
-        "cores": os.cpu_count(),
-    }
-    print(json.dumps(result))
-    if options.require and (result["vs_idle_aiokafka"] < 0.30 or result["rss_bytes_per_station"] > 1500):
+    options = arguments()
+    results: dict[str, Any] = json.loads(options.json.read_text()) if options.json.exists() else {"parts": {}}
+    if options.write and not options.measure:
+        say(f"{options.write}: {', '.join(write_page(options.write, results))}")
+        return
+    results["machine"] = machine()
+    say(results["machine"])
+    parts = options.part or (QUICK_PARTS if options.quick else ("growth",) if options.growth else PARTS)
+    measured: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="tally-bench-") as scratch, ground(Path(scratch)) as on:
+        for name in parts:
+            measured[name] = measure(on, name, options)
+            merge(results, name, measured[name])
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps(results, indent=1) + "\n")
+    show({"parts": {name: results["parts"][name] for name in measured}}, Console(stderr=True, width=150))
+    if options.write:
+        write_page(options.write, results)
+    said = summary(measured, options.quick)
+    print(json.dumps(said))
+    has_failed = any(refusal(row) for part in measured.values() for row in part.get("rows", {}).values())
+    if options.require and (has_failed or said["vs_idle_aiokafka"] < 0.30 or said["rss_bytes_per_station"] > 1500):
         raise SystemExit(1)
 
 
-def renew_outputs(settings: Settings) -> None:
-    """Delete and create every topic but the reports, so that each round publishes from nothing."""
-    from aiokafka.admin import AIOKafkaAdminClient
+def measure(on: Ground, name: str, options: argparse.Namespace) -> dict[str, Any]:
+    quick = options.quick
+    chosen = competitors(options.only or (list(QUICK) if quick else []))
+    if name in ("night", "churn"):
+        for folder in {peer.folder for peer in PEERS if any(one.name == peer.name for one in chosen)}:
+            prepare(folder)
+    night = Load(options.stations or (250_000 if quick else 500_000))
+    match name:
+        case "night":
+            return measure_load(on, night, chosen, options.rounds)
+        case "churn":
+            return measure_load(on, Load(options.stations or 50_000, "churn"), chosen, options.rounds)
+        case "latency":
+            rates = options.rate or ([2_000] if quick else list(RATES))
+            wanted = options.only or ([SYSTEMS[0].name, SYSTEMS[2].name] if quick else [])
+            return measure_latency(on, rates, options.seconds or (15 if quick else 60), 5 if quick else 10, wanted)
+        case "replay":
+            five = [] if quick else [Load(night.stations, "churn", revisions=max(2, 5_000_000 // night.stations))]
+            return measure_replay(on, [night, *five])
+        case "rebalance":
+            cells = [{"date": today(), **cell} for cell in run_rebalance(on)]
+            return {"what": "2,000 reports/s, two workers at most", "cells": cells}
+        case _:
+            return measure_growth(on, competitors(options.only or [REFERENCE, "Kafka Streams, 2 threads"]))
 
-    async def delete() -> None:
-        admin = AIOKafkaAdminClient(**connection(settings))
-        await admin.start()
-        try:
-            names = [f"{settings.prefix}.{n}" for n in ("partials", "standings", "rejections", "changes")]
-            await admin.delete_topics(names)
-            while set(names) & set(await admin.list_topics()):
-                await asyncio.sleep(0.1)
-        finally:
-            await admin.close()
 
-    asyncio.run(delete())
-    run("topics", "create", "--election", "az-2024", "--partitions", str(PARTITIONS), "--replication", "1",
-        "--create-time", settings=settings)  # fmt: skip
-
-
-def compare(settings: Settings, election: Any, directory: Path) -> str:
-    """Byte for byte with `replay`, and the verdicts add up; AssertionError where not."""
-    log = save_log(settings, directory / "saved.jsonl")
-    replay = check_against_replay(election, log, newest_standings(settings))
-    counts = replay.verdict_counts()
-    assert sum(v for k, v in counts.items() if k != "codes") == replay.record_count
-    return ", ".join(f"{v:,} {k}" for k, v in counts.items() if k != "codes" and v)
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="under five minutes: a smaller night, 2,000 reports/s, replay")
+    parser.add_argument("--growth", action="store_true", help="how speed and memory grow with reports and stations")
+    parser.add_argument("--part", action="append", choices=[*PARTS, "growth"], help="only this part; may be given again")
+    parser.add_argument("--only", action="append", metavar="NAME", help="only this row of a table; may be given again")
+    parser.add_argument("--stations", type=int, help="[night 500,000, churn 50,000]")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rate", type=int, action="append", help="latency: reports a second [20, 500, 2000, 5000]")
+    parser.add_argument("--seconds", type=float, help="latency: how long at each rate [60]")
+    parser.add_argument("--json", type=Path, default=RESULTS, help="where figures are kept [bench/results/last.json]")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="fill the tables of PAGE; alone: from the kept figures")
+    parser.add_argument("--require", action="store_true", help="exit 1 below 0.30 of idle or above 1.5 kB a station")
+    found = parser.parse_args()
+    found.measure = any(v for k, v in vars(found).items() if k not in ("json", "write", "rounds")) or not found.write
+    names = {one.name for one in competitors([])} | {system.name for system in SYSTEMS}
+    if unknown := sorted(set(found.only or []) - names):
+        parser.error(f"no row is named {unknown[0]!r}; there are: {', '.join(sorted(names))}")
+    return found
 
 
 if __name__ == "__main__":

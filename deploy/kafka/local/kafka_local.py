@@ -35,7 +35,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -328,7 +328,9 @@ class LocalKafka:
         brokers: int = 1,
         port_base: int | None = None,
         outlive_parent: bool = False,
+        more_settings: Mapping[str, str] | None = None,
     ) -> None:
+        """`more_settings` stand below those of `server.properties`: a later one of the same name wins."""
         if brokers not in CLUSTER_SIZES:
             raise ValueError(f"brokers: {brokers} (a local Kafka has 1 or 3)")
         self._own_directory = directory is None
@@ -338,6 +340,7 @@ class LocalKafka:
         self._brokers = brokers
         self._port_base = port_base
         self._outlive_parent = outlive_parent
+        self._more_settings = dict(more_settings or {})
         self._java_options: list[str] = []
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._reserved: list[socket.socket] = []
@@ -490,7 +493,8 @@ class LocalKafka:
                 "min_insync": 2 if self._brokers > 1 else 1,
             }
             # safe_substitute: the template's own comments may show a bare ${name}.
-            (node.directory / "server.properties").write_text(template.safe_substitute(values))
+            more = "".join(f"{name}={value}\n" for name, value in self._more_settings.items())
+            (node.directory / "server.properties").write_text(template.safe_substitute(values) + more)
             if not node.data.exists():
                 _ensure_bootstrap_checkpoint(_java() or "java", node)
                 _format(node, self.cluster_id)

@@ -1,0 +1,83 @@
+"""The product's own run: one worker or several in one group over a filled topic, its standings compared with `replay`.
+
+A run whose standings differ by a byte has no figure. Read `process.py` for what is measured from when to when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench.ground import Filled, renew_outputs
+from bench.process import Figure, NoFigure, cpu_seconds, figure, peak_rss_bytes, wait_included
+from tests.nights.harness import WorkerProcess, check_against_replay, newest_standings
+
+LIMIT_SECONDS = 900
+ROOT_KEY = b"PRES|AZ"
+
+
+@contextmanager
+def workers(filled: Filled, count: int, group: str, *flags: str) -> Iterator[list[WorkerProcess]]:
+    """Worker processes of one group, started together; ended with the block."""
+    started: list[WorkerProcess] = []
+    try:
+        for number in range(count):
+            log = filled.directory / f"{group}-{number}.log"
+            started.append(WorkerProcess(filled.settings, str(filled.folder), log, "--group", group, *flags))
+        for worker in started:
+            worker.address()
+        yield started
+        for worker in started:
+            worker.stop()
+    finally:
+        for worker in started:
+            worker.close()
+
+
+def run_product(filled: Filled, count: int) -> Figure:
+    """The whole topic through `count` workers with a group and empty output topics of their own.
+
+    Raises NoFigure where the standings differ from `replay`, or where one worker of several had all partitions."""
+    renew_outputs(filled)
+    with workers(filled, count, f"bench-{uuid.uuid4().hex[:6]}") as started:
+        pids = [worker.process.pid for worker in started]
+        early = 0
+        while not early:
+            early = sum(sum(worker.next_offsets().values()) for worker in started)
+        begin, cpu_begin = time.perf_counter(), sum(map(cpu_seconds, pids))
+        try:
+            finished, root = asyncio.run(
+                wait_included(
+                    filled.settings, f"{filled.settings.prefix}.standings", filled.records, lambda m: int(m["version"]),
+                    key=ROOT_KEY, limit_seconds=LIMIT_SECONDS,
+                    is_alive=lambda: all(w.process.poll() is None for w in started),
+                )
+            )  # fmt: skip
+        except NoFigure as reason:
+            raise NoFigure(f"{reason}; {started[0].log[-500:]}") from reason
+        seconds, cpu = finished - begin, sum(map(cpu_seconds, pids)) - cpu_begin
+        rss = sum(map(peak_rss_bytes, pids))
+        shares = [len(worker.next_offsets()) for worker in started]
+    if max(shares) - min(shares) > 1:
+        raise NoFigure(f"the partitions were not shared: {shares}")
+    _compare(filled, root)
+    return figure(filled.records - early, seconds, cpu, rss)
+
+
+def _compare(filled: Filled, root: dict[str, object]) -> None:
+    """Byte for byte with `replay`; and where every report is valid, with the plain recount too."""
+    try:
+        replay = check_against_replay(filled.election, filled.saved(), newest_standings(filled.settings))
+    except AssertionError as differs:
+        raise NoFigure(f"the standings are not what replay gives: {differs}") from differs
+    counts = replay.verdict_counts()
+    if sum(v for k, v in counts.items() if k != "codes") != replay.record_count:
+        raise NoFigure("the verdicts do not add up to the records read")
+    if filled.load.kind == "churn":
+        votes = {c["id"]: c["votes"] for c in root["candidates"]}  # type: ignore[attr-defined]
+        due = dict(zip((c.id for c in filled.election.contests[0].candidates), filled.recounted, strict=True))
+        if votes != due:
+            raise NoFigure(f"the totals are not those of a plain recount: {votes} instead of {due}")
