@@ -4,7 +4,8 @@ The schedule of sends is fixed before the first one and waits for nobody, so a s
 report that was due meanwhile (no coordinated omission). Sender and reader are processes of their own
 (`open_loop.py`); both tell times of one monotonic clock. A report at offset o of partition p is included in the first
 root whose vector has p above o: the product's `next_offsets`, a competitor's `seen`. Reports of the first seconds are a
-warm-up for all and not counted. A run in which a report was never included, or the sender fell behind its schedule, has no figure.
+warm-up for all and not counted. A run in which a report was never included, or the sender fell behind its schedule, has
+no figure.
 """
 
 from __future__ import annotations

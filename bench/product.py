@@ -10,13 +10,27 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from bench.ground import Filled, renew_outputs
+from bench.ground import PARTITIONS, Filled, renew_outputs
 from bench.process import Figure, NoFigure, cpu_seconds, figure, peak_rss_bytes, wait_included
+from tally_stream.wire.report_log import LogRecord
 from tests.nights.harness import WorkerProcess, check_against_replay, newest_standings
 
 LIMIT_SECONDS = 900
 ROOT_KEY = b"PRES|AZ"
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """A saved log in memory, with what the comparison asks of one."""
+
+    topic: str
+    partition_count: int
+    records: list[LogRecord]
+
+    def __iter__(self) -> Iterator[LogRecord]:
+        return iter(self.records)
 
 
 @contextmanager
@@ -70,7 +84,8 @@ def run_product(filled: Filled, count: int) -> Figure:
 def _compare(filled: Filled, root: dict[str, object]) -> None:
     """Byte for byte with `replay`; and where every report is valid, with the plain recount too."""
     try:
-        replay = check_against_replay(filled.election, filled.saved(), newest_standings(filled.settings))
+        log = _Log(filled.topic, PARTITIONS, filled.saved())
+        replay = check_against_replay(filled.election, log, newest_standings(filled.settings))
     except AssertionError as differs:
         raise NoFigure(f"the standings are not what replay gives: {differs}") from differs
     counts = replay.verdict_counts()

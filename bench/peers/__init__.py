@@ -45,6 +45,7 @@ STREAMS = {"commit_ms": "100", "linger_ms": "100"}
 PEERS = (
     Peer("Kafka Streams, 1 thread", "kafka-streams", {**STREAMS, "threads": "1"}),
     Peer("Kafka Streams, 2 threads", "kafka-streams", {**STREAMS, "threads": "2"}),
+    Peer("Kafka Streams, 2 threads, caching off", "kafka-streams", {**STREAMS, "threads": "2", "cache_mib": "0"}),
     Peer("Kafka Streams, 1 thread, exactly once", "kafka-streams",
          {**STREAMS, "threads": "1", "guarantee": "exactly_once_v2"}),
     Peer("Kafka Streams, 2 threads, exactly once", "kafka-streams",

@@ -1,0 +1,158 @@
+"""The benchmark's own judgement: what has no figure, what a ratio is, when a report counts as included."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.latency import Seen, Sent, latencies, percentile
+from bench.load import CANDIDATES, Load, Recount, reports, station_ids
+from bench.open_loop import vector_of
+from bench.peers import HERE, check_totals
+from bench.process import NoFigure, figure
+from bench.replaying import longest_partition_silence, longest_silence
+from bench.run import merge, summary
+from bench.table import load_rows, markdown, median_of, ratio, write_page
+
+
+class Topic:
+    """What `check_totals` asks of a filled topic."""
+
+    def __init__(self) -> None:
+        self.records = 10
+        self.recounted = [5, 4, 3, 2, 1, 0, 0]
+
+
+def totals(**changed: Any) -> dict[str, Any]:
+    return {"seen": [4, 3, 2, 1], "totals": [5, 4, 3, 2, 1, 0, 0], **changed}
+
+
+def row(*speeds: float, refused: str = "") -> dict[str, Any]:
+    runs: list[dict[str, Any]] = [{"reports_per_s": s, "cpu_s_per_million": 4.0, "rss_bytes": 2**20} for s in speeds]
+    return {"date": "2024-02-07", "records": 10, "stations": 5, "runs": [*runs, *([{"refused": refused}] if refused else [])]}
+
+
+def test_a_competitor_whose_totals_differ_by_one_vote_has_no_figure() -> None:
+    check_totals(totals(), Topic())  # type: ignore[arg-type]
+    check_totals(totals(seen=10), Topic())  # type: ignore[arg-type]
+    with pytest.raises(NoFigure, match="not those of a plain recount"):
+        check_totals(totals(totals=[5, 4, 3, 2, 1, 0, 1]), Topic())  # type: ignore[arg-type]
+
+
+def test_a_competitor_that_counted_a_record_twice_has_no_figure() -> None:
+    with pytest.raises(NoFigure, match="11 records are in the totals, 10 are on the topic"):
+        check_totals(totals(seen=[5, 3, 2, 1]), Topic())  # type: ignore[arg-type]
+
+
+def test_one_run_without_a_figure_takes_the_figure_from_all() -> None:
+    bad = row(100, 200, refused="the totals differ")
+    assert median_of(bad, "reports_per_s") is None
+    assert ratio(row(100, 200, 300), bad) is None
+    assert "no figure: the totals differ" in load_rows({"rows": {"X": bad}})[0]
+
+
+def test_a_ratio_is_taken_within_rounds() -> None:
+    # The machine was twice as slow in the second round: medians would say 0.9, the rounds say 2.
+    assert ratio(row(200, 100, 180), row(100, 50, 90)) == 2.0
+
+
+def test_nothing_measured_is_no_figure() -> None:
+    with pytest.raises(NoFigure):
+        figure(0, 1.0, 1.0, 1)
+
+
+def test_the_recount_takes_the_highest_revision_whatever_the_order() -> None:
+    def value(revision: int, votes: int) -> bytes:
+        return json.dumps({"revision": revision, "votes": dict.fromkeys(CANDIDATES, votes)}).encode()
+
+    recount = Recount()
+    for key, given in ((b"a", value(2, 7)), (b"a", value(1, 100)), (b"b", value(1, 3))):
+        recount.take(key, given)
+    assert recount.records == 3
+    assert recount.totals() == [10] * len(CANDIDATES)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("night", 200), ("churn", 2_000)])
+def test_a_load_is_the_same_every_time_and_every_station_is_in_it(kind: Any, expected: int) -> None:
+    load = Load(100, kind)
+    found = list(reports(load))
+    assert found == list(reports(load))
+    assert len(found) >= expected
+    assert {key.decode() for key, _, _ in found} >= set(station_ids(load))
+
+
+def test_a_report_is_included_by_the_first_root_above_its_offset() -> None:
+    sent = [Sent(0.0, 0.0, 1.0, 0, 0), Sent(0.5, 0.5, 1.5, 1, 0)]
+    seen = Seen([2.0, 3.0, 4.0], [[0, 1, 0, 0], [1, 1, 0, 0], [5, 5, 0, 0]])
+    assert latencies(sent, seen) == [2.0, 0.5]
+    assert latencies(sent, seen, from_due=True) == [3.0, 1.5]
+
+
+def test_a_report_that_no_root_includes_is_no_latency() -> None:
+    with pytest.raises(NoFigure, match="0/5 is in no root"):
+        latencies([Sent(0.0, 0.0, 1.0, 0, 5)], Seen([2.0], [[5, 0, 0, 0]]))
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    values = [float(n) for n in range(1, 101)]
+    assert [percentile(values, p) for p in (50, 99, 99.9, 100)] == [50.0, 99.0, 100.0, 100.0]
+    assert percentile([7.0], 50) == 7.0
+
+
+def test_vectors_of_the_product_and_of_a_competitor_are_read_alike() -> None:
+    ours = {"provenance": {"next_offsets": {"0": 4, "1": 3, "2": 2, "3": 1}}}
+    assert vector_of(json.dumps(ours).encode()) == vector_of(json.dumps(totals()).encode()) == [4, 3, 2, 1]
+
+
+def test_a_root_sent_again_unchanged_ends_no_silence() -> None:
+    seen = Seen([0.0, 1.0, 2.0, 5.0, 6.0], [[1, 1], [2, 1], [2, 1], [2, 1], [3, 2]])
+    assert longest_silence(seen, 1.5, 3.0) == 5.0
+    assert longest_silence(Seen([0.0, 1.0, 2.0], [[1, 1], [2, 1], [3, 2]]), 0.0, 3.0) == 1.0
+    # Partition 0 went on, partition 1 stood still.
+    assert longest_partition_silence(Seen([0.0, 1.0, 2.0, 3.0], [[1, 1], [2, 2], [3, 2], [4, 3]]), 0.0, 3.0) == 2.0
+
+
+def test_the_last_line_is_of_this_run_and_against_the_best_configuration() -> None:
+    rows = {"one worker": row(300, 300), "two workers": row(450, 480), "Kafka Streams, 1 thread": row(100, 100),
+            "Kafka Streams, 2 threads": row(150, 150), "idle aiokafka": row(600, 600)}  # fmt: skip
+    said = summary({"night": {"rows": rows}}, is_quick=True)
+    assert (said["vs_kafka_streams"], said["vs_idle_aiokafka"], said["two_vs_one"]) == (2.0, 0.5, 1.55)
+    assert said["p99_ms_2000"] is None
+    assert said["replay_per_s"] is None
+    rows["one worker"] = row(300, refused="the standings differ")
+    said = summary({"night": {"rows": rows}}, is_quick=False)
+    assert said["vs_kafka_streams"] is None
+    assert said["cpu_s_per_million"] is None
+
+
+def test_a_part_that_was_not_measured_again_stays_on_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    marks = "".join(f"<!-- bench: {name} -->\nold {name}\n<!-- /bench -->\n" for name in ("machine", "night", "churn"))
+    page.write_text(f"# Page\n{marks}end\n")
+    results: dict[str, Any] = {"machine": "2 cores", "parts": {}}
+    merge(results, "night", {"what": "ten", "rows": {"one worker": row(100)}})
+    merge(results, "night", {"what": "ten", "rows": {"Bytewax": row(50)}})
+    assert write_page(page, results) == ["machine", "night"]
+    text = page.read_text()
+    assert "old churn" in text
+    assert "old night" not in text
+    assert markdown("night", results["parts"]["night"]) in text
+    assert "| one worker |" in text
+    assert "| Bytewax |" in text
+    write_page(page, results)
+    assert page.read_text() == text
+    with pytest.raises(ValueError, match="no mark"):
+        write_page(page, {"machine": "", "parts": {"latency": {"what": "", "cells": []}}})
+
+
+def test_every_competitor_in_python_is_pinned_by_hash_without_a_registry() -> None:
+    pinned = sorted(HERE.glob("*/requirements.txt"))
+    assert [path.parent.name for path in pinned] == ["aiokafka", "bytewax", "faust", "librdkafka", "quix"]
+    for path in pinned:
+        text = path.read_text()
+        assert "--hash=sha256:" in text
+        assert "index-url" not in text
+        assert "http" not in text.replace("httpx", "").replace("aiohttp", "").replace("httpcore", "").replace("httptools", "")
