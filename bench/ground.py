@@ -28,7 +28,7 @@ from tally_stream.wire.report_log import LogRecord
 from tests.nights.harness import run, save_log
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "deploy" / "kafka" / "local"))
-from kafka_local import LocalKafka
+from kafka_local import LocalKafka, LocalKafkaError, available
 
 PARTITIONS = 4
 
