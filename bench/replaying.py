@@ -57,9 +57,11 @@ def run_replay(filled: Filled) -> dict[str, float]:
 
 
 def longest_silence(seen: Seen, begin: float, end: float) -> float:
-    """Seconds: the longest time between two roots with a new vector, of which some part lies in `begin` … `end`."""
+    """Seconds: the longest time between two roots with a new vector, of which the later was read in `begin` … `end`.
+
+    A silence that an event ends in belongs to that event, not to the one whose time it began in."""
     moved = [t for t, (before, after) in zip(seen.times[1:], itertools.pairwise(seen.vectors), strict=True) if after != before]
-    return max((b - a for a, b in itertools.pairwise(moved) if b > begin and a < end), default=0.0)
+    return max((b - a for a, b in itertools.pairwise(moved) if begin < b <= end), default=0.0)
 
 
 def longest_partition_silence(seen: Seen, begin: float, end: float) -> float:
@@ -94,7 +96,7 @@ def run_rebalance(on: Ground) -> list[dict[str, Any]]:
             loop.close()
             if second is not None:
                 second.close()
-    ends = [at for _, at in events[1:]] + [events[-1][1] + STEP_SECONDS]
+    ends = [at for _, at in events[1:]] + [float("inf")]
     return [
         {"event": event, "no_new_standings_s": longest_silence(seen, at, end),
          "longest_partition_s": longest_partition_silence(seen, at, end)}
