@@ -110,7 +110,7 @@ def test_vectors_of_the_product_and_of_a_competitor_are_read_alike() -> None:
 def test_a_root_sent_again_unchanged_ends_no_silence() -> None:
     seen = Seen([0.0, 1.0, 2.0, 5.0, 6.0], [[1, 1], [2, 1], [2, 1], [2, 1], [3, 2]])
     assert longest_silence(seen, 1.5, 7.0) == 5.0
-    assert longest_silence(seen, 0.5, 5.5) == 1.0  # the long one ends in the time of the next event
+    assert longest_silence(seen, 0.5, 5.5) == 0.0  # the long one ends in the time of the next event
     assert longest_silence(Seen([0.0, 1.0, 2.0], [[1, 1], [2, 1], [3, 2]]), 0.0, 3.0) == 1.0
     # Partition 0 went on, partition 1 stood still.
     assert longest_partition_silence(Seen([0.0, 1.0, 2.0, 3.0], [[1, 1], [2, 2], [3, 2], [4, 3]]), 0.0, 3.0) == 2.0
