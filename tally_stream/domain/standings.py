@@ -41,6 +41,8 @@ class Standings:
         self._sums = [[0] * self._width for _ in election.areas]
         self._dirty = set(range(len(election.areas)))
         self._bodies: list[Message] = [{} for _ in election.areas]
+        self._rendered: set[int] = set()
+        """Areas rendered since the last `changed_messages`."""
         self._rendered_flags: tuple[bool, bool, bool] | None = None
 
     @property
@@ -80,6 +82,18 @@ class Standings:
     def messages(self) -> list[Message]:
         """Every published area's message at the present vector, the root last. Bodies of areas that did not change
         are not rendered again."""
+        stamp = self._render()
+        return [{**body, **stamp} for body in (*self._bodies[1:], self._bodies[0])]
+
+    def changed_messages(self) -> list[Message]:
+        """As `messages`, without the areas that were not rendered again since the last call of this."""
+        stamp = self._render()
+        areas = sorted(self._rendered - {0})
+        self._rendered.clear()
+        return [{**self._bodies[area], **stamp} for area in (*areas, 0)]
+
+    def _render(self) -> Message:
+        """Bring the bodies to the present vector; what stands beside a body in each message."""
         present = [f for f in self.figures if f is not None]
         newest = [f.newest_ms for f in present if f.newest_ms is not None]
         as_of_ms = max(newest) if newest else None
@@ -96,8 +110,9 @@ class Standings:
             self._rendered_flags = flags
         for area in self._dirty | {0}:
             self._bodies[area] = self._body(area, as_of_ms, *flags)
+        self._rendered |= self._dirty
         self._dirty.clear()
-        stamp = {
+        return {
             "version": self.version,
             "as_of": None if as_of_ms is None else format_time(as_of_ms),
             "provenance": {
@@ -105,7 +120,6 @@ class Standings:
                 "next_offsets": {str(p): offset for p, offset in enumerate(self.next_offsets)},
             },
         }
-        return [{**body, **stamp} for body in (*self._bodies[1:], self._bodies[0])]
 
     # -- one area --------------------------------------------------------------------------------------------------
 

@@ -241,7 +241,7 @@ class Merging:
             return
         merge.is_dirty = False
         contest_id = merge.standings.contest.id
-        messages = merge.standings.messages()
+        messages = merge.standings.changed_messages()
         futures = []
         for message in messages:
             key = standings_key(contest_id, message["area"])

@@ -3,9 +3,9 @@
 import pytest
 
 from tally_stream.domain.election import Election, build_election
-from tally_stream.domain.standings import STAMP_FIELDS, body_of, widest_partial_bytes
+from tally_stream.domain.standings import STAMP_FIELDS, Standings, body_of, widest_partial_bytes
 
-from .builders import CLOSE_MS, Night, contest, decision, election, report, station
+from .builders import CLOSE_MS, TOPIC, Night, contest, decision, election, report, station
 
 STATIONS = (
     station("A-1", 200, 110, ("NORTH", "ELM")),
@@ -101,6 +101,19 @@ def test_an_area_whose_stations_did_not_change_has_the_same_body() -> None:
     night.take(decision("annul", "A-1"))
     changed = {m["area"] for m in night.messages() if body_of(m) != before[m["area"]]}
     assert changed == {"X", "X/NORTH", "X/NORTH/ELM"}
+
+
+def test_changed_messages_are_those_whose_area_changed_since_the_last_call_and_the_root() -> None:
+    night = busy(2)
+    standings = Standings(night.election, 0, TOPIC, 1)
+    standings.put(night.fold.figures(0))
+    assert standings.changed_messages() == standings.messages()
+    assert [m["area"] for m in standings.changed_messages()] == ["X"]
+    night.take(decision("annul", "A-1"))
+    standings.put(night.fold.figures(0))
+    standings.messages()  # rendering for others takes nothing away
+    everything = standings.messages()
+    assert standings.changed_messages() == [m for m in everything if m["area"] in ("X/NORTH", "X/NORTH/ELM")] + everything[-1:]
 
 
 def test_contests_are_found_by_their_id() -> None:
