@@ -75,7 +75,7 @@ BATCH_BYTES = 256 * 1024
 REQUEST_BYTES = 1024 * 1024
 """Most bytes of one produced record: Kafka's own default for a batch."""
 
-LINGER_SECONDS = 0.002
+LINGER_SECONDS = 0.0
 COMMIT_SECONDS = 0.5
 HEARTBEAT_SECONDS = 3.0
 SESSION_SECONDS = 10.0
