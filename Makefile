@@ -55,7 +55,7 @@ kafka: setup     ## a local Kafka on loopback (Java 17, Maven); ARGS="--brokers 
 kafka-stop:      ## end it
 	$(BIN)/python deploy/kafka/local/kafka_local.py stop --directory .kafka
 
-bench: setup     ## beside Kafka Streams and others: speed, latency, replay (an hour; Java 17, Maven); ARGS=--quick for five minutes
+bench: setup     ## beside Kafka Streams and others: speed, latency, replay (Java 17, Maven); ARGS=--quick for five minutes, --all for every row
 	$(BIN)/python bench/run.py $(ARGS)
 
 screenshots: setup  ## the board's pictures in docs/pictures, taken in chromium

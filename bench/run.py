@@ -1,9 +1,10 @@
 """`make bench`: the product and what a user would pick instead, on one local Kafka, each measured alike.
 
-Starts a broker, fills each load once, runs every competitor over it in turn, round after round; then latency, replay and
-rebalance. Figures are medians, ratios are taken within rounds. After each run of the product its standings are compared,
-byte for byte, with what `replay` folds from the same topic, and the totals of every competitor with a plain recount: a
-run that differs has no figure. Speed is judged nowhere by a test; `--require` makes two targets fail. What was measured
+Starts a broker, fills each load once, runs the competitors over it in turn, round after round; then latency and replay.
+By default that is the night, two workers, Kafka Streams, an idle client and 2,000 reports/s; `--all` has every row.
+Figures are medians, ratios are taken within rounds. After each run of the product its standings are compared, byte for
+byte, with what `replay` folds from the same topic, and the totals of every competitor with a plain recount: a run that
+differs has no figure. Speed is judged nowhere by a test; `--require` makes two targets fail. What was measured
 is kept in a JSON file, part by part, from which `--write` fills a page's tables. Read `ground.py`, `process.py`,
 `product.py`, `peers/`, `latency.py`, `replaying.py`, `table.py`.
 """
@@ -235,7 +236,7 @@ def main() -> None:
         return
     results["machine"] = machine()
     say(results["machine"])
-    parts = options.part or (QUICK_PARTS if options.quick else ("growth",) if options.growth else PARTS)
+    parts = options.part or (("growth",) if options.growth else PARTS if options.all else QUICK_PARTS)
     measured: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="tally-bench-") as scratch, ground(Path(scratch)) as on:
         for name in parts:
@@ -254,8 +255,8 @@ def main() -> None:
 
 
 def measure(on: Ground, name: str, options: argparse.Namespace) -> dict[str, Any]:
-    quick = options.quick
-    chosen = competitors(options.only or (list(QUICK) if quick else []))
+    quick, short = options.quick, not (options.all or options.part or options.growth)
+    chosen = competitors(options.only or (list(QUICK) if short else []))
     if name in ("night", "churn"):
         for folder in {peer.folder for peer in PEERS if any(one.name == peer.name for one in chosen)}:
             prepare(folder)
@@ -266,11 +267,11 @@ def measure(on: Ground, name: str, options: argparse.Namespace) -> dict[str, Any
         case "churn":
             return measure_load(on, Load(options.stations or 50_000, "churn"), chosen, options.rounds)
         case "latency":
-            rates = options.rate or ([2_000] if quick else list(RATES))
-            wanted = options.only or ([SYSTEMS[0].name, SYSTEMS[2].name] if quick else [])
+            rates = options.rate or ([2_000] if short else list(RATES))
+            wanted = options.only or ([SYSTEMS[0].name, SYSTEMS[2].name] if short else [])
             return measure_latency(on, rates, options.seconds or (15 if quick else 60), 5 if quick else 10, wanted)
         case "replay":
-            five = [] if quick else [Load(night.stations, "churn", revisions=max(2, 5_000_000 // night.stations))]
+            five = [] if short else [Load(night.stations, "churn", revisions=max(2, 5_000_000 // night.stations))]
             return measure_replay(on, [night, *five])
         case "rebalance":
             cells = [{"date": today(), **cell} for cell in run_rebalance(on)]
@@ -281,7 +282,8 @@ def measure(on: Ground, name: str, options: argparse.Namespace) -> dict[str, Any
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="under five minutes: a smaller night, 2,000 reports/s, replay")
+    parser.add_argument("--quick", action="store_true", help="under five minutes: the default on a smaller night")
+    parser.add_argument("--all", action="store_true", help="every part, every row: more than an hour")
     parser.add_argument("--growth", action="store_true", help="how speed and memory grow with reports and stations")
     parser.add_argument("--part", action="append", choices=[*PARTS, "growth"], help="only this part; may be given again")
     parser.add_argument("--only", action="append", metavar="NAME", help="only this row of a table; may be given again")
