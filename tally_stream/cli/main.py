@@ -46,6 +46,8 @@ class _LateGroup(click.Group):
 def cli() -> None:
     """Election night as a stream: polling stations' reports in, standings anyone can recompute out.
 
+    Example: tally-stream demo
+
     Exit codes: 0 done, 1 refused or failed, 2 wrong usage or a broken election folder.
     """
 

@@ -12,6 +12,7 @@ from tally_stream.audit.replay import replay as fold_log
 from tally_stream.cli.common import EXIT_USAGE, open_election, out, refuse
 from tally_stream.cli.view import board
 from tally_stream.domain.scalars import parse_time
+from tally_stream.wire.limits import INTEGER_MAX_DIGITS
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogError
 
@@ -22,10 +23,16 @@ def _vector(text: str | None) -> dict[int, int] | None:
     vector: dict[int, int] = {}
     for part in text.split(","):
         partition, _, offset = part.partition("=")
-        if not (partition.isascii() and partition.isdigit() and offset.isascii() and offset.isdigit()):
-            raise click.BadParameter(f"{part!r} is not partition=offset", param_hint="--at")
+        if not (_is_whole_number(partition) and _is_whole_number(offset)):
+            raise click.BadParameter(f"{part[:80]!r} is not partition=offset", param_hint="--at")
+        if int(partition) in vector:
+            raise click.BadParameter(f"partition {int(partition)} is named twice", param_hint="--at")
         vector[int(partition)] = int(offset)
     return vector
+
+
+def _is_whole_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= INTEGER_MAX_DIGITS
 
 
 @click.command()

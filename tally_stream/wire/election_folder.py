@@ -205,7 +205,7 @@ def _path_text(path: _Path) -> str:
     return text
 
 
-_SENTENCES = {"missing": "is missing", "extra_forbidden": "is not known here"}
+_SENTENCES = {"missing": "is missing", "extra_forbidden": "is not known here", "model_type": "is not a table"}
 
 
 class _Toml:
@@ -343,16 +343,31 @@ class _Table:
                 in_order = order == list(range(len(wanted)))
                 for row in reader:
                     self.line = reader.line_num
+                    if not row:
+                        continue  # an empty line says nothing
                     if len(row) != len(wanted):
                         self.wrong(f"{len(row)} fields, the header has {len(wanted)}")
                         continue
                     yield row if in_order else [row[i] for i in order]
         except UnicodeDecodeError as error:
+            self.line = self._line_not_utf8()
             self.wrong(f"not UTF-8 ({error.reason})")
         except csv.Error as error:
+            self.line += 1  # the row that could not be read begins behind the last one that could
             self.wrong(f"not CSV: {error}")
         except (OSError, EOFError, zlib.error) as error:
             self.wrong(f"cannot be read: {getattr(error, 'strerror', None) or error}")
+
+
+    def _line_not_utf8(self) -> int:
+        """Text is decoded ahead of the rows, so the line has to be looked for."""
+        with open_maybe_gzip(self.path) as raw:
+            for number, line in enumerate(raw, 1):
+                try:
+                    line.decode("utf-8")
+                except UnicodeDecodeError:
+                    return number
+        return self.line
 
 
 def _read_count(text: str, name: str, wrong: Callable[[str], None]) -> int | None:
@@ -413,6 +428,10 @@ def _read_area_names(path: Path, root: str, errors: list[str]) -> list[tuple[str
             table.wrong(f"area {area[:80]!r} does not begin with the root {root}")
         if area in found:
             table.wrong(f"area {area[:80]!r} occurs twice")
+        for value in area.split("/"):
+            mistake = text_error(value) or ("has an empty level" if not value else None)
+            if mistake:
+                table.wrong(f"area {mistake}")
         mistake = text_error(name)
         if mistake:
             table.wrong(f"name {mistake}")

@@ -128,7 +128,7 @@ def test_sigterm_is_passed_on_to_all() -> None:
     assert supervisor.stdout is not None
     assert len({supervisor.stdout.readline() for _ in range(3)}) == 3
     supervisor.send_signal(signal.SIGTERM)
-    assert supervisor.communicate(timeout=10)[0] == "flushed\n" * 3
+    assert supervisor.communicate(timeout=10)[0].count("flushed") == 3
     assert supervisor.returncode == 0
 
 

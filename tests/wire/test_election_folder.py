@@ -266,10 +266,9 @@ class TestMistakesInStations:
             ("A-3,,,,\u202eN,T", "5: region has the bidirectional control U+202E"),
             ("A-3,,,,N", "5: 5 fields, the header has 6"),
             ("A-3,,,,N,T,U", "5: 7 fields, the header has 6"),
-            ("", "5: 0 fields, the header has 6"),
-            ('A-3,"x"y,,,N,T', "4: not CSV: ',' expected after '\"'"),
-            ('A-3,"x', "4: not CSV: unexpected end of data"),
-            ("A-3," + "x" * 131_073 + ",,,N,T", "4: not CSV: field larger than field limit (131072)"),
+            ('A-3,"x"y,,,N,T', "5: not CSV: ',' expected after '\"'"),
+            ('A-3,"x', "5: not CSV: unexpected end of data"),
+            ("A-3," + "x" * 131_073 + ",,,N,T", "5: not CSV: field larger than field limit (131072)"),
         ],
     )
     def test_each_is_named_with_its_line(self, folder: Folder, row: str, mistake: str) -> None:
@@ -285,6 +284,15 @@ class TestMistakesInStations:
         folder.write("stations.csv", header + "\nA-1,,,,N,T\n")
         expected = "station_id,name,registered,ballots_expected,region,town"
         assert folder.mistakes() == [f"stations.csv:1: the header is {header!r}, it should be {expected!r}"]
+
+    def test_bytes_that_are_not_utf_8_are_named_with_their_line(self, folder: Folder) -> None:
+        folder.write("stations.csv", STATIONS.encode() + b"A-3,,,,N,T\nA-4,\xff,,,N,T\n")
+        assert folder.mistakes() == ["stations.csv:6: not UTF-8 (invalid start byte)"]
+
+    def test_empty_lines_say_nothing(self, folder: Folder) -> None:
+        before = folder.load()
+        folder.write("stations.csv", STATIONS.replace("\n", "\n\n") + "\n")
+        assert folder.load().digest == before.digest
 
     def test_columns_may_stand_in_another_order(self, folder: Folder) -> None:
         folder.write("stations.csv", "town,region,registered,name,station_id,ballots_expected\nAlder,North,7,School,A-1,8\n")
@@ -329,6 +337,10 @@ class TestMistakesInAreas:
             ("Y/North,N", "4: area 'Y/North' does not begin with the root X"),
             ("XY,N", "4: area 'XY' does not begin with the root X"),
             ("X/North,N", "4: area 'X/North' occurs twice"),
+            ("X/a\u202eb,N", "4: area has the bidirectional control U+202E"),
+            ("X/e\u0301,N", "4: area is not in Unicode normal form C"),
+            ("X/,N", "4: area has an empty level"),
+            ("X/" + "a" * 201 + ",N", "4: area longer than 200 code points"),
             ("X/West,\u2028", "4: name has the control or separator character U+2028"),
             ("X/West", "4: 1 fields, the header has 2"),
         ],

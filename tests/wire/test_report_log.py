@@ -4,7 +4,10 @@ import base64
 import gzip
 import hashlib
 import json
+import os
 import random
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -290,6 +293,22 @@ class TestFiles:
     def test_that_is_a_folder(self, tmp_path: Path) -> None:
         with pytest.raises(LogError, match=r":1: cannot be read: Is a directory"):
             ReportLog(tmp_path)
+
+    def test_that_is_a_pipe(self, tmp_path: Path) -> None:
+        """The first look at it would swallow what the reading was to find."""
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(LogError, match=r"pipe: not a regular file; a log is read more than once"):
+            ReportLog(tmp_path / "pipe")
+
+    def test_in_block_gzip_is_no_dump(self, files: Files) -> None:
+        """BGZF: each member has an extra field, as a frame of `dump` has, but another one."""
+        content = written(record()).encode()
+        rest = zlib.compressobj(6, zlib.DEFLATED, -15)
+        packed = rest.compress(content) + rest.flush()
+        extra = b"BC" + struct.pack("<HH", 2, 12 + 6 + len(packed) + 8 - 1)
+        member = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff" + struct.pack("<H", len(extra)) + extra + packed
+        files.path.write_bytes(member + struct.pack("<II", zlib.crc32(content), len(content)))
+        assert len(list(ReportLog(files.path))) == 1
 
     def test_that_cannot_be_read_halfway(self, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
         """A disk that fails on the first look at the bytes."""
