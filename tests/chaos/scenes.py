@@ -21,7 +21,7 @@ from typing import Any
 
 from tally_stream.settings import Settings
 from tests.chaos.load import Newsroom, Stations
-from tests.nights.harness import WorkerProcess, wait_for
+from tests.nights.harness import WorkerProcess, children_of, wait_for
 
 SESSION_SECONDS = 10
 SETTLE_SECONDS = 60
@@ -76,9 +76,8 @@ def worker_pid(worker: WorkerProcess) -> int:
     """The process that counts, below its supervisor."""
 
     def look() -> int | None:
-        pid = worker.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return int(children[0]) if children else None
+        children = children_of(worker.process.pid)
+        return children[0] if children else None
 
     return wait_for(look, "a worker below the supervisor", 30)
 

@@ -65,6 +65,11 @@ def wait_for(look: Callable[[], T | None], what: str, limit_seconds: float = 60)
     raise AssertionError(f"not within {limit_seconds:.0f} s: {what}")
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started, in whatever thread."""
+    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+
+
 class WorkerProcess:
     """One `tally-stream worker` in a process of its own."""
 

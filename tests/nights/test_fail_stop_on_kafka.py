@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import uuid
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from tests.nights.harness import (
     NIGHTS,
     WorkerProcess,
     check_against_replay,
+    children_of,
     newest_standings,
     one_a_key,
     produce,
@@ -254,12 +257,8 @@ def test_a_supervised_worker_that_is_killed_counts_on(kafka_one: Any, tmp_path: 
         for partition in range(4):
             produce(settings, "reports", partition, *reports[partition][:10])
         wait_published(settings, 40)
-        children = Path(f"/proc/{worker.process.pid}/task/{worker.process.pid}/children").read_text().split()
-        import os
-        import signal
-
-        assert len(children) == 1
-        os.kill(int(children[0]), signal.SIGKILL)
+        (child,) = children_of(worker.process.pid)
+        os.kill(child, signal.SIGKILL)
         for partition in range(4):
             produce(settings, "reports", partition, *reports[partition][10:])
         newest = wait_published(settings, 80)

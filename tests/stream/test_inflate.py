@@ -226,5 +226,5 @@ def test_records_out_of_their_place_are_empty_offsets_from_there_on(codec: int) 
 def test_whatever_a_batch_inflates_to_can_be_saved_as_one_line() -> None:
     record = LogRecord(1_730_000_000_000, b"", b"\x01" * BATCH_INFLATED_MAX_BYTES, LOG_PARTITIONS_MAX - 1, 1 << 62)
     line = encode_line(record, with_position=True)
-    assert 6 * BATCH_INFLATED_MAX_BYTES < len(line) < LOG_LINE_MAX_BYTES
+    assert len(line) < 6 * BATCH_INFLATED_MAX_BYTES + 1024 <= LOG_LINE_MAX_BYTES, "as text, by others, it may be as long"
     assert next(frames(io.BytesIO(encode_frame(bytes(FRAME_CONTENT_BYTES) + line))))[1][FRAME_CONTENT_BYTES:] == line
