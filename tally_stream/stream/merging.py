@@ -251,26 +251,26 @@ class Merging:
             if before is not None and before.body == body and not is_root:
                 continue
             sent = _Sent(message["version"], body, canonical_json(message))
+            # Noted now: while this one is under way, the one before may be sent again on top of it (`_heal`).
+            stood_at = -1 if before is None else before.offset
             future = await self._outlet.send(self.topics.standings, key, sent.value, 0)
-            futures.append((key, sent, future))
-        offsets = await asyncio.gather(*(future for _, _, future in futures))
-        for (key, sent, _), offset in zip(futures, offsets, strict=True):
-            self._check_rising(merge, key, offset)
+            futures.append((key, sent, stood_at, future))
+        offsets = await asyncio.gather(*(future for *_, future in futures))
+        for (key, sent, stood_at, _), offset in zip(futures, offsets, strict=True):
+            self._check_rising(stood_at, offset)
             sent.offset = offset
             merge.sent[key] = sent
-        for key, sent, _ in futures:  # what was seen before the acknowledgement had nothing to be compared with
+        for key, sent, *_ in futures:  # what was seen before the acknowledgement had nothing to be compared with
             await self._heal(merge, key, sent)
         merge.root_sent_at = monotonic()
         self.last_publication_seconds = time()
 
-
-    def _check_rising(self, merge: _ContestMerge, key: bytes, offset: int) -> None:
+    def _check_rising(self, stood_at: int, offset: int) -> None:
         """A topic deleted and made anew under a running worker lacks all areas that do not change any more; a start
         sends them all. The root is sent every RESEND_SECONDS, so this takes no longer."""
-        before = merge.sent.get(key)
-        if before is not None and 0 <= offset <= before.offset:  # below 0: a repeated send, whose place nobody says
+        if 0 <= offset <= stood_at:  # below 0: a repeated send, whose place nobody says
             raise BrokenInvariant(
-                f"{self.topics.standings}: offset {offset} after {before.offset}: the topic was made anew, or lost records"
+                f"{self.topics.standings}: offset {offset} after {stood_at}: the topic was made anew, or lost records"
             )
 
 

@@ -1,5 +1,6 @@
 """What stage 2 takes, heals and waits for; the broker answers when the test says so."""
 
+import asyncio
 import json
 
 import pytest
@@ -93,6 +94,35 @@ async def test_an_older_record_that_came_before_the_acknowledgement_is_overwritt
     assert [one for one in outlet.of(TOPICS.standings) if one[0].startswith(b"PRES")] == [*first, *first]
     merging.disown()
     assert fatal == []
+
+
+async def test_a_record_sent_again_may_land_above_the_newer_one_that_is_under_way() -> None:
+    """A twin's record lies on top of ours; ours goes out again while its successor is on its way, and comes after it."""
+    outlet, twin_outlet = HeldOutlet(), HeldOutlet()
+    fatal: list[str] = []
+    merging, twin = a_merging(outlet, fatal), a_merging(twin_outlet, [])
+    for one, records in ((twin, partials(report(0))), (merging, partials(report(0), falling(1, 2)))):
+        one.take([Stored(i, v) for i, v in enumerate(records)])
+        await one.see([], is_end=True)
+    await settle()
+    twin.disown()
+    for _ in ELECTION.contests:  # one after the other
+        outlet.answer(TOPICS.standings, 100)
+        await settle()
+    stood = len(outlet.sent)
+    older = dict(twin_outlet.of(TOPICS.standings))[ROOT]
+    healing = asyncio.create_task(merging.see([StoredRecord(0, 150, 0, ROOT, older)], is_end=False))
+    await settle()
+    merging.take([Stored(9, v) for v in partials(report(0), falling(1, 2), report(2, 3))])
+    await settle()
+    versions = [json.loads(value)["version"] for _, key, value, _ in outlet.sent[stood:] if key == ROOT]
+    assert versions == [2, 3]
+    outlet.sent[stood][3].set_result(300)
+    await healing
+    outlet.answer(TOPICS.standings, 200)
+    await settle()
+    assert fatal == []
+    merging.disown()
 
 
 async def test_a_topic_made_anew_under_it_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
