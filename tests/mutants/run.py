@@ -70,7 +70,7 @@ MUTANTS = (
            "if offset > own.offset and version < own.version:", "if False:",
            "tests/stream/test_merging.py"),
     Mutant("go on above a standings topic made anew", f"{STREAM}/merging.py",
-           "0 <= offset <= before.offset", "0 <= offset < before.offset", "tests/stream/test_merging.py"),
+           "0 <= offset <= stood_at", "0 <= offset < stood_at", "tests/stream/test_merging.py"),
     Mutant("publish behind a published root", f"{STREAM}/merging.py",
            "        if not behind:\n", "        if True:\n", "tests/stream/test_merging.py"),
     Mutant("give up waiting a moment early", f"{STREAM}/merging.py",
