@@ -143,8 +143,11 @@ class PartitionFold:
 
     # -- taking a record -------------------------------------------------------------------------------------------
 
-    def take(self, offset: int, log_ms: int, key: bytes | None, read: Statement | Finding) -> Outcome:
-        """Judge and apply the record at `offset` (which must be `next_offset`); `read` is what its bytes were.
+    def take(
+        self, offset: int, log_ms: int, key: bytes | None, read: Statement | Finding, entry: Entry | None = None
+    ) -> Outcome:
+        """Judge and apply the record at `offset` (which must be `next_offset`); `read` is what its bytes were, `entry` that
+        of the station of a report, where it was looked up before.
 
         Raises ValueError on any other offset: a gap or a jump back is a broken invariant, never a verdict.
         """
@@ -154,7 +157,7 @@ class PartitionFold:
         if self.newest_ms is None or log_ms > self.newest_ms:
             self.newest_ms = log_ms
         if type(read) is Report:
-            outcome = self._take_report(read, log_ms, key)
+            outcome = self._take_report(read, log_ms, key, entry)
         elif type(read) is Turnout:
             outcome = self._take_turnout(read, key)
         elif type(read) is Control:
@@ -180,9 +183,9 @@ class PartitionFold:
         finding = Finding("S7", "in partition {left}, belongs into {right}", self.partition, due)
         return Outcome(Judgement("rejected", (finding,)))
 
-    def _take_report(self, r: Report, log_ms: int, key: bytes | None) -> Outcome:
+    def _take_report(self, r: Report, log_ms: int, key: bytes | None, known: Entry | None) -> Outcome:
         state = self._contests[r.contest]
-        entry = state.entries.get(r.station.id)
+        entry = state.entries.get(r.station.id) if known is None else known
         if entry is None:
             return self._misplaced(r.station, key)
         if entry.is_plain and r.kind == "report" and self._take_plainly(state, entry, r, log_ms):

@@ -294,19 +294,21 @@ def read_run(codec: Codec, fold: PartitionFold, records: list[Any]) -> list[tupl
             return owed
         for start in range(0, len(records), TOGETHER):
             few = records[start : start + TOGETHER]
-            decoded = []
+            values, decoded = [], []
             for r in few:
-                decoded.append(codec.decode(r.value))
+                value = r.value
+                values.append(value)
+                decoded.append(codec.decode(value))
             entries = [None if d is None else codec.entry_of(d, fold.entries) for d in decoded]
             for i in range(len(few)):
-                r, fields, entry = few[i], decoded[i], entries[i]
-                key, value = r.key, r.value
+                r, value, fields, entry = few[i], values[i], decoded[i], entries[i]
+                key = r.key
                 read: Statement | Finding | None = None
                 if fields is not None and entry is not None:
                     read = codec.read_decoded(fields, entry.station, value, key)
                 if read is None:
-                    read = codec.read_exactly(value, key)
-                outcome = fold.take(r.offset, r.timestamp, key, read)
+                    read, entry = codec.read_exactly(value, key), None
+                outcome = fold.take(r.offset, r.timestamp, key, read, entry)
                 if outcome is not PLAIN:
                     owed.append((r, outcome))
     except Exception as error:
