@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.ledger import (
@@ -28,12 +29,23 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.tally import Totals, add_plain, tally
 
 
-@dataclass(frozen=True)
 class Outcome:
     """What one record led to. `change` is the public line it owes, if any."""
 
-    judgement: Judgement
-    change: Change | None = None
+    __slots__ = ("change", "judgement")
+
+    def __init__(self, judgement: Judgement, change: Change | None = None) -> None:
+        self.judgement: Final = judgement
+        self.change: Final = change
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Outcome) and self.judgement == other.judgement and self.change == other.change
+
+    def __hash__(self) -> int:
+        return hash((self.judgement, self.change))
+
+    def __repr__(self) -> str:
+        return f"Outcome({self.judgement}, {self.change})"
 
     @property
     def is_refusal(self) -> bool:

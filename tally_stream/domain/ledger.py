@@ -6,7 +6,7 @@ across deliveries: the last revision in force wins, so duplicates and replays ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
@@ -19,6 +19,7 @@ from tally_stream.domain.rules import (
     Finding,
     Limits,
     Verdict,
+    is_ordinary,
     p10_changes_much,
     q6_lowers,
     q7_clock,
@@ -26,12 +27,23 @@ from tally_stream.domain.rules import (
 )
 
 
-@dataclass(frozen=True)
 class Judgement:
     """What becomes of a record: its verdict and every rule that fired, in the order of the rules."""
 
-    verdict: Verdict
-    findings: tuple[Finding, ...] = ()
+    __slots__ = ("findings", "verdict")
+
+    def __init__(self, verdict: Verdict, findings: tuple[Finding, ...] = ()) -> None:
+        self.verdict: Final = verdict
+        self.findings: Final = findings
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Judgement) and self.verdict == other.verdict and self.findings == other.findings
+
+    def __hash__(self) -> int:
+        return hash((self.verdict, self.findings))
+
+    def __repr__(self) -> str:
+        return f"Judgement({self.verdict}, {self.findings})"
 
 
 COUNTED = Judgement("counted")
@@ -73,22 +85,55 @@ class Entry:
         return None if self.is_annulled else self.counts
 
 
-@dataclass(frozen=True)
 class Change:
     """A public line for counts that were replaced, removed or put back, or for any figure that fell.
 
-    Deltas are new − old; a ballots delta (`cast, valid, blank, invalid`) is None where one side is unknown.
+    Deltas are new − old, `votes_delta` in candidate order; one of `ballots_delta` (cast, valid, blank, invalid) is None
+    where one side is unknown.
     """
 
-    contest: int
-    station: str
-    kind: str
-    from_revision: int
-    to_revision: int
-    reason: str | None
-    authority: str | None
-    votes_delta: tuple[int, ...]
-    ballots_delta: tuple[int | None, int | None, int | None, int | None]
+    __slots__ = (
+        "authority", "ballots_delta", "contest", "from_revision", "kind", "reason", "station", "to_revision", "votes_delta",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        contest: int,
+        station: str,
+        kind: str,
+        from_revision: int,
+        to_revision: int,
+        reason: str | None,
+        authority: str | None,
+        votes_delta: tuple[int, ...],
+        ballots_delta: tuple[int | None, int | None, int | None, int | None],
+    ) -> None:
+        self.contest: Final = contest
+        self.station: Final = station
+        self.kind: Final = kind
+        self.from_revision: Final = from_revision
+        self.to_revision: Final = to_revision
+        self.reason: Final = reason
+        self.authority: Final = authority
+        self.votes_delta: Final = votes_delta
+        self.ballots_delta: Final = ballots_delta
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Change)
+            and self.contest == other.contest
+            and self.station == other.station
+            and self.kind == other.kind
+            and self.from_revision == other.from_revision
+            and self.to_revision == other.to_revision
+            and self.reason == other.reason
+            and self.authority == other.authority
+            and self.votes_delta == other.votes_delta
+            and self.ballots_delta == other.ballots_delta
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.contest, self.station, self.kind, self.to_revision))
 
 
 def judge_sequence(top: int, is_same: bool, revision: int) -> Judgement | None:
@@ -156,23 +201,30 @@ def judge(
         findings.append(Finding("Q4", "counts for an annulled station"))
     elif is_certified:
         findings.append(Finding("Q4", "counts after the contest was certified"))
-    for rule in ERROR_RULES:
-        finding = rule(r, station, limits)
-        if finding is not None:
-            findings.append(finding)
-    is_held = bool(findings)
-    for rule in WARNING_RULES:
-        finding = rule(r, station, limits)
-        if finding is not None:
-            findings.append(finding)
-    before = entry.counts
-    if before is not None and not entry.is_annulled:
-        for finding in (q6_lowers(r, before, contest.candidate_ids), p10_changes_much(r, before, limits)):
+    rules_may_fire = not is_ordinary(r, station, limits, log_ms)
+    if rules_may_fire:
+        for rule in ERROR_RULES:
+            finding = rule(r, station, limits)
             if finding is not None:
                 findings.append(finding)
-    late = q7_clock(r, log_ms, limits)
-    if late is not None:
-        findings.append(late)
+    is_held = bool(findings)
+    if rules_may_fire:
+        for rule in WARNING_RULES:
+            finding = rule(r, station, limits)
+            if finding is not None:
+                findings.append(finding)
+    before = entry.counts
+    if before is not None and not entry.is_annulled:
+        lower = q6_lowers(r, before, contest.candidate_ids)
+        if lower is not None:
+            findings.append(lower)
+        other = p10_changes_much(r, before, limits)
+        if other is not None:
+            findings.append(other)
+    if rules_may_fire:
+        late = q7_clock(r, log_ms, limits)
+        if late is not None:
+            findings.append(late)
     if not findings:
         return COUNTED
     return Judgement("held" if is_held else "counted", tuple(findings))
@@ -234,20 +286,23 @@ def change_of(r: Report, before: Report | None, after: Report | None, from_revis
         return None
     zero = (0,) * len((before or after).votes)  # type: ignore[union-attr]  # one of them has counts
     old_votes, new_votes = (before.votes if before else zero), (after.votes if after else zero)
+    old_cast, old_valid, old_blank, old_invalid = _ballots(before)
+    cast, valid, blank, invalid = _ballots(after)
     return Change(
-        contest=r.contest,
-        station=r.station.id,
-        kind=r.kind,
-        from_revision=from_revision,
-        to_revision=r.revision,
-        reason=r.reason,
-        authority=r.authority,
-        votes_delta=tuple(new - old for new, old in zip(new_votes, old_votes, strict=True)),
-        ballots_delta=tuple(  # type: ignore[arg-type]  # four names, four figures
-            None if new is None or old is None else new - old
-            for new, old in zip(_ballots(after), _ballots(before), strict=True)
-        ),
+        r.contest,
+        r.station.id,
+        r.kind,
+        from_revision,
+        r.revision,
+        r.reason,
+        r.authority,
+        tuple([new_votes[i] - old_votes[i] for i in range(len(zero))]),
+        (_delta(cast, old_cast), _delta(valid, old_valid), _delta(blank, old_blank), _delta(invalid, old_invalid)),
     )
+
+
+def _delta(new: int | None, old: int | None) -> int | None:
+    return None if new is None or old is None else new - old
 
 
 BALLOT_NAMES = ("cast", "valid", "blank", "invalid")

@@ -18,7 +18,7 @@ from typing import Any
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.rules import Limits
-from tally_stream.domain.standings import Standings, body_of
+from tally_stream.domain.standings import Message, Standings, body_of
 from tally_stream.domain.tally import baseline
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.kafka.topics import Topics
@@ -44,7 +44,7 @@ class _Sent:
     """Our newest message of a key: `offset` is the broker's answer, −1 until it came."""
 
     version: int
-    body: bytes
+    body: Message
     value: bytes
     offset: int = -1
 
@@ -245,7 +245,7 @@ class Merging:
         futures = []
         for message in messages:
             key = standings_key(contest_id, message["area"])
-            body = canonical_json(body_of(message))
+            body = body_of(message)
             before = merge.sent.get(key)
             is_root = message is messages[-1]
             if before is not None and before.body == body and not is_root:

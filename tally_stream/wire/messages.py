@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,7 +16,6 @@ from msgspec import Meta
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures, Outcome
-from tally_stream.domain.ledger import BALLOT_NAMES
 from tally_stream.domain.rules import message_of
 from tally_stream.domain.tally import integers_per_area
 from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
@@ -71,31 +71,73 @@ def encode_rejection(
     )
 
 
+class _Source(msgspec.Struct, gc=False):
+    offset: int
+    partition: int
+    timestamp: int
+    topic: str
+
+
+class _BallotsDelta(msgspec.Struct, gc=False):
+    blank: int | None
+    cast: int | None
+    invalid: int | None
+    valid: int | None
+
+
+class _ChangeLine(msgspec.Struct, gc=False):
+    """The fields of a change in canonical order, so that nothing is sorted for each."""
+
+    area: str
+    authority: str | None
+    ballots_delta: _BallotsDelta
+    contest: str
+    definition: str
+    from_revision: int
+    kind: str
+    reason: str | None
+    schema: int
+    source: _Source
+    station: str
+    to_revision: int
+    votes_delta: dict[str, int]
+
+
+_in_order = msgspec.json.Encoder()
+
+
+@lru_cache(maxsize=1024)
+def _canonical_places(ids: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    """(id, place) in the order in which canonical JSON has these ids as keys."""
+    return tuple(sorted((id, place) for place, id in enumerate(ids)))
+
+
 def encode_change(
     election: Election, topic: str, partition: int, offset: int, log_ms: int, outcome: Outcome
 ) -> bytes:
-    """The public line of `outcome.change`. `area` is the station's deepest published area."""
+    """The public line of `outcome.change`, canonical. `area` is the station's deepest published area."""
     change = outcome.change
     assert change is not None, "only an outcome with a change is encoded"
     contest = election.contests[change.contest]
     station = election.stations[change.station]
-    return canonical_json(
-        {
-            "schema": 1,
-            "contest": contest.id,
-            "station": change.station,
-            "area": election.areas[station.leaf].id,
-            "kind": change.kind,
-            "from_revision": change.from_revision,
-            "to_revision": change.to_revision,
-            "reason": change.reason,
-            "authority": change.authority,
-            "votes_delta": dict(zip(contest.candidate_ids, change.votes_delta, strict=True)),
-            "ballots_delta": dict(zip(BALLOT_NAMES, change.ballots_delta, strict=True)),
-            "definition": election.digest,
-            "source": _source(topic, partition, offset, log_ms),
-        }
+    cast, valid, blank, invalid = change.ballots_delta
+    votes = change.votes_delta
+    line = _ChangeLine(
+        election.areas[station.leaf].id,
+        change.authority,
+        _BallotsDelta(blank, cast, invalid, valid),
+        contest.id,
+        election.digest,
+        change.from_revision,
+        change.kind,
+        change.reason,
+        1,
+        _Source(offset, partition, log_ms, topic),
+        change.station,
+        change.to_revision,
+        {id: votes[place] for id, place in _canonical_places(contest.candidate_ids)},
     )
+    return _in_order.encode(line)
 
 
 class ForeignPartial(Exception):

@@ -256,3 +256,41 @@ def test_what_is_written_is_read_back(seed: int) -> None:
     assert {n: getattr(found, n) for n in ("cast", "valid", "blank", "invalid") if n in ballots} == ballots
     assert found.reason == message["reason"]
     assert CODEC.read_fast(as_bytes(message), b"A-1") == found
+
+
+class TestOfAnUnknownStation:
+    """The one refusal that the fast reader gives itself."""
+
+    @pytest.mark.parametrize("codec", CODECS, ids=["official", "test", "one contest"])
+    @pytest.mark.parametrize("name", ["Z-9", "a" * 64, "A-1 ", "", "é", "a" * 65, "A/1"])
+    def test_what_it_says_the_exact_one_says(self, codec: Codec, name: str) -> None:
+        """With one more thing wrong, or none: either it leaves the record alone, or it is the same finding."""
+        spoils: list[Json] = [
+            {}, {"counted_at": "2024-02-07"}, {"phase": "official"}, {"phase": "test"}, {"reason": "a\u202eb"}, {"authority": "x"},
+            {"votes": {"ANNA": 1}}, {"votes": {"ANNA": 1, "ZOE": 1}}, {"registered": None}, {"contest": "NONE"}, {"revision": 0},
+        ]  # fmt: skip
+        for spoil in spoils:
+            value = as_bytes({**counts(station=name), **spoil})
+            decoded = codec.decode(value)
+            found = None if decoded is None else codec.read_unknown(decoded, value)
+            if found is not None:
+                assert found == codec.read_exactly(value, name.encode()), spoil
+            assert codec.read(value, name.encode()) == codec.read_exactly(value, name.encode())
+
+    def test_it_says_so_at_all(self) -> None:
+        value = as_bytes(counts(station="Z-9"))
+        decoded = CODEC.decode(value)
+        assert decoded is not None
+        assert CODEC.read_unknown(decoded, value) == Finding("S2", "unknown polling station {left}", "Z-9")
+
+    def test_a_station_of_the_definition_is_left_alone(self) -> None:
+        value = as_bytes(counts())
+        decoded = CODEC.decode(value)
+        assert decoded is not None
+        assert CODEC.read_unknown(decoded, value) is None
+
+    def test_a_key_twice_is_left_to_the_exact_one(self) -> None:
+        value = as_bytes(counts(station="Z-9")).replace(b'"revision"', b'"schema":1,"revision"')
+        decoded = CODEC.decode(value)
+        assert decoded is not None
+        assert CODEC.read_unknown(decoded, value) is None
