@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.ledger import (
     COUNTED,
@@ -29,6 +31,7 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.tally import Totals, add_plain, tally
 
 
+@mypyc_attr(acyclic=True)
 class Outcome:
     """What one record led to. `change` is the public line it owes, if any."""
 

@@ -27,6 +27,7 @@ from tally_stream.domain.rules import (
 )
 
 
+@mypyc_attr(acyclic=True)
 class Judgement:
     """What becomes of a record: its verdict and every rule that fired, in the order of the rules."""
 
@@ -85,6 +86,7 @@ class Entry:
         return None if self.is_annulled else self.counts
 
 
+@mypyc_attr(acyclic=True)
 class Change:
     """A public line for counts that were replaced, removed or put back, or for any figure that fell.
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from mypy_extensions import mypyc_attr
+
 from tally_stream.domain.election import Checks, Station
 from tally_stream.domain.report import Report
 
@@ -22,6 +24,7 @@ VERDICTS: tuple[Verdict, ...] = ("counted", "repeated", "stale", "conflicting", 
 Figure = int | str | None
 
 
+@mypyc_attr(acyclic=True)
 class Finding:
     """One rule that fired: its code, a sentence, and the two figures (or texts) it compared.
 

@@ -69,7 +69,7 @@ FETCH_BYTES = 1024 * 1024
 FETCH_WAIT_MS = 500
 """How long a broker holds an empty fetch. A record that arrives ends the wait at once."""
 
-BATCH_BYTES = 256 * 1024
+BATCH_BYTES = 512 * 1024
 """Most bytes of one produced batch."""
 
 REQUEST_BYTES = 1024 * 1024

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -100,16 +101,21 @@ class _ChangeLine(msgspec.Struct, gc=False):
     source: _Source
     station: str
     to_revision: int
-    votes_delta: dict[str, int]
+    votes_delta: Any
 
 
 _in_order = msgspec.json.Encoder()
 
 
 @lru_cache(maxsize=1024)
-def _canonical_places(ids: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    """(id, place) in the order in which canonical JSON has these ids as keys."""
-    return tuple(sorted((id, place) for place, id in enumerate(ids)))
+def _votes_line(ids: tuple[str, ...]) -> Callable[[tuple[int, ...]], Any]:
+    """Votes in candidate order → an object that is written with its keys in canonical order: 0.3 us, a mapping 1.2."""
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    names = {f"v{place}": ids[place] for place in order}
+    line = msgspec.defstruct("VotesDelta", [(name, int) for name in names], rename=names, gc=False)
+    if order == list(range(len(ids))):
+        return lambda votes: line(*votes)
+    return lambda votes: line(*[votes[place] for place in order])
 
 
 def encode_change(
@@ -121,7 +127,6 @@ def encode_change(
     contest = election.contests[change.contest]
     station = election.stations[change.station]
     cast, valid, blank, invalid = change.ballots_delta
-    votes = change.votes_delta
     line = _ChangeLine(
         election.areas[station.leaf].id,
         change.authority,
@@ -135,7 +140,7 @@ def encode_change(
         _Source(offset, partition, log_ms, topic),
         change.station,
         change.to_revision,
-        {id: votes[place] for id, place in _canonical_places(contest.candidate_ids)},
+        _votes_line(contest.candidate_ids)(change.votes_delta),
     )
     return _in_order.encode(line)
 
