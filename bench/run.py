@@ -44,6 +44,7 @@ PARTS = ("night", "churn", "latency", "replay", "rebalance")
 QUICK_PARTS = ("night", "latency", "replay")
 QUICK = ("one worker", "two workers", "Kafka Streams, 1 thread", "Kafka Streams, 2 threads", "idle aiokafka")
 RATES = (20, 500, 2_000, 5_000)
+WARM_RATE, WARM_SECONDS = 2_000, 25
 GROWTH_REPORTS = (100_000, 1_000_000, 5_000_000)
 GROWTH_STATIONS = (10_000, 100_000, 500_000)
 
@@ -114,7 +115,12 @@ def _filled(on: Ground, load: Load, share: float) -> Filled:
     return filled
 
 
-def measure_latency(on: Ground, rates: list[int], seconds: float, warm: float, wanted: list[str]) -> dict[str, Any]:
+def measure_latency(
+    on: Ground, rates: list[int], seconds: float, warm: float, wanted: list[str], is_warm: bool
+) -> dict[str, Any]:
+    if not is_warm:  # a broker is a JVM too: after its start p99 is twice what it is after half a minute of load
+        say("latency: the broker is warmed up")
+        attempt(lambda: run_latency(on, SYSTEMS[0], WARM_RATE, WARM_SECONDS, 1))
     cells = []
     for rate in rates:
         for system in SYSTEMS:
@@ -240,7 +246,7 @@ def main() -> None:
     measured: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="tally-bench-") as scratch, ground(Path(scratch)) as on:
         for name in parts:
-            measured[name] = measure(on, name, options)
+            measured[name] = measure(on, name, options, is_warm=bool(measured))
             merge(results, name, measured[name])
             options.json.parent.mkdir(parents=True, exist_ok=True)
             options.json.write_text(json.dumps(results, indent=1) + "\n")
@@ -254,7 +260,7 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def measure(on: Ground, name: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure(on: Ground, name: str, options: argparse.Namespace, *, is_warm: bool) -> dict[str, Any]:
     quick, short = options.quick, not (options.all or options.part or options.growth)
     chosen = competitors(options.only or (list(QUICK) if short else []))
     if name in ("night", "churn"):
@@ -269,7 +275,7 @@ def measure(on: Ground, name: str, options: argparse.Namespace) -> dict[str, Any
         case "latency":
             rates = options.rate or ([2_000] if short else list(RATES))
             wanted = options.only or ([SYSTEMS[0].name, SYSTEMS[2].name] if short else [])
-            return measure_latency(on, rates, options.seconds or (15 if quick else 60), 5 if quick else 10, wanted)
+            return measure_latency(on, rates, options.seconds or (15 if quick else 60), 5 if quick else 10, wanted, is_warm)
         case "replay":
             five = [] if short else [Load(night.stations, "churn", revisions=max(2, 5_000_000 // night.stations))]
             return measure_replay(on, [night, *five])
