@@ -14,6 +14,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
+from mypy_extensions import mypyc_attr
+
 from tally_stream.domain.scalars import format_time
 
 RULE_SET_NUMBER = 1
@@ -90,9 +92,11 @@ class Skip:
     authority: str
 
 
+@mypyc_attr(acyclic=True)
 class Station:
     """A polling station. `registered` and `ballots_expected` are None where unknown; `leaf` is the index of the
-    deepest published area it lies in; `path` are its level values, outermost first."""
+    deepest published area it lies in; `path` are its level values, outermost first. Acyclic: it holds only scalars and
+    one tuple of texts."""
 
     __slots__ = ("ballots_expected", "id", "leaf", "name", "path", "registered")
 

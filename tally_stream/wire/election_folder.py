@@ -385,6 +385,8 @@ def _read_stations(path: Path, levels: list[str], errors: list[str]) -> list[Sta
     found: list[StationRow] = []
     seen: set[str] = set()
     good_paths: dict[tuple[str, ...], tuple[str, ...]] = {}
+    numbers: dict[int | None, int | None] = {}
+    """One object for each: half a million stations have a few thousand different registers."""
     for row in table.rows((*_FIXED_COLUMNS, *levels)):
         station_id, name = row[0], row[1]
         if not is_id(station_id):
@@ -408,10 +410,11 @@ def _read_stations(path: Path, levels: list[str], errors: list[str]) -> list[Sta
                     wrong(f"{level} {mistake}")
             if len(errors) == before:
                 good_paths[area_path] = area_path
+        registered = _read_count(row[2], "registered", wrong)
+        expected = _read_count(row[3], "ballots_expected", wrong)
         found.append(
-            (station_id, name, _read_count(row[2], "registered", wrong),
-             _read_count(row[3], "ballots_expected", wrong), shared)
-        )  # fmt: skip
+            (station_id, name, numbers.setdefault(registered, registered), numbers.setdefault(expected, expected), shared)
+        )
         if len(found) > STATIONS_MAX:
             wrong(f"more than {STATIONS_MAX} polling stations")
             break
