@@ -114,10 +114,14 @@ class Codec:
         except (MsgspecError, UnicodeDecodeError, RecursionError):
             return None
 
-    def entry_of(self, decoded: tuple[Any, ...], entries: list[dict[str, Entry]]) -> Entry | None:
-        """The entry a decoded statement is about, among those of a fold (`PartitionFold.entries`)."""
-        contest = self._contest if self._contest.id == decoded[3] else self._contests[decoded[3]]
-        return entries[contest.index].get(decoded[4])
+    def entries_of(
+        self, decoded: list[tuple[Any, ...] | None], entries: list[dict[str, Entry]]
+    ) -> list[Entry | None]:
+        """The entry each decoded statement is about, among those of a fold (`PartitionFold.entries`)."""
+        if len(entries) == 1:
+            find: Callable[[str], Entry | None] = entries[0].get
+            return list(map(find, ["" if d is None else d[4] for d in decoded]))  # no station's id is empty
+        return [None if d is None else entries[self._contests[d[3]].index].get(d[4]) for d in decoded]
 
     def read_decoded(
         self, decoded: tuple[Any, ...], station: Station, value: bytes | None, key: bytes | None
@@ -351,14 +355,15 @@ def read_run(codec: Codec, fold: PartitionFold, records: list[Any]) -> list[tupl
                 value = r.value
                 values.append(value)
                 decoded.append(codec.decode(value))
-            entries = [None if d is None else codec.entry_of(d, fold.entries) for d in decoded]
+            entries = codec.entries_of(decoded, fold.entries)
+            stations = [None if entry is None else entry.station for entry in entries]
             for i in range(len(few)):
-                r, value, fields, entry = few[i], values[i], decoded[i], entries[i]
+                r, value, fields, station, entry = few[i], values[i], decoded[i], stations[i], entries[i]
                 key = r.key
                 read: Statement | Finding | None = None
                 if fields is not None:
-                    if entry is not None:
-                        read = codec.read_decoded(fields, entry.station, value, key)
+                    if station is not None:
+                        read = codec.read_decoded(fields, station, value, key)
                     else:
                         read = codec.read_unknown(fields, value)
                 if read is None:
