@@ -35,7 +35,8 @@ def worker(
 ) -> None:  # fmt: skip
     """Count the reports topic of an election and publish standings, until SIGTERM or Ctrl-C.
 
-    A worker that ends by a surprise is started again and replays; after three crashes at one offset it stays down.
+    A worker that ends by a surprise is started again and replays, one that found no broker tries again; after three
+    crashes at one offset it stays down.
 
     Example: tally-stream worker --election az-2024 --bootstrap 127.0.0.1:9092 --rehearsal
     """
@@ -69,8 +70,13 @@ def worker(
         run_async(run(settings, definition, options, tell, on_ready=supervisor.tell_ready, on_fatal=end))
     except WorkerRefused as refused:
         refuse(refused.errors)
-    except (BrokerUnavailable, KafkaError, OSError) as error:
-        refuse([str(error)])
+    except Exception as error:
+        # No refusal: brokers come back, and nobody need change anything. So the supervisor is told why and tries again.
+        reason = str(error) or type(error).__name__
+        supervisor.tell_reason(reason)
+        if not isinstance(error, BrokerUnavailable | KafkaError | OSError):
+            raise
+        refuse([reason])
 
 
 def _command(settings: Settings, number: int) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import time
@@ -10,15 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.nights.harness import NIGHTS, command
+from tests.nights.harness import NIGHTS, command, wait_for
 
 AZ = NIGHTS / "az-2024"
 LOG = str(AZ / "reports.jsonl.gz")
 
 
 def call(*arguments: str, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    import os
-
     done = subprocess.run(
         command(*arguments), capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
     )
@@ -80,10 +80,34 @@ def test_a_broker_that_is_not_up_is_waited_for_and_named() -> None:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     begin = time.monotonic()
-    done = call("worker", "--election", "az-2024", expect=1, TALLY_BOOTSTRAP=address, TALLY_BROKER_WAIT_SECONDS="2")
+    done = call("worker", "--election", "az-2024", "--once", expect=1, TALLY_BOOTSTRAP=address, TALLY_BROKER_WAIT_SECONDS="2")
     assert time.monotonic() - begin < 30
     assert f"no Kafka broker answers at {address} yet; next try in" in done.stderr
     assert f"no Kafka broker answers at {address} (waited" in done.stderr
+
+
+def test_a_worker_that_found_no_broker_is_started_again_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    """As after a power cut, when Kafka needs longer than the worker waits: only a refusal is for good."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    log = tmp_path / "log"
+    with log.open("wb") as said:
+        worker = subprocess.Popen(
+            command("worker", "--election", "az-2024"), stdout=said, stderr=said,
+            env={**os.environ, "TALLY_BOOTSTRAP": address, "TALLY_BROKER_WAIT_SECONDS": "0"},
+        )  # fmt: skip
+    try:
+        wait_for(lambda: "(start 3)" in log.read_text() or worker.poll() is not None, "a third start", 60)
+        assert worker.poll() is None, log.read_text()
+        assert f"tally-stream: no Kafka broker answers at {address} (waited 0 s): " in log.read_text()
+        assert "tally-stream: the worker ended with exit code 1; it starts again in 1.0 s (start 3)" in log.read_text()
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+    assert "Traceback" not in log.read_text()
 
 
 def test_rules_are_listed_for_people_and_programs() -> None:
