@@ -1,8 +1,8 @@
 """Keep a worker running on a bare machine: start it again when it ends by a surprise, stop when that cannot help.
 
 Decides when a start is worth it: always after a surprise (a worker that starts again replays, so it is always safe),
-never after a clean end or a refusal at the first start, and no more after three endings in a row with one line that
-names an offset: the record will be there the next time too. Refuses to know Kafka; it stays small, because it must
+never after a clean end or a refusal at the first start, and no more after three endings in a row by one record that
+crashes the code: it will be there the next time too. Refuses to know Kafka; it stays small, because it must
 outlive what it watches. Worker and supervisor hold the two ends of one socket: over it the worker says why it ends, and
 it ends at once when its supervisor is gone, or two workers would run under one instance id.
 """
@@ -70,9 +70,10 @@ class ToSupervisor:
 # --- the supervisor's side ------------------------------------------------------------------------
 
 
-def names_an_offset(reason: str) -> bool:
-    """Whether this ending is about one place of a topic, so that the next start meets it again."""
-    return re.search(r"\boffset \d", reason) is not None
+def names_a_crashing_record(reason: str) -> bool:
+    """Whether the next start meets this again: the sentence of `stream/counting.py`. Others name offsets too, such as the
+    watchdog's where brokers refuse for a while; those pass."""
+    return re.search(r"partition \d+, offset \d+: this record crashes the code", reason) is not None
 
 
 def supervise(commands: list[list[str]], say: Callable[[str], None]) -> int:
@@ -136,7 +137,7 @@ class _Supervisor:
                 return code  # it refused to start, and said why
             identical = identical + 1 if reason and reason == last_reason else 1
             last_reason = reason
-            if identical >= IDENTICAL_CRASHES_MAX and names_an_offset(reason):
+            if identical >= IDENTICAL_CRASHES_MAX and names_a_crashing_record(reason):
                 self._say(f"stopped after {identical} crashes with the same line: {reason}. "
                           "The last good standings stay. No start will pass it; see docs/runbook.md")  # fmt: skip
                 return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from tally_stream.cli import supervise
-from tally_stream.cli.supervise import IDENTICAL_CRASHES_MAX, names_an_offset
+from tally_stream.cli.supervise import IDENTICAL_CRASHES_MAX, names_a_crashing_record
 from tests.nights.harness import wait_for
+
+RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 
 TELL = "from tally_stream.cli.supervise import ToSupervisor\nto = ToSupervisor()\n"
 COUNT = "import pathlib, sys\nf = pathlib.Path(sys.argv[1]); n = len(f.read_text()) if f.exists() else 0; f.write_text('x' * (n + 1))\n"
@@ -74,16 +77,26 @@ def test_three_crashes_at_one_offset_end_it_and_are_named(supervised: Run) -> No
 
 
 def test_crashes_at_different_offsets_do_not(supervised: Run) -> None:
-    assert supervised(TELL + "if n < 6: to.tell_reason(f'partition 2, offset {n // 2}: crash'); sys.exit(1)")[:2] == (0, 7)
+    assert supervised(TELL + "if n < 6: to.tell_reason(f'partition 2, offset {n // 2}: this record crashes the code'); sys.exit(1)")[:2] == (0, 7)
 
 
 def test_a_lost_connection_three_times_does_not(supervised: Run) -> None:
     assert supervised(TELL + "if n < 6: to.tell_reason('publishing standings failed'); sys.exit(1)")[:2] == (0, 7)
 
 
-def test_what_names_an_offset() -> None:
-    assert names_an_offset("partition 0, offset 7: this record crashes the code")
-    assert not names_an_offset("no answered heartbeat for 10.2 s: the session is over")
+def test_a_watchdog_s_line_three_times_does_not(supervised: Run) -> None:
+    """Brokers that refuse commits, or a partials topic without a leader, give equal lines while the input is quiet."""
+    for reason in ("partition 0 is counted to offset 120, its newest partial is at -1: no progress for 30 s",
+                   "reports[0] is committed to offset 100, acknowledged to 120: no commit for 30 s"):  # fmt: skip
+        assert supervised(TELL + f"if n % 7 < 6: to.tell_reason({reason!r}); sys.exit(1)")[0] == 0
+
+
+def test_of_all_that_ends_a_worker_only_a_crashing_record_is_met_again() -> None:
+    """The runbook has every such sentence, compared with the code; the placeholders become numbers."""
+    lines = re.findall(r"^tally-stream: fatal: (.+)$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(lines) > 30
+    (met_again,) = [line for line in lines if names_a_crashing_record(line.replace("…", "7"))]
+    assert "this record crashes the code" in met_again
 
 
 def _start(script: str, count: int = 1) -> subprocess.Popen[str]:
@@ -114,7 +127,7 @@ def test_each_of_several_is_started_again_by_itself_and_the_others_go_on(
 ) -> None:
     monkeypatch.setattr(supervise, "BACK_OFF_FIRST_SECONDS", 0.01)
     scripts = {"well": "if n < 2: to.tell_reason('lost touch'); sys.exit(1)",
-               "crashes": "to.tell_reason('partition 0, offset 7: crash'); sys.exit(1)"}  # fmt: skip
+               "crashes": "to.tell_reason('partition 0, offset 7: this record crashes the code'); sys.exit(1)"}  # fmt: skip
     said: list[str] = []
     commands = [[sys.executable, "-c", TELL + COUNT + script, str(tmp_path / name)] for name, script in scripts.items()]
     assert supervise.supervise(commands, said.append) == 1
