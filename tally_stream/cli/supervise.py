@@ -129,7 +129,14 @@ class _Supervisor:
         back_off = BACK_OFF_FIRST_SECONDS
         starts, last_reason, identical = 0, "", 0
         while True:
-            code, reason, was_ready = self._once()
+            try:
+                code, reason, was_ready = self._once()
+            except OSError as error:  # no memory or no descriptor for a process: the machine's trouble, and it may pass
+                self._say(f"the worker could not be started: {error.strerror or error}; next try in {back_off:.1f} s")
+                if not self._pause(back_off):
+                    return 0
+                back_off = min(back_off * 2, BACK_OFF_MAX_SECONDS)
+                continue
             starts += 1
             if code == 0 or self._is_stopping:
                 return 0 if code in (0, -signal.SIGTERM, -signal.SIGINT) else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,6 +99,36 @@ def test_of_all_that_ends_a_worker_only_a_crashing_record_is_met_again() -> None
     assert len(lines) > 30
     (met_again,) = [line for line in lines if names_a_crashing_record(line.replace("…", "7"))]
     assert "this record crashes the code" in met_again
+
+
+def test_a_process_that_cannot_be_made_is_tried_again_and_said_in_one_line(
+    supervised: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tries = subprocess.Popen, []
+
+    def without_memory(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        tries.append(arguments)
+        if len(tries) <= 2:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", without_memory)
+    code, starts, said = supervised("")
+    assert (code, starts, len(tries)) == (0, 1, 3)
+    assert said == [f"the worker could not be started: Cannot allocate memory; next try in {s} s" for s in ("0.0", "0.0")]
+
+
+def test_what_can_never_be_started_ends_with_its_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal while it waits for the next try, as everywhere."""
+    monkeypatch.setattr(supervise, "BACK_OFF_FIRST_SECONDS", 30.0)
+    said: list[str] = []
+
+    def tell(line: str) -> None:
+        said.append(line)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert supervise.supervise([["/nowhere/tally-stream"]], tell) == 0
+    assert said == ["the worker could not be started: No such file or directory; next try in 30.0 s"]
 
 
 def _start(script: str, count: int = 1) -> subprocess.Popen[str]:
