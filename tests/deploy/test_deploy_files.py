@@ -22,7 +22,7 @@ import yaml
 
 from tally_stream.cli.main import cli
 from tally_stream.metrics import METRICS
-from tally_stream.settings import Settings
+from tally_stream.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -239,6 +239,13 @@ def test_systemd_brings_a_killed_worker_back_and_lets_one_that_gave_up_lie() -> 
     assert int(service["TimeoutStopSec"]) > 10  # a clean end takes up to 10 s
     assert service["ExecStart"].endswith("/tally-stream worker")
     assert {"DynamicUser", "NoNewPrivileges", "ProtectSystem", "CapabilityBoundingSet"} <= set(service)
+    text = (ROOT / "deploy" / "systemd" / "tally-stream-worker@.service").read_text(encoding="utf-8")
+    (port,) = re.findall(r"^Environment=TALLY_METRICS_PORT=(\S+)$", text, re.MULTILINE)
+    assert "instances 1 to 9" in text
+    ports = {load_settings(metrics_port=port.replace("%i", str(instance))).metrics_port for instance in range(1, 10)}
+    assert len(ports) == 9
+    with pytest.raises(SettingsError, match="TALLY_METRICS_PORT"):
+        load_settings(metrics_port=port.replace("%i", "10"))
     if shutil.which("systemd-analyze"):
         path = ROOT / "deploy" / "systemd" / "tally-stream-worker@.service"
         said = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False).stderr
