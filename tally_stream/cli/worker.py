@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 
 import click
@@ -54,6 +56,8 @@ def worker(
     from tally_stream.stream.app import WorkerOptions, WorkerRefused, run
     from tally_stream.stream.batching import fatal
 
+    if os.environ.get("TALLY_DEBUG"):
+        logging.getLogger("tally_stream").addHandler(logging.StreamHandler())  # traces too; else a line names the place
     supervisor = ToSupervisor()
 
     def end(reason: str) -> None:

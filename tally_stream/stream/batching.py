@@ -51,6 +51,7 @@ from faust.types import TP, ConsumerMessage, Message
 from mode import Service
 
 from tally_stream.kafka.batches import read_whole_batches
+from tally_stream.stream.place import place_of
 
 logger = logging.getLogger(__name__)
 
@@ -719,7 +720,6 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
         try:
             await call
         except Exception as error:
-            logger.critical("partitions could not be handed over", exc_info=error)
             self.transport.fail(f"handing over partitions failed: {error!r}")
 
     # Watching.
@@ -803,11 +803,20 @@ class RunTransport(driver.Transport):  # type: ignore[misc]  # as above
         self.failure: str | None = None
         self._on_fatal = on_fatal
 
-    def fail(self, reason: str) -> None:
-        """Give up: from here on nothing is delivered or committed. Callable from any thread."""
-        if self.failure is None:
-            self.failure = reason
-            self._on_fatal(reason)
+    def fail(self, reason: str, error: BaseException | None = None) -> None:
+        """Give up: from here on nothing is delivered or committed. Callable from any thread.
+
+        Of `error`, or the one that is being handled, the line names the place, and the log has the trace.
+        """
+        if self.failure is not None:
+            return
+        self.failure = reason
+        error = error or sys.exception()
+        place = "" if error is None else place_of(error)
+        if place:
+            reason = self.failure = f"{reason} ({place})"
+            logger.critical("%s", reason, exc_info=error)
+        self._on_fatal(reason)
 
     def heartbeat_age(self) -> float | None:
         """Seconds since the group last confirmed this worker; None before its first join."""
@@ -897,7 +906,6 @@ def guarded(body: Body) -> Body:
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:
-            logger.critical("agent %s failed", body.__name__, exc_info=error)
             transport.fail(f"agent {body.__name__} failed: {error!r}")
         else:
             if not stream.app.should_stop:
@@ -1020,11 +1028,11 @@ async def run_worker(app: RunApp, stop: asyncio.Event) -> None:
     try:
         await asyncio.wait({starting, ended, asked}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done() and starting.exception() is not None:
-            app.transport.fail(f"could not start: {starting.exception()!r}")
+            app.transport.fail(f"could not start: {starting.exception()!r}", starting.exception())
         else:
             await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
         if app.crashed:
-            app.transport.fail(f"crashed: {app.crash_reason!r}")
+            app.transport.fail(f"crashed: {app.crash_reason!r}", app.crash_reason)
     finally:
         await app.stop()
         for task in (starting, ended, asked):

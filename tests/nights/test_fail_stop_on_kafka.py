@@ -217,6 +217,23 @@ def test_a_hang_or_a_broken_invariant_ends_the_worker_and_the_standings_stay(
         worker.close()
 
 
+def test_the_trace_is_shown_to_whoever_asks_for_it(
+    kafka_one: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = made(kafka_one.bootstrap)
+    monkeypatch.setenv("TALLY_DEBUG", "1")
+    worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log", planted="wrong_sum").wait_ready()
+    try:
+        produce(settings, "reports", 0, *some_reports(1)[0])
+        wait_for(lambda: worker.process.poll() is not None, "the worker's end", 60)
+        line = next(line for line in worker.log.splitlines() if "fatal:" in line)
+        assert re.search(r"planted: the totals do not add up \(nights/planted/sitecustomize\.py:\d+\)$", line)
+        assert "Traceback (most recent call last):" in worker.log
+        assert 'merging.py", line ' in worker.log
+    finally:
+        worker.close()
+
+
 def test_a_partial_of_another_definition_ends_a_running_worker(kafka_one: Any, tmp_path: Path) -> None:
     settings = made(kafka_one.bootstrap)
     worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log").wait_ready()

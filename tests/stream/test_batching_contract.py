@@ -349,7 +349,8 @@ async def test_a_fetch_error_is_fatal(consumer: RunConsumer) -> None:
 
     consumer._wait_next_records = wait_next_records
     assert [message async for message in consumer.getmany(1.0)] == []
-    assert consumer.transport.reasons == ["the log lost records: no record to read at runs[0] at 7"]
+    (reason,) = consumer.transport.reasons
+    assert reason.startswith("the log lost records: no record to read at runs[0] at 7 (")
 
 
 async def test_after_a_failure_nothing_is_delivered_or_committed(consumer: RunConsumer) -> None:
@@ -563,6 +564,33 @@ async def test_an_agent_that_raises_is_fatal() -> None:
         raise KeyError("x")
 
     assert await run_guarded(body) == ["agent body failed: KeyError('x')"]
+
+
+async def test_the_line_names_the_place_of_the_innermost_cause_and_the_log_has_the_trace(
+    consumer: RunConsumer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def planted() -> None:
+        raise KeyError(3)
+
+    async def body(_: Any) -> None:
+        try:
+            planted()
+        except KeyError as error:
+            raise RuntimeError("of a record") from error
+
+    line = planted.__code__.co_firstlineno + 1
+    app = SimpleNamespace(should_stop=False, transport=consumer.transport)
+    await guarded(body)(SimpleNamespace(app=app))
+    place = f"tests/stream/test_batching_contract.py:{line}"
+    assert consumer.transport.reasons == [f"agent body failed: RuntimeError('of a record') ({place})"]
+    (entry,) = caplog.records
+    assert entry.exc_info is not None
+    assert isinstance(entry.exc_info[1], RuntimeError)
+
+
+async def test_a_reason_without_an_error_is_as_it_was_given(consumer: RunConsumer) -> None:
+    consumer.transport.fail("the session is over")
+    assert consumer.transport.reasons == ["the session is over"]
 
 
 async def test_an_agent_that_ends_is_fatal_unless_the_app_stops() -> None:

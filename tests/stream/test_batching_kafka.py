@@ -9,6 +9,7 @@ import contextlib
 import gc
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -631,7 +632,8 @@ async def test_an_exception_in_an_agent_ends_the_process_before_a_commit(
     await bench.send(1_000)
     process = start_process("raise")
     assert await process.end() == 1
-    assert process.errors[-1] == "tally-stream: fatal: agent body failed: ZeroDivisionError('planted')\n"
+    said = r"tally-stream: fatal: agent body failed: ZeroDivisionError\('planted'\) \(\S+\.py:\d+\)\n"
+    assert re.fullmatch(said, process.errors[-1])
     assert await bench.committed() == {}
 
 
