@@ -299,6 +299,8 @@ class Worker:
             asyncio.create_task(self._watch_partition_count(say, on_ready), name="partition count"),
             asyncio.create_task(self._watch_progress(), name="progress"),
         ]
+        for watcher in watchers:
+            watcher.add_done_callback(self._end_with)
         try:
             await run_worker(self.app, stop)
         finally:
@@ -309,6 +311,12 @@ class Worker:
             if self._follower is not None:
                 self._follower.cancel()
             await health.stop()
+
+    def _end_with(self, watcher: asyncio.Task[None]) -> None:
+        """A watcher ends when the worker does. Nobody would miss one that failed, and then a hang looks alive."""
+        if not watcher.cancelled():
+            error = watcher.exception()
+            self.transport.fail(f"the watch over the {watcher.get_name()} ended: {error!r}", error)
 
     async def _watch_partition_count(self, say: Callable[[str], None], on_ready: Callable[[], object]) -> None:
         """A partition added to the reports topic would move stations: the process ends, naming both counts."""

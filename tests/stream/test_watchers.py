@@ -1,0 +1,57 @@
+"""The watchers of a worker: one that fails ends it, so that nothing hangs unwatched; one that is told to stop does not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from domain.builders import election
+
+from tally_stream.settings import load_settings
+from tally_stream.stream import app
+from tally_stream.stream.app import Worker, WorkerOptions, _Start
+
+DEADLINE_SECONDS = 5.0
+
+
+async def reasons_of(monkeypatch: pytest.MonkeyPatch, *, stops_by_itself: bool) -> list[str]:
+    """Run a worker without a broker until its first fatal reason, or until it is told to stop."""
+    reasons: list[str] = []
+    ended = asyncio.Event()
+
+    def on_fatal(reason: str) -> None:
+        reasons.append(reason)
+        ended.set()
+
+    async def run_worker(_: Any, stop: asyncio.Event) -> None:
+        await asyncio.sleep(0)  # the watchers begin
+        await stop.wait()
+
+    monkeypatch.setattr(app, "run_worker", run_worker)
+    settings = load_settings(bootstrap="127.0.0.1:1", metrics_port=0)
+    worker = Worker(settings, election(), _Start(1, {}, []), WorkerOptions(), on_fatal=on_fatal)
+    if stops_by_itself:
+        ended.set()
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await worker.run(ended, lambda line: None, lambda: None)
+        await asyncio.sleep(0)  # for callbacks of the watchers that were cancelled
+    return reasons
+
+
+@pytest.mark.parametrize(
+    ("method", "name"), [("_watch_progress", "progress"), ("_watch_partition_count", "partition count")]
+)
+async def test_a_watcher_that_fails_ends_the_worker_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, method: str, name: str
+) -> None:
+    async def fail(self: Worker, *_: Any) -> None:
+        raise KeyError("planted")
+
+    monkeypatch.setattr(Worker, method, fail)
+    (reason,) = await reasons_of(monkeypatch, stops_by_itself=False)
+    assert reason.startswith(f"the watch over the {name} ended: KeyError('planted') (tests/stream/test_watchers.py:")
+
+
+async def test_watchers_that_end_with_their_worker_are_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await reasons_of(monkeypatch, stops_by_itself=True) == []
