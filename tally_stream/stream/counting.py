@@ -230,9 +230,10 @@ class Counting:
         try:
             owed = read_run(self._codec, owned.fold, records)
         except RecordCrash as crash:
+            cause = crash.__cause__ or crash.__context__  # compiled code sets only the second
             raise BrokenInvariant(
                 f"partition {owned.fold.partition}, offset {crash.offset}: this record crashes the code: "
-                f"{crash.__cause__!r}; a [[skip]] entry of the definition passes over it"
+                f"{cause!r}; a [[skip]] entry of the definition passes over it"
             ) from crash
         for record, outcome in owed:
             if outcome.change is not None or outcome.is_refusal:

@@ -23,5 +23,5 @@ def place_of(error: BaseException) -> str:
             path = Path(trace.tb_frame.f_code.co_filename)
             place = f"{'/'.join(path.parts[-PARTS_SHOWN:])}:{trace.tb_lineno}"
             trace = trace.tb_next
-        cause = cause.__cause__
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return place

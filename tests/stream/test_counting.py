@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from wire.builders import counts
 
 from tally_stream.stream.counting import BrokenInvariant, Counting
-from tests.stream.outlets import ELECTION, TOPICS, Event, HeldOutlet, Run, falling, report, settle
+from tally_stream.stream.place import place_of
+from tests.stream.outlets import ELECTION, TOPICS, Event, HeldOutlet, Record, Run, falling, report, settle
 
 CONTESTS = len(ELECTION.contests)
 
@@ -87,6 +89,24 @@ async def test_below_the_committed_offset_it_is_silent(outlet: HeldOutlet) -> No
     await outlet.wait_sent(TOPICS.partials, CONTESTS)
     assert {topic for topic, *_ in outlet.sent} == {TOPICS.partials}
     counting.stop()
+
+
+async def test_a_record_that_crashes_the_code_is_named_with_its_error_and_place(counting: Counting) -> None:
+    """Also where the code is compiled, which keeps the error elsewhere."""
+
+    class Crashing(Record):
+        @property
+        def timestamp(self) -> int:  # type: ignore[override]
+            raise ZeroDivisionError("planted")
+
+    crashing = Crashing(1, counts())
+    line = Crashing.timestamp.fget.__code__.co_firstlineno + 2  # type: ignore[attr-defined]
+    with pytest.raises(BrokenInvariant) as found:
+        await counting.take(Run(report(0), crashing), Event())
+    assert str(found.value).startswith(
+        "partition 0, offset 1: this record crashes the code: ZeroDivisionError('planted'); a [[skip]] entry"
+    )
+    assert place_of(found.value) == f"tests/stream/test_counting.py:{line}"
 
 
 async def test_a_gap_and_a_jump_back_end_it(counting: Counting) -> None:
