@@ -39,6 +39,10 @@ ENCODE_SHARE_MAX = 20
 """Partials are at least this many times their own encoding time apart: at most 5 % of the time goes into them."""
 
 
+HELD_BACK_BYTES = 64 * 1024 * 1024
+"""Most bytes of changes that wait behind holds, each partition: about 90,000 changes of 700 bytes."""
+
+
 class Outlet(Protocol):
     """Where records leave. `send` hands a record over (waiting while buffers are full) and returns a future that is
     done when the broker acknowledged it, with its offset, or failed. It raises where this worker is out of its group: a
@@ -74,6 +78,27 @@ class _Pending:
         self.offset, self.topic, self.key, self.value = offset, topic, key, value
 
 
+class _HeldBack:
+    """A contest's changes that wait behind its hold, in the order of their offsets."""
+
+    __slots__ = ("changes", "size_bytes")
+
+    def __init__(self) -> None:
+        self.changes: deque[_Pending] = deque()
+        self.size_bytes = 0
+
+    def add(self, change: _Pending) -> None:
+        self.changes.append(change)
+        self.size_bytes += len(change.value)
+
+    def take_below(self, offset: int) -> list[_Pending]:
+        taken = []
+        while self.changes and self.changes[0].offset < offset:
+            taken.append(self.changes.popleft())
+            self.size_bytes -= len(taken[-1].value)
+        return taken
+
+
 @dataclass(slots=True)
 class PartitionCount:
     """One owned partition. `committed`: the group's offset, below it partials are silent; `outputs_from`: below it
@@ -83,7 +108,7 @@ class PartitionCount:
     committed: int
     log_end: int
     outputs_from: int
-    held_back: dict[int, list[_Pending]] = field(default_factory=dict)
+    held_back: defaultdict[int, _HeldBack] = field(default_factory=lambda: defaultdict(_HeldBack))
     """Contest → changes made while it was on hold, not yet sent."""
     outboxes: defaultdict[str, deque[_Pending]] = field(default_factory=lambda: defaultdict(deque))
     """Topic → rejections or changes not yet handed to the producer. Filled in the same step that moves the fold, so that
@@ -250,7 +275,10 @@ class Counting:
                     self.election, self.topics.reports, partition, offset, record.timestamp, outcome
                 )
                 change = _Pending(offset, self.topics.changes, record_key(partition, offset), value)
-                (owned.held_back.setdefault(contest, []) if is_on_hold else owned.outboxes[change.topic]).append(change)
+                if is_on_hold:
+                    self._hold_back(owned, contest, change)
+                else:
+                    owned.outboxes[change.topic].append(change)
         if outcome.is_refusal and is_owed:
             value = encode_rejection(
                 self.election,
@@ -265,13 +293,23 @@ class Counting:
             rejection = _Pending(offset, self.topics.rejections, record_key(partition, offset), value)
             owned.outboxes[rejection.topic].append(rejection)
 
+    def _hold_back(self, owned: PartitionCount, contest: int, change: _Pending) -> None:
+        """Keep a change until the release. Fail stop above the ceiling, but not for what stood on the log at the start: the
+        release may stand there too, further on, and a worker that ended before it could never reach it."""
+        owned.held_back[contest].add(change)
+        if change.offset >= owned.log_end and sum(h.size_bytes for h in owned.held_back.values()) > HELD_BACK_BYTES:
+            most = max(owned.held_back, key=lambda held: owned.held_back[held].size_bytes)
+            raise BrokenInvariant(
+                f"partition {owned.fold.partition}: more than {HELD_BACK_BYTES:,} bytes of changes wait behind a hold, most of "
+                f"contest {self.election.contests[most].id}: release it, and the next start sends them"
+            )
+
     def _cross_commit(self, owned: PartitionCount) -> None:
         """At the committed offset: what a published partial already stands on was sent before the commit."""
         if self.resends_outputs:
             return
-        for contest, changes in owned.held_back.items():
-            published = owned.fold.figures(contest).next_offset
-            owned.held_back[contest] = [c for c in changes if c.offset >= published]
+        for contest, held in owned.held_back.items():
+            held.take_below(owned.fold.figures(contest).next_offset)
 
     async def _send_outbox(self, owned: PartitionCount) -> None:
         async with owned.sending:
@@ -330,8 +368,7 @@ class Counting:
         for f in figures:
             waiting = owned.held_back.get(f.contest)
             if waiting:
-                owned.outboxes[self.topics.changes].extend(c for c in waiting if c.offset < f.next_offset)
-                owned.held_back[f.contest] = [c for c in waiting if c.offset >= f.next_offset]
+                owned.outboxes[self.topics.changes].extend(waiting.take_below(f.next_offset))
         await self._send_outbox(owned)
         # Later runs may add to the list while we wait: those belong to the next flush.
         below, owned.unacknowledged = owned.unacknowledged, []

@@ -3,13 +3,26 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from wire.builders import counts
+from wire.builders import control, counts
 
+from tally_stream.stream import counting as counting_module
 from tally_stream.stream.counting import BrokenInvariant, Counting
 from tally_stream.stream.place import place_of
 from tests.stream.outlets import ELECTION, TOPICS, Event, HeldOutlet, Record, Run, falling, report, settle
 
+
+def recounted(offset: int) -> Record:
+    """A recount at revision `offset`, by which a candidate gains or loses one vote."""
+    anna = 49 + offset % 2
+    return report(
+        offset, offset, kind="recount", replaces=offset - 1, reason="r", authority="a",
+        votes={"ANNA": anna, "BELA": 46}, ballots={"cast": anna + 50, "valid": anna + 46, "blank": 2, "invalid": 2},
+    )  # fmt: skip
+
+
 CONTESTS = len(ELECTION.contests)
+HELD = [report(0), Record(1, control()), *(recounted(offset) for offset in (2, 3, 4))]
+"""A report, a hold, and three recounts behind it, each with a change of the same size."""
 
 
 @pytest.fixture
@@ -107,6 +120,33 @@ async def test_a_record_that_crashes_the_code_is_named_with_its_error_and_place(
         "partition 0, offset 1: this record crashes the code: ZeroDivisionError('planted'); a [[skip]] entry"
     )
     assert place_of(found.value) == f"tests/stream/test_counting.py:{line}"
+
+
+async def test_changes_behind_a_hold_have_a_ceiling_that_names_the_contest(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the limit it goes on, one change past it it ends, before anything of that run is acknowledged."""
+    await counting.take(Run(*HELD[:3]), Event())
+    held = counting.partitions[0].held_back[0]
+    monkeypatch.setattr(counting_module, "HELD_BACK_BYTES", 2 * held.size_bytes)
+    await counting.take(Run(HELD[3]), Event())
+    assert len(held.changes) == 2
+    with pytest.raises(BrokenInvariant, match="changes wait behind a hold, most of contest PRES: release it"):
+        await counting.take(Run(HELD[4]), Event())
+
+
+async def test_what_stands_on_the_log_is_held_above_the_ceiling_so_that_a_release_is_reached(
+    outlet: HeldOutlet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting_module, "HELD_BACK_BYTES", 1)
+    counting = Counting(ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None)
+    counting.assign({0: 2}, {0: 6})
+    await counting.take(Run(*HELD), Event())
+    assert len(counting.partitions[0].held_back[0].changes) == 3
+    await counting.take(Run(Record(5, control(revision=2, kind="release"))), Event())
+    await outlet.wait_sent(TOPICS.changes, 3)
+    assert not counting.partitions[0].held_back[0].size_bytes
+    counting.stop()
 
 
 async def test_a_gap_and_a_jump_back_end_it(counting: Counting) -> None:
