@@ -187,7 +187,7 @@ class Worker:
     async def send(self, topic: str, key: bytes, value: bytes, partition: int) -> asyncio.Future[int]:
         if self.transport.is_membership_lost():
             raise BrokenInvariant("the last answered heartbeat is older than the session: nothing more is sent")
-        delivery = await self.app.kafka_producer.send(topic, value, key=key, partition=partition)
+        delivery = await self._producer().send(topic, value, key=key, partition=partition)
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         def settle(done: asyncio.Future[Any]) -> None:
@@ -208,12 +208,20 @@ class Worker:
     ) -> tuple[int, asyncio.Future[Any]]:
         if self.transport.is_membership_lost():
             raise BrokenInvariant("the last answered heartbeat is older than the session: nothing more is sent")
-        batch = self.app.kafka_producer.create_batch()
+        producer = self._producer()
+        batch = producer.create_batch()
         for key, value in records:
             if batch.append(timestamp=None, key=key, value=value) is None:
                 break
         batch.close()  # nothing may join it: it leaves at once
-        return batch.record_count(), await self.app.kafka_producer.send_batch(batch, topic, partition=partition)
+        return batch.record_count(), await producer.send_batch(batch, topic, partition=partition)
+
+    def _producer(self) -> Any:
+        """Only a stop takes the producer away: whoever still sends then ends with it, and that is no failure."""
+        producer = self.app.kafka_producer
+        if producer is None:
+            raise asyncio.CancelledError
+        return producer
 
     # -- PositionSource --------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,7 @@ from tally_stream.stream.app import Worker, WorkerOptions, _Start
 from tally_stream.stream.batching import Key, LogBounds
 from tally_stream.stream.counting import BrokenInvariant
 
+DEADLINE_SECONDS = 5.0
 REPORTS: Key = ("tally.reports", 0)
 
 
@@ -35,6 +37,19 @@ async def test_what_is_published_while_the_log_bounds_are_asked_for_is_no_loss(
     monkeypatch.setattr(worker.transport, "log_bounds", log_bounds)
     await worker.partitions_assigned({REPORTS}, {REPORTS: 120})
     assert worker.counting.partitions.keys() == {0}
+
+
+async def test_a_flush_that_meets_a_stop_s_closed_producer_is_no_failure(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.transport, "is_membership_lost", lambda: False)
+    assert worker.app.kafka_producer is None
+    worker.counting.assign({0: 0}, {0: 0})
+    publisher = worker.counting.partitions[0].publisher
+    assert publisher is not None
+    await asyncio.wait({publisher}, timeout=DEADLINE_SECONDS)
+    assert publisher.cancelled()
+    assert worker.transport.failure is None
 
 
 @pytest.mark.parametrize(
