@@ -23,24 +23,30 @@ DIFFERENCES_SHOWN_MAX = 20
 @click.argument("log", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--standings", type=click.Path(path_type=Path, dir_okay=False),
               help="Messages to check, one a line, instead of the topic's.")  # fmt: skip
+@click.option("--replace-definition", metavar="DIGEST", multiple=True,
+              help="Pass over standings of this older definition; may be given again for each.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON line.")
 @with_broker
-def verify(folder: str, log: Path | None, standings: Path | None, as_json: bool, **flags: object) -> None:
+def verify(
+    folder: str, log: Path | None, standings: Path | None, replace_definition: tuple[str, ...], as_json: bool, **flags: object
+) -> None:
     """Recompute every standings message from the report log at the offsets it names, and compare byte for byte.
 
     Without LOG the log is read from the reports topic; without --standings the messages are read from theirs.
-    Exits 1 on any difference.
+    Exits 1 on any difference. After `worker --replace-definition`, the old definition's messages stay on the topic until it
+    is compacted: name it here too.
 
     Example: tally-stream verify az-2024 reports.jsonl.gz --standings standings.jsonl
     """
     election, _ = open_election(folder)
     settings = settings_of(**flags)
+    replaced = frozenset(replace_definition)
     try:
         saved = None if log is None else ReportLog(log)
         if saved is not None:
-            check = Verification(election, saved.topic, saved.partition_count)
+            check = Verification(election, saved.topic, saved.partition_count, replaced)
         else:
-            check = Verification(election, f"{settings.prefix}.reports", run_async(_partitions(settings)))
+            check = Verification(election, f"{settings.prefix}.reports", run_async(_partitions(settings)), replaced)
         if standings is not None:
             check.expect(_of_file(standings))
         else:
@@ -72,7 +78,10 @@ def _report(check: Verification, as_json: bool) -> None:
         say(f"tally-stream: {difference}")
     if len(check.differences) > DIFFERENCES_SHOWN_MAX:
         say(f"tally-stream: and {len(check.differences) - DIFFERENCES_SHOWN_MAX:,} more differences")
-    counts = {"records": check.records, "compared": check.compared, "different": len(check.differences)}
+    if check.ignored:
+        say(f"tally-stream: {check.ignored:,} standings messages of replaced definitions were passed over")
+    counts = {"records": check.records, "compared": check.compared, "ignored": check.ignored,
+              "different": len(check.differences)}  # fmt: skip
     if as_json:
         sys.stdout.write(json.dumps(counts) + "\n")
     elif not check.compared:

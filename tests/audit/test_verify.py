@@ -47,6 +47,23 @@ def test_every_message_at_every_vector_is_what_the_log_gives(of: Election, tmp_p
     assert check.records == 9
 
 
+def test_messages_of_a_replaced_definition_are_passed_over_and_no_others(of: Election, tmp_path: Path) -> None:
+    log = saved(tmp_path / "log")
+    mine = every_message(of, log, 2)
+    old, unknown = "sha256:" + "0" * 64, "sha256:" + "1" * 64
+    others = [canonical_json(json.loads(mine[-1]) | {"definition": digest}) for digest in (old, unknown)]
+    opened = ReportLog(log)
+    check = Verification(of, opened.topic, opened.partition_count, frozenset({old, of.digest}))
+    check.expect([Found(f"line {n}", None, value) for n, value in enumerate([*mine, *others], 1)])
+    for record in opened:
+        check.take(record)
+    check.finish()
+    assert [str(d) for d in check.differences] == [
+        f"line {len(mine) + 2}: definition: found {unknown}, this election is {of.digest}"
+    ]
+    assert (check.ignored, check.compared) == (1, len(mine) + 1), "its own definition is never passed over"
+
+
 def test_a_changed_digit_is_found_with_its_field(of: Election, tmp_path: Path) -> None:
     log = saved(tmp_path / "log")
     values = every_message(of, log, 2)

@@ -64,6 +64,19 @@ def fatal_line(worker: WorkerProcess) -> str:
     return lines[0]
 
 
+def verified(settings: Settings, folder: str, *replaced: str) -> None:
+    """Every standings message on the topic is what the log gives, but for those of replaced definitions, of which each
+    has some; without naming them `verify` fails, and says which definition it found."""
+    flags = [flag for digest in replaced for flag in ("--replace-definition", digest)]
+    found = json.loads(run("verify", folder, "--json", *flags, settings=settings).stdout)
+    assert found["different"] == 0
+    assert found["compared"] > 0
+    assert (found["ignored"] > 0) == bool(replaced)
+    if replaced:
+        said = run("verify", folder, *flags[2:], settings=settings, expect=1).stderr
+        assert f"definition: found {replaced[0]}" in said
+
+
 def test_a_record_that_crashes_the_code_stops_the_worker_until_a_skip_passes_over_it(
     kafka_one: Any, tmp_path: Path
 ) -> None:
@@ -120,6 +133,7 @@ def test_a_record_that_crashes_the_code_stops_the_worker_until_a_skip_passes_ove
         replay = check_against_replay(load_election(skipping), log, newest)
         assert replay.verdict_counts()["codes"]["X1"] == 1
         assert worker.stop() == 0
+        verified(settings, str(skipping), digest)
     finally:
         worker.close()
     mine = [
@@ -168,6 +182,7 @@ def test_a_replaced_definition_sends_rejections_and_changes_again_from_offset_0(
             assert worker.stop() == 0
         finally:
             worker.close()
+        verified(settings, str(folder), *digests)
         digests.append(election.digest)
     for topic in ("rejections", "changes"):
         found = [json.loads(record.value or b"{}") for record in read_topic(settings, topic)[1]]
