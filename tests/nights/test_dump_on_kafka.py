@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import signal
 import subprocess
+import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
@@ -183,10 +184,14 @@ def test_a_dump_that_was_killed_goes_on_to_the_same_records(kafka_one: object, t
     kills = 0
     for size in (1, 300, 200_000, 600_000):
         process = subprocess.Popen(command("dump", str(path)), env=environment(settings), stdout=subprocess.DEVNULL)
-        while process.poll() is None and (not path.exists() or path.stat().st_size < size):
-            pass  # no pause: the command needs a second for all of it
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait(10) == -signal.SIGKILL
+        try:
+            end = time.monotonic() + 60
+            while process.poll() is None and (not path.exists() or path.stat().st_size < size):
+                assert time.monotonic() < end, f"not within 60 s: a dump of {size} bytes"
+                time.sleep(0.001)  # far shorter than `wait_for` looks: the command needs a second for all of it
+        finally:
+            process.send_signal(signal.SIGKILL)
+            kills += process.wait(10) == -signal.SIGKILL
     assert kills >= 2
     assert len(in_file_so_far(path)) < AZ_RECORDS
     run("dump", str(path), settings=settings)

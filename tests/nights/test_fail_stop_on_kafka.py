@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -32,6 +33,7 @@ from tests.nights.harness import (
     wait_for,
     wait_published,
 )
+from tests.nights.test_nights_on_kafka import committed
 
 pytestmark = pytest.mark.kafka
 
@@ -99,6 +101,8 @@ def test_a_record_that_crashes_the_code_stops_the_worker_until_a_skip_passes_ove
         assert "Traceback" not in worker.log
     finally:
         worker.close()
+    # Nothing was committed past the record: the next start reads it again.
+    assert asyncio.run(committed(settings)).get(0, 0) <= 12
     # What was published before stays for ever at its version or a later one; nothing above the record stands there.
     root = json.loads(newest_standings(settings)[b"PRES|AZ"])
     assert root["version"] >= json.loads(good[b"PRES|AZ"])["version"]
