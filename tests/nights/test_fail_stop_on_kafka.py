@@ -79,6 +79,13 @@ def verified(settings: Settings, folder: str, *replaced: str) -> None:
         assert f"definition: found {replaced[0]}" in said
 
 
+def heartbeat_age(worker: WorkerProcess) -> float:
+    """Seconds since the group last answered, as the worker tells it."""
+    found = re.search(r"^tally_last_heartbeat_age_seconds (\S+)$", worker.get("/metrics")[1], re.MULTILINE)
+    assert found is not None, worker.log
+    return float(found[1])
+
+
 def test_a_record_that_crashes_the_code_stops_the_worker_until_a_skip_passes_over_it(
     kafka_one: Any, tmp_path: Path
 ) -> None:
@@ -280,6 +287,38 @@ def test_a_quiet_night_is_no_hang(kafka_one: Any, tmp_path: Path) -> None:
         assert worker.get("/readyz")[0] == 200
         assert worker.stop() == 0
         assert worker.log.rstrip().endswith("stopped")
+    finally:
+        worker.close()
+
+
+def test_a_short_outage_ends_no_worker(kafka_one: Any, tmp_path: Path) -> None:
+    """Shorter than the group's session of 10 s: the same process goes on, without a line, and the standings move again."""
+    settings = made(kafka_one.bootstrap)
+    reports = some_reports(20)
+    worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log", is_supervised=True).wait_ready()
+    try:
+        for partition in range(4):
+            produce(settings, "reports", partition, *reports[partition][:10])
+        wait_published(settings, 40)
+        wait_for(lambda: "caught up" in worker.log, "its last line before")
+        before, said = children_of(worker.process.pid), worker.log
+        kafka_one.freeze(1)
+        try:
+            # The newest answer to a heartbeat is up to 3 s old at the frost.
+            wait_for(lambda: heartbeat_age(worker) >= 7, "7 s without an answer", 30)
+            age = heartbeat_age(worker)
+        finally:
+            kafka_one.thaw(1)
+        assert age < 10, "this machine was too slow for a short outage"
+        for partition in range(4):
+            produce(settings, "reports", partition, *reports[partition][10:])
+        newest = wait_published(settings, 80)
+        wait_for(lambda: heartbeat_age(worker) < 3, "heartbeats again", 30)
+        assert worker.log == said
+        assert children_of(worker.process.pid) == before
+        log = save_log(settings, tmp_path / "saved.jsonl")
+        check_against_replay(load_election(AZ), log, newest)
+        assert worker.stop() == 0
     finally:
         worker.close()
 
