@@ -486,7 +486,8 @@ async def test_a_log_that_lost_its_beginning_is_fatal(bench: Bench) -> None:
     await bench.admin.delete_records({TopicPartition(bench.topic, 0): RecordsToDelete(before_offset=40)})
     member = await bench.member(instance_id="one")
     await until(lambda: member.reasons, "a fatal reason")
-    assert member.reasons == [f"the log lost records: no record to read at {bench.topic}[0] at 0"]
+    (reason,) = member.reasons
+    assert reason.startswith(f"the log lost records: no record to read at {bench.topic}[0] at 0 (")
     assert member.folds.runs == []
 
 
@@ -496,7 +497,8 @@ async def test_a_log_shorter_than_the_fold_is_fatal(bench: Bench) -> None:
     member = await bench.member(instance_id="one")
     member.folds.next[(bench.topic, 0)] = 101
     await until(lambda: member.reasons, "a fatal reason")
-    assert member.reasons == [f"the log lost records: no record to read at {bench.topic}[0] at 101"]
+    (reason,) = member.reasons
+    assert reason.startswith(f"the log lost records: no record to read at {bench.topic}[0] at 101 (")
 
 
 async def test_two_workers_with_one_instance_id(bench: Bench) -> None:
