@@ -185,8 +185,6 @@ class Worker:
     # -- Outlet ----------------------------------------------------------------------------------------------------
 
     async def send(self, topic: str, key: bytes, value: bytes, partition: int) -> asyncio.Future[int]:
-        if self.transport.is_membership_lost():
-            raise BrokenInvariant("the last answered heartbeat is older than the session: nothing more is sent")
         delivery = await self._producer().send(topic, value, key=key, partition=partition)
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -206,8 +204,6 @@ class Worker:
     async def send_batch(
         self, topic: str, records: Iterable[tuple[bytes, bytes]], partition: int
     ) -> tuple[int, asyncio.Future[Any]]:
-        if self.transport.is_membership_lost():
-            raise BrokenInvariant("the last answered heartbeat is older than the session: nothing more is sent")
         producer = self._producer()
         batch = producer.create_batch()
         for key, value in records:
@@ -217,7 +213,10 @@ class Worker:
         return batch.record_count(), await producer.send_batch(batch, topic, partition=partition)
 
     def _producer(self) -> Any:
-        """Only a stop takes the producer away: whoever still sends then ends with it, and that is no failure."""
+        """Raises BrokenInvariant where another worker may own our partitions by now. Only a stop takes the producer away:
+        whoever still sends then ends with it (what was not sent is not committed either), and that is no failure."""
+        if self.transport.is_membership_lost():
+            raise BrokenInvariant("the last answered heartbeat is older than the session: nothing more is sent")
         producer = self.app.kafka_producer
         if producer is None:
             raise asyncio.CancelledError

@@ -11,11 +11,13 @@ import contextlib
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 from bench.load import Load, reports
+from tally_stream.audit.verify import Found
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import KafkaError, TopicReader, sender
 from tally_stream.settings import Settings
@@ -140,6 +142,8 @@ class Newsroom:
         """Key → since when the raw topic's last record is older than one before it."""
         self.stale_count, self.longest_stale_seconds, self.records = 0, 0.0, 0
         self.other_bytes: list[str] = []
+        self.heard: deque[Found] = deque()
+        """Every message in the order it came, those that compaction will remove too, until `check` takes it."""
         self._thread = threading.Thread(target=lambda: asyncio.run(self._read()), name="newsroom", daemon=True)
 
     def start(self) -> None:
@@ -163,6 +167,7 @@ class Newsroom:
                     while not self._stopping.is_set():
                         for record in await reader.poll():
                             if record.key is not None and record.value is not None:
+                                self.heard.append(Found(f"standings, offset {record.offset}", record.key, record.value))
                                 self._take(record.key, record.value)
                             self._next = record.offset + 1
 

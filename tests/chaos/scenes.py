@@ -1,17 +1,18 @@
 """The faults, one function each: what is broken, for how long, and when the standings should move again.
 
 Every scene runs on one cluster of three brokers and one set of topics, under load, with workers started as an operator
-starts them (supervised, static membership). A scene returns the moments from which the silence is measured. `run.py`
-checks after each scene that nothing was lost and that the standings equal `replay`, and prints the table.
+starts them (supervised, static membership; the guests of `join_and_leave` without a name). A scene notes the moments
+from which the silence is measured, asserts that its fault happened, and names the sentences that a worker may end of
+(`may_end_of`). `run.py` checks after each scene that nothing was lost and that everything published is what the log
+gives, and prints the table.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
+import re
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,11 +21,29 @@ from pathlib import Path
 from typing import Any
 
 from tally_stream.settings import Settings
-from tests.chaos.load import Newsroom, Stations
+from tests.chaos.cluster import committed, coordinator, in_sync, is_left_out, move_all_leaders, partitions
+from tests.chaos.load import PARTITIONS, Newsroom, Stations
 from tests.nights.harness import WorkerProcess, children_of, wait_for
 
 SESSION_SECONDS = 10
 SETTLE_SECONDS = 60
+VISIT_SECONDS = 5
+"""How long a guest owns partitions before it leaves."""
+
+LEAVING_SECONDS = 6
+"""Until the host, told at its next heartbeat (3 s), owns all again; a guest that did not say that it leaves would be
+missed 7 s after its end at the earliest."""
+
+EVERYTHING = set(range(PARTITIONS))
+SESSION_OVER = (
+    r"the group no longer knows this worker: its session ended",
+    r"no answered heartbeat for [\d.]+ s: the session is over",
+    r"the last answered heartbeat is older than the session: nothing more is sent",
+)
+"""How a worker ends that was out of its group's reach for longer than a session."""
+
+NOBODY_ANSWERS = (r"could not start: ",)
+"""How a worker ends, besides, while no broker answers."""
 
 
 @dataclass
@@ -42,18 +61,43 @@ class Stage:
     workers: dict[str, WorkerProcess] = field(default_factory=dict)
     faults: list[tuple[float, float]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    may_end_of: list[str] = field(default_factory=list)
+    """Patterns of the sentences that this scene's fault explains."""
     _started: int = 0
+    _read: dict[Path, int] = field(default_factory=dict)
 
-    def start(self, name: str) -> WorkerProcess:
+    def begin_scene(self) -> None:
+        self.faults.clear()
+        self.notes.clear()
+        self.may_end_of.clear()
+
+    def start(self, name: str, *, is_static: bool = True) -> WorkerProcess:
+        """Without a static name a worker says that it leaves when it is told to stop; with one the group waits for it."""
         self._started += 1
         log = self.directory / f"{name}-{self._started}.log"
-        worker = WorkerProcess(self.settings, str(self.folder), log, "--instance", name, is_supervised=True)
+        flags = ("--instance", name) if is_static else ()
+        worker = WorkerProcess(self.settings, str(self.folder), log, *flags, is_supervised=True)
         self.workers[name] = worker
         return worker
 
     def end(self, name: str) -> None:
         worker = self.workers.pop(name)
         assert worker.stop() == 0, worker.log
+
+    def surprises(self) -> list[str]:
+        """Lines of all workers' logs since the last call that no fault of this scene explains."""
+        found = []
+        for path in sorted(self.directory.glob("*.log")):
+            new = path.read_bytes()[self._read.get(path, 0) :]
+            self._read[path] = self._read.get(path, 0) + len(new)
+            lines = new.decode(errors="replace").splitlines()
+            found += [f"{path.name}: {line}" for line in lines if self._is_surprise(line)]
+        return found
+
+    def _is_surprise(self, line: str) -> bool:
+        if "Traceback" in line:
+            return True
+        return "fatal: " in line and not any(re.search(pattern, line) for pattern in self.may_end_of)
 
     def move(self, limit_seconds: float = SETTLE_SECONDS) -> None:
         """Wait until the standings have moved after now."""
@@ -63,11 +107,11 @@ class Stage:
             "standings that move\n" + "\n".join(f"{n}:\n{w.log[-2000:]}" for n, w in self.workers.items()), limit_seconds,
         )  # fmt: skip
 
-    def measure(self, since: float) -> None:
-        """A fault began at `since` and is over: what silence began between then and 10 s from now counts."""
-        end = time.monotonic() + SESSION_SECONDS
+    def measure(self, since: float, seconds: float = SESSION_SECONDS) -> None:
+        """A fault began at `since` and is over: what silence began between then and so many seconds from now counts."""
+        end = time.monotonic() + seconds
         self.move()
-        wait_for(lambda: time.monotonic() > end, "ten seconds more", SESSION_SECONDS + 5)
+        wait_for(lambda: time.monotonic() > end, "the time for more", seconds + 5)
         self.move()
         self.faults.append((since, end))
 
@@ -82,95 +126,144 @@ def worker_pid(worker: WorkerProcess) -> int:
     return wait_for(look, "a worker below the supervisor", 30)
 
 
+def owned(worker: WorkerProcess) -> set[int]:
+    return set(worker.next_offsets())
+
+
+def is_publisher(worker: WorkerProcess) -> bool:
+    return '"publishes_standings": true' in worker.get("/readyz")[1]
+
+
+def until(moment: float, what: str) -> None:
+    wait_for(lambda: time.monotonic() > moment, what, moment - time.monotonic() + 30)
+
+
 def kill_a_worker(stage: Stage) -> None:
     """kill -9 at random moments, the next one at times before the last one's replay is done."""
-    for _ in range(4 if stage.is_short else 20):
+    one, kills = stage.workers["one"], 4 if stage.is_short else 20
+    noticed = one.log.count("ended by signal 9")
+    for _ in range(kills):
         since = time.monotonic()
-        os.kill(worker_pid(stage.workers["one"]), signal.SIGKILL)
+        os.kill(worker_pid(one), signal.SIGKILL)
         stage.move()
         stage.faults.append((since, time.monotonic()))
-        wait = time.monotonic() + stage.rng.uniform(0, 3)
-        wait_for(lambda w=wait: time.monotonic() > w, "a moment of work", 10)  # type: ignore[misc]
+        until(time.monotonic() + stage.rng.uniform(0, 3), "a moment of work")
+    assert one.log.count("ended by signal 9") - noticed == kills, one.log[-4000:]
 
 
 def freeze_a_worker(stage: Stage) -> None:
     """Past its session, beside a live twin that takes over; then it thaws, believing that no time has passed."""
+    stage.may_end_of += SESSION_OVER
     stage.start("two").wait_ready()
     for _ in range(1 if stage.is_short else 3):
-        frozen = max(stage.workers, key=lambda name: '"publishes_standings": true' in stage.workers[name].get("/readyz")[1])
-        pid = worker_pid(stage.workers[frozen])
-        since = time.monotonic()
+        zombie = wait_for(lambda: next((w for w in stage.workers.values() if is_publisher(w)), None), "a publisher")
+        twin = next(w for w in stage.workers.values() if w is not zombie)
+        told = zombie.log.count("fatal: ")
+        pid, since = worker_pid(zombie), time.monotonic()
         os.kill(pid, signal.SIGSTOP)
         try:
-            thaw = since + SESSION_SECONDS + 5
-            wait_for(lambda t=thaw: time.monotonic() > t, "the session to be over", 60)  # type: ignore[misc]
+            until(since + SESSION_SECONDS + 5, "the session to be over")
+            wait_for(lambda w=twin: is_publisher(w) and owned(w) == EVERYTHING, "the twin to take over", 30)  # type: ignore[misc]
         finally:
             os.kill(pid, signal.SIGCONT)
         stage.measure(since)
+        wait_for(lambda w=zombie, n=told: w.log.count("fatal: ") > n, "the zombie to end itself", SETTLE_SECONDS)  # type: ignore[misc]
     stage.end("two")
+    # Its name is static: the group waits a session for it.
+    wait_for(lambda: owned(stage.workers["one"]) == EVERYTHING, "one to own everything again", SETTLE_SECONDS)
 
 
 def join_and_leave(stage: Stage) -> None:
-    """A second worker joins and leaves every 5 s; the commits must go on."""
-    before = committed(stage)
-    end = time.monotonic() + (15 if stage.is_short else 60)
-    while time.monotonic() < end:
+    """A guest joins, owns partitions for five seconds and leaves, again and again; the commits must go on."""
+    host, before = stage.workers["one"], committed(stage.settings)
+    end, rounds = time.monotonic() + 60, 0
+    while rounds < (2 if stage.is_short else 20) and time.monotonic() < end:
+        rounds += 1
         since = time.monotonic()
-        stage.start("two").address()
-        leave = since + 5
-        wait_for(lambda t=leave: time.monotonic() > t, "five seconds", 30)  # type: ignore[misc]
-        stage.end("two")
+        guest = stage.start(f"guest {rounds}", is_static=False)
+        taken = wait_for(lambda w=guest: owned(w), "the guest to own a partition", SETTLE_SECONDS)  # type: ignore[misc]
+        until(time.monotonic() + VISIT_SECONDS, "the visit")
+        assert not taken & owned(host), f"{taken} belong to two workers"
+        stage.end(f"guest {rounds}")
+        wait_for(lambda: owned(host) == EVERYTHING, "the host to own everything again", LEAVING_SECONDS)
         stage.faults.append((since, time.monotonic()))
-        stage.move()
-    after = committed(stage)
-    assert after > before, f"committed {before}, and {after} after a minute of joins and leaves"
-    stage.notes.append(f"committed {before:,} before, {after:,} after")
+    stage.move()
+    after = wait_for(lambda: _all_above(before, committed(stage.settings)), f"a commit of each partition above {before}")
+    stage.notes.append(f"{rounds} guests joined and left; committed {sum(before.values()):,} before, {sum(after.values()):,} after")
+
+
+def _all_above(before: dict[int, int], now: dict[int, int]) -> dict[int, int] | None:
+    return now if len(before) == PARTITIONS and all(now.get(p, 0) > n for p, n in before.items()) else None
 
 
 def kill_a_broker(stage: Stage) -> None:
-    """Each in turn, dead for a while, then back with its data."""
-    for number in (1,) if stage.is_short else (1, 2, 3):
+    """One that leads the workers' group, then one that does not, then the first kind again; each dead for a while, then
+    back with its data."""
+    stage.may_end_of += SESSION_OVER
+    for leads_group in (True,) if stage.is_short else (True, False, True):
+        leader = coordinator(stage.settings)
+        number = leader if leads_group else stage.rng.choice([n for n in (1, 2, 3) if n != leader])
         since = time.monotonic()
         stage.kafka.kill(number)
         stage.measure(since)
+        assert is_left_out(stage.settings, number), f"broker {number} is dead and not missed"
+        assert coordinator(stage.settings) != number
         stage.kafka.restart(number)
-        in_sync(stage)
+        in_sync(stage.settings)
+        stage.notes.append(f"broker {number} {'led' if leads_group else 'did not lead'} the group")
 
 
 def wipe_a_broker(stage: Stage) -> None:
     """Its disk is lost; it comes back empty and copies everything."""
-    if stage.is_short:
-        return
+    stage.may_end_of += SESSION_OVER
+    number = stage.rng.choice((1, 2, 3))
+    reports = stage.kafka.nodes[number - 1].data
+    seconds = 1 if stage.is_short else SESSION_SECONDS
     since = time.monotonic()
-    stage.kafka.wipe(2)
-    stage.measure(since)
+    stage.kafka.wipe(number)
+    assert not _bytes_of_reports(stage, reports)
+    wait_for(lambda: is_left_out(stage.settings, number), f"broker {number} to be missed")
+    stage.measure(since, seconds)
     since = time.monotonic()
-    stage.kafka.restart(2)
-    in_sync(stage, 300)
-    stage.measure(since)
+    stage.kafka.restart(number)
+    in_sync(stage.settings, 300)
+    copied = _bytes_of_reports(stage, reports)
+    assert copied, f"broker {number} says it is in sync and has no reports"
+    stage.measure(since, seconds)
+    stage.notes.append(f"broker {number} copied {copied / 1e6:,.0f} MB of reports")
+
+
+def _bytes_of_reports(stage: Stage, disk: Path) -> int:
+    return sum(segment.stat().st_size for segment in disk.glob(f"{stage.settings.prefix}.reports-*/*.log"))
 
 
 def freeze_all_brokers(stage: Stage) -> None:
     """Nobody answers. The silence is measured from the thaw: before it there is nothing to write to."""
+    stage.may_end_of += [*SESSION_OVER, *NOBODY_ANSWERS]
     for seconds in (15,) if stage.is_short else (25, 120):
         begin = time.monotonic()
         for number in (1, 2, 3):
             stage.kafka.freeze(number)
-        wait_for(lambda b=begin, s=seconds: time.monotonic() > b + s, "the frost", seconds + 10)  # type: ignore[misc]
+        until(begin + 2, "what had been answered to arrive")
+        told = len(stage.stations.acknowledged), len(stage.newsroom.advances)
+        until(begin + seconds, "the frost")
+        assert told == (len(stage.stations.acknowledged), len(stage.newsroom.advances)), "a frozen broker answered"
         for number in (1, 2, 3):
             stage.kafka.thaw(number)
         since = time.monotonic()
         stage.move(120)
         stage.faults.append((since, time.monotonic()))
-        in_sync(stage)
+        in_sync(stage.settings)
 
 
 def move_leaders(stage: Stage) -> None:
     """Every partition's leader becomes another broker, while all is well."""
     for _ in range(1 if stage.is_short else 3):
         since = time.monotonic()
-        move_all_leaders(stage)
-        stage.measure(since)
+        wanted = move_all_leaders(stage.settings, stage.directory)
+        stage.measure(since, 1 if stage.is_short else SESSION_SECONDS)
+        now = partitions(stage.settings)
+        assert {p: now[p].leader for p in wanted} == wanted
 
 
 SCENES: dict[str, Callable[[Stage], None]] = {
@@ -182,55 +275,6 @@ SCENES: dict[str, Callable[[Stage], None]] = {
     "move all leaders": move_leaders,
     "freeze all brokers (from the thaw)": freeze_all_brokers,
 }
-
-
-# --- Kafka's own tools -----------------------------------------------------------------------------
-
-
-def _tool(stage: Stage, name: str, *arguments: str) -> str:
-    import kafka_local
-
-    done = subprocess.run(
-        ["java", "-Xmx128m", "-cp", f"{kafka_local.JARS}/*", f"org.apache.kafka.tools.{name}",
-         "--bootstrap-server", stage.kafka.bootstrap, *arguments],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def in_sync(stage: Stage, limit_seconds: float = 120) -> None:
-    """Wait until every replica is: the next fault must not find two of three gone."""
-
-    def look() -> bool:
-        return "Topic:" not in _tool(stage, "TopicCommand", "--describe", "--under-replicated-partitions")
-
-    wait_for(look, "all replicas in sync", limit_seconds)
-
-
-def move_all_leaders(stage: Stage) -> None:
-    described = _tool(stage, "TopicCommand", "--describe")
-    partitions = []
-    for line in described.splitlines():
-        words = line.split()
-        if "Partition:" in words and "Replicas:" in words:
-            replicas = [int(n) for n in words[words.index("Replicas:") + 1].split(",")]
-            topic, number = words[words.index("Topic:") + 1], int(words[words.index("Partition:") + 1])
-            if len(replicas) == 3:
-                partitions.append({"topic": topic, "partition": number, "replicas": replicas[1:] + replicas[:1]})
-    assert partitions, described
-    plan = stage.directory / "plan.json"
-    plan.write_text(json.dumps({"version": 1, "partitions": partitions}))
-    _tool(stage, "reassign.ReassignPartitionsCommand", "--reassignment-json-file", str(plan), "--execute")
-    _tool(stage, "LeaderElectionCommand", "--election-type", "preferred", "--all-topic-partitions")
-
-
-def committed(stage: Stage) -> int:
-    """Sum of the group's committed offsets of the reports topic."""
-    said = _tool(stage, "consumer.group.ConsumerGroupCommand", "--describe", "--group", stage.settings.group_id)
-    rows = [line.split() for line in said.splitlines() if f" {stage.settings.prefix}.reports " in line]
-    assert len(rows) == 4, said
-    return sum(int(row[3]) for row in rows)
 
 
 @contextmanager

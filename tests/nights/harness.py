@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -85,21 +86,20 @@ class WorkerProcess:
             env={**environment(settings), **({"PYTHONPATH": str(PLANTED), "TALLY_TEST_PLANTED": planted} if planted else {})},
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip
-        self._address: str | None = None
 
     @property
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
 
     def address(self) -> str:
-        if self._address is None:
+        """Where metrics and health are served now: a worker that was started again has another port."""
 
-            def look() -> str | None:
-                assert self.process.poll() is None, f"the worker ended with {self.process.returncode}:\n{self.log}"
-                return self.log.split("metrics at ", 1)[1].split()[0] if "metrics at " in self.log else None
+        def look() -> str | None:
+            assert self.process.poll() is None, f"the worker ended with {self.process.returncode}:\n{self.log}"
+            told = re.findall(r"metrics at (\S+)/metrics\n", self.log)
+            return told[-1] if told else None
 
-            self._address = wait_for(look, "the worker's address").removesuffix("/metrics")
-        return self._address
+        return wait_for(look, "the worker's address")
 
     def get(self, path: str) -> tuple[int, str]:
         try:
@@ -166,11 +166,18 @@ def read_topic(settings: Settings, name: str) -> tuple[int, list[StoredRecord]]:
 
 def save_log(settings: Settings, path: Path) -> ReportLog:
     """The reports topic as a saved log."""
-    count, records = read_topic(settings, "reports")
-    with path.open("wb") as file:
-        file.write(encode_header(f"{settings.prefix}.reports", count))
-        for r in records:
-            file.write(encode_line(LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset), with_position=True))
+
+    async def copy() -> None:
+        topic = f"{settings.prefix}.reports"
+        async with TopicReader(settings, topic, is_log=True) as reader:
+            with path.open("wb") as file:
+                file.write(encode_header(topic, len(reader.partitions)))
+                async for records in reader.read_to_end():
+                    for r in records:
+                        record = LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset)
+                        file.write(encode_line(record, with_position=True))
+
+    asyncio.run(copy())
     return ReportLog(path)
 
 

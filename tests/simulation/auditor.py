@@ -4,8 +4,9 @@ Takes records as the cluster keeps them, shares with the product the decoder and
 (`domain/model.py` walks the prefix). `Wrong` names the promise that is broken. Each check is made at the moment a record
 is appended, when nobody can have acted on it yet:
 
-- standings: the bytes are those of the vector they name (P01), one vector a version and one message a vector (P02), a
-  total falls only where the changes that stand on their topic by then add up to it (P06), no progress lies (P07);
+- standings: the bytes are those of the vector they name (P01), one vector a version and one message a vector, which grows
+  in every partition from version to version (P02), a total falls only where the changes that stand on their topic by then
+  add up to it (P06), no progress lies (P07);
 - partials: everything a partition owes below its offset was acknowledged before;
 - a commit: an acknowledged partial of every contest covers it, and all rejections and changes below it;
 - folds in memory: their verdicts add up to their offsets and are the model's (P08).
@@ -16,7 +17,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections import Counter
+from bisect import bisect
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -68,6 +70,8 @@ class Auditor:
         self.newest: dict[tuple[str, str], dict[str, Any]] = {}
         """(contest, area) → the message a reader shows: the one of the highest version."""
         self.vectors: dict[tuple[str, int], Vector] = {}
+        self._versions: defaultdict[str, list[int]] = defaultdict(list)
+        """Contest → its versions, in order."""
         self.partials: dict[tuple[str, int], int] = {}
         """(contest, partition) → highest next offset of an acknowledged partial."""
         self.counts: Counter[str] = Counter()
@@ -239,8 +243,7 @@ class Auditor:
         wanted = self.expected(contest, area, vector)
         if record.value != wanted:
             raise Wrong(f"P01: {contest}, {area} at {vector} is\n  {record.value.decode()}\nthe model says\n  {wanted.decode()}")
-        if self.vectors.setdefault((contest, version), vector) != vector:
-            raise Wrong(f"P02: {contest} has version {version} at {vector} and at {self.vectors[contest, version]}")
+        self._grows(contest, version, vector)
         self._progress(found)
         before = self.newest.get((contest, area))
         if before is None or before["version"] <= version:
@@ -251,6 +254,22 @@ class Auditor:
             self.counts["older standings seen"] += 1
         self.counts["standings checked"] += 1
         self.counts["reports checked"] += sum(vector)
+
+    def _grows(self, contest: str, version: int, vector: Vector) -> None:
+        """One vector a version, and no partition's offset falls from a version to any higher one, whoever sent them when."""
+        if (contest, version) in self.vectors:
+            if self.vectors[contest, version] != vector:
+                raise Wrong(f"P02: {contest} has version {version} at {vector} and at {self.vectors[contest, version]}")
+            return
+        versions = self._versions[contest]
+        at = bisect(versions, version)
+        for lower, higher in ((versions[at - 1 : at], [version]), ([version], versions[at : at + 1])):
+            for old, new in zip(lower, higher, strict=False):
+                before, after = (vector if v == version else self.vectors[contest, v] for v in (old, new))
+                if any(n < was for was, n in zip(before, after, strict=True)):
+                    raise Wrong(f"P02: {contest} has version {old} at {before} and version {new} at {after}")
+        versions.insert(at, version)
+        self.vectors[contest, version] = vector
 
     def _progress(self, found: dict[str, Any]) -> None:
         stations = found["stations"]

@@ -327,6 +327,7 @@ class Cluster:
                 code, offset = 0, -1
                 if draw < w.fatal_ack:
                     code = self.chance.choice((UNKNOWN_SERVER_ERROR, NOT_AUTHORIZED))
+                    self.faults["fatal answer"] += 1
                 elif draw < w.fatal_ack + w.failed_ack:
                     code = NOT_ENOUGH_REPLICAS
                 else:

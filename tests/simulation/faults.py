@@ -131,6 +131,7 @@ class Director:
         reports = {(world.topics.reports, p) for p in worker.counting.partitions} if worker else set()
         partials = {(world.topics.partials, 0)} if worker and worker.merging.is_owner else set()
         chosen.is_frozen = True
+        world.faults["freeze"] += 1
         world.say(f"{chosen.name} freezes for {seconds:.1f} s{' while it sends' if is_sending else ''}")
         if is_sending or self.chance.random() < 0.5:
             cluster.held_until[chosen] = world.loop.time() + seconds
@@ -187,6 +188,7 @@ class Director:
             assert slot.stop is not None
             self.world.say(f"{process.name} is told to stop")
             slot.stop.set()
+            self.world.faults["stop"] += 1
 
     def compact(self) -> None:
         world = self.world

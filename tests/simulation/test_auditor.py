@@ -172,6 +172,18 @@ def test_one_version_at_two_vectors() -> None:
                 audit.take_standings(Record(1, 0, b"PRES|X", value))
 
 
+@pytest.mark.parametrize("order", [((0, 1), (2, 0)), ((2, 0), (0, 1)), ((0, 1), (3, 1), (0, 2))])
+def test_a_partition_that_falls_behind_from_a_version_to_a_higher_one(order: tuple[tuple[int, int], ...]) -> None:
+    audit = Auditor(ELECTION, "tally", 2)
+    for partition in (0, 1):
+        audit.take_reports(partition, [Record(at, LOG_MS, b"A-1", b"") for at in range(3)])
+    *before, last = order
+    for vector in before:
+        audit.take_standings(Record(0, 0, b"PRES|X", audit.expected("PRES", "X", vector)))
+    with pytest.raises(Wrong, match=r"P02: PRES has version \d at .* and version \d at"):
+        audit.take_standings(Record(0, 0, b"PRES|X", audit.expected("PRES", "X", last)))
+
+
 def test_what_is_missing_at_the_end(audit: Audit) -> None:
     assert audit.missing({}) == "PRES, X was never published"
     newest = {}

@@ -26,6 +26,7 @@ from tally_stream.stream.app import Worker, WorkerOptions, WorkerRefused, look_a
 from .auditor import Auditor, Wrong
 from .clock import Process, VirtualLoop
 from .cluster import Cluster, Connection, Key, Record, Weather
+from .endings import is_explained
 from .faults import Director, Lost, a_weather
 from .night import Night, a_night
 from .replaced import look_at, replace
@@ -42,8 +43,6 @@ RESTART_SECONDS = (0.2, 2.0)
 LOOK_SECONDS = 0.5
 SHORTENED_SHARE = 0.5
 SESSION_SECONDS = 10.0
-NEVER = re.compile(r"lost records|other bytes|crashed the code|was due|not a partial|does not own|not a standings|no progress|no commit")
-"""What no worker may ever end of unless the log was shortened: each is a broken invariant of its own."""
 
 
 class Failed(Exception):
@@ -228,8 +227,8 @@ class World:
         for connection in [c for c in self.cluster.connections if c.process is process]:
             self._hang_up(connection)
         slot.workers.pop(process, None)
-        if self.lost is None and NEVER.search(reason):
-            self.fail(f"{process.name} ended: {reason}")
+        if not is_explained(reason, self.faults):
+            self.fail(f"{process.name} ended, and no fault of this seed explains it: {reason}")
         if self.lost is not None and process in self.born_after_loss:
             if self.lost.is_named_in(reason):
                 self.faults["refusal of a shortened log"] += 1
