@@ -15,10 +15,15 @@ LOST_LOG = "shortened log"
 
 @dataclass(frozen=True)
 class Ending:
-    """`sentence`: a pattern for the whole of it. One of `faults` must have come before."""
+    """`sentence`: a pattern for the whole of it. One of `faults` must have come before, and `order` too if there is one."""
 
     sentence: str
     faults: tuple[str, ...]
+    order: str | None = None
+
+    def explains(self, reason: str, faults: Counter[str]) -> bool:
+        is_it = re.fullmatch(self.sentence, reason, re.DOTALL) is not None
+        return is_it and any(faults[f] for f in self.faults) and (self.order is None or faults[self.order] > 0)
 
 
 OUT_OF_REACH = ("freeze", "silent broker", "lost request")
@@ -30,6 +35,7 @@ LOST_RECORDS = r"the report log lost records: partition \d+, from \d+, to \d+ \(
 ALLOWED = (
     Ending("killed", ("kill",)),
     Ending("stopped", ("stop",)),
+    Ending(r"did not stop within \d+ s", OUT_OF_REACH, "stop"),
     # Out of the group's reach for longer than a session: by a freeze, or because what it asked or was told was lost.
     Ending("the group no longer knows this worker: its session ended, or another process has its instance id", OUT_OF_REACH),
     Ending(r"no answered heartbeat for [\d.]+ s: the session is over", OUT_OF_REACH),
@@ -55,4 +61,4 @@ ALLOWED = (
 
 def is_explained(reason: str, faults: Counter[str]) -> bool:
     """Whether a worker may end of this, after these faults."""
-    return any(re.fullmatch(e.sentence, reason, re.DOTALL) and any(faults[f] for f in e.faults) for e in ALLOWED)
+    return any(ending.explains(reason, faults) for ending in ALLOWED)
