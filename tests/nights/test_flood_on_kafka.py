@@ -32,5 +32,5 @@ def test_a_latency_is_noticed_above_twice_the_quiet_one_and_above_what_nobody_se
 
     assert noticed(0.1, 0.2) == []
     assert noticed(0.1, 0.201) == ["invalid"]
-    assert noticed(0.01, 0.15) == []
-    assert noticed(0.01, 0.151) == ["invalid"]
+    assert noticed(0.01, 0.1) == []
+    assert noticed(0.01, 0.101) == ["invalid"]
