@@ -180,11 +180,11 @@ def join_and_leave(stage: Stage) -> None:
     while rounds < (2 if stage.is_short else 20) and time.monotonic() < end:
         rounds += 1
         since = time.monotonic()
-        guest = stage.start(f"guest {rounds}", is_static=False)
+        guest = stage.start(f"guest-{rounds}", is_static=False)
         taken = wait_for(lambda w=guest: owned(w), "the guest to own a partition", SETTLE_SECONDS)  # type: ignore[misc]
         until(time.monotonic() + VISIT_SECONDS, "the visit")
         assert not taken & owned(host), f"{taken} belong to two workers"
-        stage.end(f"guest {rounds}")
+        stage.end(f"guest-{rounds}")
         wait_for(lambda: owned(host) == EVERYTHING, "the host to own everything again", LEAVING_SECONDS)
         stage.faults.append((since, time.monotonic()))
     stage.move()

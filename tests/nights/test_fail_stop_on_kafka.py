@@ -38,6 +38,8 @@ from tests.nights.test_nights_on_kafka import committed
 pytestmark = pytest.mark.kafka
 
 AZ = NIGHTS / "az-2024"
+NAMED = ("--instance", "the-one")
+"""As an operator names a worker: the next one of that name takes its place at once, else the group waits a session."""
 
 
 def made(bootstrap: str) -> Settings:
@@ -93,9 +95,7 @@ def test_a_record_that_crashes_the_code_stops_the_worker_until_a_skip_passes_ove
     reports = some_reports(20)
     for partition in range(4):
         produce(settings, "reports", partition, *reports[partition][:10])
-    worker = WorkerProcess(
-        settings, "az-2024", tmp_path / "w.log", is_supervised=True, planted="crash_at=12"
-    )  # fmt: skip
+    worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log", *NAMED, is_supervised=True, planted="crash_at=12")
     try:
         good = wait_published(settings, 40)
         for partition in range(4):
@@ -128,7 +128,7 @@ def test_a_record_that_crashes_the_code_stops_the_worker_until_a_skip_passes_ove
     assert load_election(skipping).digest in refused
 
     worker = WorkerProcess(
-        settings, str(skipping), tmp_path / "w2.log", "--replace-definition", digest, planted="crash_at=12"
+        settings, str(skipping), tmp_path / "w2.log", *NAMED, "--replace-definition", digest, planted="crash_at=12"
     )  # fmt: skip
     try:
         worker.wait_ready()
@@ -215,7 +215,7 @@ def test_a_hang_or_a_broken_invariant_ends_the_worker_and_the_standings_stay(
 ) -> None:
     settings = made(kafka_one.bootstrap)
     reports = some_reports(20)
-    worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log", planted=planted).wait_ready()
+    worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log", *NAMED, planted=planted).wait_ready()
     try:
         wait_published(settings, 0)
         for partition in range(4):
@@ -233,7 +233,7 @@ def test_a_hang_or_a_broken_invariant_ends_the_worker_and_the_standings_stay(
     finally:
         worker.close()
     # And a worker without the fault goes on from what is there, to the same standings as ever.
-    worker = WorkerProcess(settings, "az-2024", tmp_path / "next.log").wait_ready()
+    worker = WorkerProcess(settings, "az-2024", tmp_path / "next.log", *NAMED).wait_ready()
     try:
         newest = wait_published(settings, 80)
         log = save_log(settings, tmp_path / "saved.jsonl")
@@ -327,7 +327,7 @@ def test_a_supervised_worker_that_is_killed_counts_on(kafka_one: Any, tmp_path: 
     """Its supervisor brings it back, and ends it when it is killed itself."""
     settings = made(kafka_one.bootstrap)
     reports = some_reports(20)
-    worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log", is_supervised=True).wait_ready()
+    worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log", *NAMED, is_supervised=True).wait_ready()
     try:
         for partition in range(4):
             produce(settings, "reports", partition, *reports[partition][:10])

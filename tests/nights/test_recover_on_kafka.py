@@ -218,7 +218,8 @@ def test_all_of_them(lost: Lost) -> None:
 @pytest.mark.parametrize("topic", ["partials", "standings"])
 def test_a_topic_made_anew_under_a_running_worker(lost: Lost, topic: str) -> None:
     """It ends, its supervisor starts it again, and every area stands there again."""
-    worker = lost.start(is_supervised=True).wait_ready()
+    # Named, so that its next start takes its place at once.
+    worker = lost.start("--instance", "the-one", is_supervised=True).wait_ready()
     lost.delete(topic)
     run("topics", "create", "--election", NIGHT, settings=lost.settings)
     wait_for(lambda: "fatal:" in worker.log, f"the worker's end:\n{worker.log}", 60)
