@@ -254,6 +254,7 @@ def freeze_all_brokers(stage: Stage) -> None:
         stage.move(120)
         stage.faults.append((since, time.monotonic()))
         in_sync(stage.settings)
+        stage.move()  # or the next frost would be measured as this one's silence
 
 
 def move_leaders(stage: Stage) -> None:

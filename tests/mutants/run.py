@@ -1,12 +1,13 @@
-"""Planted faults, each of which a named test must catch: `make mutants`.
+"""Planted faults, each of which a named test or a named seed of the simulation must catch: `make mutants`.
 
 Decides which faults; each is planted alone in an interpreted copy of the project, two copies at a time. Fails where the
-tests are red without a fault, a fault does not apply (its text must stand exactly once), one survives, or its test did
-not run to a failed assertion. Exit 0: every fault was caught.
+tests or the seeds are red without a fault, a fault does not apply (its text must stand exactly once), one survives, its
+test did not run to a failed assertion, or a seed found nothing wrong in what it checks. Exit 0: every fault was caught.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import re
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +34,10 @@ class Mutant:
     file: str
     old: str
     new: str
-    test: str
+    test: str = ""
+    seeds: tuple[int, ...] = ()
+    """Of the simulation, instead of a test: one of them must fail. A change of the simulation itself gives a seed another
+    night; find others with `make simulate` in a copy that has the fault."""
 
 
 STREAM, DOMAIN = "tally_stream/stream", "tally_stream/domain"
@@ -105,32 +110,58 @@ def pytest(copy: Path, *tests: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def try_mutant(copy: Path, mutant: Mutant) -> tuple[bool, str]:
-    """Whether it was caught, and by which test; else why not."""
-    path = copy / mutant.file
-    text = path.read_text(encoding="utf-8")
-    if text.count(mutant.old) != 1:
-        return False, f"DOES NOT APPLY: its text stands {text.count(mutant.old)} times"
-    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
-    try:
-        code, said = pytest(copy, mutant.test)
-    except subprocess.TimeoutExpired:
-        return False, f"DID NOT END in {TEST_SECONDS} s"
-    finally:
-        path.write_text(text, encoding="utf-8")
+def simulation(copy: Path, seeds: Iterable[int]) -> list[tuple[int, str]]:
+    """(seed, what it found wrong) of those that failed."""
+    done = subprocess.run(
+        [sys.executable, str(copy / "tests" / "simulation" / "run.py"), "--json", "--stop", "--jobs", "1",
+         "--chosen", *map(str, seeds)], cwd=copy, text=True, capture_output=True, check=False, timeout=TEST_SECONDS,
+        env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    assert done.stdout.startswith("{"), done.stdout + done.stderr
+    return [(seed, sentence) for seed, sentence in json.loads(done.stdout)["failures"]]
+
+
+def play_seeds(copy: Path, mutant: Mutant) -> tuple[bool, str]:
+    for seed, sentence in simulation(copy, mutant.seeds):
+        if re.match("the simulation itself failed|a step of the simulation failed|hung", sentence):
+            return False, f"DID NOT RUN: seed {seed}: {sentence[:200]}"
+        return True, f"seed {seed}: {sentence.splitlines()[0][:70]}"
+    return False, "SURVIVED"
+
+
+def run_test(copy: Path, mutant: Mutant) -> tuple[bool, str]:
+    code, said = pytest(copy, mutant.test)
     failed = re.search(r"^FAILED (\S+)", said, re.MULTILINE)
     if code == TESTS_FAILED and failed:
         return True, failed[1].split("/")[-1]
     return False, "SURVIVED" if code == 0 else f"DID NOT RUN: exit {code}\n{said[-2000:]}"
 
 
+def try_mutant(copy: Path, mutant: Mutant) -> tuple[bool, str]:
+    """Whether it was caught, and by what; else why not."""
+    path = copy / mutant.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        return False, f"DOES NOT APPLY: its text stands {text.count(mutant.old)} times"
+    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        return (play_seeds if mutant.seeds else run_test)(copy, mutant)
+    except subprocess.TimeoutExpired:
+        return False, f"DID NOT END in {TEST_SECONDS} s"
+    finally:
+        path.write_text(text, encoding="utf-8")
+
+
 def main() -> int:
     copies: queue.Queue[Path] = queue.Queue()
     made = [Path(without_compiled()) for _ in range(COPIES)]
     try:
-        code, said = pytest(made[0], *sorted({m.test for m in MUTANTS}))
-        if code != 0:
-            print(f"the tests are red without a fault:\n{said[-4000:]}")
+        with ThreadPoolExecutor(COPIES) as pool:
+            tests = pool.submit(pytest, made[0], *sorted({m.test for m in MUTANTS if m.test}))
+            seeds = pool.submit(simulation, made[1], sorted({seed for m in MUTANTS for seed in m.seeds}))
+            (code, said), found = tests.result(), seeds.result()
+        if code != 0 or found:
+            print(f"the tests are red without a fault:\n{said[-4000:] if code else found}")
             return 1
         for copy in made:
             copies.put(copy)

@@ -181,27 +181,56 @@ def save_log(settings: Settings, path: Path) -> ReportLog:
     return ReportLog(path)
 
 
+class Newest:
+    """Key → newest value by the reader's rule, over the records of the raw topic so far."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self._versions: dict[bytes, int] = {}
+
+    def take(self, records: list[StoredRecord]) -> None:
+        for record in records:
+            assert record.key is not None
+            assert record.value is not None
+            version = msgspec.json.decode(record.value)["version"]
+            if version >= self._versions.get(record.key, version):
+                self._versions[record.key], self.values[record.key] = version, record.value
+
+
 def newest_standings(settings: Settings) -> dict[bytes, bytes]:
-    """Key → newest value by the reader's rule, over the raw topic."""
-    newest: dict[bytes, tuple[int, bytes]] = {}
-    for record in read_topic(settings, "standings")[1]:
-        assert record.key is not None
-        assert record.value is not None
-        version = msgspec.json.decode(record.value)["version"]
-        if record.key not in newest or version >= newest[record.key][0]:
-            newest[record.key] = (version, record.value)
-    return {key: value for key, (_, value) in newest.items()}
+    newest = Newest()
+    newest.take(read_topic(settings, "standings")[1])
+    return newest.values
+
+
+def wait_standings(
+    settings: Settings, look: Callable[[dict[bytes, bytes]], bool], what: str, limit_seconds: float = 60
+) -> dict[bytes, bytes]:
+    """Read the standings, from their start and on, until `look` is content with the newest; those. One reader for all
+    looks: a reader made for each took more of the machine than what was waited for."""
+    newest = Newest()
+
+    async def follow() -> dict[bytes, bytes]:
+        end = time.monotonic() + limit_seconds
+        async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
+            async for records in reader.read_to_end():
+                newest.take(records)
+            while not look(newest.values):
+                assert time.monotonic() < end, f"not within {limit_seconds:.0f} s: {what}"
+                newest.take(await reader.poll())
+        return newest.values
+
+    return asyncio.run(follow())
 
 
 def wait_published(settings: Settings, version: int, limit_seconds: float = 60) -> dict[bytes, bytes]:
     """Wait until every contest's root has reached `version`; the newest standings then."""
 
-    def look() -> dict[bytes, bytes] | None:
-        newest = newest_standings(settings)
+    def look(newest: dict[bytes, bytes]) -> bool:
         roots = [json.loads(v) for k, v in newest.items() if b"/" not in k]
-        return newest if roots and all(root["version"] >= version for root in roots) else None
+        return bool(roots) and all(root["version"] >= version for root in roots)
 
-    return wait_for(look, f"standings at version {version}", limit_seconds)
+    return wait_standings(settings, look, f"standings at version {version}", limit_seconds)
 
 
 def check_against_replay(election: Election, log: ReportLog, newest: dict[bytes, bytes]) -> Replay:

@@ -32,6 +32,7 @@ from tests.nights.harness import (
     settings_for,
     wait_for,
     wait_published,
+    wait_standings,
 )
 from tests.nights.test_nights_on_kafka import committed
 
@@ -133,13 +134,13 @@ def test_a_record_that_crashes_the_code_stops_the_worker_until_a_skip_passes_ove
     try:
         worker.wait_ready()
 
-        def counted() -> dict[bytes, bytes] | None:
-            newest = newest_standings(settings)
-            mine = [json.loads(v) for k, v in newest.items()]
-            is_whole = all(m["definition"] == load_election(skipping).digest for m in mine)
-            return newest if is_whole and all(m["version"] == 80 for m in mine if m["area"] == "AZ") else None
+        new = load_election(skipping).digest
 
-        newest = wait_for(counted, "all 80 records under the new definition", 60)
+        def counted(newest: dict[bytes, bytes]) -> bool:
+            mine = [json.loads(v) for v in newest.values()]
+            return all(m["definition"] == new and (m["area"] != "AZ" or m["version"] == 80) for m in mine)
+
+        newest = wait_standings(settings, counted, "all 80 records under the new definition")
         log = save_log(settings, tmp_path / "saved.jsonl")
         replay = check_against_replay(load_election(skipping), log, newest)
         assert replay.verdict_counts()["codes"]["X1"] == 1
@@ -184,12 +185,11 @@ def test_a_replaced_definition_sends_rejections_and_changes_again_from_offset_0(
         try:
             worker.wait_ready()
 
-            def roots(expected: str = election.digest) -> bool:
-                root = newest_standings(settings).get(b"PRES|AZ")
-                message = json.loads(root) if root else {}
+            def roots(newest: dict[bytes, bytes], expected: str = election.digest) -> bool:
+                message = json.loads(newest.get(b"PRES|AZ", b"{}"))
                 return bool(message.get("definition") == expected and message.get("version") == 28)
 
-            wait_for(roots, "standings of the new definition", 60)
+            wait_standings(settings, roots, "standings of the new definition")
             assert worker.stop() == 0
         finally:
             worker.close()

@@ -103,6 +103,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=ROUND_SEEDS, help="how many seeds, from --first on")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, help="this one alone, told step by step")
+    parser.add_argument("--chosen", type=int, nargs="+", help="these seeds")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--committed", action="store_true", help="the seeds of seeds.txt, which once failed")
     parser.add_argument("--stop", action="store_true", help="end at the first seed that fails")
@@ -113,7 +114,7 @@ def main() -> int:
         return _tell(given.seed)
     if given.classes:
         return _classes()
-    seeds = _committed() if given.committed else list(range(given.first, given.first + given.seeds))
+    seeds = given.chosen or (_committed() if given.committed else list(range(given.first, given.first + given.seeds)))
     begin = clock.real_monotonic()
     totals, faults, exits = Counter[str](), Counter[str](), Counter[str]()
     failures: list[tuple[int, str]] = []
