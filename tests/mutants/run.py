@@ -97,6 +97,17 @@ MUTANTS = (
            "tests/domain"),
     Mutant("a correction is no status", f"{DOMAIN}/standings.py",
            '        return "correction"\n', '        return "unofficial-complete"\n', "tests/domain/test_status.py"),
+    # Some of them once more, seen from outside: by the auditor of the simulation, who knows only what was published.
+    Mutant("commit before the acknowledgement", f"{STREAM}/counting.py",
+           "        await asyncio.gather(*futures)\n", "", seeds=(2, 3, 5)),
+    Mutant("forget what waits behind a hold at the commit", f"{STREAM}/counting.py",
+           "[c for c in changes if c.offset >= published]", "[]", seeds=(14, 16, 18)),
+    Mutant("forget kept outputs in a rebalance", f"{STREAM}/counting.py",
+           "            if partition in self.partitions:\n",
+           "            if partition in self.partitions:\n                self.partitions[partition].held_back.clear()\n",
+           seeds=(21, 30, 47)),
+    Mutant("accept an older partial", f"{DOMAIN}/standings.py",
+           "figures.next_offset <= old.next_offset:", "figures.next_offset == old.next_offset:", seeds=(12, 16, 26)),
 )  # fmt: skip
 
 
