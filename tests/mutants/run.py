@@ -108,6 +108,8 @@ MUTANTS = (
            seeds=(21, 30, 47)),
     Mutant("accept an older partial", f"{DOMAIN}/standings.py",
            "figures.next_offset <= old.next_offset:", "figures.next_offset == old.next_offset:", seeds=(12, 16, 26)),
+    Mutant("leave a twin's older record on top", f"{STREAM}/merging.py",
+           "if offset > own.offset and version < own.version:", "if False:", seeds=(171, 282)),
 )  # fmt: skip
 
 
