@@ -213,7 +213,7 @@ class Merging:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            self._on_fatal(f"publishing standings failed: {error!r}")
+            self._on_fatal(f"publishing standings failed: {error or type(error).__name__}")
             raise
 
     def _may_publish(self, merge: _ContestMerge) -> bool:
