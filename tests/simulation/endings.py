@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 LOST_LOG = "shortened log"
+PLACE = r"( \([\w./-]+:\d+\))?"
+"""Where in the code it came from, behind most sentences."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Ending:
     order: str | None = None
 
     def explains(self, reason: str, faults: Counter[str]) -> bool:
-        is_it = re.fullmatch(self.sentence, reason, re.DOTALL) is not None
+        is_it = re.fullmatch(f"(?:{self.sentence}){PLACE}", reason, re.DOTALL) is not None
         return is_it and any(faults[f] for f in self.faults) and (self.order is None or faults[self.order] > 0)
 
 
