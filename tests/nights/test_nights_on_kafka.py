@@ -121,12 +121,12 @@ def a_stage(night: str, kafka: str, request: pytest.FixtureRequest, stages: list
     return stages[-1]
 
 
-def on(kafka: str) -> pytest.MarkDecorator:
-    """Every night is played on one broker and on three, the three ways to play it shared out between them."""
-    return pytest.mark.parametrize(("night", "kafka"), [(night, kafka) for night in RECORDS])
+every_night_on_one_and_three_brokers = pytest.mark.parametrize(
+    ("night", "kafka"), [(night, kafka) for kafka in ("kafka_one", "kafka_three") for night in RECORDS]
+)
 
 
-@on("kafka_one")
+@every_night_on_one_and_three_brokers
 def test_a_night_with_one_worker(
     night: str, kafka: str, request: pytest.FixtureRequest, stages: list[Stage], tmp_path: Path
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_night_with_one_worker(
     assert worker.stop() == 0
 
 
-@on("kafka_three")
+@every_night_on_one_and_three_brokers
 def test_a_night_with_two_workers(
     night: str, kafka: str, request: pytest.FixtureRequest, stages: list[Stage], tmp_path: Path
 ) -> None:
@@ -155,9 +155,7 @@ def test_a_night_with_two_workers(
     assert [first.stop(), second.stop()] == [0, 0]
 
 
-@pytest.mark.parametrize(
-    ("night", "kafka"), [("az-2024", "kafka_three"), ("bolivia-2019", "kafka_one"), ("wisconsin-2024", "kafka_three")]
-)
+@every_night_on_one_and_three_brokers
 def test_a_night_with_one_of_two_workers_killed_in_the_middle(
     night: str, kafka: str, request: pytest.FixtureRequest, stages: list[Stage], tmp_path: Path
 ) -> None:
