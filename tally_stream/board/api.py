@@ -19,6 +19,9 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import format_time
 
 ANSWERS_KEPT = 512
+HISTORY_TAIL_POINTS = 100
+"""What is new to a page that asks again; longer ones are made for each who asks."""
+
 CHANGES_PAGE_MAX = 500
 CHANGES_PAGE = 100
 STATIONS_PAGE_MAX = 2_000
@@ -177,10 +180,15 @@ class Api:
     async def history(self, request: web.Request) -> web.Response:
         contest = request.match_info["contest"]
         shown = self.shown(contest)
-        asked, token = ("history", contest), shown.version
-        answer = self._answers.get(asked, token) or self._answers.put(
-            asked, token, json_answer({"contest": contest, "points": shown.history()}, shown.rise_ms)
-        )
+        after = _version(request.query.get("after"))
+        points = shown.history.since(after)
+        asked, token = ("history", contest, points[0].version if points else None), shown.version
+        answer = self._answers.get(asked, token)
+        if answer is None:
+            answer = json_answer({"contest": contest, "points": [msgspec.Raw(point.value) for point in points]})
+            # Whoever asks from each version on in turn must not fill the memory.
+            if after < 0 or len(points) <= HISTORY_TAIL_POINTS:
+                self._answers.put(asked, token, answer)
         return answer.to(request)
 
     # -- ledger ----------------------------------------------------------------------------------------------------
@@ -251,6 +259,15 @@ class Api:
         self._refuse_while_folding()
         found = self._stations.one(station, lambda contest: self._feed.shown[contest].is_before_the_close)
         return json_answer(found).to(request)
+
+
+def _version(text: str | None) -> int:
+    """The version that the asker has; −1 where it says none."""
+    if text is None:
+        return -1
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Refused(400, "after is the version of the newest point you have: a whole number")
+    return int(text)
 
 
 def _count(text: str | None, default: int, most: int, name: str) -> int:

@@ -186,7 +186,11 @@ def document(election: Election) -> dict[str, Any]:
             "/api/v1/areas/{contest}/{area}": _get(
                 "The areas directly below an area", "Areas", contest, area, errors=(404, 503)
             ),
-            "/api/v1/history/{contest}": _get("Root figures over time, oldest first", "History", contest, errors=(404, 503)),
+            "/api/v1/history/{contest}": _get(
+                "Root figures over time, oldest first", "History", contest,
+                _parameter("after", "query", COUNT, "The version of the newest point you have: only newer ones come; all, "
+                           "where there is no such version yet."), errors=(400, 404, 503),
+            ),
             "/api/v1/changes": _get(
                 "The ledger, newest first", "Changes", contest_asked, area_asked,
                 _parameter("station", "query", TEXT, "Only this station's."), limit(CHANGES_PAGE, CHANGES_PAGE_MAX),

@@ -1,4 +1,4 @@
-"""What is shown of one contest: the newest standings by the reader's rule, and the history of its root figures.
+"""What is shown of one contest: the newest standings by the reader's rule, and the history of its root (`history.py`).
 
 Decides which of the messages read are shown: none older than the one held for its key, an area only once the root of
 its version is here. Bytes stay as they were published. Refuses to know Kafka. Read `feed.py` next.
@@ -6,14 +6,12 @@ its version is here. Bytes stay as they were published. Refuses to know Kafka. R
 
 from __future__ import annotations
 
-from bisect import insort
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-HISTORY_MAX_POINTS = 2_000
-"""Points kept of a contest's history; when there are more, every second of the older ones goes."""
+from tally_stream.board.history import History, point_of
 
 WAITING_MAX_MESSAGES = 16
 """Messages of one area that wait for their root. One is usual; a root that never came must not make a queue."""
@@ -42,7 +40,7 @@ class ContestShown:
         """When a root was last received, new or not: the worker sends it again every 10 s."""
         self.rise_ms: int | None = None
         """When the version last rose: the last report that was counted."""
-        self._history: list[tuple[int, dict[str, Any]]] = []
+        self.history = History()
         self._waiting: dict[str, list[Published]] = {}
 
     @property
@@ -80,13 +78,13 @@ class ContestShown:
         is_new = self.root is None or message.version > self.root.version
         if is_new:
             content = msgspec.json.decode(message.value)
-            point = _point(content, message.sent_ms)
+            point = point_of(content, message.sent_ms)
         self.contact_ms = max(received_ms, self.contact_ms or 0)
         if not is_new:
             return False
         self.root, self.root_message, self.rise_ms = message, content, received_ms
         self._show_waiting()
-        self._remember(point)
+        self.history.take(point)
         return True
 
     def _show_waiting(self) -> None:
@@ -102,30 +100,3 @@ class ContestShown:
             self._waiting[area] = [m for m in waiting if m.version > self.version]
             if not self._waiting[area]:
                 del self._waiting[area]
-
-    # -- history ---------------------------------------------------------------------------------------------------
-
-    def _remember(self, point: dict[str, Any]) -> None:
-        insort(self._history, (point["version"], point), key=lambda pair: pair[0])
-        if len(self._history) > HISTORY_MAX_POINTS:
-            older = self._history[: HISTORY_MAX_POINTS // 2]
-            self._history[: HISTORY_MAX_POINTS // 2] = older[::2]
-
-    def history(self) -> list[dict[str, Any]]:
-        """Root figures by version, oldest first; thinned, the older the more."""
-        return [point for _, point in self._history]
-
-
-def _point(root: dict[str, Any], sent_ms: int) -> dict[str, Any]:
-    try:
-        return {
-            "version": root["version"],
-            "as_of": root["as_of"],
-            "sent": sent_ms,
-            "status": root["status"],
-            "progress": root["progress"],
-            "valid": root["ballots"]["valid"],
-            "candidates": [{"id": c["id"], "votes": c["votes"], "share": c["share"]} for c in root["candidates"]],
-        }
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"a root without {error}") from error

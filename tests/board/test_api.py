@@ -129,6 +129,18 @@ def test_areas_stations_and_ledger_agree_with_the_standings(full: Scene) -> None
     assert (first["has_more"], rest["has_more"]) == (True, False)
 
 
+def test_the_history_after_a_version_is_only_what_is_new(full: Scene) -> None:
+    whole = full.board.json("/api/v1/history/PRES")["points"]
+    assert [p["version"] for p in whole] == sorted(p["version"] for p in whole)
+    newest = full.root("PRES")
+    assert whole[-1]["version"] == newest["version"]
+    assert whole[-1]["candidates"] == [{k: c[k] for k in ("id", "votes", "share")} for c in newest["candidates"]]
+    assert full.board.json(f"/api/v1/history/PRES?after={whole[-2]['version']}")["points"] == whole[-1:]
+    assert full.board.json(f"/api/v1/history/PRES?after={newest['version']}")["points"] == []
+    assert full.board.json("/api/v1/history/PRES?after=999999999")["points"] == whole
+    assert full.board.get("/api/v1/history/PRES?after=-1")[0] == 400
+
+
 def test_a_rejected_record_is_counted_and_stands_at_its_station(full: Scene) -> None:
     before = full.board.json("/api/v1/rejections")["verdicts"].get("rejected", 0)
     full.produce(("S8", b"nonsense"))

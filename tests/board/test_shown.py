@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 from tally_stream.board import shown as shown_module
 from tally_stream.board.changes import Ledger, Refusals
 from tally_stream.board.feed import Feed
+from tally_stream.board.history import HISTORY_MAX_POINTS, History, Point
 from tally_stream.board.readers import BEHIND_MAX_SECONDS, UPDATE_MIN_SECONDS, Channel, Reader, Stream
 from tally_stream.board.shown import ContestShown, Published
 from tally_stream.kafka.client import StoredRecord
@@ -73,16 +76,6 @@ class TestTheReadersRule:
         assert shown.areas["R/N"].version == 8
         assert shown.areas_taken == taken
 
-    def test_history_is_thinned_and_keeps_its_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(shown_module, "HISTORY_MAX_POINTS", 20)
-        shown = ContestShown()
-        for version in range(1, 200):
-            shown.take_root(message(version), version)
-        versions = [p["version"] for p in shown.history()]
-        assert versions == sorted(versions)
-        assert len(versions) <= 20
-        assert (versions[0], versions[-1]) == (1, 199)
-
     def test_no_result_of_an_official_election_before_its_polls_close(self) -> None:
         shown = ContestShown()
         assert shown.is_before_the_close
@@ -90,6 +83,45 @@ class TestTheReadersRule:
         assert shown.is_before_the_close
         shown.take_root(message(2, phase="official"), 1)
         assert not shown.is_before_the_close
+
+
+class TestTheHistory:
+    def history(self, versions: range, sent: Callable[[int], int] = lambda version: 1_000 * version) -> History:
+        history = History()
+        for version in versions:
+            history.take(Point(version, sent(version), b"%d" % version))
+        return history
+
+    def test_every_tenth_of_the_night_has_its_part(self) -> None:
+        night = 38_649
+        history = self.history(range(1, night + 1))
+        versions = [p.version for p in history.since(-1)]
+        assert versions == sorted(set(versions))
+        assert HISTORY_MAX_POINTS / 2 <= len(versions) <= HISTORY_MAX_POINTS
+        assert (versions[0], versions[-1]) == (1, night)
+        tenths = Counter((v - 1) * 10 // night for v in versions)
+        assert sorted(tenths) == list(range(10))
+        assert min(tenths.values()) > len(versions) / 11, tenths
+
+    def test_the_newest_is_there_at_every_moment(self) -> None:
+        history = History()
+        for version in range(1, 6_000):
+            history.take(Point(version, 7 * version, b""))
+            assert history.since(version - 1)[-1].version == version
+
+    def test_a_burst_takes_no_room_from_the_quiet_hours(self) -> None:
+        """20,000 versions in one minute of ten hours with a version a minute."""
+        sent = [minute * 60_000 for minute in range(600)]
+        sent[300:300] = [18_000_000 + 3 * n for n in range(20_000)]
+        history = self.history(range(len(sent)), lambda version: sent[version])
+        hours = Counter(p.sent_ms // 3_600_000 for p in history.since(-1))
+        assert min(hours.values()) >= 59, hours
+
+    def test_who_asks_again_is_given_only_what_is_new(self) -> None:
+        history = self.history(range(1, 11))
+        assert [p.version for p in history.since(8)] == [9, 10]
+        assert history.since(10) == []
+        assert len(history.since(11)) == 10, "of another night: all"
 
 
 def change(partition: int, offset: int, timestamp: int, **more: Any) -> bytes:
