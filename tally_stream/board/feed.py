@@ -95,7 +95,5 @@ class Feed:
         if message.area != self.election.root:
             shown.take_area(message.area, published)
             return
-        # While catching up the record's own time says when contact was; afterwards it is now.
-        received = now_ms() if self.is_caught_up else min(record.timestamp_ms, now_ms())
         with contextlib.suppress(ValueError):
-            shown.take_root(published, received)
+            shown.take_root(published, now_ms())

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tally_stream.board.history import History, point_of
+from tally_stream.domain.scalars import parse_time
 
 WAITING_MAX_MESSAGES = 16
 """Messages of one area that wait for their root. One is usual; a root that never came must not make a queue."""
@@ -37,9 +38,10 @@ class ContestShown:
         self.areas_taken = 0
         """Rises with every area shown anew: what is made of areas is good until it does."""
         self.contact_ms: int | None = None
-        """When a root was last received, new or not: the worker sends it again every 10 s."""
+        """When a root was last published, new or not: the worker sends it again every 10 s."""
         self.rise_ms: int | None = None
-        """When the version last rose: the last report that was counted."""
+        """When what is counted last changed. What was refused, and what controls say, changes the version alone."""
+        self._counted: tuple[Any, ...] | None = None
         self.history = History()
         self._waiting: dict[str, list[Published]] = {}
 
@@ -70,19 +72,25 @@ class ContestShown:
             self.areas[area] = message
             self.areas_taken += 1
 
-    def take_root(self, message: Published, received_ms: int) -> bool:
+    def take_root(self, message: Published, now_ms: int) -> bool:
         """A root message; whether the root shown is another one now. Raises ValueError, and changes nothing, where it
-        lacks what a root has."""
+        lacks what a root has. Times are the record's own, so that a backlog is not news; `now_ms` only bounds them."""
         if message.version < self.version:
             return False
         is_new = self.root is None or message.version > self.root.version
         if is_new:
             content = msgspec.json.decode(message.value)
+            counted = _counted(content)
             point = point_of(content, message.sent_ms)
-        self.contact_ms = max(received_ms, self.contact_ms or 0)
+        self.contact_ms = max(min(message.sent_ms, now_ms), self.contact_ms or 0)
         if not is_new:
             return False
-        self.root, self.root_message, self.rise_ms = message, content, received_ms
+        if counted != self._counted:
+            self.rise_ms = min(message.sent_ms, now_ms)
+            if self._counted is None and (as_of_ms := parse_time(content["as_of"] or "")) is not None:
+                # The oldest record that compaction left is one sent again: what it counts is older than that.
+                self.rise_ms = min(self.rise_ms, as_of_ms)
+        self.root, self.root_message, self._counted = message, content, counted
         self._show_waiting()
         self.history.take(point)
         return True
@@ -100,3 +108,12 @@ class ContestShown:
             self._waiting[area] = [m for m in waiting if m.version > self.version]
             if not self._waiting[area]:
                 del self._waiting[area]
+
+
+def _counted(root: dict[str, Any]) -> tuple[Any, ...]:
+    """What counting made of the reports, without the stamp of their place in the log."""
+    try:
+        votes = [(c["id"], c["votes"]) for c in root["candidates"]]
+        return root["stations"], root["flags"], root["turnout"], root["ballots"], votes
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a root without {error}") from error

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,26 +33,62 @@ def message(version: int, area: str = "R", **more: Any) -> Published:
     content = {
         "version": version, "area": area, "as_of": "2026-01-01T20:00:00Z", "status": "unofficial-partial", "phase": "test",
         "progress": {"stations": None, "registered": None, "ballots": None}, "ballots": {"valid": version},
+        "stations": {"received": version}, "flags": {"corrected": 0}, "turnout": None,
         "candidates": [{"id": "A", "votes": version, "share": "100.00"}], **more,
     }  # fmt: skip
     return Published(version, json.dumps(content).encode(), 1_000 + version)
 
 
+def at(sent_ms: int, published: Published) -> Published:
+    """The same, in a record of another time."""
+    return replace(published, sent_ms=sent_ms)
+
+
 class TestTheReadersRule:
     def test_an_older_root_is_dropped_and_a_newer_one_shown(self) -> None:
         shown = ContestShown()
-        assert shown.take_root(message(5), 100)
-        assert not shown.take_root(message(4), 200)
+        assert shown.take_root(at(100, message(5)), 100)
+        assert not shown.take_root(at(200, message(4)), 200)
         assert shown.version == 5
         assert shown.contact_ms == 100, "an older record is no contact"
-        assert shown.take_root(message(6), 300)
+        assert shown.take_root(at(300, message(6)), 300)
         assert shown.version == 6
 
     def test_a_root_sent_again_is_contact_and_no_rise(self) -> None:
         shown = ContestShown()
-        shown.take_root(message(5), 100)
-        assert not shown.take_root(message(5), 900)
+        shown.take_root(at(100, message(5)), 100)
+        assert not shown.take_root(at(900, message(5)), 900)
         assert (shown.contact_ms, shown.rise_ms) == (900, 100)
+
+    @pytest.mark.parametrize(
+        ("more", "rises"),
+        [
+            ({}, False), ({"on_hold": True}, False), ({"as_of": "2026-01-01T21:00:00.000Z"}, False), ({"exit_polls": [1]}, False),
+            ({"stations": {"received": 6}}, True), ({"flags": {"corrected": 1}}, True),
+            ({"candidates": [{"id": "A", "votes": 4, "share": "100.00"}]}, True), ({"ballots": {"valid": 6}}, True),
+        ],
+    )  # fmt: skip
+    def test_only_what_is_counted_is_a_rise(self, more: dict[str, Any], rises: bool) -> None:
+        """A refused record and a control raise the version, and nothing else."""
+        shown = ContestShown()
+        shown.take_root(at(100, message(5)), 100)
+        same = {k: json.loads(message(5).value)[k] for k in ("stations", "ballots", "candidates")}
+        assert shown.take_root(at(900, message(6, **{**same, **more})), 900)
+        assert (shown.contact_ms, shown.rise_ms) == (900, 900 if rises else 100)
+
+    def test_a_backlog_has_its_own_times(self) -> None:
+        shown = ContestShown()
+        shown.take_root(at(100, message(5)), 90_000)
+        shown.take_root(at(200, message(6)), 90_000)
+        assert (shown.contact_ms, shown.rise_ms) == (200, 200)
+        shown.take_root(at(99_000, message(7)), 90_000)
+        assert (shown.contact_ms, shown.rise_ms) == (90_000, 90_000), "nothing comes from the future"
+
+    def test_the_first_one_that_compaction_left_is_as_old_as_what_it_counts(self) -> None:
+        shown = ContestShown()
+        shown.take_root(at(1_767_307_600_000, message(5)), 1_767_311_200_000)
+        assert shown.rise_ms == 1_767_297_600_000, "20:00, as_of"
+        assert shown.contact_ms == 1_767_307_600_000
 
     def test_an_area_newer_than_the_root_waits_for_it(self) -> None:
         shown = ContestShown()
