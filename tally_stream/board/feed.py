@@ -17,6 +17,7 @@ from tally_stream.board.changes import Ledger, Refusals
 from tally_stream.board.shown import ContestShown, Published
 from tally_stream.domain.election import Election
 from tally_stream.kafka.client import StoredRecord, TopicReader
+from tally_stream.kafka.following import Follower
 from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings
 from tally_stream.wire.messages import PublishedStandings, read_published
@@ -52,7 +53,8 @@ class Feed:
         return not self._behind
 
     async def run(self) -> None:
-        """Raises KafkaError or OSError where a topic is missing or its broker refuses us."""
+        """Raises KafkaError or OSError where a topic is missing or its broker refuses us, TopicLost where it is another
+        one than before."""
         topics = self._topics
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(topics.standings, self._take_standings))
@@ -61,14 +63,15 @@ class Feed:
 
     async def _follow(self, topic: str, take: Callable[[StoredRecord], Any]) -> None:
         async with TopicReader(self._settings, topic) as reader:
-            async for records in reader.read_to_end():
+            follower = Follower(reader)
+            async for records in follower.read_to_end():
                 for record in records:
                     take(record)
                 await asyncio.sleep(0)
             self._behind.discard(topic)
             self.news.set()
             while True:
-                records = await reader.poll()
+                records = await follower.poll()
                 for record in records:
                     take(record)
                 if records:

@@ -159,7 +159,7 @@ class Stream:
         version, frame = channel.standings_frame()
         # When a board comes back, its readers must not all come in the same instant.
         first = b"retry: %d\n\n" % random.randint(1_000, 3_000)
-        if _last_seen(request) < version:
+        if _last_seen(request) != version:  # a higher one is of a topic that was made anew
             first += frame
         await response.write(first + channel.beat_frame())
         reader = Reader(transport, version)

@@ -91,7 +91,7 @@ class Board:
             await self._runner.cleanup()
 
     async def run(self) -> None:
-        """Follow and serve until cancelled. Raises KafkaError or OSError where a topic can't be read."""
+        """Follow and serve until cancelled. Raises KafkaError, OSError or TopicLost where a topic can't be read on."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.feed.run())

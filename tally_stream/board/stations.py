@@ -20,6 +20,7 @@ from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import RULES, VERDICTS, Finding
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import StoredRecord, TopicReader
+from tally_stream.kafka.following import Follower
 from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings
 from tally_stream.wire.codec import Codec, read_at
@@ -76,13 +77,14 @@ class Stations:
         return {str(fold.partition): fold.next_offset for fold in self._folds}
 
     async def run(self) -> None:
-        """Raises KafkaError or OSError as a reader does. A record that crashes the code sets `failure` and returns."""
+        """Raises KafkaError, OSError or TopicLost as a follower does. A record that crashes the code sets `failure`."""
         async with TopicReader(self._settings, self._topic, is_log=True) as reader:
             count = len(reader.partitions)
             self._ends = {p: end for p, (_, end) in (await reader.bounds()).items()}
             self._folds = [PartitionFold(self._election, p, count) for p in range(count)]
+            follower = Follower(reader)
             while True:
-                records = await reader.poll()
+                records = await follower.poll()
                 for at, record in enumerate(records):
                     if at % SLICE_RECORDS == 0:
                         await asyncio.sleep(0)

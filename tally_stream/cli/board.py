@@ -32,12 +32,13 @@ def board(election: str | None, publish_to: Path | None, **flags: object) -> Non
     definition, _ = open_election(settings.election)
 
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
+    from tally_stream.kafka.following import TopicLost
 
     try:
         if publish_to is not None:
             publish_to.mkdir(parents=True, exist_ok=True)
         run_async(_serve(settings, definition, publish_to))
-    except (BrokerUnavailable, KafkaError, OSError) as error:
+    except (BrokerUnavailable, KafkaError, TopicLost, OSError) as error:
         refuse([str(error)])
     except KeyboardInterrupt:
         return

@@ -115,7 +115,7 @@ class TopicReader:
     """
 
     def __init__(self, settings: Settings, topic: str, *, is_log: bool = False) -> None:
-        self._topic = topic
+        self.topic = topic
         self._is_log = is_log
         self._consumer = AIOKafkaConsumer(
             **connection(settings),
@@ -132,10 +132,10 @@ class TopicReader:
     async def __aenter__(self) -> TopicReader:
         await self._consumer.start()
         try:
-            count = await partition_count(self._consumer, self._topic)
-            self.partitions = [TopicPartition(self._topic, p) for p in range(count)]
+            count = await partition_count(self._consumer, self.topic)
+            self.partitions = [TopicPartition(self.topic, p) for p in range(count)]
             if self._is_log:
-                read_whole_batches(self._consumer, {self._topic})
+                read_whole_batches(self._consumer, {self.topic})
             self._consumer.assign(self.partitions)
             await self._consumer.seek_to_beginning(*self.partitions)
         except BaseException:
@@ -152,6 +152,11 @@ class TopicReader:
         ends = await self._consumer.end_offsets(self.partitions)
         return {tp.partition: (starts[tp], ends[tp]) for tp in self.partitions}
 
+    async def is_gone(self) -> bool:
+        """Whether the brokers answer, and say that there is no such topic."""
+        is_answered = await self._consumer._client.force_metadata_update()
+        return bool(is_answered) and not self._consumer.partitions_for_topic(self.topic)
+
     async def answers(self, limit_seconds: float) -> bool:
         """Whether the topic's brokers answer a question within the limit."""
         try:
@@ -163,7 +168,7 @@ class TopicReader:
 
     async def seek(self, offsets: Mapping[int, int]) -> None:
         for partition, offset in offsets.items():
-            self._consumer.seek(TopicPartition(self._topic, partition), offset)
+            self._consumer.seek(TopicPartition(self.topic, partition), offset)
 
     async def positions(self) -> dict[int, int]:
         return {tp.partition: await self._consumer.position(tp) for tp in self.partitions}

@@ -198,9 +198,9 @@ def test_the_stream_begins_with_the_newest_and_goes_on(full: Scene) -> None:
         events.close()
 
 
-def test_who_comes_back_is_sent_only_what_is_newer(full: Scene) -> None:
+def test_who_comes_back_is_sent_what_differs(full: Scene) -> None:
     version = full.root("PRES")["version"]
-    for last, expected in ((str(version), "beat"), (str(version - 1), "standings"), ("nonsense", "standings")):
+    for last, expected in ((str(version), "beat"), (str(version - 1), "standings"), (str(version + 1), "standings"), ("nonsense", "standings")):
         events = Events(full, f"Last-Event-ID: {last}")
         try:
             kinds = [event["event"] for event in iter_until_beat(events)]
@@ -252,7 +252,7 @@ async def test_a_fault_of_ours_is_one_sentence_and_no_traceback(tmp_path: Path) 
     assert "TypeError" in said[0]
 
 
-def test_a_missing_topic_is_refused_in_one_line(rehearsal: Scene) -> None:
+def test_no_broker_is_refused_in_one_line(rehearsal: Scene) -> None:
     done = subprocess.run(
         command("board", "--election", rehearsal.election, "--port", "0", "--prefix", "scene", "--bootstrap", "127.0.0.1:1"),
         env={**environment(rehearsal.settings), "TALLY_BROKER_WAIT_SECONDS": "0"}, capture_output=True, text=True, timeout=30,
