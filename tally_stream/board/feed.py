@@ -1,14 +1,14 @@
 """Follows the published topics without a group, from their beginning: any number of boards may.
 
 Decides when the board may show anything: not before it read to the end offsets found at its start. Records of another
-definition are passed over and counted. Refuses to know HTTP: those who want to hear of news wait on `news`.
+definition are passed over and counted, and so is what no worker can have published. Refuses to know HTTP: those who
+want to hear of news wait on `news`.
 Read `stations.py` next for the reports topic, `server.py` for what is served.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,9 +21,15 @@ from tally_stream.kafka.following import Follower
 from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings
 from tally_stream.wire.messages import PublishedStandings, read_published
+from tally_stream.wire.published import read_canonical_standings
 
 FOREIGN_DEFINITIONS_MAX = 100
 """Digests of other definitions that are told apart."""
+
+REFUSED_SAID_MAX = 20
+"""Keys of which a refused message is said; the others are only counted."""
+
+REFUSED_MAX_CHARS = 200
 
 
 def now_ms() -> int:
@@ -33,13 +39,17 @@ def now_ms() -> int:
 class Feed:
     """The newest of everything published under a prefix for one definition. `run` follows until it is cancelled."""
 
-    def __init__(self, settings: Settings, election: Election) -> None:
+    def __init__(self, settings: Settings, election: Election, say: Callable[[str], None]) -> None:
         self.election = election
         self.shown = {contest.id: ContestShown() for contest in election.contests}
         self.ledger = Ledger(election.digest)
         self.refusals = Refusals(election.digest)
         self.foreign_definitions: dict[str, int] = {}
         """Digest of another definition → standings of it that were passed over."""
+        self.refused_count = 0
+        """Messages of this definition, or of none, that no worker published: they are not shown."""
+        self._refused_keys: set[bytes] = set()
+        self._say = say
         self.news = asyncio.Event()
         """Set whenever something shown changed; whoever waits clears it."""
         self._settings = settings
@@ -78,25 +88,47 @@ class Feed:
                     self.news.set()
 
     def _take_standings(self, record: StoredRecord) -> None:
+        if record.value is None:
+            return
         try:
-            message = read_published(record.value or b"")
-        except ValueError:
-            return  # whoever may write to the topic may write nonsense; the worker overwrites it
-        shown = self.shown.get(message.contest)
+            message = read_published(record.value)
+        except ValueError as error:
+            self._refuse(record, error)
+            return
         if message.definition != self.election.digest:
             known = self.foreign_definitions
             if message.definition in known or len(known) < FOREIGN_DEFINITIONS_MAX:
                 known[message.definition] = known.get(message.definition, 0) + 1
             return
+        shown = self.shown.get(message.contest)
         if shown is None or message.area not in self._area_ids:
+            self._refuse(record, ValueError(f"no contest {message.contest!r} with an area {message.area!r}"))
             return
-        self._show(shown, message, record)
+        try:
+            self._show(shown, message, record.value, record.timestamp_ms)
+        except ValueError as error:
+            self._refuse(record, error)
 
-    def _show(self, shown: ContestShown, message: PublishedStandings, record: StoredRecord) -> None:
-        assert record.value is not None, "it was read"
-        published = Published(message.version, record.value, record.timestamp_ms)
-        if message.area != self.election.root:
-            shown.take_area(message.area, published)
+    def _show(self, shown: ContestShown, message: PublishedStandings, value: bytes, sent_ms: int) -> None:
+        """Raises ValueError where the message would be shown, and is not what a worker publishes."""
+        area = None if message.area == self.election.root else message.area
+        held = shown.held(area)
+        if held is not None and message.version < held.version:
             return
-        with contextlib.suppress(ValueError):
+        if held is None or value != held.value:  # else it was checked, and is sent again
+            read_canonical_standings(value)
+        published = Published(message.version, value, sent_ms)
+        if area is None:
             shown.take_root(published, now_ms())
+        else:
+            shown.take_area(area, published)
+
+    def _refuse(self, record: StoredRecord, error: ValueError) -> None:
+        """Whoever may write to the topic may write nonsense: it is counted, and said once a key."""
+        self.refused_count += 1
+        key = record.key or b""
+        if key in self._refused_keys or len(self._refused_keys) >= REFUSED_SAID_MAX:
+            return
+        self._refused_keys.add(key)
+        why = "".join(c if c.isprintable() else "?" for c in str(error))[:REFUSED_MAX_CHARS]
+        self._say(f"{self._topics.standings}, offset {record.offset} is not shown: {why}")

@@ -44,7 +44,7 @@ class Board:
     ) -> None:
         """`publish_to`: a folder for snapshots (`publish.py`)."""
         self.election = election
-        self.feed = Feed(settings, election)
+        self.feed = Feed(settings, election, say)
         self.stations = Stations(settings, election)
         self.api = Api(election, self.feed, self.stations)
         self.stream = Stream(self.feed, self.api.shown)
@@ -156,6 +156,7 @@ class Board:
             "stations": {**self.stations.progress, "caught_up": self.stations.is_caught_up, "failure": self.stations.failure},
             "readers": self.stream.reader_count,
             "other_definitions": self.feed.foreign_definitions,
+            "refused": self.feed.refused_count,
         }
         return web.json_response(state, status=200 if is_ready else 503)
 

@@ -55,6 +55,10 @@ class ContestShown:
         message = self.root_message
         return not message or (message["phase"] == "official" and message["status"] == "pre-election")
 
+    def held(self, area: str | None) -> Published | None:
+        """What is shown of an area, None for the root; what waits is not."""
+        return self.root if area is None else self.areas.get(area)
+
     def take_area(self, area: str, message: Published) -> None:
         """An area's message: shown with the root of its version, or at once where that root is here already."""
         held = self.areas.get(area)

@@ -243,3 +243,14 @@ def read_standings(value: bytes) -> Standings:
         return _standings_decoder.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not a standings message: {error}") from error
+
+
+_canonical_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def read_canonical_standings(value: bytes) -> Standings:
+    """As `read_standings`, and refuses what says the same in other bytes: it was not published by a worker."""
+    standings = read_standings(value)
+    if _canonical_encoder.encode(standings) != value:
+        raise ValueError("not a standings message: its bytes are not canonical JSON")
+    return standings

@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tally_stream.audit.replay import Replay
+from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import TopicReader, sender
 from tally_stream.kafka.embedded import AUTO_PARTITIONS, EmbeddedBroker
@@ -91,6 +93,11 @@ def rehearsal_folder(path: Path) -> Path:
     (path / "election.toml").write_text(TOML, encoding="utf-8")
     (path / "stations.csv").write_text(STATIONS, encoding="utf-8")
     return path
+
+
+def root_message(election: Election, **more: Any) -> dict[str, Any]:
+    """The root of the first contest before any report, with some of its fields changed."""
+    return {**Replay(election, "tally.reports", None).messages(0)[-1], **more}
 
 
 def free_port() -> int:

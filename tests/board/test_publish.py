@@ -14,7 +14,8 @@ from tally_stream.board.server import Board
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.settings import load_settings
 from tally_stream.wire.election_folder import load_election
-from tests.board.scene import Scene, rehearsal_folder
+from tally_stream.wire.messages import canonical_json
+from tests.board.scene import Scene, rehearsal_folder, root_message
 from tests.nights.harness import wait_for
 
 
@@ -62,15 +63,8 @@ def published(tmp_path: Path) -> tuple[Board, list[str], Path]:
     board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), said.append, tmp_path / "out")
     (tmp_path / "out").mkdir()
     board.feed._behind.clear()
-    content = {
-        "version": 1, "area": "R", "contest": "PRES", "as_of": None, "status": "unofficial-partial", "phase": "test",
-        "definition": board.election.digest, "provenance": {"next_offsets": {"0": 1}},
-        "progress": {"stations": None, "registered": None, "ballots": None},
-        "stations": dict.fromkeys(("expected", "received", "counted", "partial", "held", "annulled", "outstanding"), 0),
-        "ballots": dict.fromkeys(("cast", "valid", "blank", "invalid")),
-        "candidates": [{"id": c, "votes": None, "share": None} for c in ("ANNA", "EVIL")],
-    }  # fmt: skip
-    board.feed._take_standings(StoredRecord(0, 0, 5, b"PRES|R", json.dumps(content).encode()))
+    content = root_message(board.election, version=1)
+    board.feed._take_standings(StoredRecord(0, 0, 5, b"PRES|R", canonical_json(content)))
     return board, said, tmp_path / "out"
 
 

@@ -24,7 +24,8 @@ from tally_stream.board.shown import ContestShown, Published
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.settings import load_settings
 from tally_stream.wire.election_folder import load_election
-from tests.board.scene import rehearsal_folder
+from tally_stream.wire.messages import canonical_json
+from tests.board.scene import rehearsal_folder, root_message
 
 STATIC = Path(shown_module.__file__).parent / "static"
 
@@ -234,8 +235,13 @@ class Socket:
 
 
 @pytest.fixture
-def feed(tmp_path: Path) -> Feed:
-    return Feed(load_settings(), load_election(rehearsal_folder(tmp_path / "e")))
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def feed(tmp_path: Path, said: list[str]) -> Feed:
+    return Feed(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), said.append)
 
 
 def frames(socket: Socket) -> list[int]:
@@ -305,27 +311,47 @@ class TestTheStream:
 
 
 class TestTheFeed:
-    def record(self, feed: Feed, **more: Any) -> StoredRecord:
-        content = {
-            **json.loads(message(1).value), "definition": feed.election.digest, "contest": "PRES",
-            "provenance": {"next_offsets": {"0": 1}}, **more,
-        }  # fmt: skip
-        return StoredRecord(0, 0, 5, b"PRES|R", json.dumps(content).encode())
+    def record(self, feed: Feed, key: bytes = b"PRES|R", **more: Any) -> StoredRecord:
+        content = root_message(feed.election, **{"version": 1, **more})
+        return StoredRecord(0, 0, 5, key, canonical_json(content))
 
     def test_another_definition_is_passed_over_and_counted(self, feed: Feed) -> None:
         feed._take_standings(self.record(feed, definition="sha256:other"))
         assert feed.foreign_definitions == {"sha256:other": 1}
         assert feed.shown["PRES"].root is None
         feed._take_standings(self.record(feed))
-        assert feed.shown["PRES"].version == 1
+        assert (feed.shown["PRES"].version, feed.refused_count) == (1, 0)
 
     @pytest.mark.parametrize("more", [{"contest": "NONE"}, {"area": "R/NOWHERE"}, {"version": "7"}, {"provenance": 1},
-                                      {"candidates": 7}, {"candidates": [{}]}, {"ballots": None}])  # fmt: skip
-    def test_nonsense_on_the_topic_is_passed_over(self, feed: Feed, more: dict[str, Any]) -> None:
-        feed._take_standings(self.record(feed, **more))
+                                      {"candidates": 7}, {"candidates": [{}]}, {"ballots": None}, {"status": "x"}, {"more": 1},
+                                      {"as_of": "a\x1b[2Jb"}])  # fmt: skip
+    def test_nonsense_on_the_topic_is_counted_said_and_never_shown(
+        self, feed: Feed, said: list[str], more: dict[str, Any]
+    ) -> None:
+        for _ in range(2):
+            feed._take_standings(self.record(feed, **more))
         feed._take_standings(StoredRecord(0, 0, 5, None, None))
         assert feed.shown["PRES"].root is None
         assert feed.shown["PRES"].areas == {}
+        assert feed.refused_count == 2
+        (line,) = said
+        assert line.startswith("tally.standings, offset 0 is not shown: ")
+        assert line.isprintable()
+
+    def test_other_bytes_for_the_same_are_not_shown(self, feed: Feed, said: list[str]) -> None:
+        """A line break would end an event of the stream in its middle."""
+        good = self.record(feed)
+        for value in (json.dumps(json.loads(good.value or b"")).encode(), (good.value or b"") + b"\n"):
+            feed._take_standings(replace(good, value=value))
+        assert feed.shown["PRES"].root is None
+        assert said == ["tally.standings, offset 0 is not shown: not a standings message: its bytes are not canonical JSON"]
+        feed._take_standings(good)
+        assert feed.shown["PRES"].version == 1
+
+    def test_a_flood_of_nonsense_is_said_for_the_first_keys_only(self, feed: Feed, said: list[str]) -> None:
+        for n in range(100):
+            feed._take_standings(self.record(feed, key=b"%d" % n, status="x"))
+        assert (len(said), feed.refused_count) == (20, 100)
 
 
 def test_every_catalogue_has_the_same_words() -> None:
