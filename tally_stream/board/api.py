@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from tally_stream.board.answers import Answer, Answers, json_answer
+from tally_stream.board.changes import without_figures
 from tally_stream.board.feed import Feed
 from tally_stream.board.shown import ContestShown
 from tally_stream.board.stations import Stations
@@ -217,14 +218,14 @@ class Api:
     async def rejections(self, request: web.Request) -> web.Response:
         self._refuse_while_behind()
         refusals = self._feed.refusals
-        asked, token = ("rejections",), sum(refusals.verdicts.values())
-        answer = self._answers.get(asked, token) or self._answers.put(
-            asked,
-            token,
-            json_answer(
-                {"verdicts": dict(refusals.verdicts), "codes": dict(refusals.codes), "newest": refusals.newest()}
-            ),
-        )
+        # A rejection names no contest; the figures it compares are those of a report.
+        hides_figures = any(shown.is_before_the_close for shown in self._feed.shown.values())
+        asked, token = ("rejections",), (sum(refusals.verdicts.values()), hides_figures)
+        answer = self._answers.get(asked, token)
+        if answer is None:
+            newest = [without_figures(line) if hides_figures else line for line in refusals.newest()]
+            content = {"verdicts": dict(refusals.verdicts), "codes": dict(refusals.codes), "newest": newest}
+            answer = self._answers.put(asked, token, json_answer(content))
         return answer.to(request)
 
     # -- stations --------------------------------------------------------------------------------------------------

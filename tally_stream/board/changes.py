@@ -119,6 +119,11 @@ class Refusals:
         return list(reversed(self._newest))
 
 
+def without_figures(refusal: dict[str, Any]) -> dict[str, Any]:
+    """Before the polls close: the rules that were broken, and nothing of what the report said."""
+    return {**refusal, "details": [{"code": c, "message": None, "left": None, "right": None} for c in refusal["codes"]]}
+
+
 def _shown_key(encoded: str | None) -> str | None:
     """A record's key where it is short printable text: nearly always the station's id."""
     try:

@@ -240,6 +240,25 @@ async def test_before_it_has_read_everything_it_shows_nothing(tmp_path: Path) ->
         assert "offset 7" in (await (await client.get("/api/v1/stations/S1")).json())["error"]
 
 
+async def test_before_the_close_a_rejection_tells_no_figure(tmp_path: Path) -> None:
+    board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), print)
+    board.feed._behind.clear()
+    line = {
+        "definition": board.election.digest, "verdict": "rejected", "codes": ["A1"], "key_base64": None, "value_bytes": 3,
+        "details": [{"code": "A1", "message": "the votes add up to 4711, the valid ballots are 99", "left": 4711, "right": 99}],
+        "value_sha256": "x", "source": {"topic": "t", "partition": 0, "offset": 4, "timestamp": 1},
+    }  # fmt: skip
+    board.feed.refusals.take(json.dumps(line).encode())
+    states = (("official", "pre-election", False), ("official", "unofficial-partial", True), ("test", "pre-election", True))
+    async with TestClient(TestServer(board.application())) as client:
+        for phase, status, shows in states:
+            for contest, shown in board.feed.shown.items():
+                shown.root_message = {"phase": phase, "status": status if contest == "SEAT" else "unofficial-partial"}
+            text = await (await client.get("/api/v1/rejections")).text()
+            assert ("4711" in text) is shows, text
+            assert json.loads(text)["codes"] == {"A1": 1}
+
+
 async def test_a_fault_of_ours_is_one_sentence_and_no_traceback(tmp_path: Path) -> None:
     said: list[str] = []
     board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), said.append)
