@@ -62,6 +62,11 @@ class Feed:
         """Whether all three topics were read to where they ended at the start."""
         return not self._behind
 
+    def next_offsets(self) -> dict[str, int]:
+        """Partition → how far the roots of all contests reach; none is named until each contest has a root."""
+        vectors = [s.root_message["provenance"]["next_offsets"] if s.root else {} for s in self.shown.values()]
+        return {p: min(v[p] for v in vectors) for p in vectors[0] if all(p in v for v in vectors)}
+
     async def run(self) -> None:
         """Raises KafkaError or OSError where a topic is missing or its broker refuses us, TopicLost where it is another
         one than before."""

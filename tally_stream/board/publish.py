@@ -1,8 +1,9 @@
 """Files for any static server: an immutable folder a version, and a small pointer to the newest.
 
 Decides what a snapshot holds and the order of writing: files, manifest with their SHA-256, the folder's name, and only
-then `latest.json`, each whole or not there at all. Unknown is an empty cell, never 0. A full disk stops no reader: it
-is said, and tried again at the next version.
+then `latest.json`, each whole or not there at all. Stations are of the very version; where they can't be, a folder of
+another name goes without them. Unknown is an empty cell, never 0. A full disk stops no reader: it is said, and tried
+again at the next version.
 """
 
 from __future__ import annotations
@@ -23,9 +24,17 @@ from tally_stream.board.feed import Feed
 from tally_stream.board.shown import ContestShown
 from tally_stream.board.stations import Stations
 from tally_stream.domain.election import Contest, Election
+from tally_stream.export.table import text_cell
 
 PUBLISH_MIN_SECONDS = 5.0
 """Between two snapshots: versions in between are passed over."""
+
+LOOK_SECONDS = 0.25
+STATIONS_WAIT_SECONDS = 30.0
+"""So long a snapshot waits for stations of its version, while they are not far behind."""
+
+WITHOUT_STATIONS = "-without-stations"
+TEST_NOTE = "TEST: these figures are no results"
 
 STATION_STATES = ("expected", "received", "counted", "partial", "held", "annulled", "outstanding")
 BALLOTS = ("cast", "valid", "blank", "invalid")
@@ -40,75 +49,101 @@ class Publisher:
     ) -> None:  # fmt: skip
         self._directory, self._election = directory, election
         self._feed, self._stations, self._name, self._say = feed, stations, name, say
-        self._written: dict[str, int] = {}
-        self._complaint = ""
+        self._written: dict[str, dict[str, Any]] = {}
+        """Contest → what `latest.json` says of it."""
+        self._waits_since: dict[str, float] = {}
+        """Contest → since when its newest version waits for stations."""
+        self._said: set[str] = set()
 
     async def run(self) -> None:
         while True:
-            await self.publish_due()
-            await asyncio.sleep(PUBLISH_MIN_SECONDS)
+            is_written = await self.publish_due()
+            await asyncio.sleep(PUBLISH_MIN_SECONDS if is_written else LOOK_SECONDS)
 
-    async def publish_due(self) -> None:
-        """Write what is newer than what was written; once the stations are read, all of a snapshot is there."""
-        if not self._feed.is_caught_up or not self._stations.is_caught_up:
-            return
-        due = {id: s for id, s in self._feed.shown.items() if s.root is not None and s.version != self._written.get(id)}
-        if not due:
-            return
-        made = {id: (s.version, self._files(id, s)) for id, s in due.items()}
-        pointer = self._pointer()
+    async def publish_due(self) -> bool:
+        """Write what is newer than what was written; whether it was tried."""
+        if not self._feed.is_caught_up:
+            return False
+        self._stations.advance()
+        made, written = {}, dict(self._written)
+        for id, shown in self._feed.shown.items():
+            if shown.root is not None and (path := self._path_due(id, shown)) is not None:
+                made[path] = self._files(id, shown, has_stations=not path.endswith(WITHOUT_STATIONS))
+                written[id] = _entry(shown.root_message, path)
+        if not made:
+            return False
         try:
-            await asyncio.to_thread(self._write, made, pointer)
+            await asyncio.to_thread(self._write, made, self._pointer(written))
         except OSError as error:
-            if str(error) != self._complaint:
-                self._complaint = str(error)
-                self._say(f"no snapshot written: {error}")
-            return
-        self._complaint = ""
-        self._written.update({id: version for id, (version, _) in made.items()})
+            self._say_once(f"no snapshot written: {error}")
+            return True
+        self._said = {line for line in self._said if not line.startswith("no snapshot")}
+        for id in [id for id in written if written[id] is not self._written.get(id)]:
+            self._waits_since.pop(id, None)
+        self._written = written
+        return True
+
+    def _path_due(self, id: str, shown: ContestShown) -> str | None:
+        """Where the newest version of a contest is to be written; None: it was, or it waits for its stations."""
+        whole = f"{id}/{shown.version:012d}"
+        lacking = whole + WITHOUT_STATIONS
+        written = self._written.get(id, {"path": None, "has_stations": True})
+        if written["path"] == whole:
+            return None
+        is_there = self._stations.next_offsets == shown.root_message["provenance"]["next_offsets"]
+        if is_there and self._stations.is_caught_up:
+            self._said = {line for line in self._said if not line.startswith("snapshots without")}
+            return whole
+        begin = self._waits_since.setdefault(id, now := asyncio.get_running_loop().time())
+        waits = written["has_stations"] and self._stations.failure is None and now - begin < STATIONS_WAIT_SECONDS
+        if waits or written["path"] == lacking:
+            return None
+        self._say_once(f"snapshots without stations.csv: {self._stations.failure or 'the report log is not read to there'}")
+        return lacking
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._say(line)
 
     # -- what a snapshot holds -------------------------------------------------------------------------------------
 
-    def _files(self, contest_id: str, shown: ContestShown) -> dict[str, bytes]:
+    def _files(self, contest_id: str, shown: ContestShown, *, has_stations: bool) -> dict[str, bytes]:
         index = self._election.contest_index(contest_id)
         assert index is not None, "it is shown"
         assert shown.root is not None, "it is due"
-        contest = self._election.contests[index]
-        rows, _ = self._stations.of_area(
-            index, self._election.root, "", len(self._election.stations), hides_counts=shown.is_before_the_close
-        )
-        files = {
-            "standings.json": shown.root.value,
-            "areas.csv": _table(_areas(contest, shown, self._name)),
-            "stations.csv": _table(_stations(contest, rows, self._election)),
-        }
+        contest, root = self._election.contests[index], shown.root_message
+        files = {"standings.json": shown.root.value, "areas.csv": _table(_areas(contest, shown, self._name))}
+        if has_stations:
+            rows, _ = self._stations.of_area(
+                index, self._election.root, "", len(self._election.stations), hides_counts=shown.is_before_the_close
+            )
+            files["stations.csv"] = _table(_stations(contest, root, rows, self._election))
         manifest = {
             "contest": contest_id,
             "version": shown.version,
-            "as_of": shown.root_message["as_of"],
+            "phase": root["phase"],
+            **_note(root["phase"]),
+            "on_hold": root["on_hold"],
+            "as_of": root["as_of"],
             "definition": self._election.digest,
-            "next_offsets": shown.root_message["provenance"]["next_offsets"],
-            "stations_next_offsets": self._stations.next_offsets,
+            "next_offsets": root["provenance"]["next_offsets"],
             "files": {name: {"bytes": len(b), "sha256": hashlib.sha256(b).hexdigest()} for name, b in files.items()},
         }
         return {**files, "manifest.json": msgspec.json.encode(manifest, order="sorted") + b"\n"}
 
-    def _pointer(self) -> bytes:
-        contests = {
-            id: {"version": s.version, "as_of": s.root_message["as_of"], "path": f"{id}/{s.version:012d}"}
-            for id, s in self._feed.shown.items()
-            if s.root is not None
-        }
-        content = {"election": self._election.id, "phase": self._election.phase, "contests": contests}
+    def _pointer(self, contests: dict[str, dict[str, Any]]) -> bytes:
+        phase = self._election.phase
+        content = {"election": self._election.id, "phase": phase, **_note(phase), "contests": contests}
         return msgspec.json.encode(content, order="sorted") + b"\n"
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    def _write(self, made: dict[str, tuple[int, dict[str, bytes]]], pointer: bytes) -> None:
-        for contest, (version, files) in made.items():
-            final = self._directory / contest / f"{version:012d}"
+    def _write(self, made: dict[str, dict[str, bytes]], pointer: bytes) -> None:
+        for path, files in made.items():
+            final = self._directory / path
             if final.exists():
-                continue  # another board, or this one before it started again: a version has one content
+                continue  # another board, or this one before it started again: a path has one content
             draft = final.with_name(f".{final.name}.{os.getpid()}")
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(parents=True)
@@ -127,15 +162,35 @@ def _write_through(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def _entry(root: dict[str, Any], path: str) -> dict[str, Any]:
+    return {
+        "version": root["version"], "as_of": root["as_of"], "on_hold": root["on_hold"], "path": path,
+        "has_stations": not path.endswith(WITHOUT_STATIONS),
+    }  # fmt: skip
+
+
+def _note(phase: str) -> dict[str, str]:
+    return {"note": TEST_NOTE} if phase == "test" else {}
+
+
 def _table(rows: Iterable[list[Any]]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([text_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return text.getvalue().encode()
+
+
+def _stamp(root: dict[str, Any]) -> list[Any]:
+    """What every row says of itself: cut out of the file, it still shows what it is of."""
+    return [root["phase"], "yes" if root["on_hold"] else "no", root["version"]]
+
+
+STAMP = ("phase", "on_hold", "version")
 
 
 def _areas(contest: Contest, shown: ContestShown, name: Callable[[str], str]) -> Iterable[list[Any]]:
     yield [
-        "area", "name", "version", "status", *(f"stations_{s}" for s in STATION_STATES), "registered_done", "registered_of",
+        *STAMP, "area", "name", "status", *(f"stations_{s}" for s in STATION_STATES), "registered_done", "registered_of",
         *BALLOTS, *(f"votes_{c}" for c in contest.candidate_ids), *(f"share_{c}" for c in contest.candidate_ids),
     ]  # fmt: skip
     messages = [shown.root_message, *(msgspec.json.decode(shown.areas[a].value) for a in sorted(shown.areas))]
@@ -143,23 +198,25 @@ def _areas(contest: Contest, shown: ContestShown, name: Callable[[str], str]) ->
         registered = m["progress"]["registered"] or {"done": None, "of": None}
         of = {c["id"]: c for c in m["candidates"]}
         yield [
-            m["area"], name(m["area"]), m["version"], m["status"], *(m["stations"][s] for s in STATION_STATES),
+            *_stamp(m), m["area"], name(m["area"]), m["status"], *(m["stations"][s] for s in STATION_STATES),
             registered["done"], registered["of"], *(m["ballots"][b] for b in BALLOTS),
             *(of[c]["votes"] for c in contest.candidate_ids), *(of[c]["share"] for c in contest.candidate_ids),
         ]  # fmt: skip
 
 
-def _stations(contest: Contest, rows: list[dict[str, Any]], election: Election) -> Iterable[list[Any]]:
+def _stations(
+    contest: Contest, root: dict[str, Any], rows: list[dict[str, Any]], election: Election
+) -> Iterable[list[Any]]:
     yield [
-        "station", "name", "area", "state", "revision", "registered", *BALLOTS,
+        *STAMP, "station", "name", "area", "state", "revision", "registered", *BALLOTS,
         *(f"votes_{c}" for c in contest.candidate_ids),
     ]  # fmt: skip
     for row in rows:
         counts = row["in_force"]
         registered = row["registered"] if counts is None or counts["registered"] is None else counts["registered"]
         yield [
-            row["station"], row["name"], election.areas[election.stations[row["station"]].leaf].id, row["state"],
-            row["revision"], registered,
+            *_stamp(root), row["station"], row["name"], election.areas[election.stations[row["station"]].leaf].id,
+            row["state"], row["revision"], registered,
             *(None if counts is None else counts["ballots"][b] for b in BALLOTS),
             *(None if counts is None else counts["votes"][c] for c in contest.candidate_ids),
         ]  # fmt: skip

@@ -54,6 +54,8 @@ class Board:
             if publish_to is None
             else Publisher(publish_to, election, self.feed, self.stations, self.api.name, say)
         )
+        if publish_to is not None:
+            self.stations.up_to = self.feed.next_offsets
         self._description = json_answer(document(election))
         self._say = say
         self._host, self.port = settings.board_host, settings.board_port

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import struct
 from bisect import bisect_right
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tally_stream.domain.election import Election, Station
@@ -31,6 +32,12 @@ STATEMENTS_MAX = 50
 SLICE_RECORDS = 500
 """Records taken between two breaths: readers of the page are served in the meantime."""
 
+WAITING_MAX_RECORDS = 50_000
+"""Records read ahead of what is published; the others wait at the brokers."""
+
+WAIT_SECONDS = 0.1
+
+OFFSET_MAX = 2**63 - 1
 CODES = tuple(rule.code for rule in RULES)
 KINDS = ("", "report", "correct", "recount", "annul", "restore", "withdraw", "accept", "turnout")
 _LINE = struct.Struct("<QqIBBQ")
@@ -56,6 +63,9 @@ class Stations:
         self._by_area: dict[str, list[Station]] = {}
         self.failure: str | None = None
         """Why the fold stopped; the standings go on without it."""
+        self.up_to: Callable[[], Mapping[str, int]] | None = None
+        """Partition → how far to fold at most, where stations must be of the version published; None: all there is."""
+        self._waiting: dict[int, deque[StoredRecord]] = {}
 
     @property
     def progress(self) -> dict[str, int]:
@@ -69,7 +79,12 @@ class Stations:
     def is_caught_up(self) -> bool:
         if not self._folds or self.failure is not None:
             return False
-        return all(f.next_offset >= self._ends[f.partition] for f in self._folds)
+        return all(f.next_offset >= min(self._ends[f.partition], self._limit(f.partition)) for f in self._folds)
+
+    def _limit(self, partition: int) -> int:
+        if self.up_to is None:
+            return OFFSET_MAX
+        return self.up_to().get(str(partition), 0)
 
     @property
     def next_offsets(self) -> dict[str, int]:
@@ -82,21 +97,35 @@ class Stations:
             count = len(reader.partitions)
             self._ends = {p: end for p, (_, end) in (await reader.bounds()).items()}
             self._folds = [PartitionFold(self._election, p, count) for p in range(count)]
+            self._waiting = {p: deque() for p in range(count)}
             follower = Follower(reader)
-            while True:
-                records = await follower.poll()
-                for at, record in enumerate(records):
-                    if at % SLICE_RECORDS == 0:
-                        await asyncio.sleep(0)
-                    try:
-                        self.take(record)
-                    except Exception as error:
-                        self.failure = (
-                            f"stopped at partition {record.partition}, offset {record.offset}: {type(error).__name__}"
-                        )
-                        return
+            while self.failure is None:
+                if sum(len(waiting) for waiting in self._waiting.values()) < WAITING_MAX_RECORDS:
+                    for record in await follower.poll():
+                        self._waiting[record.partition].append(record)
+                else:
+                    await asyncio.sleep(WAIT_SECONDS)
+                is_more = True
+                while is_more:
+                    is_more = self.advance(SLICE_RECORDS)
+                    await asyncio.sleep(0)
 
     # -- taking ----------------------------------------------------------------------------------------------------
+
+    def advance(self, most: int = WAITING_MAX_RECORDS) -> bool:
+        """Take what was read, as far as it may be; whether there is more. A record that crashes the code is the last."""
+        for partition, waiting in self._waiting.items():
+            limit = self._limit(partition)
+            while waiting and waiting[0].offset < limit and self.failure is None:
+                if most == 0:
+                    return True
+                most -= 1
+                record = waiting.popleft()
+                try:
+                    self.take(record)
+                except Exception as error:
+                    self.failure = f"stopped at partition {partition}, offset {record.offset}: {type(error).__name__}"
+        return False
 
     def take(self, record: StoredRecord) -> None:
         """The next record of its partition."""

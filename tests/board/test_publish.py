@@ -5,18 +5,24 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tally_stream.audit.replay import Replay
+from tally_stream.board.publish import _table
 from tally_stream.board.server import Board
+from tally_stream.domain.fold import PartitionFold
+from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.settings import load_settings
 from tally_stream.wire.election_folder import load_election
 from tally_stream.wire.messages import canonical_json
+from tally_stream.wire.report_log import LogRecord, ReportLog
 from tests.board.scene import Scene, rehearsal_folder, root_message
-from tests.nights.harness import wait_for
+from tests.nights.harness import NIGHTS, wait_for
 
 
 def test_a_snapshot_is_what_the_board_serves(rehearsal: Scene, tmp_path: Path) -> None:
@@ -33,7 +39,10 @@ def test_a_snapshot_is_what_the_board_serves(rehearsal: Scene, tmp_path: Path) -
         assert (folder / "standings.json").read_bytes() == board.get("/api/v1/standings/PRES")[1]
         manifest = json.loads((folder / "manifest.json").read_text())
         assert manifest["version"] == root["version"]
-        assert manifest["next_offsets"] == manifest["stations_next_offsets"] == root["provenance"]["next_offsets"]
+        assert manifest["next_offsets"] == root["provenance"]["next_offsets"]
+        assert (manifest["phase"], manifest["on_hold"]) == ("test", False)
+        assert "TEST" in manifest["note"]
+        assert "TEST" in pointer["note"]
         for name, said in manifest["files"].items():
             content = (folder / name).read_bytes()
             assert (len(content), hashlib.sha256(content).hexdigest()) == (said["bytes"], said["sha256"])
@@ -42,6 +51,8 @@ def test_a_snapshot_is_what_the_board_serves(rehearsal: Scene, tmp_path: Path) -
         assert len(stations) == 8
         assert stations["S1"]["state"] == "annulled"
         assert stations["S1"]["valid"] == "", "unknown is not 0"
+        assert {(row["phase"], row["on_hold"], int(row["version"])) for row in [*stations.values(), areas["R"]]} == {
+            ("test", "no", root["version"])}  # fmt: skip
         assert sum(int(row["votes_ANNA"] or 0) for row in stations.values()) == root["candidates"][
             [c["id"] for c in root["candidates"]].index("ANNA")]["votes"]  # fmt: skip
         assert set(areas) == {"R", "R/NORTH", "R/SOUTH"}
@@ -68,22 +79,109 @@ def published(tmp_path: Path) -> tuple[Board, list[str], Path]:
     return board, said, tmp_path / "out"
 
 
-async def test_nothing_is_written_before_the_stations_are_read(published: tuple[Board, list[str], Path]) -> None:
-    board, _, out = published
+async def test_a_snapshot_waits_for_the_stations_and_then_goes_without_them(
+    published: tuple[Board, list[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tally_stream.board import publish
+
+    board, said, out = published
     assert board.publisher is not None
-    await board.publisher.publish_due()
+    assert not await board.publisher.publish_due()
     assert list(out.iterdir()) == []
+    monkeypatch.setattr(publish, "STATIONS_WAIT_SECONDS", 0)
+    assert await board.publisher.publish_due()
+    assert not await board.publisher.publish_due(), "once"
+    contest = json.loads((out / "latest.json").read_text())["contests"]["PRES"]
+    assert (contest["path"], contest["has_stations"]) == ("PRES/000000000001-without-stations", False)
+    assert {p.name for p in (out / contest["path"]).iterdir()} == {"standings.json", "areas.csv", "manifest.json"}
+    assert said == ["snapshots without stations.csv: the report log is not read to there"]
+    take_empty_log(board)
+    assert await board.publisher.publish_due(), "the same version, whole"
+    contest = json.loads((out / "latest.json").read_text())["contests"]["PRES"]
+    assert (contest["path"], contest["has_stations"]) == ("PRES/000000000001", True)
+
+
+async def test_a_fold_that_failed_stops_no_snapshot(published: tuple[Board, list[str], Path]) -> None:
+    board, said, out = published
+    assert board.publisher is not None
+    board.stations.failure = "stopped at partition 0, offset 7: KeyError"
+    assert await board.publisher.publish_due()
+    assert json.loads((out / "latest.json").read_text())["contests"]["PRES"]["has_stations"] is False
+    assert said == ["snapshots without stations.csv: stopped at partition 0, offset 7: KeyError"]
+
+
+class Night:
+    """Two partitions of a recorded night, read to its end by a board whose root is somewhere in the middle of it."""
+
+    def __init__(self, out: Path) -> None:
+        self.election = load_election(NIGHTS / "az-2024")
+        self.board = Board(load_settings(), self.election, print, out)
+        self.board.feed._behind.clear()
+        records = list(ReportLog(NIGHTS / "az-2024" / "reports.jsonl.gz"))
+        self.records = [[], []]  # type: list[list[StoredRecord]]
+        for r in records:
+            partition = murmur2_partition(r.key or b"", 2)
+            self.records[partition].append(
+                StoredRecord(partition, len(self.records[partition]), r.timestamp_ms, r.key, r.value)
+            )
+        stations = self.board.stations
+        stations._folds = [PartitionFold(self.election, p, 2) for p in range(2)]
+        stations._ends = {p: len(self.records[p]) for p in range(2)}
+        stations._waiting = {p: deque(self.records[p]) for p in range(2)}
+        self.replay = Replay(self.election, "tally.reports", 2)
+
+    def publish_root_at(self, *next_offsets: int) -> None:
+        for partition, end in enumerate(next_offsets):
+            for r in self.records[partition][self.replay.folds[partition].next_offset : end]:
+                self.replay.take(LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset))
+        for message in self.replay.messages(0):
+            self.board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(message)))
+
+
+async def test_in_the_middle_of_a_night_stations_are_of_the_very_version(tmp_path: Path) -> None:
+    """Whichever way two boards came to a version, they write the same bytes for it; and the stations add up to it."""
+    early, late = Night(tmp_path / "early"), Night(tmp_path / "late")
+    ends = [len(records) for records in early.records]
+    early.publish_root_at(ends[0] // 3, ends[1] // 4)
+    early.board.stations.advance(10)
+    for night in (early, late):
+        night.publish_root_at(9 * ends[0] // 10, 4 * ends[1] // 5)
+        assert night.board.publisher is not None
+        assert await night.board.publisher.publish_due()
+    contest = early.election.contests[0].id
+    path = Path(json.loads((tmp_path / "early" / "latest.json").read_text())["contests"][contest]["path"])
+    root = json.loads((tmp_path / "early" / path / "standings.json").read_text())
+    rows = list(csv.DictReader((tmp_path / "early" / path / "stations.csv").open(encoding="utf-8")))
+    assert root["provenance"]["next_offsets"] == {"0": 9 * ends[0] // 10, "1": 4 * ends[1] // 5}
+    for line in root["candidates"]:
+        assert line["votes"] > 0
+        assert sum(int(row[f"votes_{line['id']}"] or 0) for row in rows) == line["votes"]
+    assert sum(row["state"] == "counted" for row in rows) == root["stations"]["counted"] < len(rows)
+    for file in (tmp_path / "early" / path).iterdir():
+        assert file.read_bytes() == (tmp_path / "late" / path / file.name).read_bytes(), file.name
+
+
+def test_no_cell_is_a_formula() -> None:
+    assert _table([["=1+1", "-x", 5, None, "Anna"]]) == b"'=1+1,'-x,5,,Anna\n"
+
+
+def take_empty_log(board: Board) -> None:
+    """As if one partition had been read to offset 1, and nothing in it counted."""
+    board.stations._folds = [PartitionFold(board.election, 0, 1)]
+    board.stations._ends = {0: 1}
+    for contest in board.feed.shown.values():
+        contest.root_message = {**contest.root_message, "provenance": {"next_offsets": {"0": 1}}}
+    board.stations.take(StoredRecord(0, 0, 5, b"S1", b"nonsense"))
 
 
 async def test_a_disk_that_takes_nothing_is_said_once_and_tried_again(
     published: tuple[Board, list[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tally_stream.board import publish, stations
+    from tally_stream.board import publish
 
     board, said, out = published
     assert board.publisher is not None
-    monkeypatch.setattr(stations.Stations, "is_caught_up", property(lambda _: True))
-    monkeypatch.setattr(stations.Stations, "of_area", lambda *_, **__: ([], False))
+    take_empty_log(board)
     real = publish._write_through
 
     def full(path: Path, content: bytes) -> Any:
