@@ -10,7 +10,9 @@ from typing import Any
 
 from tally_stream import __version__
 from tally_stream.board.api import CHANGES_PAGE, CHANGES_PAGE_MAX, STATIONS_PAGE, STATIONS_PAGE_MAX
+from tally_stream.board.described import ASYNCAPI, SCHEMAS
 from tally_stream.domain.election import Election
+from tally_stream.wire.schemas import schemas
 
 Schema = dict[str, Any]
 
@@ -122,6 +124,7 @@ def _schemas() -> dict[str, Schema]:
                 )
             ),
         ),
+        "Document": {"type": "object"},
         "Counts": counts,
         "Stations": _object(
             contest=TEXT, area=TEXT, has_more=FLAG,
@@ -206,6 +209,11 @@ def document(election: Election) -> dict[str, Any]:
             "/api/v1/stations/{station}": _get(
                 "One polling station: what is in force, and what became of its statements", "Station", station,
                 errors=(404, 503),
+            ),
+            ASYNCAPI: _get("The topics and their messages, AsyncAPI 3", "Document", errors=()),
+            SCHEMAS + "{name}.json": _get(
+                "The JSON Schema (2020-12) of one message", "Document",
+                _parameter("name", "path", {"enum": sorted(schemas())}, "Name of the message."), errors=(404,),
             ),
             "/api/v1/stream": {
                 "get": {

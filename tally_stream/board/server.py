@@ -15,6 +15,7 @@ from aiohttp import web
 
 from tally_stream.board.answers import json_answer
 from tally_stream.board.api import RETRY_SECONDS, Api, Refused
+from tally_stream.board.described import MessageDocuments
 from tally_stream.board.feed import Feed
 from tally_stream.board.openapi import document
 from tally_stream.board.page import Pages
@@ -70,6 +71,7 @@ class Board:
         app = web.Application(middlewares=[self._guard])
         self.pages.add_to(app)
         self.api.add_to(app)
+        MessageDocuments().add_to(app)
         app.router.add_get("/api/v1/stream", self.stream.handle, allow_head=False)
         app.router.add_get("/api/v1/openapi.json", self._openapi)
         app.router.add_get("/livez", self._livez)

@@ -24,6 +24,7 @@ from tally_stream.board.server import Board
 from tally_stream.settings import load_settings
 from tally_stream.wire.election_folder import load_election
 from tests.board.scene import Scene, rehearsal_folder
+from tests.docs.pages import DOCS
 from tests.nights.harness import command, environment, newest_standings, wait_for
 
 
@@ -309,10 +310,20 @@ def test_every_endpoint_is_what_its_description_says(full: Scene) -> None:
 
         ask()
         asked.add(operation.path)
-    assert len(asked) == 10
+    assert len(asked) == 12
 
 
 def test_the_description_is_served_with_a_name(full: Scene) -> None:
     status, body, headers = full.board.get("/api/v1/openapi.json")
     assert status == 200
     assert headers["etag"].strip('"') == json_answer(json.loads(body)).tag
+
+
+def test_the_messages_are_described_as_in_the_docs(full: Scene) -> None:
+    """Where the document's references lead, too: they are relative to it."""
+    served = full.board.json("/api/v1/asyncapi.json")
+    assert served == json.loads((DOCS / "asyncapi.json").read_text(encoding="utf-8"))
+    for name, message in served["components"]["messages"].items():
+        path = urllib.parse.urljoin("/api/v1/asyncapi.json", message["payload"]["$ref"])
+        assert full.board.json(path) == json.loads((DOCS / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
+    assert full.board.get("/api/v1/schemas/none.json")[0] == 404
