@@ -49,17 +49,35 @@ METRICS: tuple[MetricDefinition, ...] = (
     MetricDefinition("tally_rehearsal", "gauge", (), "1 when durability settings that break a promise were waived."),
 )  # fmt: skip
 
+BOARD_METRICS: tuple[MetricDefinition, ...] = (
+    MetricDefinition("tally_board_readers", "gauge", ("contest",), "Streams that are open."),
+    MetricDefinition("tally_board_updates_sent_total", "counter", ("contest",), "Standings written to readers of the stream."),
+    MetricDefinition("tally_board_readers_skipped_total", "counter", ("contest",),
+                     "Times that a reader did not keep up, and was left waiting for the newest."),
+    MetricDefinition("tally_board_readers_cut_total", "counter", ("contest",),
+                     "Readers cut off because they had not read for a minute."),
+    MetricDefinition("tally_board_contact_age_seconds", "gauge", ("contest",),
+                     "Since a worker last published the root, or since this board's start if none did."),
+    MetricDefinition("tally_board_version", "gauge", ("contest",), "Newest version shown; −1 before the first."),
+    MetricDefinition("tally_board_fold_read_records", "gauge", (), "Records of the report log that this board has folded."),
+    MetricDefinition("tally_board_fold_due_records", "gauge", (), "Records that the log had when this board started."),
+    MetricDefinition("tally_board_fold_failed", "gauge", (), "1 when a record stopped the fold: no stations are shown."),
+    MetricDefinition("tally_board_refused_messages_total", "counter", (),
+                     "Messages on the standings topic that no worker can have published."),
+    MetricDefinition("tally_board_ready", "gauge", (), "1 when all is read, there is contact, and the fold goes on."),
+)  # fmt: skip
+
 Source = Callable[[], dict[str, Iterable[Sample]]]
 """Metric name → samples now; names that are missing have none."""
 
 
 class _Collector:
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, definitions: tuple[MetricDefinition, ...]) -> None:
+        self._source, self._definitions = source, definitions
 
     def collect(self) -> Iterator[Metric]:
         found = self._source()
-        for definition in METRICS:
+        for definition in self._definitions:
             family: CounterMetricFamily | GaugeMetricFamily
             if definition.kind == "counter":
                 name = definition.name.removesuffix("_total")
@@ -71,10 +89,10 @@ class _Collector:
             yield family
 
 
-def registry_of(source: Source) -> CollectorRegistry:
+def registry_of(source: Source, definitions: tuple[MetricDefinition, ...] = METRICS) -> CollectorRegistry:
     """A registry that asks `source` at each scrape."""
     registry = CollectorRegistry()
-    registry.register(_Collector(source))
+    registry.register(_Collector(source, definitions))
     return registry
 
 

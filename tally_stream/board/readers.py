@@ -49,6 +49,8 @@ class Channel:
         self._frame: tuple[int, bytes] = (-1, b"")
         self._told: tuple[int, ...] = ()
         self._beat_at = 0.0
+        self.sent_count = self.skipped_count = self.cut_count = 0
+        """Standings written; readers that began to be behind; readers cut off."""
 
     def standings_frame(self) -> tuple[int, bytes]:
         """(version, frame) of the root shown; made once for all readers."""
@@ -93,12 +95,15 @@ class Channel:
             return
         if reader.transport.get_write_buffer_size() == 0:
             reader.transport.write(chunk)
+            self.sent_count += reader.version < version
             reader.version = max(reader.version, version)
             reader.behind_since = None
         elif reader.behind_since is None:
             reader.behind_since = now
+            self.skipped_count += 1
         elif now - reader.behind_since > BEHIND_MAX_SECONDS:
             reader.transport.abort()
+            self.cut_count += 1
             self.readers.discard(reader)
 
     @property

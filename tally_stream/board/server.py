@@ -1,4 +1,4 @@
-"""The board's HTTP service: what answers where, who may embed it, and what an operator asks.
+"""The board's HTTP service: what answers where, and who may embed it; `operators.py` has what operators ask.
 
 Decides headers, errors as JSON and the security policy: nothing is loaded from elsewhere, no script or style stands in
 the page. Refuses to know figures. The followers run beside it; if one of them fails, so does the board.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -18,6 +17,7 @@ from tally_stream.board.api import RETRY_SECONDS, Api, Refused
 from tally_stream.board.described import MessageDocuments
 from tally_stream.board.feed import Feed
 from tally_stream.board.openapi import document
+from tally_stream.board.operators import Operators
 from tally_stream.board.page import Pages
 from tally_stream.board.publish import Publisher
 from tally_stream.board.readers import Stream
@@ -49,6 +49,7 @@ class Board:
         self.stations = Stations(settings, election)
         self.api = Api(election, self.feed, self.stations)
         self.stream = Stream(self.feed, self.api.shown)
+        self.operators = Operators(self.feed, self.stations, self.stream)
         self.pages = Pages(election, self.feed)
         self.publisher = (
             None
@@ -74,8 +75,7 @@ class Board:
         MessageDocuments().add_to(app)
         app.router.add_get("/api/v1/stream", self.stream.handle, allow_head=False)
         app.router.add_get("/api/v1/openapi.json", self._openapi)
-        app.router.add_get("/livez", self._livez)
-        app.router.add_get("/readyz", self._readyz)
+        self.operators.add_to(app)
         app.on_response_prepare.append(self._head)
         app.on_shutdown.append(self.stream.close)
         return app
@@ -144,25 +144,6 @@ class Board:
 
     async def _openapi(self, request: web.Request) -> web.Response:
         return self._description.to(request)
-
-    # -- for operators ---------------------------------------------------------------------------------------------
-
-    async def _livez(self, _: web.Request) -> web.Response:
-        return web.json_response({"alive": True})
-
-    async def _readyz(self, _: web.Request) -> web.Response:
-        """Ready: whatever was published before the start is shown. Stations may still be on their way."""
-        is_ready = self.feed.is_caught_up
-        state: dict[str, Any] = {
-            "ready": is_ready,
-            "standings": {id: shown.version for id, shown in self.feed.shown.items()},
-            "contact": {id: shown.contact_ms for id, shown in self.feed.shown.items()},
-            "stations": {**self.stations.progress, "caught_up": self.stations.is_caught_up, "failure": self.stations.failure},
-            "readers": self.stream.reader_count,
-            "other_definitions": self.feed.foreign_definitions,
-            "refused": self.feed.refused_count,
-        }
-        return web.json_response(state, status=200 if is_ready else 503)
 
 
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:

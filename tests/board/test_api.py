@@ -17,10 +17,13 @@ import pytest
 import schemathesis
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
+from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.config import SchemathesisConfig
 
 from tally_stream.board.answers import json_answer
+from tally_stream.board.operators import Operators
 from tally_stream.board.server import Board
+from tally_stream.metrics import BOARD_METRICS
 from tally_stream.settings import load_settings
 from tally_stream.wire.election_folder import load_election
 from tests.board.scene import Scene, rehearsal_folder
@@ -327,3 +330,53 @@ def test_the_messages_are_described_as_in_the_docs(full: Scene) -> None:
         path = urllib.parse.urljoin("/api/v1/asyncapi.json", message["payload"]["$ref"])
         assert full.board.json(path) == json.loads((DOCS / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
     assert full.board.get("/api/v1/schemas/none.json")[0] == 404
+
+
+class TestOperators:
+    def operators(self, tmp_path: Path) -> tuple[Board, Operators]:
+        self.now = 1_000_000
+        board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), print)
+        board.feed._behind.clear()
+        return board, Operators(board.feed, board.stations, board.stream, lambda: self.now)
+
+    def test_a_board_without_contact_or_fold_is_not_ready(self, tmp_path: Path) -> None:
+        board, operators = self.operators(tmp_path)
+        self.now += 39_000
+        assert operators.why_not_ready() == []
+        self.now += 1_000
+        assert operators.why_not_ready() == [f"no worker published standings of {c} for 40 s" for c in ("PRES", "SEAT")]
+        for shown in board.feed.shown.values():
+            shown.contact_ms = self.now
+        assert operators.why_not_ready() == []
+        board.stations.failure = "stopped at partition 0, offset 7: KeyError"
+        assert operators.why_not_ready() == ["the stations can't be shown: stopped at partition 0, offset 7: KeyError"]
+
+    async def test_not_ready_is_503_with_the_reason(self, tmp_path: Path) -> None:
+        board, _ = self.operators(tmp_path)
+        async with TestClient(TestServer(board.application())) as client:
+            assert (await client.get("/readyz")).status == 200
+            board.feed.shown["SEAT"].contact_ms = 5
+            answer = await client.get("/readyz")
+            assert answer.status == 503
+            assert "standings of SEAT" in (await answer.json())["reasons"][0]
+
+
+def test_the_board_s_metrics_are_those_of_the_catalogue(full: Scene) -> None:
+    events = Events(full)
+    try:
+        events.until("standings")
+        full.produce(("S8", b"nonsense"))
+        events.until("standings")
+        events.until("beat")
+        status, body, headers = full.board.get("/metrics")
+        assert (status, headers["content-type"].split(";")[0]) == (200, "text/plain")
+        families = {f.name: f for f in text_string_to_metric_families(body.decode())}
+        assert {n.removesuffix("_total") for n in (m.name for m in BOARD_METRICS)} == set(families)
+        found = {(s.name, *s.labels.values()): s.value for f in families.values() for s in f.samples}
+        assert found["tally_board_readers", "PRES"] >= 1
+        assert found["tally_board_updates_sent_total", "PRES"] >= 1
+        assert found["tally_board_version", "PRES"] == full.sent
+        assert 0 <= found["tally_board_contact_age_seconds", "PRES"] < 40
+        assert found["tally_board_ready",] == 1
+    finally:
+        events.close()

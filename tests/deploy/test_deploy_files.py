@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from tally_stream.cli.main import cli
-from tally_stream.metrics import METRICS
+from tally_stream.metrics import BOARD_METRICS, METRICS
 from tally_stream.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -197,12 +197,15 @@ def test_the_image_runs_as_nobody_special() -> None:
 # --- Prometheus -----------------------------------------------------------------------------------
 
 
-def test_prometheus_scrapes_every_worker() -> None:
+def test_prometheus_scrapes_every_worker_and_the_board() -> None:
     config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
-    (job,) = config["scrape_configs"]
-    targets = [target for group in job["static_configs"] for target in group["targets"]]
+    targets = {
+        job["job_name"]: [target for group in job["static_configs"] for target in group["targets"]]
+        for job in config["scrape_configs"]
+    }
     workers = [name for name, one in _services().items() if name.startswith("worker") and one]
-    assert targets == [f"{name}:9180" for name in workers]
+    assert targets == {"tally-worker": [f"{name}:9180" for name in workers], "tally-board": ["board:8080"]}
+    assert "board" in _services()
 
 
 def test_alerts_ask_only_for_metrics_that_exist() -> None:
@@ -215,7 +218,7 @@ def test_alerts_ask_only_for_metrics_that_exist() -> None:
         for name in re.findall(r"\btally_\w+", rule["expr"])
     }
     assert asked
-    assert asked - {metric.name for metric in METRICS} == set()
+    assert asked - {metric.name for metric in (*METRICS, *BOARD_METRICS)} == set()
 
 
 def test_promtool_accepts_the_files() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from tally_stream.cli.rules import markdown as rules_markdown
 from tally_stream.kafka.topics import Topics, wanted_configs
-from tally_stream.metrics import METRICS
+from tally_stream.metrics import BOARD_METRICS, METRICS, MetricDefinition
 from tally_stream.wire import asyncapi
 from tally_stream.wire.schemas import schemas
 
@@ -41,10 +41,23 @@ def metrics_markdown() -> str:
         "| metric | kind | labels | meaning |",
         "|---|---|---|---|",
     ]
-    for metric in METRICS:
-        labels = ", ".join(f"`{label}`" for label in metric.labels) or "–"
-        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |")
+    lines += [_metric_row(metric) for metric in METRICS]
+    lines += [
+        "",
+        "## The board",
+        "",
+        "A board serves its own at `/metrics`, beside everything else. Contests are those of the definition.",
+        "",
+        "| metric | kind | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    lines += [_metric_row(metric) for metric in BOARD_METRICS]
     return "\n".join(lines) + "\n"
+
+
+def _metric_row(metric: MetricDefinition) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels) or "–"
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |"
 
 
 def _json(document: dict[str, Any]) -> str:
