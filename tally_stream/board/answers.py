@@ -21,7 +21,8 @@ GZIP_LEVEL = 6
 
 
 class Answer:
-    """Bytes with their validators. `modified_ms`: when what they say last changed, None where nobody knows.
+    """Bytes with their validators. `modified_ms`: the time that they say of themselves, the same on every board; None
+    where they say none.
 
     Everything is asked for again each time and nearly always known: a page must never mix files of two versions.
     """

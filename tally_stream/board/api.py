@@ -14,7 +14,7 @@ from aiohttp import web
 from tally_stream.board.answers import Answer, Answers, json_answer
 from tally_stream.board.changes import without_figures
 from tally_stream.board.feed import Feed
-from tally_stream.board.shown import ContestShown
+from tally_stream.board.shown import ContestShown, as_of_ms
 from tally_stream.board.stations import Stations
 from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import format_time
@@ -146,7 +146,7 @@ class Api:
             raise Refused(503, f"no standings of {area} were published yet")
         asked = ("standings", contest, area)
         answer = self._answers.get(asked, published) or self._answers.put(
-            asked, published, Answer(published.value, "application/json", published.sent_ms)
+            asked, published, Answer(published.value, "application/json", as_of_ms(published))
         )
         return answer.to(request)
 
@@ -156,7 +156,7 @@ class Api:
         area = self._area(request)
         asked, token = ("areas", contest, area), shown.areas_taken
         answer = self._answers.get(asked, token) or self._answers.put(
-            asked, token, json_answer(self._areas_under(contest, shown, area), shown.rise_ms)
+            asked, token, json_answer(self._areas_under(contest, shown, area))
         )
         return answer.to(request)
 

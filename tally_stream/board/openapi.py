@@ -150,7 +150,7 @@ def _parameter(name: str, where: str, schema: Schema, text: str) -> Schema:
 def _get(summary: str, schema: str, *parameters: Schema, errors: tuple[int, ...] = (503,)) -> Schema:
     answers: dict[str, Any] = {
         "200": {"description": summary, "content": {"application/json": {"schema": _ref(schema)}}},
-        "304": {"description": "You have it: If-None-Match or If-Modified-Since still holds."},
+        "304": {"description": "You have it: If-None-Match names it. (A time never does: two versions can be of one second.)"},
     }
     words = {400: "A parameter is not what it should be.", 404: "There is no such thing.", 503: "Not read yet: Retry-After."}
     for status in errors:
@@ -160,12 +160,18 @@ def _get(summary: str, schema: str, *parameters: Schema, errors: tuple[int, ...]
     return {"get": {"summary": summary, "parameters": list(parameters), "responses": answers}}
 
 
+AREA_TEXT = (
+    "An area's id: a path, for example AZ/041. Its slashes may stand in the address as they are or as %2F; a client made "
+    "from this document sends %2F."
+)
+
+
 def document(election: Election) -> dict[str, Any]:
     """The description for the board of one election: its contests are the examples."""
     example = election.contests[0].id
     contest = _parameter("contest", "path", {**TEXT, "example": example}, "A contest's id.")
     contest_asked = _parameter("contest", "query", {**TEXT, "example": example}, "A contest's id.")
-    area = _parameter("area", "path", {**TEXT, "example": election.root}, "An area's id, for example AZ/041.")
+    area = _parameter("area", "path", {**TEXT, "example": election.root}, AREA_TEXT)
     station = _parameter("station", "path", {**TEXT, "example": next(iter(election.stations), "S1")}, "A station's id.")
     area_asked = _parameter("area", "query", {**TEXT, "example": election.root}, "An area's id; all below it are in it.")
 

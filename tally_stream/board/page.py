@@ -135,7 +135,7 @@ class Pages:
             name = found[1]
             return _escape(t(name[2:])) if name.startswith("t:") else places[name]
 
-        return Answer(_PLACE.sub(place, self._template).encode(), "text/html; charset=utf-8", shown.rise_ms)
+        return Answer(_PLACE.sub(place, self._template).encode(), "text/html; charset=utf-8")
 
     def _language_link(self, language: str, t: Words, kept: dict[str, str]) -> str:
         name = _escape(self._words[language]("_name"))

@@ -166,6 +166,7 @@ class Stream:
         first = b"retry: %d\n\n" % random.randint(1_000, 3_000)
         if _last_seen(request) != version:  # a higher one is of a topic that was made anew
             first += frame
+            channel.sent_count += 1
         await response.write(first + channel.beat_frame())
         reader = Reader(transport, version)
         channel.readers.add(reader)

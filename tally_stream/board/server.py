@@ -27,6 +27,9 @@ from tally_stream.settings import Settings
 
 SHUTDOWN_SECONDS = 2.0
 API = "/api/"
+NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
+"""The policy of every answer that is not the page: whoever opens it as one gets nothing but its text."""
+
 ASKED_BEFORE = {
     "Access-Control-Allow-Methods": "GET, HEAD",
     "Access-Control-Allow-Headers": "If-None-Match, Last-Event-ID",
@@ -136,6 +139,7 @@ class Board:
     async def _head(self, request: web.Request, response: web.StreamResponse) -> None:
         headers = response.headers
         headers["X-Content-Type-Options"] = "nosniff"
+        headers.setdefault("Content-Security-Policy", NO_PAGE)
         headers["Server"] = "tally-stream"
         headers["Referrer-Policy"] = "no-referrer"
         if request.path.startswith(API):

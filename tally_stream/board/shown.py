@@ -27,6 +27,19 @@ class Published:
     sent_ms: int
 
 
+class _AsOf(msgspec.Struct):
+    as_of: str | None
+
+
+_as_of_decoder = msgspec.json.Decoder(_AsOf)
+
+
+def as_of_ms(published: Published) -> int | None:
+    """The log time that a message says it is of. The record's own time is another one wherever it was sent again."""
+    as_of = _as_of_decoder.decode(published.value).as_of
+    return None if as_of is None else parse_time(as_of)
+
+
 class ContestShown:
     """The newest of every key of one contest. `take_root` and `take_area` for each record, in log order."""
 

@@ -9,6 +9,8 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +69,36 @@ def test_who_has_it_is_told_so(full: Scene, path: str) -> None:
     assert full.board.get(path, {"If-None-Match": '"other"'})[1] == body
     packed = full.board.get(path, {"If-None-Match": headers["etag"], "Accept-Encoding": "gzip"})
     assert packed[0] == 304, "one version has one name, in whatever form"
-    if "last-modified" in headers:
-        assert full.board.get(path, {"If-Modified-Since": headers["last-modified"]})[0] == 200, "two versions in a second"
+
+
+def test_the_time_of_standings_is_their_own_and_the_same_on_every_board(full: Scene, tmp_path: Path) -> None:
+    """A board that starts later finds a root that was sent again; a time is no name of a version."""
+    other = full.start_board()
+    try:
+        for path in ("/api/v1/standings/PRES", "/api/v1/standings/PRES/R/NORTH"):
+            _, body, headers = full.board.get(path)
+            as_of = datetime.fromisoformat(json.loads(body)["as_of"]).replace(microsecond=0)
+            assert parsedate_to_datetime(headers["last-modified"]) == as_of
+            assert other.get(path)[2]["last-modified"] == headers["last-modified"]
+            assert full.board.get(path, {"If-Modified-Since": headers["last-modified"]})[0] == 200
+        for path in ("/", "/api/v1/areas/PRES", "/api/v1/history/PRES", "/api/v1/contests"):
+            assert "last-modified" not in full.board.get(path)[2], path
+    finally:
+        other.stop()
+
+
+@pytest.mark.parametrize("path", ["/", "/static/board.js", "/api/v1/contests", "/api/v1/none", "/none", "/metrics", "/readyz"])
+def test_every_answer_has_the_security_headers(full: Scene, path: str) -> None:
+    _, _, headers = full.board.get(path)
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_slashes_of_an_area_stand_as_they_are_or_escaped(full: Scene) -> None:
+    for path in ("standings/PRES", "areas/PRES"):
+        plain = full.board.get(f"/api/v1/{path}/R/NORTH")
+        assert plain[0] == 200
+        assert full.board.get(f"/api/v1/{path}/R%2FNORTH")[:2] == plain[:2]
 
 
 def test_a_page_of_another_origin_may_ask(full: Scene) -> None:

@@ -295,6 +295,7 @@ class TestTheStream:
         await channel.push(BEHIND_MAX_SECONDS + 1)
         assert slow.is_aborted
         assert not channel.readers
+        assert (channel.sent_count, channel.skipped_count, channel.cut_count) == (0, 1, 1)
 
     async def test_it_speaks_when_nothing_happens(self, feed: Feed) -> None:
         channel = Channel("PRES", feed)
