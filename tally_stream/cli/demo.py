@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,6 +155,8 @@ class _Stage:
         self.speed, self.fast, self.exits, self.as_json = speed, fast, exits, as_json
         self.show = Show(election)
         self.is_live = out.is_terminal and not as_json
+        self._ends: list[Awaitable[None]] = []
+        """Of the processes that must live as long as the night; each raises DemoFailed."""
 
     async def run(self, bootstrap: str | None, prefix: str | None) -> None:
         this = asyncio.current_task()
@@ -172,15 +174,31 @@ class _Stage:
             )
             await self._create_topics(settings, is_embedded)
             self.show.broker = f"{'embedded broker' if is_embedded else 'Kafka'} at {settings.bootstrap}"
-            service = await stack.enter_async_context(_worker(settings, self.folder, is_embedded))
+            service = await stack.enter_async_context(
+                _worker(settings, self.folder, is_embedded, self._ends)
+            )
             self.show.service = service
             self._line(f"{self.show.broker}, topics {settings.prefix}.*; worker's health and metrics at {service}")
             if not self.exits:
-                self.show.address = await stack.enter_async_context(_board(settings, self.folder)) + "/"
+                self.show.address = await stack.enter_async_context(
+                    _board(settings, self.folder, self._ends)
+                ) + "/"
                 self._line(f"the board is at {self.show.address}")
             watcher = asyncio.create_task(self._watch(settings))
             stack.callback(watcher.cancel)
-            await self._unfold(settings, watcher)
+            await self._beside_what_must_live(self._unfold(settings, watcher))
+
+    async def _beside_what_must_live(self, night: Coroutine[Any, Any, None]) -> None:
+        tasks = [asyncio.ensure_future(one) for one in (night, *self._ends)]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in reversed(tasks):  # why a process ended says more than what that did to the night
+            if task in done:
+                task.result()
 
     def _line(self, text: str) -> None:
         """A line beside the screen: on stderr when stdout is for a program."""
@@ -402,22 +420,24 @@ async def _replication(settings: Settings) -> int:
         return min(3, len((await admin.describe_cluster())["brokers"]))
 
 
-def _worker(settings: Settings, folder: Path, is_embedded: bool) -> AbstractAsyncContextManager[str]:
+def _worker(
+    settings: Settings, folder: Path, is_embedded: bool, ends: list[Awaitable[None]]
+) -> AbstractAsyncContextManager[str]:
     """A worker process; yields its service address when it is ready."""
     arguments = [*_command("worker", settings, folder), "--metrics-port", "0", "--rehearsal", "--once"]
     if is_embedded:
         # The embedded broker keeps 5 MB a partition: fewer, larger partials leave room for a whole night.
         arguments += ["--embedded", "--publish-interval-ms", "200"]
-    return _process("worker", arguments, "metrics at ")
+    return _process("worker", arguments, "metrics at ", ends)
 
 
-def _board(settings: Settings, folder: Path) -> AbstractAsyncContextManager[str]:
+def _board(settings: Settings, folder: Path, ends: list[Awaitable[None]]) -> AbstractAsyncContextManager[str]:
     """The board in a process of its own; yields its address. A default port that is taken is no reason not to show it."""
     port = settings.board_port
     if "board_port" not in settings.model_fields_set and not _is_free(settings.board_host, port):
         port = 0
     arguments = [*_command("board", settings, folder), "--board-host", settings.board_host, "--board-port", str(port)]
-    return _process("board", arguments, "board at ")
+    return _process("board", arguments, "board at ", ends)
 
 
 def _is_free(host: str, port: int) -> bool:
@@ -436,16 +456,18 @@ def _command(name: str, settings: Settings, folder: Path) -> list[str]:
 
 
 @asynccontextmanager
-async def _process(name: str, arguments: list[str], marker: str) -> AsyncIterator[str]:
+async def _process(name: str, arguments: list[str], marker: str, ends: list[Awaitable[None]]) -> AsyncIterator[str]:
     """One of our commands; yields the address it says behind `marker` once it is ready. Where it fails, its last lines
-    are shown."""
+    are shown; where it ends later, what is put into `ends` raises DemoFailed."""
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
             *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             env={**os.environ, "TALLY_REHEARSAL": "true"},
         )  # fmt: skip
         try:
-            yield await _ready(name, process, log, marker)
+            address = await _ready(name, process, log, marker)
+            ends.append(_end(name, process, log))
+            yield address
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
@@ -455,6 +477,12 @@ async def _process(name: str, arguments: list[str], marker: str) -> AsyncIterato
                 except TimeoutError:
                     process.kill()
                     await process.wait()
+
+
+async def _end(name: str, process: asyncio.subprocess.Process, log: Any) -> None:
+    code = await process.wait()
+    last = (_tail(log).strip().splitlines() or ["it said nothing"])[-1]
+    raise DemoFailed(f"the {name} ended with exit code {code}: {last}")
 
 
 def _tail(log: Any) -> str:

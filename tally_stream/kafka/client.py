@@ -130,8 +130,8 @@ class TopicReader:
         self.partitions: list[TopicPartition] = []
 
     async def __aenter__(self) -> TopicReader:
-        await self._consumer.start()
         try:
+            await self._consumer.start()
             count = await partition_count(self._consumer, self.topic)
             self.partitions = [TopicPartition(self.topic, p) for p in range(count)]
             if self._is_log:
@@ -219,8 +219,8 @@ async def sender(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         linger_ms=5,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
     )
-    await producer.start()
     try:
+        await producer.start()
         yield producer
     finally:
         await producer.stop()

@@ -11,8 +11,10 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from tally_stream.cli.demo import _is_free
-from tests.nights.harness import command, wait_for
+from tests.nights.harness import children_of, command, wait_for
 
 
 def test_the_azerbaijan_night_ends_to_the_digit() -> None:
@@ -63,3 +65,27 @@ def test_the_demo_serves_the_board_until_it_is_interrupted(tmp_path: Path) -> No
             process.kill()
             process.wait()
     assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("name", ["worker", "board"])
+def test_a_process_that_dies_ends_the_demo_in_one_line(tmp_path: Path, name: str) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command("demo", "--election", "az-2024"), stdout=file, stderr=file, stdin=subprocess.DEVNULL,
+            env={**os.environ, "TALLY_BOARD_PORT": "0"},
+        )  # fmt: skip
+    try:
+        wait_for(lambda: "the board is at" in log.read_text(), "the night to begin")
+        (child,) = (
+            pid for pid in children_of(process.pid)
+            if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[3:4] == [name.encode()]
+        )  # fmt: skip
+        os.kill(child, signal.SIGKILL)
+        assert process.wait(30) == 1
+        said = log.read_text()
+        assert f"the {name} ended with exit code -9: " in said.strip().splitlines()[-1], said
+        assert "Traceback" not in said
+        assert "never awaited" not in said
+    finally:
+        process.kill()
