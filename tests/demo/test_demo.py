@@ -88,4 +88,6 @@ def test_a_process_that_dies_ends_the_demo_in_one_line(tmp_path: Path, name: str
         assert "Traceback" not in said
         assert "never awaited" not in said
     finally:
-        process.kill()
+        if process.poll() is None:
+            process.terminate()
+            process.wait(30)
