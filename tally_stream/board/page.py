@@ -196,7 +196,7 @@ class Pages:
         rank = "" if c["rank"] is None else c["rank"]
         lead = ' class="first"' if c["rank"] == 1 else ""
         return (
-            f'<tr{lead}><td class="rank">{rank}</td>'
+            f'<tr{lead} data-key="{_escape(c["id"])}"><td class="rank">{rank}</td>'
             f'<th scope="row"><bdi>{_escape(c["name"])}</bdi>{under}{bar}</th>'
             f'<td class="n">{t.number(c["votes"])}</td><td class="n share">{_escape(t.percent(c["share"]))}</td></tr>'
         )

@@ -24,7 +24,7 @@ export function startAreas(ofContest, ofElection) {
     place = placeOf(location.hash);
     stations = [];
     $("search").value = "";
-    askAreas(contest);
+    askAreas();
   });
   $("search").addEventListener("input", drawTables);
   $("stations-more").addEventListener("click", () => askStations(true));
@@ -109,7 +109,7 @@ function drawAreas(rows) {
     drawTables();
     $("areas-head").querySelector(`[data-column="${n}"]`).focus();
   };
-  fill($("areas"), rows.map((row) => el("tr", {}, ...row.texts.map((text, n) => (n === 0
+  fill($("areas"), rows.map((row) => el("tr", { "data-key": row.area }, ...row.texts.map((text, n) => (n === 0
     ? el("th", { scope: "row" }, el("a", { href: `#area=${encodeURIComponent(row.area)}` }, el("bdi", {}, text)))
     : el("td", { class: COLUMNS[n].kind === "n" ? "n" : null }, el("bdi", {}, text)))))));
 }
@@ -143,7 +143,7 @@ function drawStations(rows) {
     ...contest.candidates.map((c) => el("th", { scope: "col", class: "n" }, el("bdi", {}, c.name))))]);
   fill($("stations"), rows.map((s) => {
     const counts = s.in_force;
-    return el("tr", {},
+    return el("tr", { "data-key": s.station },
       el("th", { scope: "row" }, el("button", { type: "button", class: "link", "data-station": s.station }, el("bdi", {}, s.station)),
         s.name !== s.station ? el("span", { class: "party" }, el("bdi", {}, s.name)) : null),
       el("td", {}, t(`state.${s.state}`)),

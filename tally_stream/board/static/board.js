@@ -97,8 +97,8 @@ function calm(question, most) {
 
 const ask = {
   history: calm(() => drawHistory(contest, root), SELDOM_MS),
-  areas: calm(() => askAreas(contest), SELDOM_MS),
-  ledger: calm(() => askLedger(contest), OFTEN_MS),
+  areas: calm(askAreas, SELDOM_MS),
+  ledger: calm(askLedger, OFTEN_MS),
 };
 
 function drawFreshness() {

@@ -3,32 +3,47 @@ import { $, difference, el, fill, t, time } from "./words.js";
 import { showStation } from "./areas.js";
 
 const PAGE = 20;
+const ANSWER_MAX = 500;
 let contest = null;
+let wanted = PAGE;
 let lines = [];
 let hasMore = false;
+let turns = 0;
+let drawn = 0;
 
 export function startLedger(ofContest) {
   contest = ofContest;
-  $("ledger-more").addEventListener("click", () => ask(lines.at(-1)));
+  $("ledger-more").addEventListener("click", () => {
+    wanted = lines.length + PAGE;
+    askLedger();
+  });
   $("ledger").addEventListener("click", (event) => {
     const id = event.target.closest("button")?.dataset.station;
     if (id) showStation(id);
   });
 }
 
-export const askLedger = () => ask(null);
-
 const placeOf = (c) => `${c.source.timestamp},${c.source.partition},${c.source.offset}`;
 
-async function ask(before) {
-  const query = new URLSearchParams({ contest: contest.id, limit: String(PAGE) });
-  if (before) query.set("before", placeOf(before));
-  const answer = await fetch(`/api/v1/changes?${query}`);
-  if (!answer.ok) return;
-  const content = await answer.json();
-  const known = new Map([...(before ? lines : []), ...content.changes, ...(before ? [] : lines)].map((c) => [placeOf(c), c]));
-  lines = [...known.values()];
-  if (before || lines.length <= PAGE) hasMore = content.changes.length === PAGE;
+// As many lines as are wanted, from the newest and without a gap: lines kept from before could leave one.
+export async function askLedger() {
+  const turn = ++turns;
+  const found = [];
+  let isMore = true;
+  while (isMore && found.length < wanted) {
+    const limit = Math.min(wanted - found.length, ANSWER_MAX);
+    const query = new URLSearchParams({ contest: contest.id, limit: String(limit) });
+    if (found.length) query.set("before", placeOf(found.at(-1)));
+    const answer = await fetch(`/api/v1/changes?${query}`);
+    if (!answer.ok) return;
+    const { changes } = await answer.json();
+    found.push(...changes);
+    isMore = changes.length === limit;
+  }
+  if (turn < drawn) return; // overtaken
+  drawn = turn;
+  lines = found;
+  hasMore = isMore;
   draw();
 }
 
@@ -37,7 +52,7 @@ function draw() {
   $("ledger-box").hidden = !lines.length;
   $("ledger-none").hidden = lines.length > 0;
   $("ledger-more").hidden = !hasMore;
-  fill($("ledger"), lines.map((c) => el("tr", {},
+  fill($("ledger"), lines.map((c) => el("tr", { "data-key": placeOf(c) },
     el("td", {}, el("time", { datetime: new Date(c.source.timestamp).toISOString() }, time(c.source.timestamp))),
     el("th", { scope: "row" }, el("button", { type: "button", class: "link", "data-station": c.station }, c.station),
       el("span", { class: "party" }, el("bdi", {}, c.area))),

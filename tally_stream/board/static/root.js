@@ -33,7 +33,7 @@ function drawLeaders(root, contest) {
   const half = contest.rule === "majority";
   const party = new Map(contest.candidates.map((c) => [c.id, c.party]));
   fill($("leaders"), root.candidates.map((c) =>
-    el("tr", { class: c.rank === 1 ? "first" : null },
+    el("tr", { class: c.rank === 1 ? "first" : null, "data-key": c.id },
       el("td", { class: "rank" }, c.rank === null ? "" : String(c.rank)),
       el("th", { scope: "row" }, el("bdi", {}, c.name),
         party.get(c.id) ? el("span", { class: "party" }, el("bdi", {}, party.get(c.id))) : null,
@@ -78,7 +78,7 @@ function drawPolls(root, contest) {
   fill($("polls-head"), [el("tr", {}, el("th", { scope: "col" }, t("candidate")),
     el("th", { scope: "col", class: "n" }, t("polls.count")),
     ...polls.map((p) => el("th", { scope: "col", class: "n" }, el("bdi", {}, p.pollster))))]);
-  fill($("polls"), root.candidates.map((c) => el("tr", {},
+  fill($("polls"), root.candidates.map((c) => el("tr", { "data-key": c.id },
     el("th", { scope: "row" }, el("bdi", {}, c.name)),
     el("td", { class: "n" }, percent(c.share)),
     ...polls.map((p) => (c.id in p.share

@@ -54,25 +54,60 @@ export function duration(seconds) {
   return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(amount);
 }
 
-// `attributes`: on… are listeners, the rest attributes; `children`: nodes or text.
+// `children`: nodes or text.
 export function el(tag, attributes = {}, ...children) {
   const svg = ["svg", "rect", "line", "path", "g", "text", "circle"].includes(tag);
   const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value === true ? "" : String(value));
+    node.setAttribute(name, value === true ? "" : String(value));
   }
   node.append(...children.filter((child) => child !== null && child !== undefined));
   return node;
 }
 
 export const $ = (id) => document.getElementById(id);
-// Only what differs is put in place: a reader's selection and a screen reader's place stay.
+// Only what differs is put in place, and a row with a `data-key` is known again wherever it stands: a reader's focus, an
+// open "By candidate", a selection and a screen reader's place stay.
 export function fill(node, children) {
-  const fresh = document.createElement(node.tagName);
+  const held = document.activeElement;
+  const fresh = document.createDocumentFragment();
   fresh.append(...children);
-  if (fresh.innerHTML !== node.innerHTML) node.replaceChildren(...fresh.childNodes);
+  mend(node, [...fresh.childNodes]);
+  if (held !== document.activeElement && node.contains(held)) held.focus({ preventScroll: true }); // its row was moved
+}
+
+function mend(node, fresh) {
+  const known = new Map([...node.childNodes].filter(keyOf).map((child) => [keyOf(child), child]));
+  let at = node.firstChild;
+  for (const child of fresh) {
+    const key = keyOf(child);
+    const old = key ? known.get(key) : at;
+    if (!old || old.nodeName !== child.nodeName || keyOf(old) !== key) {
+      node.insertBefore(child, at);
+      continue;
+    }
+    if (old === at) at = at.nextSibling;
+    else node.insertBefore(old, at);
+    become(old, child);
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
+const keyOf = (node) => node.dataset?.key ?? null;
+
+function become(old, fresh) {
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return;
+  }
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  mend(old, [...fresh.childNodes]);
 }
 
 export function bar(share, half = false) {
