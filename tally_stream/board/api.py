@@ -27,6 +27,7 @@ CHANGES_PAGE_MAX = 500
 CHANGES_PAGE = 100
 STATIONS_PAGE_MAX = 2_000
 STATIONS_PAGE = 500
+SEARCH_MAX_CHARS = 64
 RETRY_SECONDS = 2
 
 
@@ -243,11 +244,14 @@ class Api:
         if area not in self._areas:
             raise Refused(404, f"there is no published area {area!r}")
         limit = _count(request.query.get("limit"), STATIONS_PAGE, STATIONS_PAGE_MAX, "limit")
+        words = request.query.get("q", "")
+        if len(words) > SEARCH_MAX_CHARS:
+            raise Refused(400, f"q has at most {SEARCH_MAX_CHARS} characters")
         self._refuse_while_folding()
         index = self._election.contest_index(contest)
         assert index is not None, "it is shown"
         rows, has_more = self._stations.of_area(
-            index, area, request.query.get("after") or "", limit, hides_counts=shown.is_before_the_close
+            index, area, request.query.get("after") or "", limit, hides_counts=shown.is_before_the_close, words=words
         )
         content = {"contest": contest, "area": area, "stations": rows, "has_more": has_more}
         return json_answer(content).to(request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tally_stream import __version__
-from tally_stream.board.api import CHANGES_PAGE, CHANGES_PAGE_MAX, STATIONS_PAGE, STATIONS_PAGE_MAX
+from tally_stream.board.api import CHANGES_PAGE, CHANGES_PAGE_MAX, SEARCH_MAX_CHARS, STATIONS_PAGE, STATIONS_PAGE_MAX
 from tally_stream.board.described import ASYNCAPI, SCHEMAS
 from tally_stream.domain.election import Election
 from tally_stream.wire.schemas import schemas
@@ -210,6 +210,8 @@ def document(election: Election) -> dict[str, Any]:
             "/api/v1/stations": _get(
                 "Polling stations of an area, by id", "Stations", contest_asked, area_asked,
                 limit(STATIONS_PAGE, STATIONS_PAGE_MAX), _parameter("after", "query", TEXT, "The last id you have."),
+                _parameter("q", "query", {**TEXT, "maxLength": SEARCH_MAX_CHARS},
+                           "Only stations whose id or name contains this, in whatever case."),
                 errors=(400, 404, 503),
             ),
             "/api/v1/stations/{station}": _get(

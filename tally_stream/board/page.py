@@ -25,6 +25,8 @@ LANGUAGES = ("en", "az", "es", "ru")
 MODES = ("screen", "embed")
 PAGES_KEPT = 128
 STATES = ("counted", "partial", "held", "annulled", "outstanding")
+FLAGS = ("corrected", "recounted", "disputed", "warned")
+BAR_MOST = 99.0
 MEASURES = ("stations", "registered", "ballots")
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -55,8 +57,30 @@ class Words:
     def number(self, value: int | None) -> str:
         return "–" if value is None else f"{value:,}".replace(",", self._words["_group"])
 
+    def counted(self, noun: str, value: int | None) -> str:
+        """`1 vote`, `2 votes`."""
+        return self(f"_{noun}.{_plural(self.language, value or 0)}", n=self.number(value))
+
     def percent(self, text: str | None) -> str:
         return "–" if text is None else text.replace(".", self._words["_decimal"])
+
+    def difference(self, text: str | None) -> str:
+        """With its sign, as the script writes it."""
+        if text is None:
+            return ""
+        sign = "\u2212" if text.startswith("-") else "+" if text.strip("0.") else ""
+        return f"({sign}{self.percent(text.removeprefix('-'))})"
+
+
+def _plural(language: str, n: int) -> str:
+    """The plural form of a whole number, as Intl.PluralRules has it for the page's languages."""
+    if language == "ru":
+        if n % 10 == 1 and n % 100 != 11:
+            return "one"
+        return "few" if n % 10 in (2, 3, 4) and n % 100 not in (12, 13, 14) else "many"
+    if language == "es" and n and n % 1_000_000 == 0:
+        return "many"
+    return "one" if n == 1 else "other"
 
 
 class Pages:
@@ -155,19 +179,19 @@ class Pages:
 
     def _figures(self, contest: Contest, root: dict[str, Any], t: Words) -> dict[str, str]:
         if not root:
-            empty = dict.fromkeys(("hold", "leaders", "base", "measures", "states", "outcome", "source"), "")
-            return {**empty, "line": f"<span>{_escape(t('empty'))}</span>"}
+            names = ("hold", "leaders", "base", "measures", "states", "outcome", "polls_head", "polls", "source")
+            return {**dict.fromkeys(names, ""), "polls_hidden": " hidden", "line": f"<span>{_escape(t('empty'))}</span>"}
         return {
             "line": self._line(root, t),
             "hold": f'<p class="hold">{_escape(t("hold"))}</p>' if root["on_hold"] else "",
             "leaders": "".join(self._leader(contest, c, t) for c in root["candidates"]),
-            "base": _escape(_base(root, t)),
+            "base": _escape(_base(contest, root, t)),
             "measures": "".join(_measure(name, root["progress"][name], t) for name in MEASURES),
             "states": "".join(
-                f"<div><dt>{_escape(t('state.' + name))}</dt><dd>{t.number(root['stations'][name])}</dd></div>"
-                for name in STATES
+                f"<div><dt>{_escape(name)}</dt><dd>{_escape(value)}</dd></div>" for name, value in _states(root, t)
             ),
             "outcome": _outcome(contest, root, t),
+            **_polls(root, t),
             "source": _escape(
                 t("source", version=t.number(root["version"]), topic=root["provenance"]["topic"],
                   offsets=", ".join(f"{p}: {o}" for p, o in root["provenance"]["next_offsets"].items()),
@@ -190,9 +214,9 @@ class Pages:
     def _leader(self, contest: Contest, c: dict[str, Any], t: Words) -> str:
         party = next((x.party for x in contest.candidates if x.id == c["id"]), None)
         under = f' <span class="party"><bdi>{_escape(party)}</bdi></span>' if party else ""
-        width = c["share"] or "0"
+        width = _bar_width(c["share"])
         half = '<line x1="50%" x2="50%" y1="0" y2="100%"/>' if contest.rule == "majority" else ""
-        bar = f'<svg class="bar" aria-hidden="true"><rect width="{_escape(width)}%" height="100%"/>{half}</svg>'
+        bar = f'<svg class="bar" aria-hidden="true"><rect width="{width}%" height="100%"/>{half}</svg>'
         rank = "" if c["rank"] is None else c["rank"]
         lead = ' class="first"' if c["rank"] == 1 else ""
         return (
@@ -202,10 +226,55 @@ class Pages:
         )
 
 
-def _base(root: dict[str, Any], t: Words) -> str:
-    if root["ballots"]["valid"] is None:
-        return t("base.unknown")
-    return t("base", valid=t.number(root["ballots"]["valid"]), method=t("method." + root["rounding"]["method"]))
+def _bar_width(percent: str | None) -> str:
+    """What is not whole never looks full, however little is missing. A picture, not a figure."""
+    width = float(percent or 0)
+    return f"{width if width >= 100 else min(width, BAR_MOST):g}"
+
+
+def _base(contest: Contest, root: dict[str, Any], t: Words) -> str:
+    valid = root["ballots"]["valid"]
+    base = (
+        t("base.unknown")
+        if valid is None
+        else t("base", valid=t.number(valid), method=t("method." + root["rounding"]["method"]))
+    )
+    return f"{base} {t('half')}" if contest.rule == "majority" else base
+
+
+def _states(root: dict[str, Any], t: Words) -> list[tuple[str, str]]:
+    """Every station in its one state; then what else is to be known of some of them; then turnout and invalid ballots."""
+    rows = [(t(f"state.{name}"), t.number(root["stations"][name])) for name in STATES]
+    flags = root["flags"]
+    besides = {name: flags[name] for name in FLAGS} | {"waiting": flags["held"] - root["stations"]["held"]}
+    rows += [(t(f"state.{name}"), t.number(count)) for name, count in besides.items() if count > 0]
+    if root["turnout"]:
+        rows.append((t("state.turnout"), f"{t.percent(root['turnout']['percent'])} %"))
+    if root["ballots"]["invalid"] is not None:
+        rows.append((t("state.invalid"), t.number(root["ballots"]["invalid"])))
+    return rows
+
+
+def _polls(root: dict[str, Any], t: Words) -> dict[str, str]:
+    """Exit polls beside the count, where there are any."""
+    polls = root["exit_polls"] or []
+    if not polls:
+        return {"polls_hidden": " hidden", "polls_head": "", "polls": ""}
+    heads = "".join(f'<th scope="col" class="n"><bdi>{_escape(poll["pollster"])}</bdi></th>' for poll in polls)
+    head = f'<th scope="col">{_escape(t("candidate"))}</th><th scope="col" class="n">{_escape(t("polls.count"))}</th>'
+    rows = "".join(
+        f'<tr data-key="{_escape(c["id"])}"><th scope="row"><bdi>{_escape(c["name"])}</bdi></th>'
+        f'<td class="n">{_escape(t.percent(c["share"]))}</td>{"".join(_poll_cell(poll, c["id"], t) for poll in polls)}</tr>'
+        for c in root["candidates"]
+    )
+    return {"polls_hidden": "", "polls_head": f"<tr>{head}{heads}</tr>", "polls": rows}
+
+
+def _poll_cell(poll: dict[str, Any], candidate: str, t: Words) -> str:
+    if candidate not in poll["share"]:
+        return f'<td class="n"><span class="unseen">{_escape(t("polls.none"))}</span><span aria-hidden="true">–</span></td>'
+    difference = _escape(t.difference(poll["difference"][candidate]))
+    return f'<td class="n">{_escape(t.percent(poll["share"][candidate]))} <span class="difference">{difference}</span></td>'
 
 
 def _measure(name: str, measure: dict[str, Any] | None, t: Words) -> str:
@@ -213,7 +282,7 @@ def _measure(name: str, measure: dict[str, Any] | None, t: Words) -> str:
     if measure is None:
         return f'<div class="unknown">{title}<dd>{_escape(t("unknown"))}</dd></div>'
     of = t("of", done=t.number(measure["done"]), of=t.number(measure["of"]))
-    bar = f'<svg class="bar" aria-hidden="true"><rect width="{_escape(measure["percent"])}%" height="100%"/></svg>'
+    bar = f'<svg class="bar" aria-hidden="true"><rect width="{_bar_width(measure["percent"])}%" height="100%"/></svg>'
     percent = f"<strong>{_escape(t.percent(measure['percent']))} %</strong>"
     return f'<div>{title}<dd>{percent} <span>{_escape(of)}</span>{bar}</dd></div>'
 
@@ -227,5 +296,5 @@ def _outcome(contest: Contest, root: dict[str, Any], t: Words) -> str:
     if outcome["state"] == "undecided" and bound is None:
         key += ".unknown"
     name = next((c.name for c in contest.candidates if c.id == outcome["leader"]), "")
-    text = t(key, leader=name, lead=t.number(outcome["lead"]), bound=t.number(bound))
+    text = t(key, leader=name, lead=t.counted("votes", outcome["lead"]), bound=t.counted("ballots", bound))
     return f'<p class="outcome">{_escape(text)}</p><p class="note">{_escape(t("outcome.note"))}</p>'

@@ -12,6 +12,7 @@ import struct
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from tally_stream.domain.election import Election, Station
@@ -61,6 +62,8 @@ class Stations:
         for station in election.stations.values():
             self._by_leaf.setdefault(station.leaf, []).append(station)
         self._by_area: dict[str, list[Station]] = {}
+        self._words: dict[Station, str] = {}
+        """Id and name as a search compares them, made when first searched."""
         self.failure: str | None = None
         """Why the fold stopped; the standings go on without it."""
         self.up_to: Callable[[], Mapping[str, int]] | None = None
@@ -199,13 +202,15 @@ class Stations:
         }
 
     def of_area(
-        self, contest: int, area: str, after: str, limit: int, *, hides_counts: bool
+        self, contest: int, area: str, after: str, limit: int, *, hides_counts: bool, words: str = ""
     ) -> tuple[list[dict[str, Any]], bool]:
-        """Up to `limit` stations of an area and all below it, by id, behind `after`; and whether there are more."""
+        """Up to `limit` stations of an area and all below it, by id, behind `after`; and whether there are more. With
+        `words`, only those whose id or name contains them, in whatever case."""
         found = self._within(area)
         begin = bisect_right(found, after, key=lambda station: station.id)
+        here = self._searched(found, begin, limit + 1, words) if words else found[begin : begin + limit + 1]
         rows = []
-        for station in found[begin : begin + limit]:
+        for station in here[:limit]:
             shown = self._shown(contest, station)
             rows.append(
                 {
@@ -215,7 +220,13 @@ class Stations:
                     **(without_counts(shown) if hides_counts else shown),
                 }
             )
-        return rows, len(found) > begin + limit
+        return rows, len(here) > limit
+
+    def _searched(self, stations: list[Station], begin: int, most: int, words: str) -> list[Station]:
+        if not self._words:
+            self._words = {s: f"{s.id}\n{s.name}".casefold() for s in self._election.stations.values()}
+        wanted = words.casefold()
+        return list(islice((s for s in islice(stations, begin, None) if wanted in self._words[s]), most))
 
     def _within(self, area: str) -> list[Station]:
         """Stations of an area and all below it, by id; sorted once, for whoever asks next."""

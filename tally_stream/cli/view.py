@@ -124,19 +124,32 @@ def _lines(message: dict[str, Any]) -> list[str]:
         *(["TEST: these figures are no result of an election"] if message["phase"] == "test" else []),
         *(["ON HOLD by the authority: these figures stand still while counting goes on"] if message["on_hold"] else []),
         f"as of {message['as_of'] or 'no report yet'} · version {message['version']:,} · {_STATUS_WORDS[message['status']]}",
+        _shares_line(message),
         "processed  " + " · ".join(progress_lines(message)),
         _stations_line(message),
     ]
     if message["turnout"]:
         t = message["turnout"]
         lines.append(f"turnout {t['percent']} % ({t['cast']:,} of {t['registered']:,} registered, counted stations)")
+    return [*lines, *_outcome_lines(message)]
+
+
+def _shares_line(message: dict[str, Any]) -> str:
+    valid = message["ballots"]["valid"]
+    of = "valid votes" if valid is None else f"{valid:,} valid votes"
+    return f"shares of {of}, rounded: {message['rounding']['method']}"
+
+
+def _outcome_lines(message: dict[str, Any]) -> list[str]:
     outcome = message["outcome"]
-    if outcome is not None and outcome["leader"] is not None:
-        lines.append(
-            f"{outcome['state']}: {outcome['leader']} leads by {outcome['lead']:,}; at most "
-            f"{number(outcome['outstanding_bound'])} ballots outstanding"
-        )
-    return lines
+    if outcome is None or outcome["leader"] is None:
+        return []
+    name = next((c["name"] for c in message["candidates"] if c["id"] == outcome["leader"]), outcome["leader"])
+    return [
+        f"{outcome['state']}: {name} leads by {outcome['lead']:,}; at most "
+        f"{number(outcome['outstanding_bound'])} ballots outstanding",
+        "arithmetic only: it assumes that no count is corrected later and declares nothing",
+    ]
 
 
 def _style(line: str) -> str:

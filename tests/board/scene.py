@@ -59,6 +59,7 @@ party = "Greens"
 [[contests.candidates]]
 id = "EVIL"
 name = {json.dumps(HOSTILE)}
+party = {json.dumps("party " + HOSTILE)}
 
 [[contests]]
 id = "SEAT"
@@ -75,6 +76,12 @@ name = "Cleo"
 [[contests.candidates]]
 id = "DORA"
 name = "Dora"
+
+[[exit_polls]]
+contest = "PRES"
+pollster = {json.dumps("poll " + HOSTILE)}
+publish_after = 2026-01-01T19:00:00Z
+shares = {{ ANNA = 50.0, EVIL = 50.0 }}
 """
 STATIONS = "station_id,name,registered,ballots_expected,region\n" + "".join(
     f"S{n},Station {n},1000,,{'NORTH' if n < 5 else 'SOUTH'}\n" for n in range(1, 9)

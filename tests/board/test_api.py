@@ -132,6 +132,7 @@ def test_the_forms_a_reader_accepts(full: Scene) -> None:
         ("/api/v1/changes?limit=0", 400, "limit"), ("/api/v1/changes?limit=501", 400, "limit"),
         ("/api/v1/changes?limit=%D9%A3", 400, "limit"), ("/api/v1/changes?before=1,2", 400, "before"),
         ("/api/v1/stations?area=Y", 404, "Y"), ("/api/v1/stations?limit=x", 400, "limit"),
+        ("/api/v1/stations?q=" + 65 * "x", 400, "q"),
         ("/api/v1/stream?contest=NONE", 404, "NONE"), ("/nothing", 404, "not found"),
         ("/static/../server.py", 404, "not found"), ("/static/%2e%2e/server.py", 404, "not found"),
     ],
@@ -161,6 +162,7 @@ def test_areas_stations_and_ledger_agree_with_the_standings(full: Scene) -> None
     rest = full.board.json("/api/v1/stations?after=" + first["stations"][-1]["station"])
     assert [r["station"] for r in first["stations"] + rest["stations"]] == [f"S{n}" for n in range(1, 9)]
     assert (first["has_more"], rest["has_more"]) == (True, False)
+    assert [r["station"] for r in full.board.json("/api/v1/stations?q=station%204")["stations"]] == ["S4"]
 
 
 def test_the_history_after_a_version_is_only_what_is_new(full: Scene) -> None:

@@ -41,9 +41,10 @@ def test_the_night_of_azerbaijan_from_empty_to_final(night: Scene, page: Any) ->
     page.goto(night.board.address)
     wait_text(page, "#line", "Polls not closed")
     assert [row[2:] for row in leaders(page)] == [["–", "–"]] * 7
+    assert violations(page) == []
     page.evaluate("""() => { window.seen = new Set();
         new MutationObserver(() => window.seen.add(document.querySelector('#leaders .n').textContent))
-            .observe(document.getElementById('leaders'), {childList: true, subtree: true}); }""")
+            .observe(document.getElementById('leaders'), {childList: true, characterData: true, subtree: true}); }""")
     run("send", "az-2024", str(NIGHTS / "az-2024" / "reports.jsonl.gz"), "--rate", "12000", settings=night.settings)
     wait_text(page, "#line", "All stations in, with corrections", 30_000)
     wait_text(page, "#leaders", "4,567,458")
@@ -85,6 +86,9 @@ def test_a_correction_and_an_annulment_appear_with_their_reasons(rehearsal: Scen
     assert "Annulment" in annulment
     assert "−250" in annulment
     assert "The Commission" in annulment
+    assert "Revision 1 → 2" in annulment
+    assert re.search(r"partition \d, offset \d+", annulment), "a stranger finds the record"
+    assert "NORTH" in annulment
     correction = page.locator("#ledger tr").filter(has_text="because of correct at S1").first
     correction.locator("summary").click()
     assert "Anna Ahl −20" in correction.inner_text()
@@ -99,12 +103,33 @@ def test_a_correction_and_an_annulment_appear_with_their_reasons(rehearsal: Scen
     page.locator("#station[open]").wait_for(state="detached")
 
 
+def hostile_correction(played: Scene, station: str) -> bytes:
+    content = json.loads(played.statement(station, "correct", (11, 90)))
+    return json.dumps({**content, "reason": "why " + HOSTILE, "authority": "who " + HOSTILE}).encode()
+
+
+def with_hostile_names(route: Any) -> None:
+    """Names of areas and stations as an election folder could have them."""
+    text = route.fetch().text()
+    for name in ("NORTH", "Station 1"):
+        text = text.replace(f'"name":"{name}"', f'"name":{json.dumps(HOSTILE)}')
+    route.fulfill(body=text, content_type="application/json")
+
+
 def test_a_hostile_name_stays_text_and_a_test_says_so(rehearsal: Scene, page: Any) -> None:
     rehearsal.report("S3", (10, 90))
     rehearsal.wait_shown()
-    page.goto(rehearsal.board.address)
-    wait_text(page, "#leaders", "<img src=x")
-    page.locator("#areas tr").first.wait_for()
+    rehearsal.produce(("S3", hostile_correction(rehearsal, "S3")))
+    rehearsal.wait_shown()
+    page.route(re.compile(r"/api/v1/(areas|stations)"), with_hostile_names)
+    page.goto(rehearsal.board.address + "/#area=R%2FNORTH")
+    for selector in ("#leaders th", "#leaders .party", "#polls-head", "#trail", "#ledger td", "#ledger .party", "#stations th"):
+        wait_text(page, selector, "<img src=x")
+    page.locator("#stations button").first.click()
+    wait_text(page, "#station-title", "<img src=x")
+    page.keyboard.press("Escape")
+    page.evaluate("location.hash = ''")
+    wait_text(page, "#areas th", "<img src=x")
     assert page.locator("img").count() == 0
     assert page.locator("body script").count() == 0
     assert page.title() == "President · Rehearsal of a small country"
@@ -138,6 +163,9 @@ def test_every_mode_passes_axe(rehearsal: Scene, browser: Any) -> None:
                 page.locator("#station[open]").wait_for()
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{query} at {width} scrolls sideways"
             found[f"{scheme} {width} {query}"] = violations(page)
+            if query == "/":
+                page.emulate_media(media="print")
+                found[f"{scheme} printed"] = violations(page)
             context.close()
     assert {where: v for where, v in found.items() if v} == {}
 
@@ -177,15 +205,22 @@ def test_without_scripts_the_root_figures_stand_there(rehearsal: Scene, browser:
     context.close()
 
 
-def test_hold_is_shown_and_released(rehearsal: Scene, page: Any) -> None:
+def test_hold_is_shown_and_released_and_both_are_said(rehearsal: Scene, page: Any) -> None:
     page.goto(rehearsal.board.address)
     page.locator("#leaders tr").first.wait_for()
+    page.locator("#ledger tr").first.wait_for(timeout=SOON)
     rehearsal.control("hold")
     try:
         wait_text(page, "#hold", "On hold")
+        wait_text(page, "#announce", "On hold")
+        wait_text(page, "#fresh", "On hold")
+        assert "nothing new" not in page.locator("#fresh").inner_text()
+        assert violations(page) == []
     finally:
         rehearsal.control("release")
     page.locator("#hold .hold").wait_for(state="detached", timeout=SOON)
+    wait_text(page, "#announce", "The hold is over")
+    wait_text(page, "#fresh", "Last report")
 
 
 def test_sorting_and_searching_areas_by_keyboard(rehearsal: Scene, page: Any) -> None:
@@ -218,7 +253,7 @@ def test_silence_of_the_board_and_of_the_count_are_told_apart_and_mended(doomed:
     try:
         page.locator("#alarm").wait_for(state="hidden", timeout=SOON)
         doomed.report("S8", (77, 3))
-        wait_text(page, "#states", "Counted")
+        wait_text(page, "#states > div", re.compile(r"^Counted\s*1$"))
         due = doomed.wait_shown()
         wait_text(page, "#base", f"{due['ballots']['valid']:,}")
         # The worker freezes: the board speaks, the count does not.

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import urllib.parse
 from typing import Any
 
-from tests.board.scene import Scene
-from tests.board.test_browser import SOON
+import pytest
+
+from tally_stream.board.page import LANGUAGES, Words
+from tests.board.scene import Scene, free_port
+from tests.board.test_browser import SOON, wait_text
 from tests.nights.harness import wait_for
 
 
@@ -63,3 +68,193 @@ def test_focus_and_an_open_detail_survive_an_update(rehearsal: Scene, page: Any)
     rehearsal.report("S7", (999, 0))
     wait_true(page, f"[...document.querySelectorAll('#areas tr')].some(r => r.textContent.includes('SOUTH') && r.children[5].textContent !== '{valid}')")
     assert page.evaluate("document.activeElement.textContent") == "SOUTH"
+
+
+def many_stations(route: Any) -> None:
+    """An area of 500 polling stations."""
+    asked = {k: v[0] for k, v in urllib.parse.parse_qs(urllib.parse.urlparse(route.request.url).query).items()}
+    ids = [f"T{n:03}" for n in range(500)]
+    rows = [{"station": i, "name": i, "registered": 1, "contest": "PRES", "state": "outstanding", "revision": None,
+             "in_force": None, "remembered": None, "held": None} for i in ids if i > asked.get("after", "")]  # fmt: skip
+    limit = int(asked["limit"])
+    route.fulfill(json={"contest": "PRES", "area": asked["area"], "stations": rows[:limit], "has_more": len(rows) > limit})
+
+
+def test_an_update_does_not_take_away_what_show_more_brought(rehearsal: Scene, page: Any) -> None:
+    rehearsal.report("S1", (10, 5), kind="correct")
+    rehearsal.wait_shown()
+    page.route(re.compile(r"/api/v1/stations\?"), many_stations)
+    page.goto(rehearsal.board.address + "/#area=R%2FNORTH")
+    page.locator("#stations tr").nth(199).wait_for(timeout=SOON)
+    page.locator("#stations-more").click()
+    page.locator("#stations tr").nth(399).wait_for(timeout=SOON)
+    with page.expect_response(re.compile(r"/api/v1/stations\?"), timeout=20_000) as update:
+        rehearsal.report("S1", (11, 5), kind="correct")
+    assert "limit=400" in update.value.url
+    update.value.finished()
+    wait_true(page, "new Promise(done => setTimeout(() => done(true), 0))")
+    assert page.locator("#stations tr").count() == 400
+
+
+def test_a_station_is_found_from_the_root(rehearsal: Scene, page: Any) -> None:
+    rehearsal.wait_shown()
+    page.goto(rehearsal.board.address)
+    page.locator("#areas tr").first.wait_for(timeout=SOON)
+    page.locator("#search").fill("station 7")
+    wait_text(page, "#stations", "S7")
+    assert page.locator("#stations button").all_inner_texts() == ["S7"]
+    page.locator("#search").fill("")
+    page.locator("#stations-box").wait_for(state="hidden")
+    assert page.locator("#areas th").all_inner_texts() == ["NORTH", "SOUTH"]
+
+
+def test_while_the_board_reads_one_question_follows_another(rehearsal: Scene, page: Any) -> None:
+    rehearsal.wait_shown()
+    refusal = {"error": "reading", "read": 1, "of": 9}
+    page.route(re.compile(r"/api/v1/stations\?"), lambda route: route.fulfill(status=503, json=refusal))
+    page.goto(rehearsal.board.address + "/#area=R%2FNORTH")
+    wait_text(page, "#stations-wait", "1 of 9")
+    page.evaluate("""() => { window.asks = []; const ask = window.fetch;
+        window.fetch = (...a) => { if (String(a[0]).includes('/stations?')) asks.push(performance.now()); return ask(...a); };
+        for (let n = 0; n < 4; n++) setTimeout(() => dispatchEvent(new HashChangeEvent('hashchange')), n * 100); }""")
+    wait_true(page, "asks.length >= 4 && asks.at(-1) - asks.at(-2) > 2000")
+    wait_true(page, "performance.now() - asks.at(-1) > 1500")
+    assert page.evaluate("asks.filter(at => asks.at(-1) - at < 2000).length") == 1, "one timer, however many asked"
+
+
+def test_a_late_answer_for_another_area_is_dropped(rehearsal: Scene, page: Any) -> None:
+    rehearsal.wait_shown()
+    held: list[Any] = []
+    page.route(re.compile(r"/api/v1/areas/PRES/R/NORTH"), held.append)
+    page.goto(rehearsal.board.address)
+    page.locator("#areas tr").first.wait_for(timeout=SOON)
+    page.evaluate("location.hash = 'area=R/NORTH'")
+    wait_for(lambda: bool(page.evaluate("1")) and held, "the question", 10)
+    page.evaluate("location.hash = 'area=R/SOUTH'")
+    wait_text(page, "#trail", "SOUTH")
+    for route in held:
+        route.continue_()
+    page.evaluate("fetch('/api/v1/areas/PRES/R/NORTH').then(a => a.text())")
+    assert "SOUTH" in page.locator("#trail").inner_text()
+
+
+def test_updates_can_be_paused_and_go_on(rehearsal: Scene, page: Any) -> None:
+    rehearsal.report("S4", (10, 20))
+    rehearsal.wait_shown()
+    page.goto(rehearsal.board.address)
+    page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
+    page.locator("#pause").click()
+    wait_text(page, "#fresh", "paused")
+    before = page.locator("#base").inner_text()
+    page.evaluate("""() => { window.beats = 0; }""")
+    rehearsal.report("S4", (30, 20), kind="correct")
+    due = rehearsal.wait_shown()
+    # A second page shows the new figures; this one, of the same board, stands still.
+    with page.context.new_page() as other:
+        other.goto(rehearsal.board.address)
+        wait_text(other, "#base", f"{due['ballots']['valid']:,} valid")
+        other.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
+    assert page.locator("#base").inner_text() == before
+    page.locator("#pause").click()
+    wait_text(page, "#base", f"{due['ballots']['valid']:,} valid")
+    wait_text(page, "#fresh", "Last report")
+
+
+def test_the_same_states_and_polls_with_and_without_scripts(rehearsal: Scene, browser: Any, page: Any) -> None:
+    rehearsal.report("S3", (700, 20), kind="recount")
+    rehearsal.report("S3", (900, 700), kind="correct")  # above the register: held beside the count
+    rehearsal.wait_shown()
+    context = browser.new_context(java_script_enabled=False, locale="en-GB")
+    plain = context.new_page()
+    plain.goto(rehearsal.board.address)
+    page.goto(rehearsal.board.address)
+    page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
+    wait_text(page, "#states", "With another report held for a check")
+    for part in ("#states", "#measures", "#leaders", "#polls-section", "#base", "#outcome"):
+        said = [" ".join(where.locator(part).inner_text().split()) for where in (plain, page)]
+        assert said[0] == said[1], part
+    assert "Recounted" in plain.locator("#states").inner_text()
+    assert "The dotted line in a bar marks 50 %" in plain.locator("#base").inner_text()
+    context.close()
+
+
+def test_plurals_are_the_same_with_and_without_scripts(rehearsal: Scene, page: Any) -> None:
+    numbers = [0, 1, 2, 5, 11, 12, 21, 22, 111, 1_000, 1_000_000]
+    for language in LANGUAGES:
+        page.goto(f"{rehearsal.board.address}/?lang={language}")
+        said = page.evaluate("""async numbers => { const w = await import('/static/words.js');
+            return numbers.flatMap(n => [w.counted('votes', n), w.counted('ballots', n)]); }""", numbers)  # fmt: skip
+        words = Words(language)
+        assert said == [words.counted(noun, n) for n in numbers for noun in ("votes", "ballots")], language
+
+
+def history_of(*hours: float) -> Any:
+    """Points at hours after a full one; Anna behind at first, then before."""
+
+    def answer(route: Any) -> None:
+        points = [
+            {"version": n, "as_of": f"2026-01-01T{20 + int(at)}:{int(at % 1 * 60):02}:00.000Z", "sent": 0,
+             "status": "unofficial-partial", "valid": 10,
+             "progress": {"stations": {"done": n, "of": 9, "percent": "10.00"}, "registered": None, "ballots": None},
+             "candidates": [{"id": "ANNA", "votes": 1, "share": f"{40 + 5 * n}.00"}, {"id": "EVIL", "votes": 1, "share": f"{60 - 5 * n}.00"}]}
+            for n, at in enumerate(hours)
+        ]  # fmt: skip
+        route.fulfill(json={"contest": "PRES", "points": points})
+
+    return answer
+
+
+def test_the_history_is_to_scale_and_a_colour_belongs_to_a_candidate(rehearsal: Scene, page: Any) -> None:
+    for station in ("S5", "S6"):  # the second of the definition leads
+        rehearsal.report(station, (0, 990))
+    leader = rehearsal.wait_shown()["candidates"][0]["id"]
+    assert leader == "EVIL"
+    page.route(re.compile(r"/api/v1/history/"), history_of(0, 0.5, 3, 3.5))
+    page.goto(rehearsal.board.address)
+    page.locator("#chart path.line0").wait_for(state="attached", timeout=SOON)
+    path = page.locator("#chart path.line0").get_attribute("d")
+    at = [float(x) for x in re.findall(r"[ML]([\d.]+) ", path)]
+    assert [round((x - at[0]) / (at[-1] - at[0]), 2) for x in at] == [0, 0.14, 0.86, 1]
+    ys = [float(y) for y in re.findall(r" ([\d.]+)", path)]
+    assert ys == sorted(ys, reverse=True), "line0 is Anna's, who rises"
+    assert "Anna Ahl" in page.locator("#legend .line0.dash0").inner_text()
+    texts = page.locator("#chart text").all_inner_texts() or page.locator("#chart text").all_text_contents()
+    assert {"01:00", "02:00", "03:00"} <= set(texts), texts
+    dashes = page.evaluate("[...document.querySelectorAll('#chart path')].map(p => getComputedStyle(p).strokeDasharray)")
+    assert len(set(dashes)) == 3, "lines are told apart without colour"
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_a_hall_has_room_for_nine_digits_and_says_what_is_assumed(rehearsal: Scene, page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": width * 9 // 16})
+    page.goto(rehearsal.board.address + "/?screen")
+    page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
+    assert page.locator("#base").is_visible()
+    assert page.locator("#outcome .note").is_visible()
+    page.evaluate("document.querySelectorAll('#leaders td.n:not(.share)').forEach(td => td.textContent = '888,888,888')")
+    found = page.evaluate("[...document.querySelectorAll('#leaders td.n')].map(td => [td.scrollWidth, td.clientWidth])")
+    assert all(needed <= there for needed, there in found), found
+    weights = page.evaluate("[...new Set([...document.querySelectorAll('#leaders td.n:not(.share)')].map(td => getComputedStyle(td).fontWeight))]")
+    assert len(weights) == 1, "digits line up"
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight"), "one screen"
+
+
+def test_on_a_phone_the_first_figure_comes_before_the_switches(rehearsal: Scene, page: Any) -> None:
+    page.set_viewport_size({"width": 360, "height": 780})
+    page.goto(rehearsal.board.address)
+    figure = page.locator("#leaders .n").first.bounding_box()
+    assert figure["y"] < page.locator(".switches").bounding_box()["y"]
+    assert figure["y"] + figure["height"] < 780, "without scrolling"
+
+
+def test_only_the_embedded_page_stands_in_a_frame(rehearsal: Scene, browser: Any) -> None:
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    paper = f"http://localhost:{free_port()}/"
+    frames = "".join(f'<iframe name="{n}" src="{rehearsal.board.address}/{q}"></iframe>' for n, q in (("a", "?embed"), ("b", "")))
+    page.route(paper, lambda route: route.fulfill(body=f"<!doctype html>{frames}", content_type="text/html"))
+    page.goto(paper)
+    page.frame_locator('[name="a"]').locator("#leaders tr").first.wait_for(timeout=SOON)
+    assert page.frame_locator('[name="b"]').locator("#leaders").count() == 0
+    assert page.frame(name="b").url.startswith("chrome-error:")
+    context.close()

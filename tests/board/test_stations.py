@@ -113,3 +113,16 @@ def test_pages_of_stations(log: Log) -> None:
     assert [row["station"] for row in first + second] == [f"S{n}" for n in range(1, 9)]
     assert (more, end) == (True, False)
     assert log.stations.of_area(0, "R/SOUTH", "S8", 5, hides_counts=False) == ([], False)
+
+
+def test_a_station_is_found_by_a_part_of_its_id_or_name(log: Log) -> None:
+    def found(words: str, area: str = "R", after: str = "", limit: int = 9) -> tuple[list[str], bool]:
+        rows, more = log.stations.of_area(0, area, after, limit, hides_counts=False, words=words)
+        return [row["station"] for row in rows], more
+
+    assert found("s7") == (["S7"], False)
+    assert found("STATION 7") == (["S7"], False)
+    assert found("s7", area="R/NORTH") == ([], False)
+    assert found("tion", limit=3) == (["S1", "S2", "S3"], True)
+    assert found("tion", after="S3", limit=5) == (["S4", "S5", "S6", "S7", "S8"], False)
+    assert found("nothing") == ([], False)

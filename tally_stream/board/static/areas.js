@@ -7,6 +7,12 @@ const COLUMNS = [
   { key: "area.outstanding", kind: "n" },
 ];
 const STATIONS_A_PAGE = 200;
+const ANSWER_MAX = 2000;
+const SEARCH_MIN_CHARS = 2;
+const SEARCH_MAX_CHARS = 64;
+const TYPED_MS = 300;
+const NOT_READ_MS = 3000;
+const NAMES_MOST = 20;
 
 let election = null;
 let contest = null;
@@ -14,7 +20,14 @@ let place = null;
 let found = null;
 let sorted = { column: 0, down: false };
 let stations = [];
+let wanted = STATIONS_A_PAGE;
 let hasMore = false;
+let timer = null;
+let turns = 0;
+const names = new Map(); // area id → name
+const unnamed = new Set(); // asked for, and not there
+let haveNames = null;
+const firstNames = new Promise((resolve) => { haveNames = resolve; });
 
 export function startAreas(ofContest, ofElection) {
   contest = ofContest;
@@ -22,12 +35,33 @@ export function startAreas(ofContest, ofElection) {
   place = placeOf(location.hash);
   window.addEventListener("hashchange", () => {
     place = placeOf(location.hash);
-    stations = [];
     $("search").value = "";
+    forgetStations();
     askAreas();
   });
-  $("search").addEventListener("input", drawTables);
-  $("stations-more").addEventListener("click", () => askStations(true));
+  $("search").addEventListener("input", () => {
+    forgetStations();
+    if (found) drawTables();
+    askIn(TYPED_MS);
+  });
+  $("stations-more").addEventListener("click", () => {
+    wanted = stations.length + STATIONS_A_PAGE;
+    askAreas();
+  });
+}
+
+function forgetStations() {
+  turns += 1; // a late answer is for what nobody looks at any more
+  stations = [];
+  wanted = STATIONS_A_PAGE;
+  hasMore = false;
+  $("stations-wait").textContent = "";
+}
+
+// One timer, whoever wants to ask again.
+function askIn(ms) {
+  clearTimeout(timer);
+  timer = setTimeout(askAreas, ms);
 }
 
 function placeOf(hash) {
@@ -39,17 +73,55 @@ function placeOf(hash) {
   }
 }
 
+const pathTo = (area) => {
+  const parts = area === election.root ? [] : area.split("/");
+  return `/api/v1/areas/${[contest.id, ...parts].map(encodeURIComponent).join("/")}`;
+};
+
 export async function askAreas() {
-  const path = place === election.root ? "" : `/${place.split("/").slice(1).map(encodeURIComponent).join("/")}`;
-  const base = `/api/v1/areas/${encodeURIComponent(contest.id)}`;
-  const answer = await fetch(path ? `${base}/${encodeURIComponent(election.root)}${path}` : base);
-  if (!answer.ok) return;
-  found = await answer.json();
-  $("areas-section").hidden = false;
-  drawTrail();
-  if (!found.areas.length) await askStations(false);
-  else stations = [];
-  drawTables();
+  clearTimeout(timer);
+  const asked = place;
+  const turn = ++turns;
+  try {
+    const answer = await fetch(pathTo(asked));
+    if (!answer.ok || asked !== place) return;
+    const content = await answer.json();
+    if (asked !== place || content.area !== place) return; // the reader has gone on
+    found = content;
+    remember(content);
+    $("areas-section").hidden = false;
+    drawTrail();
+    drawTables();
+    if (!found.areas.length || typed().length >= SEARCH_MIN_CHARS) await askStations(turn);
+  } catch {
+    // the stream says when there is contact; the next change asks again
+  }
+}
+
+const typed = () => $("search").value.trim().slice(0, SEARCH_MAX_CHARS);
+
+function remember(content) {
+  for (const { area, name } of [...content.trail, ...content.areas]) names.set(area, name);
+  haveNames();
+}
+
+// An area by the names of all it lies in, without the whole; its id where no name is known.
+export function pathOf(area) {
+  const parts = area.split("/");
+  const steps = parts.map((_, n) => parts.slice(0, n + 1).join("/")).slice(1);
+  return steps.length && steps.every((step) => names.has(step)) ? steps.map((step) => names.get(step)).join(" › ") : names.get(area) ?? area;
+}
+
+// Names that no table has brought yet, a few at a time; whether there are new ones.
+export async function askNames(areas) {
+  await firstNames; // the table of areas brings most
+  const missing = [...new Set(areas)].filter((area) => !names.has(area) && !unnamed.has(area)).slice(0, NAMES_MOST);
+  for (const area of missing) {
+    unnamed.add(area);
+    const answer = await fetch(pathTo(area));
+    if (answer.ok) remember(await answer.json());
+  }
+  return missing.length > 0;
 }
 
 function drawTrail() {
@@ -79,15 +151,14 @@ function rowOf(entry) {
 }
 
 function drawTables() {
-  const wanted = $("search").value.trim().toLocaleLowerCase();
-  const matches = (text) => text.toLocaleLowerCase().includes(wanted);
+  const words = typed().toLocaleLowerCase();
+  const matches = (text) => text.toLocaleLowerCase().includes(words);
   const areas = found.areas.map(rowOf).filter((row) => matches(row.name) || matches(row.area));
-  const shown = stations.filter((s) => matches(s.station) || matches(s.name));
   $("areas-box").hidden = !found.areas.length;
   $("stations-box").hidden = !stations.length;
   drawAreas(areas);
-  drawStations(shown);
-  $("found").textContent = wanted ? t("areas.found", { n: number(areas.length + shown.length) }) : "";
+  drawStations(stations);
+  $("found").textContent = words ? t("areas.found", { n: number(areas.length + stations.length) }) : "";
 }
 
 function drawAreas(rows) {
@@ -116,23 +187,30 @@ function drawAreas(rows) {
 
 // -- stations ---------------------------------------------------------------------------------------------------------
 
-async function askStations(isMore) {
-  const after = isMore ? stations.at(-1)?.station ?? "" : "";
-  const query = new URLSearchParams({ contest: contest.id, area: place, limit: String(STATIONS_A_PAGE), after });
-  const answer = await fetch(`/api/v1/stations?${query}`);
-  const content = await answer.json();
-  $("stations-wait").textContent = "";
-  if (!answer.ok) {
-    $("stations-wait").textContent = "read" in content
-      ? t("stations.wait", { read: number(content.read), of: number(content.of) }) : t("stations.failed");
-    if (answer.status === 503) setTimeout(askAreas, 3000);
-    return;
+// As many as are wanted, from the first: an update must not take away what "Show more" brought.
+async function askStations(turn) {
+  const rows = [];
+  let isMore = true;
+  while (isMore && rows.length < wanted) {
+    const query = new URLSearchParams({ contest: contest.id, area: place, limit: String(Math.min(wanted - rows.length, ANSWER_MAX)) });
+    if (typed().length >= SEARCH_MIN_CHARS) query.set("q", typed());
+    if (rows.length) query.set("after", rows.at(-1).station);
+    const answer = await fetch(`/api/v1/stations?${query}`);
+    const content = await answer.json();
+    if (turn !== turns) return; // asked anew since
+    if (!answer.ok) {
+      $("stations-wait").textContent = "read" in content
+        ? t("stations.wait", { read: number(content.read), of: number(content.of) }) : t("stations.failed");
+      if (answer.status === 503) askIn(NOT_READ_MS);
+      return;
+    }
+    rows.push(...content.stations);
+    isMore = content.has_more;
   }
-  const kept = new Map((isMore ? stations : []).map((s) => [s.station, s]));
-  for (const one of content.stations) kept.set(one.station, one);
-  stations = [...kept.values()];
-  hasMore = content.has_more;
-  if (isMore) drawTables();
+  $("stations-wait").textContent = "";
+  stations = rows;
+  hasMore = isMore;
+  drawTables();
 }
 
 function drawStations(rows) {
@@ -162,7 +240,8 @@ export async function showStation(id) {
   if (!answer.ok) return;
   $("station-title").textContent = `${s.station} · ${s.name}`;
   const here = s.contests.find((one) => one.contest === contest.id);
-  const parts = [el("p", {}, el("strong", {}, t(`state.${here.state}`)), ` · ${t("station.registered")}: ${number(s.registered)}`)];
+  await askNames([s.area]);
+  const parts = [el("p", {}, el("bdi", {}, pathOf(s.area))), el("p", {}, el("strong", {}, t(`state.${here.state}`)), ` · ${t("station.registered")}: ${number(s.registered)}`)];
   for (const [word, counts] of [["in_force", here.in_force], ["remembered", here.remembered], ["held", here.held]]) {
     if (counts) parts.push(countsTable(t(`station.${word}`), counts));
   }
@@ -172,7 +251,7 @@ export async function showStation(id) {
 }
 
 function countsTable(title, counts) {
-  return el("table", {}, el("caption", {}, `${title} · ${t("station.revision")} ${counts.revision} · ${t(`kind.${counts.kind}`)}`),
+  return el("table", {}, el("caption", {}, `${title} · ${t("station.revision")} ${number(counts.revision)} · ${t(`kind.${counts.kind}`)}`),
     el("tbody", {}, ...contest.candidates.map((c) => el("tr", {},
       el("th", { scope: "row" }, el("bdi", {}, c.name)), el("td", { class: "n" }, number(counts.votes[c.id])))),
     el("tr", {}, el("th", { scope: "row" }, t("station.valid")), el("td", { class: "n" }, number(counts.ballots.valid)))));

@@ -23,6 +23,7 @@ let heardAt = Date.now();
 let lowerSince = null;
 let alarm = "";
 let announcedAt = 0;
+let isPaused = false;
 
 async function define() {
   const answer = await fetch("/api/v1/contests");
@@ -54,9 +55,12 @@ function takeRoot(message) {
     if (Date.now() - lowerSince < LOWER_MS) return;
   }
   lowerSince = null;
+  const wasOnHold = root?.on_hold ?? false;
   root = message;
+  if (isPaused) return;
   drawRoot(root, contest, election);
-  announce();
+  if (root.on_hold !== wasOnHold) $("announce").textContent = t(root.on_hold ? "hold" : "hold.over");
+  else announce();
 }
 
 function takeBeat(message) {
@@ -67,7 +71,7 @@ function takeBeat(message) {
     lowerSince ??= Date.now();
     if (message.version >= 0 && Date.now() - lowerSince > LOWER_MS) location.reload();
   } else lowerSince = null;
-  if (isWhole) {
+  if (isWhole && !isPaused) {
     if (before?.version !== beat.version) ask.history();
     if (before?.areas !== beat.areas) ask.areas();
     if (before?.changes !== beat.changes || before?.version < 0) ask.ledger();
@@ -113,10 +117,10 @@ function drawFreshness() {
   $("alarm").textContent = trouble;
   $("alarm").hidden = trouble === "";
   document.documentElement.classList.toggle("stale", trouble !== "");
-  const word = trouble.replace(/[\d.,\s]+/g, " ");
-  if (word !== alarm) {
+  const kind = trouble.replace(/[\d.,\s]+/g, " ");
+  if (kind !== alarm) {
     $("announce").textContent = trouble || t("fresh.back");
-    alarm = word;
+    alarm = kind;
   }
   const fresh = $("fresh");
   fresh.hidden = trouble !== "";
@@ -127,8 +131,24 @@ function drawFreshness() {
     return;
   }
   const age = now + beat.ahead - beat.rise;
-  fresh.className = age > QUIET_MS ? "fresh quiet" : "fresh live";
-  fresh.textContent = t(age > QUIET_MS ? "fresh.quiet" : "fresh.report", { ago: since(age / 1000) });
+  const word = isPaused ? "paused" : root?.on_hold ? "hold" : age > QUIET_MS ? "quiet" : "report";
+  fresh.className = word === "report" ? "fresh live" : "fresh quiet";
+  fresh.textContent = t(`fresh.${word}`, { ago: since(age / 1000) });
+}
+
+// What moves by itself can be stopped; contact is watched on, and what came meanwhile is shown at once afterwards.
+function startPause() {
+  const button = $("pause");
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    isPaused = !isPaused;
+    button.textContent = t(isPaused ? "resume" : "pause");
+    if (!isPaused) {
+      if (root) drawRoot(root, contest, election);
+      if (isWhole) Object.values(ask).forEach((question) => question());
+    }
+    drawFreshness();
+  });
 }
 
 // For those who listen: a sentence now and then, never a figure a second.
@@ -159,6 +179,7 @@ function startTheme() {
 
 async function start() {
   startTheme();
+  startPause();
   setInterval(drawFreshness, 1000);
   for (;;) {
     try {

@@ -1,6 +1,6 @@
 // The public ledger: every count that was replaced, removed or put back, with its reason, newest first.
-import { $, difference, el, fill, t, time } from "./words.js";
-import { showStation } from "./areas.js";
+import { $, difference, el, fill, number, t, time } from "./words.js";
+import { askNames, pathOf, showStation } from "./areas.js";
 
 const PAGE = 20;
 const ANSWER_MAX = 500;
@@ -45,6 +45,7 @@ export async function askLedger() {
   lines = found;
   hasMore = isMore;
   draw();
+  if (await askNames(lines.map((c) => c.area))) draw();
 }
 
 function draw() {
@@ -53,10 +54,12 @@ function draw() {
   $("ledger-none").hidden = lines.length > 0;
   $("ledger-more").hidden = !hasMore;
   fill($("ledger"), lines.map((c) => el("tr", { "data-key": placeOf(c) },
-    el("td", {}, el("time", { datetime: new Date(c.source.timestamp).toISOString() }, time(c.source.timestamp))),
+    el("td", {}, el("time", { datetime: new Date(c.source.timestamp).toISOString() }, time(c.source.timestamp)),
+      el("span", { class: "party" }, t("ledger.place", c.source))),
     el("th", { scope: "row" }, el("button", { type: "button", class: "link", "data-station": c.station }, c.station),
-      el("span", { class: "party" }, el("bdi", {}, c.area))),
-    el("td", {}, t(`kind.${c.kind}`)),
+      el("span", { class: "party" }, el("bdi", {}, pathOf(c.area)))),
+    el("td", {}, t(`kind.${c.kind}`), el("span", { class: "party" }, t("ledger.revision", {
+      from: number(c.from_revision), to: number(c.to_revision) }))),
     el("td", { class: "n" }, difference(c.ballots_delta.valid), byCandidate(c)),
     el("td", {}, el("bdi", {}, c.reason ?? "–"), c.authority ? el("span", { class: "party" }, el("bdi", {}, c.authority)) : null))));
 }

@@ -1,6 +1,6 @@
 // The root figures: results, how much is counted, states, outcome, exit polls. The board has written most of them into
 // the page already (page.py); here they are drawn again for each message.
-import { $, bar, difference, el, fill, number, percent, t, time } from "./words.js";
+import { $, bar, counted, el, fill, number, percent, t, time } from "./words.js";
 
 const STATES = ["counted", "partial", "held", "annulled", "outstanding"];
 
@@ -40,8 +40,9 @@ function drawLeaders(root, contest) {
         bar(c.share, half)),
       el("td", { class: "n" }, number(c.votes)),
       el("td", { class: "n share" }, percent(c.share)))));
-  $("base").textContent = root.ballots.valid === null ? t("base.unknown")
+  const base = root.ballots.valid === null ? t("base.unknown")
     : t("base", { valid: number(root.ballots.valid), method: t(`method.${root.rounding.method}`) });
+  $("base").textContent = half ? `${base} ${t("half")}` : base;
 }
 
 // A measure is never a bare per cent: unit, numerator and denominator stand beside it.
@@ -54,7 +55,9 @@ function measure(name, value) {
 
 function states(root) {
   const rows = STATES.map((name) => [t(`state.${name}`), number(root.stations[name])]);
-  if (root.flags.corrected) rows.push([t("state.corrected"), number(root.flags.corrected)]);
+  const { corrected, recounted, disputed, warned, held } = root.flags;
+  const besides = { corrected, recounted, disputed, warned, waiting: held - root.stations.held };
+  for (const [name, count] of Object.entries(besides)) if (count > 0) rows.push([t(`state.${name}`), number(count)]);
   if (root.turnout) rows.push([t("state.turnout"), `${percent(root.turnout.percent)} %`]);
   if (root.ballots.invalid !== null) rows.push([t("state.invalid"), number(root.ballots.invalid)]);
   return rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
@@ -66,7 +69,7 @@ function drawOutcome(root, contest) {
   const name = contest.candidates.find((c) => c.id === outcome.leader)?.name ?? "";
   const key = outcome.state === "undecided" && outcome.outstanding_bound === null
     ? "outcome.undecided.unknown" : `outcome.${outcome.state}`;
-  const values = { leader: name, lead: number(outcome.lead), bound: number(outcome.outstanding_bound) };
+  const values = { leader: name, lead: counted("votes", outcome.lead), bound: counted("ballots", outcome.outstanding_bound) };
   return fill($("outcome"), [
     el("p", { class: "outcome" }, t(key, values)), el("p", { class: "note" }, t("outcome.note")),
   ]);

@@ -1,6 +1,7 @@
 // Words, numbers and times in the page's language; and the one way to make an element: text is never markup.
 
 export const language = document.documentElement.lang;
+const BAR_MOST = 99;
 const answer = await fetch(`/static/lang/${language}.json`);
 const catalogue = await answer.json();
 
@@ -10,22 +11,30 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
+// "1 vote", "2 votes": the catalogue has a form for each of the language's plurals.
+export const counted = (noun, value) => t(`_${noun}.${plurals.select(value ?? 0)}`, { n: number(value) });
+
 // The reader's own region, where it is of the page's language: 8 Feb or Feb 8. Not every browser knows every language;
 // then another one that writes numbers and dates alike stands in, and the catalogue has the words.
 const isKnown = !/^M\d/.test(new Intl.DateTimeFormat(language, { month: "short" }).format(0));
 const locale = isKnown ? navigator.languages.find((tag) => tag.split("-")[0] === language) ?? language : catalogue._stand_in;
 
+const plurals = new Intl.PluralRules(isKnown ? language : catalogue._stand_in);
 const whole = new Intl.NumberFormat(locale, { useGrouping: "always" });
 const signed = new Intl.NumberFormat(locale, { useGrouping: "always", signDisplay: "exceptZero" });
 const moment = new Intl.DateTimeFormat(locale, {
   year: "numeric", month: isKnown ? "short" : "2-digit", day: isKnown ? "numeric" : "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short",
 });
+const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const dayOnly = new Intl.DateTimeFormat(locale, { month: isKnown ? "short" : "2-digit", day: isKnown ? "numeric" : "2-digit" });
 const ago = new Intl.RelativeTimeFormat(locale, { numeric: "always" });
 
 export const number = (value) => (value === null || value === undefined ? "–" : whole.format(value));
 const minus = (text) => text.replace("-", "\u2212");
 export const difference = (value) => (value === null || value === undefined ? "–" : minus(signed.format(value)));
 export const time = (value) => moment.format(new Date(value));
+export const hour = (value) => clock.format(new Date(value));
+export const day = (value) => dayOnly.format(new Date(value));
 
 // A message's percent is a text with the contest's places: as many are shown.
 export function percent(text, sign = false) {
@@ -110,8 +119,10 @@ function become(old, fresh) {
   mend(old, [...fresh.childNodes]);
 }
 
+// What is not whole never looks full, however little is missing.
 export function bar(share, half = false) {
+  const width = Number(share ?? 0);
   return el("svg", { class: "bar", "aria-hidden": "true" },
-    el("rect", { width: `${share ?? 0}%`, height: "100%" }),
+    el("rect", { width: `${width < 100 ? Math.min(width, BAR_MOST) : 100}%`, height: "100%" }),
     half ? el("line", { x1: "50%", x2: "50%", y1: "0", y2: "100%" }) : null);
 }
