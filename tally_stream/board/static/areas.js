@@ -40,7 +40,9 @@ export function startAreas(ofContest, ofElection) {
     askAreas();
   });
   $("search").addEventListener("input", () => {
-    forgetStations();
+    turns += 1;
+    wanted = STATIONS_A_PAGE;
+    if (found && !hasStations()) forgetStations();
     if (found) drawTables();
     askIn(TYPED_MS);
   });
@@ -84,7 +86,12 @@ export async function askAreas() {
   const turn = ++turns;
   try {
     const answer = await fetch(pathTo(asked));
-    if (!answer.ok || asked !== place) return;
+    if (asked !== place) return;
+    if (answer.status === 404 && place !== election.root) { // an address of no area
+      place = election.root;
+      askAreas();
+    }
+    if (!answer.ok) return;
     const content = await answer.json();
     if (asked !== place || content.area !== place) return; // the reader has gone on
     found = content;
@@ -92,12 +99,13 @@ export async function askAreas() {
     $("areas-section").hidden = false;
     drawTrail();
     drawTables();
-    if (!found.areas.length || typed().length >= SEARCH_MIN_CHARS) await askStations(turn);
+    if (hasStations()) await askStations(turn);
   } catch {
     // the stream says when there is contact; the next change asks again
   }
 }
 
+const hasStations = () => !found.areas.length || typed().length >= SEARCH_MIN_CHARS;
 const typed = () => $("search").value.trim().slice(0, SEARCH_MAX_CHARS);
 
 function remember(content) {
