@@ -5,11 +5,11 @@ const HEIGHT = 280;
 const LEFT = 44;
 const RIGHT = 12;
 const TOP = 10;
-const BOTTOM = 44;
+const BOTTOM = 58; // a row of times, and first and last beneath
 const LINES = 5;
 const ROWS = 40;
 const COLOURS = 7; // in board.css
-const DASHES = 4;
+const DASHES = 9;
 const MINUTE = 60_000;
 const DAY = 1440 * MINUTE;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((minutes) => minutes * MINUTE)
@@ -44,13 +44,16 @@ export async function drawHistory(contest, root) {
 const key = () => el("svg", { class: "key", "aria-hidden": "true", viewBox: "0 0 22 6" }, el("path", { d: "M0 3H22" }));
 const shareOf = (point, id) => point.candidates.find((c) => c.id === id)?.share ?? null;
 
-// Full hours or days of the reader's clock, as many as there is room for.
+// Full minutes, hours or days of the reader's clock, as many as there is room for.
 function marks(from, to, width) {
   const most = Math.max(1, Math.floor(width / MARK_APART));
   const step = STEPS.find((one) => (to - from) / one <= most) ?? STEPS.at(-1);
   const shift = new Date(from).getTimezoneOffset() * MINUTE;
   const found = [];
-  for (let at = Math.ceil((from - shift) / step) * step + shift; at <= to; at += step) found.push([at, step < DAY ? hour(at) : day(at)]);
+  for (let at = Math.ceil((from - shift) / step) * step + shift; at <= to; at += step) {
+    const isMidnight = (at - shift) % DAY === 0;
+    found.push([at, isMidnight ? day(at) : hour(at)]);
+  }
   return found;
 }
 
@@ -77,7 +80,7 @@ function draw(points, drawn) {
     ...grid, ...ticks,
     el("path", { class: "counted", d: path(points.map((p) => p.progress.stations?.percent ?? null)) }),
     ...drawn.map((c) => el("path", { class: c.style, d: path(points.map((p) => shareOf(p, c.id))) })).reverse(),
-    el("text", { x: LEFT, y: HEIGHT - 6 }, from),
+    el("text", { x: LEFT, y: HEIGHT - 20 }, from),
     el("text", { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, to));
   fill($("chart"), [chart]);
 }
