@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import urllib.parse
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from tally_stream.board.page import LANGUAGES, Words
-from tests.board.scene import Scene, free_port
+from tests.board.scene import Scene
 from tests.board.test_browser import SOON, wait_text
 from tests.nights.harness import wait_for
 
@@ -125,11 +128,11 @@ def test_while_the_board_reads_one_question_follows_another(rehearsal: Scene, pa
 def test_a_late_answer_for_another_area_is_dropped(rehearsal: Scene, page: Any) -> None:
     rehearsal.wait_shown()
     held: list[Any] = []
-    page.route(re.compile(r"/api/v1/areas/PRES/R/NORTH"), held.append)
+    page.route(re.compile(r"/api/v1/areas/PRES/R/NORTH"), lambda route: held.append(route))  # noqa: PLW0108  (it is marked)
     page.goto(rehearsal.board.address)
     page.locator("#areas tr").first.wait_for(timeout=SOON)
     page.evaluate("location.hash = 'area=R/NORTH'")
-    wait_for(lambda: bool(page.evaluate("1")) and held, "the question", 10)
+    wait_for(lambda: page.evaluate("true") and held, "the question", 10)
     page.evaluate("location.hash = 'area=R/SOUTH'")
     wait_text(page, "#trail", "SOUTH")
     for route in held:
@@ -146,7 +149,6 @@ def test_updates_can_be_paused_and_go_on(rehearsal: Scene, page: Any) -> None:
     page.locator("#pause").click()
     wait_text(page, "#fresh", "paused")
     before = page.locator("#base").inner_text()
-    page.evaluate("""() => { window.beats = 0; }""")
     rehearsal.report("S4", (30, 20), kind="correct")
     due = rehearsal.wait_shown()
     # A second page shows the new figures; this one, of the same board, stands still.
@@ -218,7 +220,7 @@ def test_the_history_is_to_scale_and_a_colour_belongs_to_a_candidate(rehearsal: 
     ys = [float(y) for y in re.findall(r" ([\d.]+)", path)]
     assert ys == sorted(ys, reverse=True), "line0 is Anna's, who rises"
     assert "Anna Ahl" in page.locator("#legend .line0.dash0").inner_text()
-    texts = page.locator("#chart text").all_inner_texts() or page.locator("#chart text").all_text_contents()
+    texts = page.locator("#chart text").all_text_contents()
     assert {"01:00", "02:00", "03:00"} <= set(texts), texts
     dashes = page.evaluate("[...document.querySelectorAll('#chart path')].map(p => getComputedStyle(p).strokeDasharray)")
     assert len(set(dashes)) == 3, "lines are told apart without colour"
@@ -247,14 +249,32 @@ def test_on_a_phone_the_first_figure_comes_before_the_switches(rehearsal: Scene,
     assert figure["y"] + figure["height"] < 780, "without scrolling"
 
 
-def test_only_the_embedded_page_stands_in_a_frame(rehearsal: Scene, browser: Any) -> None:
+@pytest.fixture
+def newspaper(rehearsal: Scene) -> Iterator[str]:
+    """A page of another origin with the board in two frames."""
+    frames = "".join(f'<iframe name="{n}" src="{rehearsal.board.address}/{q}"></iframe>' for n, q in (("a", "?embed"), ("b", "")))
+
+    class Paper(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html>" + frames.encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Paper) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_only_the_embedded_page_stands_in_a_frame(newspaper: str, browser: Any) -> None:
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
-    paper = f"http://localhost:{free_port()}/"
-    frames = "".join(f'<iframe name="{n}" src="{rehearsal.board.address}/{q}"></iframe>' for n, q in (("a", "?embed"), ("b", "")))
-    page.route(paper, lambda route: route.fulfill(body=f"<!doctype html>{frames}", content_type="text/html"))
-    page.goto(paper)
+    page.goto(newspaper)
     page.frame_locator('[name="a"]').locator("#leaders tr").first.wait_for(timeout=SOON)
+    page.frame_locator('[name="a"]').locator(".fresh.live, .fresh.quiet").wait_for(timeout=SOON)
     assert page.frame_locator('[name="b"]').locator("#leaders").count() == 0
     assert page.frame(name="b").url.startswith("chrome-error:")
     context.close()

@@ -35,7 +35,7 @@ function drawLeaders(root, contest) {
   fill($("leaders"), root.candidates.map((c) =>
     el("tr", { class: c.rank === 1 ? "first" : null, "data-key": c.id },
       el("td", { class: "rank" }, c.rank === null ? "" : String(c.rank)),
-      el("th", { scope: "row" }, el("bdi", {}, c.name),
+      el("th", { scope: "row" }, el("bdi", {}, c.name), party.get(c.id) ? " " : null,
         party.get(c.id) ? el("span", { class: "party" }, el("bdi", {}, party.get(c.id))) : null,
         bar(c.share, half)),
       el("td", { class: "n" }, number(c.votes)),
