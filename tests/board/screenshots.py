@@ -30,7 +30,7 @@ SECOND_ANNOUNCEMENT_MS = 1_707_347_580_000
 AT_0313 = (
     ("board", 1280, 900, "light", "/", None),
     ("board-phone", 390, 780, "light", "/?lang=az", None),
-    ("board-screen", 1920, 1080, "dark", "/?screen", None),
+    ("board-screen", 1600, 900, "dark", "/?screen", None),
     ("board-history", 1280, 760, "light", "/", "#polls-section"),
 )
 AT_THE_END = (("board-ledger", 1280, 760, "dark", "/", "#ledger-section"),)
