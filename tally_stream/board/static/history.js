@@ -16,17 +16,27 @@ const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((minutes) => min
   .concat([1, 2, 5, 10, 30, 90, 365].map((days) => days * DAY));
 const MARK_APART = 72; // a time's text and some air
 
-let tag = null;
+const WHOLE_MS = 600_000; // the board thins its points over the night: ask for all of them now and then
+
+let held = [];
+let wholeAt = 0;
 let last = null;
 
 window.addEventListener("resize", () => last && draw(...last));
 
 export async function drawHistory(contest, root) {
   if (root === null) return;
-  const answer = await fetch(`/api/v1/history/${encodeURIComponent(contest.id)}`, tag ? { headers: { "If-None-Match": tag } } : {});
+  const newest = Date.now() - wholeAt < WHOLE_MS ? held.at(-1)?.version : undefined;
+  const answer = await fetch(`/api/v1/history/${encodeURIComponent(contest.id)}${newest === undefined ? "" : `?after=${newest}`}`);
   if (answer.status !== 200) return;
-  tag = answer.headers.get("ETag");
-  const points = (await answer.json()).points.filter((p) => p.as_of !== null && p.candidates.some((c) => c.share !== null));
+  const found = (await answer.json()).points;
+  if (newest === undefined || (found.length > 0 && found[0].version <= newest)) {
+    held = found;
+    wholeAt = Date.now();
+  } else {
+    held = held.concat(found);
+  }
+  const points = held.filter((p) => p.as_of !== null && p.candidates.some((c) => c.share !== null));
   $("history-section").hidden = points.length < 2;
   if (points.length < 2) return;
   // A colour and a dash belong to the candidate, not to the rank: when two change places, their lines do not.
