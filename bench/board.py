@@ -21,6 +21,8 @@ import tempfile
 import time
 import tracemalloc
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "deploy" / "kafka" / "local")]
 
 from kafka_local import LocalKafka  # noqa: E402
 
+from bench.ground import Filled, ground  # noqa: E402
+from bench.load import Load  # noqa: E402
+from bench.product import run_product  # noqa: E402
 from tally_stream.audit.replay import replay  # noqa: E402
 from tally_stream.board.stations import Stations  # noqa: E402
 from tally_stream.domain.fold import PartitionFold  # noqa: E402
@@ -38,7 +43,7 @@ from tally_stream.wire.election_folder import load_election  # noqa: E402
 from tally_stream.wire.messages import canonical_json  # noqa: E402
 from tally_stream.wire.report_log import ReportLog  # noqa: E402
 from tests.board.scene import BoardProcess  # noqa: E402
-from tests.nights.harness import NIGHTS, run, settings_for  # noqa: E402
+from tests.nights.harness import NIGHTS, run, settings_for, wait_for  # noqa: E402
 
 LATE_MS = 1_000
 BATCH = 200
@@ -193,6 +198,46 @@ def fold(night: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@contextmanager
+def board_with_readers(filled: Filled, count: int) -> Iterator[None]:
+    """A board over the topics of a load, its own fold done, and `count` open streams."""
+    board = BoardProcess(filled.settings, str(filled.folder), filled.directory / f"board-{uuid.uuid4().hex[:6]}.log")
+    wait_for(lambda: board.json("/readyz")["stations"]["caught_up"], "the board's own fold", 120)
+    host, port = board.address.removeprefix("http://").split(":")
+    readers = subprocess.Popen(
+        [sys.executable, __file__, "--read", host, port, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert readers.stdout is not None
+        assert readers.stdout.readline() == "open\n"
+        yield
+    finally:
+        readers.kill()
+        readers.wait()
+        board.stop()
+
+
+def beside(count: int, stations: int, rounds: int) -> dict[str, Any]:
+    """Reports/s of one worker over a night: alone, beside a board that nobody reads, beside one with `count` readers."""
+    ways: dict[str, Callable[[Filled], AbstractContextManager[None]] | None] = {
+        "alone": None,
+        "beside a board without readers": lambda filled: board_with_readers(filled, 0),
+        f"beside a board with {count} readers": lambda filled: board_with_readers(filled, count),
+    }
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    with tempfile.TemporaryDirectory() as scratch, ground(Path(scratch)) as on:
+        filled = on.fill(Load(stations))
+        for _ in range(rounds):
+            for name, way in ways.items():
+                figure = run_product(filled, 1, way)
+                found[name].append(round(figure.reports_per_s))
+                say(f"{name}: {figure.reports_per_s:,.0f} reports/s")
+    return {
+        "stations": stations, "records": filled.records, "reports_per_s": found,
+        "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}", "date": time.strftime("%Y-%m-%d"),
+    }  # fmt: skip
+
+
 def main() -> int:
     if sys.argv[1:2] == ["--read"]:
         readers_main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
@@ -201,10 +246,16 @@ def main() -> int:
     parser.add_argument("--readers", type=int, default=5_000)
     parser.add_argument("--slow", type=int, default=50)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--beside", action="store_true", help="only the speed of one worker beside a board")
+    parser.add_argument("--stations", type=int, default=100_000, help="of that worker's night")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--fold", metavar="NIGHT", help="only what the fold for polling stations costs")
     chosen = parser.parse_args()
     if chosen.fold:
         print(json.dumps(fold(chosen.fold)))
+        return 0
+    if chosen.beside:
+        print(json.dumps(beside(chosen.readers, chosen.stations, chosen.rounds), indent=1))
         return 0
     with LocalKafka(brokers=1) as kafka, tempfile.TemporaryDirectory() as scratch:
         settings = settings_for(kafka.bootstrap, f"b{uuid.uuid4().hex[:8]}")

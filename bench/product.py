@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from bench.ground import PARTITIONS, Filled, renew_outputs
@@ -51,12 +51,18 @@ def workers(filled: Filled, count: int, group: str, *flags: str) -> Iterator[lis
             worker.close()
 
 
-def run_product(filled: Filled, count: int) -> Figure:
-    """The whole topic through `count` workers with a group and empty output topics of their own.
+def run_product(
+    filled: Filled, count: int, beside: Callable[[Filled], AbstractContextManager[object]] | None = None
+) -> Figure:
+    """The whole topic through `count` workers with a group and empty output topics of their own, `beside` something that
+    is there before they start.
 
     Raises NoFigure where the standings differ from `replay`, or where one worker of several had all partitions."""
     renew_outputs(filled)
-    with workers(filled, count, f"bench-{uuid.uuid4().hex[:6]}") as started:
+    with (
+        beside(filled) if beside else nullcontext(),
+        workers(filled, count, f"bench-{uuid.uuid4().hex[:6]}") as started,
+    ):
         pids = [worker.process.pid for worker in started]
         early = 0
         while not early:
