@@ -22,7 +22,7 @@ PLANTED_SECONDS = 90
 
 PLANTED = [
     # target, file, what stands there, what is planted
-    ("report", "tally_stream/wire/codec.py", "if value.count(b'\"') != 2 * strings:", "if False:"),
+    ("report", "tally_stream/wire/codec.py", "return value.count(b'\"') == 2 * strings", "return True"),
     ("report", "tally_stream/wire/counts.py", "Meta(ge=0, le=COUNT_MAX)", "Meta(ge=0, le=COUNT_MAX + 1)"),
     ("report", "tally_stream/wire/codec.py", "except (ValueError, RecursionError) as error:", "except RecursionError as error:"),
     ("log", "tally_stream/domain/fold.py", "self._verdicts[judgement.verdict] += 1", "self._verdicts[judgement.verdict] = 1"),
