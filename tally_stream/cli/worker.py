@@ -38,7 +38,7 @@ def worker(
     """Count the reports topic of an election and publish standings, until SIGTERM or Ctrl-C.
 
     A worker that ends by a surprise is started again and replays, one that found no broker tries again; after three
-    crashes at one offset it stays down.
+    crashes by one record it stays down.
 
     Example: tally-stream worker --election az-2024 --bootstrap 127.0.0.1:9092 --rehearsal
     """
@@ -75,7 +75,7 @@ def worker(
     except WorkerRefused as refused:
         refuse(refused.errors)
     except Exception as error:
-        # No refusal: brokers come back, and nobody need change anything. So the supervisor is told why and tries again.
+        # No refusal: brokers come back, and a file or a password can be put right. The supervisor is told why and tries again.
         reason = str(error) or type(error).__name__
         supervisor.tell_reason(reason)
         if not isinstance(error, BrokerUnavailable | KafkaError | OSError):

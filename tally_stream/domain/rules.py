@@ -267,9 +267,9 @@ def is_ordinary(r: Report, station: Station, limits: Limits, log_ms: int) -> boo
     """Whether counts are ordinary in themselves; False means: ask the rules.
 
     Ordinary: all ballots known, the register the station's own, and no rule fires but perhaps those that compare with
-    earlier counts (Q6, P10). Nearly every report of a night is. With one look instead of eleven rules, and one step
-    (`tally.add_plain`) for what `is_plain` passes, reading and counting a report takes 4.1 us, without 5.1. Exhaustive
-    tests over small figures hold the look to the rules, and the step to `tally`.
+    earlier counts (Q6, P10). Nearly every report of a night is. One look instead of eleven rules, and one step
+    (`tally.add_plain`) for what `is_plain` passes, saved a fifth of the time. Exhaustive tests over small figures hold the
+    look to the rules, and the step to `tally`.
     """
     votes, valid, cast, blank, invalid = r.votes, r.valid, r.cast, r.blank, r.invalid
     registered, counted_at_ms = station.registered, r.counted_at_ms

@@ -154,8 +154,10 @@ class TopicReader:
 
     async def is_gone(self) -> bool:
         """Whether the brokers answer, and say that there is no such topic."""
-        is_answered = await self._consumer._client.force_metadata_update()
-        return bool(is_answered) and not self._consumer.partitions_for_topic(self.topic)
+        client = self._consumer._client
+        is_answered = await client.force_metadata_update()
+        is_forbidden = self.topic in client.cluster.unauthorized_topics
+        return bool(is_answered) and not is_forbidden and not self._consumer.partitions_for_topic(self.topic)
 
     async def answers(self, limit_seconds: float) -> bool:
         """Whether the topic's brokers answer a question within the limit."""

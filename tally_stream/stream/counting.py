@@ -297,8 +297,9 @@ class Counting:
         """Keep a change until the release. Fail stop above the ceiling, but not for what stood on the log at the start: the
         release may stand there too, further on, and a worker that ended before it could never reach it."""
         owned.held_back[contest].add(change)
-        if change.offset >= owned.log_end and sum(h.size_bytes for h in owned.held_back.values()) > HELD_BACK_BYTES:
-            most = max(owned.held_back, key=lambda held: owned.held_back[held].size_bytes)
+        sizes = {c: held.size_bytes for c, held in owned.held_back.items() if owned.fold.is_on_hold(c)}
+        if change.offset >= owned.log_end and sum(sizes.values()) > HELD_BACK_BYTES:
+            most = max(sizes, key=lambda c: sizes[c])
             raise BrokenInvariant(
                 f"partition {owned.fold.partition}: more than {HELD_BACK_BYTES:,} bytes of changes wait behind a hold, most of "
                 f"contest {self.election.contests[most].id}: release it, and the next start sends them"
