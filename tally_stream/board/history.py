@@ -50,8 +50,10 @@ class History:
         return [*kept, newest]
 
     def _is_apart(self, before: Point, point: Point) -> bool:
-        """Whether a point is the first of its span of time; spans that double lie in one another, so none is favoured."""
-        return max(0, point.sent_ms) // self._span_ms > max(0, before.sent_ms) // self._span_ms
+        """Whether a point is of another span of time; spans that double lie in one another, so none is favoured. Not
+        only of a later one: behind a record that is stamped ahead of its time, all others would be dropped. All points
+        are of one span in the end, so thinning ends."""
+        return max(0, point.sent_ms) // self._span_ms != max(0, before.sent_ms) // self._span_ms
 
     def since(self, version: int) -> list[Point]:
         """Points newer than a version, oldest first; all of them where nobody can have that version."""

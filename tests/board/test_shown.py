@@ -156,6 +156,19 @@ class TestTheHistory:
         hours = Counter(p.sent_ms // 3_600_000 for p in history.since(-1))
         assert min(hours.values()) >= 59, hours
 
+    def test_a_record_stamped_ahead_of_its_time_takes_none_of_those_behind_it(self) -> None:
+        sent = [1_000 * n for n in range(400)]
+        sent[10] += 3_600_000
+        history = self.history(range(400), lambda version: sent[version])
+        assert len(history.since(-1)) == 400
+
+    def test_thinning_ends_whatever_the_stamps_are(self) -> None:
+        far = 2**62
+        history = self.history(range(2 * HISTORY_MAX_POINTS + 1), lambda version: far * (version % 2) - 5)
+        versions = [p.version for p in history.since(-1)]
+        assert versions[-1] == 2 * HISTORY_MAX_POINTS
+        assert len(versions) <= HISTORY_MAX_POINTS
+
     def test_who_asks_again_is_given_only_what_is_new(self) -> None:
         history = self.history(range(1, 11))
         assert [p.version for p in history.since(8)] == [9, 10]
