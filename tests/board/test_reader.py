@@ -162,6 +162,40 @@ def test_updates_can_be_paused_and_go_on(rehearsal: Scene, page: Any) -> None:
     wait_text(page, "#fresh", "Last report")
 
 
+LONG_TIMERS_WAIT = """window.held = []; const real = window.setTimeout; Math.random = () => 1;
+    window.setTimeout = (work, ms, ...more) => ms >= 1000 ? window.held.push(work) : real(work, ms, ...more);"""
+
+
+def test_what_was_to_be_asked_is_not_asked_in_a_pause(rehearsal: Scene, page: Any) -> None:
+    rehearsal.report("S7", (10, 20))
+    rehearsal.wait_shown()
+    page.add_init_script(LONG_TIMERS_WAIT)
+    page.goto(rehearsal.board.address)
+    page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
+    rehearsal.report("S7", (30, 20), kind="correct")
+    wait_true(page, "held.length >= 2")  # history and areas at least
+    page.locator("#pause").click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urllib.parse.urlsplit(request.url).path))
+    page.evaluate("held.splice(0).forEach(work => work())")
+    page.evaluate("fetch('/livez').then(answer => answer.text())")  # whatever was asked before it is known by now
+    assert asked == ["/livez"]
+    page.locator("#pause").click()
+    wait_true(page, "held.length >= 3")  # everything
+    page.evaluate("held.splice(0).forEach(work => work())")
+    wait_for(lambda: "/api/v1/history/PRES" in asked, "the question after the pause")
+
+
+def test_a_name_that_could_not_be_told_is_asked_for_again(rehearsal: Scene, page: Any) -> None:
+    statuses = [503, 404]
+    page.route(re.compile(r"/api/v1/areas/.*FAR"), lambda route: route.fulfill(status=statuses.pop(0), json={}))
+    page.goto(rehearsal.board.address)
+    asked = page.evaluate("""async () => { const { askNames } = await import('/static/areas.js');
+        return [await askNames(['R/FAR']), await askNames(['R/FAR']), await askNames(['R/FAR'])]; }""")
+    assert asked == [True, True, False], "what is not there is asked for once"
+    assert statuses == []
+
+
 def test_the_same_states_and_polls_with_and_without_scripts(rehearsal: Scene, browser: Any, page: Any) -> None:
     rehearsal.report("S3", (690, 20))
     rehearsal.report("S3", (700, 20), kind="recount")
@@ -191,8 +225,8 @@ def test_plurals_are_the_same_with_and_without_scripts(rehearsal: Scene, page: A
         assert said == [words.counted(noun, n) for n in numbers for noun in ("votes", "ballots")], language
 
 
-def history_of(*hours: float) -> Any:
-    """Points at hours after a full one; Anna behind at first, then before."""
+def history_of(*hours: float, begin: int = 0) -> Any:
+    """Points at hours after a full one, their versions from `begin` on; Anna behind at first, then before."""
 
     def answer(route: Any) -> None:
         points = [
@@ -200,7 +234,7 @@ def history_of(*hours: float) -> Any:
              "status": "unofficial-partial", "valid": 10,
              "progress": {"stations": {"done": n, "of": 9, "percent": "10.00"}, "registered": None, "ballots": None},
              "candidates": [{"id": "ANNA", "votes": 1, "share": f"{40 + 5 * n}.00"}, {"id": "EVIL", "votes": 1, "share": f"{60 - 5 * n}.00"}]}
-            for n, at in enumerate(hours)
+            for n, at in enumerate(hours, begin)
         ]  # fmt: skip
         route.fulfill(json={"contest": "PRES", "points": points})
 
@@ -225,6 +259,19 @@ def test_the_history_is_to_scale_and_a_colour_belongs_to_a_candidate(rehearsal: 
     assert {"01:00", "02:00", "03:00"} <= set(texts), texts
     dashes = page.evaluate("[...document.querySelectorAll('#chart path')].map(p => getComputedStyle(p).strokeDasharray)")
     assert len(set(dashes)) == 3, "lines are told apart without colour"
+
+
+def test_two_questions_at_once_bring_each_point_once(rehearsal: Scene, page: Any) -> None:
+    whole, tail = history_of(0, 0.5), history_of(3, 3.5, begin=2)
+    page.route(re.compile(r"/api/v1/history/"), lambda route: (tail if "after=1" in route.request.url else whole)(route))
+    page.goto(rehearsal.board.address)
+    page.locator("#chart path.line0").wait_for(state="attached", timeout=SOON)
+    rows = page.evaluate("""async () => { const { drawHistory } = await import('/static/history.js');
+        const contest = (await (await fetch('/api/v1/contests')).json()).contests[0];
+        const root = await (await fetch('/api/v1/standings/PRES')).json();
+        await Promise.all([drawHistory(contest, root), drawHistory(contest, root)]);
+        return document.querySelectorAll('#history tr').length; }""")
+    assert rows == 4
 
 
 @pytest.mark.parametrize("width", [1280, 1920])

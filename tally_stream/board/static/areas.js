@@ -125,9 +125,9 @@ export async function askNames(areas) {
   await firstNames; // the table of areas brings most
   const missing = [...new Set(areas)].filter((area) => !names.has(area) && !unnamed.has(area)).slice(0, NAMES_MOST);
   for (const area of missing) {
-    unnamed.add(area);
     const answer = await fetch(pathTo(area));
     if (answer.ok) remember(await answer.json());
+    else if (answer.status === 404) unnamed.add(area);
   }
   return missing.length > 0;
 }

@@ -89,6 +89,7 @@ function calm(question, most) {
     setTimeout(async () => {
       while (document.hidden) await new Promise((seen) => document.addEventListener("visibilitychange", seen, { once: true }));
       waiting = false;
+      if (isPaused) return; // going on asks for everything again
       try {
         await question();
       } catch {

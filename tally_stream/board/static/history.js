@@ -34,7 +34,8 @@ export async function drawHistory(contest, root) {
     held = found;
     wholeAt = Date.now();
   } else {
-    held = held.concat(found);
+    const reached = held.at(-1)?.version ?? -1; // two questions can be under way at once, with the same answer
+    held = held.concat(found.filter((point) => point.version > reached));
   }
   const points = held.filter((p) => p.as_of !== null && p.candidates.some((c) => c.share !== null));
   $("history-section").hidden = points.length < 2;
