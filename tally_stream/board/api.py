@@ -21,7 +21,7 @@ from tally_stream.domain.scalars import format_time
 
 ANSWERS_KEPT = 512
 HISTORY_TAIL_POINTS = 100
-"""What is new to a page that asks again; longer ones are made for each who asks."""
+"""What is new to a page that asks again. Whoever lacks more is given all of it, which is made once for all who ask."""
 
 CHANGES_PAGE_MAX = 500
 CHANGES_PAGE = 100
@@ -184,13 +184,13 @@ class Api:
         shown = self.shown(contest)
         after = _version(request.query.get("after"))
         points = shown.history.since(after)
+        if len(points) > HISTORY_TAIL_POINTS:
+            points = shown.history.since(-1)
         asked, token = ("history", contest, points[0].version if points else None), shown.version
         answer = self._answers.get(asked, token)
         if answer is None:
-            answer = json_answer({"contest": contest, "points": [msgspec.Raw(point.value) for point in points]})
-            # Whoever asks from each version on in turn must not fill the memory.
-            if after < 0 or len(points) <= HISTORY_TAIL_POINTS:
-                self._answers.put(asked, token, answer)
+            content = {"contest": contest, "points": [msgspec.Raw(point.value) for point in points]}
+            answer = self._answers.put(asked, token, json_answer(content))
         return answer.to(request)
 
     # -- ledger ----------------------------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ class Api:
     async def rejections(self, request: web.Request) -> web.Response:
         self._refuse_while_behind()
         refusals = self._feed.refusals
-        # A rejection names no contest; the figures it compares are those of a report.
+        # A rejection names no contest; the figures it compares are those of a report, and so are those in its bytes.
         hides_figures = any(shown.is_before_the_close for shown in self._feed.shown.values())
         asked, token = ("rejections",), (sum(refusals.verdicts.values()), hides_figures)
         answer = self._answers.get(asked, token)

@@ -120,8 +120,10 @@ class Refusals:
 
 
 def without_figures(refusal: dict[str, Any]) -> dict[str, Any]:
-    """Before the polls close: the rules that were broken, and nothing of what the report said."""
-    return {**refusal, "details": [{"code": c, "message": None, "left": None, "right": None} for c in refusal["codes"]]}
+    """Before the polls close: the rules that were broken, and nothing of what the report said. Who knows all of a report
+    but a few figures tries them until the digest fits."""
+    details = [{"code": c, "message": None, "left": None, "right": None} for c in refusal["codes"]]
+    return {**refusal, "details": details, "value_bytes": None, "value_sha256": None}
 
 
 def _shown_key(encoded: str | None) -> str | None:

@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from tally_stream import __version__
-from tally_stream.board.api import CHANGES_PAGE, CHANGES_PAGE_MAX, SEARCH_MAX_CHARS, STATIONS_PAGE, STATIONS_PAGE_MAX
+from tally_stream.board.api import (
+    CHANGES_PAGE,
+    CHANGES_PAGE_MAX,
+    HISTORY_TAIL_POINTS,
+    SEARCH_MAX_CHARS,
+    STATIONS_PAGE,
+    STATIONS_PAGE_MAX,
+)
 from tally_stream.board.described import ASYNCAPI, SCHEMAS
 from tally_stream.domain.election import Election
 from tally_stream.wire.schemas import schemas
@@ -198,7 +205,8 @@ def document(election: Election) -> dict[str, Any]:
             "/api/v1/history/{contest}": _get(
                 "Root figures over time, oldest first", "History", contest,
                 _parameter("after", "query", COUNT, "The version of the newest point you have: only newer ones come; all, "
-                           "where there is no such version yet."), errors=(400, 404, 503),
+                           f"where more than {HISTORY_TAIL_POINTS} are newer or there is no such version yet."),
+                errors=(400, 404, 503),
             ),
             "/api/v1/changes": _get(
                 "The ledger, newest first", "Changes", contest_asked, area_asked,

@@ -23,12 +23,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.config import SchemathesisConfig
 
 from tally_stream.board.answers import json_answer
+from tally_stream.board.api import HISTORY_TAIL_POINTS
 from tally_stream.board.operators import Operators
 from tally_stream.board.server import Board
+from tally_stream.board.shown import Published
 from tally_stream.metrics import BOARD_METRICS
 from tally_stream.settings import load_settings
 from tally_stream.wire.election_folder import load_election
-from tests.board.scene import Scene, rehearsal_folder
+from tally_stream.wire.messages import canonical_json
+from tests.board.scene import Scene, rehearsal_folder, root_message
 from tests.docs.pages import DOCS
 from tests.nights.harness import command, environment, newest_standings, wait_for
 
@@ -276,6 +279,30 @@ async def test_before_it_has_read_everything_it_shows_nothing(tmp_path: Path) ->
         assert "offset 7" in (await (await client.get("/api/v1/stations/S1")).json())["error"]
 
 
+async def test_who_lacks_much_of_the_history_is_given_what_was_made_for_all(tmp_path: Path) -> None:
+    board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), print)
+    board.feed._behind.clear()
+    shown = board.feed.shown["PRES"]
+    for version in range(1, HISTORY_TAIL_POINTS + 10):
+        root = root_message(board.election, version=version)
+        shown.take_root(Published(version, canonical_json(root), 1_000 * version), 1_000 * version)
+    newest = shown.version
+    async with TestClient(TestServer(board.application())) as client:
+
+        async def versions(query: str) -> tuple[list[int], str]:
+            answer = await client.get(f"/api/v1/history/PRES{query}")
+            return [point["version"] for point in (await answer.json())["points"]], answer.headers["ETag"]
+
+        whole = await versions("")
+        assert whole[0] == list(range(1, newest + 1))
+        tail, _ = await versions(f"?after={newest - HISTORY_TAIL_POINTS}")
+        assert tail == whole[0][-HISTORY_TAIL_POINTS:]
+        made = len(board.api._answers._kept)
+        for after in range(1, newest - HISTORY_TAIL_POINTS):
+            assert await versions(f"?after={after}") == whole
+        assert len(board.api._answers._kept) == made
+
+
 async def test_before_the_close_a_rejection_tells_no_figure(tmp_path: Path) -> None:
     board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), print)
     board.feed._behind.clear()
@@ -292,6 +319,8 @@ async def test_before_the_close_a_rejection_tells_no_figure(tmp_path: Path) -> N
                 shown.root_message = {"phase": phase, "status": status if contest == "SEAT" else "unofficial-partial"}
             text = await (await client.get("/api/v1/rejections")).text()
             assert ("4711" in text) is shows, text
+            (newest,) = json.loads(text)["newest"]
+            assert (newest["value_bytes"], newest["value_sha256"]) == ((3, "x") if shows else (None, None))
             assert json.loads(text)["codes"] == {"A1": 1}
 
 
