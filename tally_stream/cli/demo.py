@@ -14,9 +14,10 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,9 @@ EMBEDDED_PREFIX = "tally"
 START_SECONDS = 60.0
 SETTLE_SECONDS = 120.0
 PLAIN_EVERY_SECONDS = 2.0
+
+Watch = Callable[[], Coroutine[Any, Any, None]]
+"""Begun once there is something to watch beside: raises DemoFailed when what it watches ends."""
 
 
 class DemoFailed(Exception):
@@ -155,8 +159,8 @@ class _Stage:
         self.speed, self.fast, self.exits, self.as_json = speed, fast, exits, as_json
         self.show = Show(election)
         self.is_live = out.is_terminal and not as_json
-        self._ends: list[Awaitable[None]] = []
-        """Of the processes that must live as long as the night; each raises DemoFailed."""
+        self._ends: list[Watch] = []
+        """Of the processes that must live as long as the night; begun with the night."""
 
     async def run(self, bootstrap: str | None, prefix: str | None) -> None:
         this = asyncio.current_task()
@@ -189,7 +193,7 @@ class _Stage:
             await self._beside_what_must_live(self._unfold(settings, watcher))
 
     async def _beside_what_must_live(self, night: Coroutine[Any, Any, None]) -> None:
-        tasks = [asyncio.ensure_future(one) for one in (night, *self._ends)]
+        tasks = [asyncio.ensure_future(one) for one in (night, *(end() for end in self._ends))]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -421,7 +425,7 @@ async def _replication(settings: Settings) -> int:
 
 
 def _worker(
-    settings: Settings, folder: Path, is_embedded: bool, ends: list[Awaitable[None]]
+    settings: Settings, folder: Path, is_embedded: bool, ends: list[Watch]
 ) -> AbstractAsyncContextManager[str]:
     """A worker process; yields its service address when it is ready."""
     arguments = [*_command("worker", settings, folder), "--metrics-port", "0", "--rehearsal", "--once"]
@@ -431,7 +435,7 @@ def _worker(
     return _process("worker", arguments, "metrics at ", ends)
 
 
-def _board(settings: Settings, folder: Path, ends: list[Awaitable[None]]) -> AbstractAsyncContextManager[str]:
+def _board(settings: Settings, folder: Path, ends: list[Watch]) -> AbstractAsyncContextManager[str]:
     """The board in a process of its own; yields its address. A default port that is taken is no reason not to show it."""
     port = settings.board_port
     if "board_port" not in settings.model_fields_set and not _is_free(settings.board_host, port):
@@ -456,7 +460,7 @@ def _command(name: str, settings: Settings, folder: Path) -> list[str]:
 
 
 @asynccontextmanager
-async def _process(name: str, arguments: list[str], marker: str, ends: list[Awaitable[None]]) -> AsyncIterator[str]:
+async def _process(name: str, arguments: list[str], marker: str, ends: list[Watch]) -> AsyncIterator[str]:
     """One of our commands; yields the address it says behind `marker` once it is ready. Where it fails, its last lines
     are shown; where it ends later, what is put into `ends` raises DemoFailed."""
     with tempfile.TemporaryFile() as log:
@@ -466,7 +470,7 @@ async def _process(name: str, arguments: list[str], marker: str, ends: list[Awai
         )  # fmt: skip
         try:
             address = await _ready(name, process, log, marker)
-            ends.append(_end(name, process, log))
+            ends.append(partial(_end, name, process, log))
             yield address
         finally:
             if process.returncode is None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
 import signal
 import socket
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tally_stream.cli.demo import _is_free
+from tally_stream.cli import demo
+from tally_stream.cli.demo import Watch, _is_free
 from tests.nights.harness import children_of, command, wait_for
 
 
@@ -40,6 +43,19 @@ def test_a_taken_port_is_seen() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert not _is_free("127.0.0.1", taken.getsockname()[1])
         assert _is_free("127.0.0.1", 0)
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+async def test_a_demo_that_ends_before_its_night_leaves_no_watch_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ready(*_: object) -> str:
+        return "http://nowhere"
+
+    monkeypatch.setattr(demo, "_ready", ready)
+    ends: list[Watch] = []
+    async with demo._process("worker", [sys.executable, "-c", "import time; time.sleep(60)"], "", ends):
+        assert len(ends) == 1
+    ends.clear()
+    gc.collect()  # a coroutine that nobody awaited is a warning, and a warning is an error
 
 
 def test_the_demo_serves_the_board_until_it_is_interrupted(tmp_path: Path) -> None:
