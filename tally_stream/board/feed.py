@@ -63,8 +63,13 @@ class Feed:
         return not self._behind
 
     def next_offsets(self) -> dict[str, int]:
-        """Partition → how far the roots of all contests reach; none is named until each contest has a root."""
-        vectors = [s.root_message["provenance"]["next_offsets"] if s.root else {} for s in self.shown.values()]
+        """Partition → how far the roots of all contests reach; none is named until each contest has a root. A contest on
+        hold stands still and must not stop the others; it counts where all are on hold."""
+        if any(shown.root is None for shown in self.shown.values()):
+            return {}
+        roots = [shown.root_message for shown in self.shown.values()]
+        going_on = [root for root in roots if not root["on_hold"]] or roots
+        vectors = [root["provenance"]["next_offsets"] for root in going_on]
         return {p: min(v[p] for v in vectors) for p in vectors[0] if all(p in v for v in vectors)}
 
     async def run(self) -> None:

@@ -90,7 +90,9 @@ class Publisher:
         written = self._written.get(id, {"path": None, "has_stations": True})
         if written["path"] == whole:
             return None
-        is_there = self._stations.next_offsets == shown.root_message["provenance"]["next_offsets"]
+        index = self._election.contest_index(id)
+        assert index is not None, "it is shown"
+        is_there = self._stations.vector(index) == shown.root_message["provenance"]["next_offsets"]
         if is_there and self._stations.is_caught_up:
             self._said = {line for line in self._said if not line.startswith("snapshots without")}
             return whole

@@ -34,7 +34,7 @@ SLICE_RECORDS = 500
 """Records taken between two breaths: readers of the page are served in the meantime."""
 
 WAITING_MAX_RECORDS = 50_000
-"""Records read ahead of what is published; the others wait at the brokers."""
+"""Records read ahead of what is published; the others wait at the brokers, unless a partition is short of it."""
 
 WAIT_SECONDS = 0.1
 
@@ -82,17 +82,30 @@ class Stations:
     def is_caught_up(self) -> bool:
         if not self._folds or self.failure is not None:
             return False
-        return all(f.next_offset >= min(self._ends[f.partition], self._limit(f.partition)) for f in self._folds)
+        limits = self._limits()
+        if not limits:
+            return False  # stations that reported would be shown as outstanding
+        return all(f.next_offset >= min(self._ends[f.partition], limits[f.partition]) for f in self._folds)
 
-    def _limit(self, partition: int) -> int:
+    def _limits(self) -> dict[int, int]:
+        """Partition → how far to fold now; none is named where nothing was published yet."""
         if self.up_to is None:
-            return OFFSET_MAX
-        return self.up_to().get(str(partition), 0)
+            return {fold.partition: OFFSET_MAX for fold in self._folds}
+        named = self.up_to()
+        return {fold.partition: named.get(str(fold.partition), 0) for fold in self._folds} if named else {}
 
-    @property
-    def next_offsets(self) -> dict[str, int]:
-        """The vector that the stations are shown at."""
-        return {str(fold.partition): fold.next_offset for fold in self._folds}
+    def _wants_more(self) -> bool:
+        """Whether to read on: one partition that is far beyond what is published must not starve one that is short of it."""
+        if sum(len(waiting) for waiting in self._waiting.values()) < WAITING_MAX_RECORDS:
+            return True
+        limits = self._limits()
+        return any(fold.next_offset < limits.get(fold.partition, 0) for fold in self._folds)
+
+    def vector(self, contest: int) -> dict[str, int]:
+        """Partition → the offset that a contest's stations are shown at: behind a hold, that of the hold."""
+        return {
+            str(f.partition): f.figures(contest).next_offset if f.is_on_hold(contest) else f.next_offset for f in self._folds
+        }
 
     async def run(self) -> None:
         """Raises KafkaError, OSError or TopicLost as a follower does. A record that crashes the code sets `failure`."""
@@ -103,7 +116,7 @@ class Stations:
             self._waiting = {p: deque() for p in range(count)}
             follower = Follower(reader)
             while self.failure is None:
-                if sum(len(waiting) for waiting in self._waiting.values()) < WAITING_MAX_RECORDS:
+                if self._wants_more():
                     for record in await follower.poll():
                         self._waiting[record.partition].append(record)
                 else:
@@ -117,8 +130,9 @@ class Stations:
 
     def advance(self, most: int = WAITING_MAX_RECORDS) -> bool:
         """Take what was read, as far as it may be; whether there is more. A record that crashes the code is the last."""
+        limits = self._limits()
         for partition, waiting in self._waiting.items():
-            limit = self._limit(partition)
+            limit = limits.get(partition, 0)
             while waiting and waiting[0].offset < limit and self.failure is None:
                 if most == 0:
                     return True

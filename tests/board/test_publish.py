@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tally_stream.settings import load_settings
 from tally_stream.wire.election_folder import load_election
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogRecord, ReportLog
-from tests.board.scene import Scene, rehearsal_folder, root_message
+from tests.board.scene import CANDIDATES, Scene, rehearsal_folder
 from tests.nights.harness import NIGHTS, wait_for
 
 
@@ -74,8 +75,9 @@ def published(tmp_path: Path) -> tuple[Board, list[str], Path]:
     board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), said.append, tmp_path / "out")
     (tmp_path / "out").mkdir()
     board.feed._behind.clear()
-    content = root_message(board.election, version=1)
-    board.feed._take_standings(StoredRecord(0, 0, 5, b"PRES|R", canonical_json(content)))
+    for contest in range(2):
+        content = {**Replay(board.election, "tally.reports", None).messages(contest)[-1], "version": 1}
+        board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(content)))
     return board, said, tmp_path / "out"
 
 
@@ -159,6 +161,63 @@ async def test_in_the_middle_of_a_night_stations_are_of_the_very_version(tmp_pat
     assert sum(row["state"] == "counted" for row in rows) == root["stations"]["counted"] < len(rows)
     for file in (tmp_path / "early" / path).iterdir():
         assert file.read_bytes() == (tmp_path / "late" / path / file.name).read_bytes(), file.name
+
+
+def statement(contest: str, key: str, revision: int, kind: str, votes: tuple[int, int] | None = None) -> LogRecord:
+    content: dict[str, Any] = {
+        "schema": 1, "election": "REH-2026", "contest": contest, "revision": revision, "kind": kind, "phase": "test",
+    }  # fmt: skip
+    if votes is not None:
+        content |= {
+            "station": key, "counted_at": "2026-01-01T19:30:00Z", "votes": dict(zip(CANDIDATES[contest], votes, strict=True)),
+            "ballots": {"cast": sum(votes), "valid": sum(votes), "blank": 0, "invalid": 0},
+        }  # fmt: skip
+    if kind != "report":
+        content |= {"reason": "r", "authority": "a"}
+    if kind == "correct":
+        content["replaces"] = revision - 1
+    return LogRecord(1_767_297_600_000, key.encode(), json.dumps(content).encode(), 0, 0)
+
+
+async def test_a_contest_on_hold_does_not_stop_the_stations_of_another(tmp_path: Path) -> None:
+    said: list[str] = []
+    out = tmp_path / "out"
+    board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), said.append, out)
+    board.feed._behind.clear()
+    assert board.publisher is not None
+    replay = Replay(board.election, "tally.reports", 1)
+    stations = board.stations
+    stations._folds, stations._ends = [PartitionFold(board.election, 0, 1)], {0: 0}
+    waiting = stations._waiting[0] = deque()
+
+    def take(*records: LogRecord) -> None:
+        for record in records:
+            r = replace(record, offset=replay.record_count)
+            replay.take(r)
+            waiting.append(StoredRecord(0, r.offset, r.timestamp_ms, r.key, r.value))
+        for contest in range(2):
+            for message in replay.messages(contest):
+                board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(message)))
+
+    def written(contest: str) -> tuple[dict[str, Any], dict[str, str]]:
+        entry = json.loads((out / "latest.json").read_text())["contests"][contest]
+        rows = csv.DictReader((out / entry["path"] / "stations.csv").open(encoding="utf-8"))
+        return entry, {row["station"]: row["valid"] for row in rows if row["valid"]}
+
+    take(statement("PRES", "S1", 1, "report", (3, 2)), statement("PRES", "PRES", 1, "hold"))
+    take(statement("PRES", "S1", 2, "correct", (4, 2)), statement("SEAT", "S2", 1, "report", (7, 0)))
+    assert board.feed.next_offsets() == {"0": 4}
+    assert await board.publisher.publish_due()
+    assert (written("SEAT")[0]["version"], written("SEAT")[1]) == (4, {"S2": "7"})
+    assert (written("PRES")[0]["version"], written("PRES")[0]["on_hold"]) == (2, True)
+    assert written("PRES")[1] == {"S1": "5"}, "as it was when the hold came"
+    take(statement("SEAT", "SEAT", 1, "hold"), statement("PRES", "S3", 1, "report", (1, 0)))
+    assert board.feed.next_offsets() == {"0": 2}, "all are on hold: as far as all of them reach"
+    take(statement("PRES", "PRES", 2, "release"))
+    assert await board.publisher.publish_due()
+    assert written("PRES")[1] == {"S1": "6", "S3": "1"}
+    assert written("SEAT")[1] == {"S2": "7"}
+    assert said == []
 
 
 def test_no_cell_is_a_formula() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tally_stream.board import stations
 from tally_stream.board.stations import STATEMENTS_MAX, Stations
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.kafka.client import StoredRecord
@@ -95,6 +97,49 @@ def test_behind_a_hold_stands_what_was_in_force_when_it_came(log: Log) -> None:
     log.say("PRES", 2, "release")
     assert log.shown("S1")["in_force"]["votes"] == {"ANNA": 30, "EVIL": 20}
     assert log.shown("S2")["state"] == "counted"
+
+
+def test_before_anything_is_published_no_station_is_outstanding(log: Log) -> None:
+    assert log.stations.is_caught_up
+    log.stations.up_to = lambda: {}
+    assert not log.stations.is_caught_up
+    log.stations.up_to = lambda: {"0": 0}
+    assert log.stations.is_caught_up, "published of an empty log"
+
+
+async def test_a_partition_far_ahead_does_not_starve_another(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = [[StoredRecord(0, n, 5, b"S1", b"nonsense") for n in range(9)], [StoredRecord(1, 0, 5, b"S2", b"nonsense")]]
+
+    class Reader:
+        partitions = (0, 1)
+
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        async def __aenter__(self) -> Reader:
+            return self
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+        async def bounds(self) -> dict[int, tuple[int, int]]:
+            return {0: (0, 0), 1: (0, 0)}
+
+        async def poll(self) -> list[StoredRecord]:
+            await asyncio.sleep(0)
+            return batches.pop(0) if batches else []
+
+    monkeypatch.setattr(stations, "TopicReader", Reader)
+    monkeypatch.setattr(stations, "Follower", lambda reader: reader)
+    monkeypatch.setattr(stations, "WAITING_MAX_RECORDS", 5)
+    ledger = log.stations
+    ledger.up_to = lambda: {"0": 2, "1": 1}
+    running = asyncio.create_task(ledger.run())
+    try:
+        async with asyncio.timeout(5):
+            while not ledger._folds or ledger.vector(0) != {"0": 2, "1": 1}:
+                await asyncio.sleep(0.01)
+        assert not ledger._wants_more(), "nobody is short of what is published: the others wait"
+    finally:
+        running.cancel()
 
 
 def test_a_flood_at_one_station_is_cut_to_the_newest(log: Log) -> None:
