@@ -13,9 +13,17 @@ from typing import Any
 import pytest
 
 from tally_stream.board.page import LANGUAGES, Words
-from tests.board.scene import Scene
+from tests.board.scene import Scene, rehearsal_folder, scene
 from tests.board.test_browser import SOON, wait_text
 from tests.nights.harness import wait_for
+
+
+@pytest.fixture(scope="module")
+def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """One of this file's own: elsewhere stations are annulled, and what is counted there later is held."""
+    directory = tmp_path_factory.mktemp("reader")
+    with scene(str(rehearsal_folder(directory / "election")), directory) as played:
+        yield played
 
 
 def wait_true(page: Any, question: str) -> None:
