@@ -101,7 +101,7 @@ def test_behind_a_hold_stands_what_was_in_force_when_it_came(log: Log) -> None:
 
 def test_before_anything_is_published_no_station_is_outstanding(log: Log) -> None:
     assert log.stations.is_caught_up
-    log.stations.up_to = lambda: {}
+    log.stations.up_to = dict
     assert not log.stations.is_caught_up
     log.stations.up_to = lambda: {"0": 0}
     assert log.stations.is_caught_up, "published of an empty log"
