@@ -36,11 +36,12 @@ class Follower:
             yield records
 
     async def poll(self) -> list[StoredRecord]:
-        records = await self._reader.poll()
-        self._note(records)
+        # Looked first: its answer waits behind the fetch under way, half a second, which records in hand must not.
         if self._clock() - self._looked_at >= LOOK_SECONDS:
             await self._look()
             self._looked_at = self._clock()
+        records = await self._reader.poll()
+        self._note(records)
         return records
 
     def _note(self, records: list[StoredRecord]) -> None:
