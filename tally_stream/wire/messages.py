@@ -105,11 +105,12 @@ class _ChangeLine(msgspec.Struct, gc=False):
 
 
 _in_order = msgspec.json.Encoder()
+"""Writes the fields of a class in the order in which they stand there."""
 
 
 @lru_cache(maxsize=1024)
 def _votes_line(ids: tuple[str, ...]) -> Callable[[tuple[int, ...]], Any]:
-    """Votes in candidate order → an object that is written with its keys in canonical order: 0.3 us, a mapping 1.2."""
+    """Votes in candidate order → an object that is written with its keys in canonical order."""
     order = sorted(range(len(ids)), key=ids.__getitem__)
     names = {f"v{place}": ids[place] for place in order}
     line = msgspec.defstruct("VotesDelta", [(name, int) for name in names], rename=names, gc=False)
@@ -170,7 +171,6 @@ class Partial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _partial_decoder = msgspec.json.Decoder(Partial)
-_partial_encoder = msgspec.json.Encoder()
 
 
 def partial_key(contest_id: str, partition: int) -> bytes:
@@ -181,7 +181,7 @@ def encode_partial(election: Election, figures: Figures, partition_count: int) -
     """One flush: the whole of a partition's touched areas. Raises ValueError above 512 KiB, which a definition that
     was accepted can't reach."""
     areas = election.areas
-    value = _partial_encoder.encode(
+    value = _in_order.encode(
         Partial(
             schema=1,
             definition=election.digest,
