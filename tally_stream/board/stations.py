@@ -41,9 +41,10 @@ WAIT_SECONDS = 0.1
 OFFSET_MAX = 2**63 - 1
 CODES = tuple(rule.code for rule in RULES)
 KINDS = ("", "report", "correct", "recount", "annul", "restore", "withdraw", "accept", "turnout")
-_LINE = struct.Struct("<QqIBBQ")
-"""One statement in 30 bytes: offset, log timestamp, revision (0: not known), kind, verdict, a bit for each code. A station
-has up to 50 of them, an election half a million stations."""
+_LINE = struct.Struct("<QqIBBI")
+"""One statement in 26 bytes: offset, log timestamp, revision (0: not known), kind, verdict, a bit for each of at most 32
+codes. A station has up to 50 of them, an election half a million stations."""
+assert len(CODES) <= 32
 
 
 class Stations:

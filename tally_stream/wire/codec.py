@@ -240,7 +240,9 @@ class Codec:
     def _statement(self, f: dict[str, Any]) -> Statement:
         kind = f["kind"]
         if kind == "turnout":
-            return Turnout(self._stations[f["station"]], f["revision"], f["as_of"], f["voted"])
+            as_of = self._times.get(f["as_of"]) or self._remember_time(f["as_of"])
+            assert as_of is not None, "S4 refuses what is no time"
+            return Turnout(self._stations[f["station"]], f["revision"], as_of[0], f["voted"])
         contest = self._contests[f["contest"]].index
         if kind in CONTROL_KINDS:
             return Control(contest, kind, f["revision"], f["reason"], f["authority"])
