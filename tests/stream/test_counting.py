@@ -1,5 +1,6 @@
 """The order in which things leave stage 1, and what a rebalance keeps; the broker answers when the test says so."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -63,6 +64,32 @@ async def test_a_run_that_came_during_a_flush_waits_for_the_next(counting: Count
     outlet.answer(TOPICS.partials)
     await outlet.wait_sent(TOPICS.partials, 2 * CONTESTS)
     assert (first.is_acked, second.is_acked) == (True, False)
+
+
+async def test_partitions_begin_an_interval_together_and_do_not_wait_for_one_in_which_they_sent_nothing() -> None:
+    outlet = HeldOutlet(TOPICS.changes, TOPICS.rejections, TOPICS.partials)
+    counting = Counting(ELECTION, TOPICS, 2, outlet, publish_interval_seconds=1.0, on_fatal=lambda _: None)
+    counting.assign({0: 0, 1: 0}, {0: 1, 1: 1})
+    early, late = counting.partitions[0], counting.partitions[1]
+
+    async def take(partition: int, offset: int) -> None:
+        run = Run(report(offset, offset + 1))
+        run.partition = partition
+        await counting.take(run, Event())
+
+    await take(0, 0)
+    await outlet.wait_sent(TOPICS.partials, CONTESTS)
+    await asyncio.sleep(0.1)
+    await take(1, 0)
+    await outlet.wait_sent(TOPICS.partials, 2 * CONTESTS)
+    first_early, first_late = early.flushed_at, late.flushed_at
+    assert first_late - first_early < 1.0, "the one that had sent nothing waited"
+    await take(0, 1)
+    await take(1, 1)
+    await outlet.wait_sent(TOPICS.partials, 4 * CONTESTS)
+    assert early.flushed_at - first_early >= 1.0, "twice in one interval"
+    assert late.flushed_at - first_late < 1.0, "an interval of its own"
+    counting.stop()
 
 
 async def test_a_partition_that_stays_keeps_its_fold_and_what_is_owed(counting: Counting, outlet: HeldOutlet) -> None:
