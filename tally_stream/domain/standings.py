@@ -68,7 +68,7 @@ class Standings:
         none = [0] * self._width
         for leaf in figures.areas.keys() | held.keys():
             new_integers, old_integers = figures.areas.get(leaf, none), held.get(leaf, none)
-            if new_integers == old_integers:
+            if new_integers is old_integers or new_integers == old_integers:
                 continue
             difference = [n - o for n, o in zip(new_integers, old_integers, strict=True)]
             area: int | None = leaf

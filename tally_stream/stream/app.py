@@ -152,16 +152,17 @@ class Worker:
         self._risks = start.risks
         self._follower: asyncio.Task[None] | None = None
         self._has_joined = False
-        self.counting = Counting(
-            election, self.topics, start.partition_count, self,
-            publish_interval_seconds=settings.publish_interval_ms / 1000, on_fatal=self._fail,
-        )  # fmt: skip
-        self.counting.resends_outputs = options.resends_outputs or bool(options.replaced_definitions)
         self.merging = Merging(
             election, self.topics, start.partition_count, self,
             ignored_definitions=options.replaced_definitions, on_fatal=self._fail,
         )  # fmt: skip
         self.merging.published_offsets = dict(start.published_offsets)
+        self.counting = Counting(
+            election, self.topics, start.partition_count, self,
+            publish_interval_seconds=settings.publish_interval_ms / 1000, on_fatal=self._fail,
+            on_partial=self.merging.take_own,
+        )  # fmt: skip
+        self.counting.resends_outputs = options.resends_outputs or bool(options.replaced_definitions)
         self.app = RunApp(
             **app_settings(
                 settings.group_id,
@@ -185,32 +186,18 @@ class Worker:
     # -- Outlet ----------------------------------------------------------------------------------------------------
 
     async def send(self, topic: str, key: bytes, value: bytes, partition: int) -> asyncio.Future[int]:
-        delivery = await self._producer().send(topic, value, key=key, partition=partition)
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-        def settle(done: asyncio.Future[Any]) -> None:
-            if answer.done():
-                return
-            if done.cancelled():
-                answer.cancel()
-            elif (error := done.exception()) is not None:
-                answer.set_exception(error)
-            else:
-                answer.set_result(done.result().offset)
-
-        delivery.add_done_callback(settle)
-        return answer
+        return _offset_of(await self._producer().send(topic, value, key=key, partition=partition))
 
     async def send_batch(
         self, topic: str, records: Iterable[tuple[bytes, bytes]], partition: int
-    ) -> tuple[int, asyncio.Future[Any]]:
+    ) -> tuple[int, asyncio.Future[int]]:
         producer = self._producer()
         batch = producer.create_batch()
         for key, value in records:
             if batch.append(timestamp=None, key=key, value=value) is None:
                 break
         batch.close()  # nothing may join it: it leaves at once
-        return batch.record_count(), await producer.send_batch(batch, topic, partition=partition)
+        return batch.record_count(), _offset_of(await producer.send_batch(batch, topic, partition=partition))
 
     def _producer(self) -> Any:
         """Raises BrokenInvariant where another worker may own our partitions by now. Only a stop takes the producer away:
@@ -478,6 +465,24 @@ class Worker:
             if end is not None:
                 ends[partition] = end
         return ends
+
+
+def _offset_of(delivery: asyncio.Future[Any]) -> asyncio.Future[int]:
+    """The offset alone of what the producer will say of a record, or of a batch's first."""
+    answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def settle(done: asyncio.Future[Any]) -> None:
+        if answer.done():
+            return
+        if done.cancelled():
+            answer.cancel()
+        elif (error := done.exception()) is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(done.result().offset)
+
+    delivery.add_done_callback(settle)
+    return answer
 
 
 def _credentials(settings: Settings) -> Any:

@@ -18,7 +18,7 @@ from time import monotonic, perf_counter
 from typing import Any, Protocol
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Outcome, PartitionFold
+from tally_stream.domain.fold import Figures, Outcome, PartitionFold
 from tally_stream.kafka.topics import Topics
 from tally_stream.wire.codec import Codec, RecordCrash, read_run
 from tally_stream.wire.messages import (
@@ -52,8 +52,8 @@ class Outlet(Protocol):
 
     async def send_batch(
         self, topic: str, records: Iterable[tuple[bytes, bytes]], partition: int
-    ) -> tuple[int, asyncio.Future[Any]]:
-        """As `send` for the first of these (key, value) pairs that fit one batch: how many, and when they are there."""
+    ) -> tuple[int, asyncio.Future[int]]:
+        """As `send` for the first of these (key, value) pairs that fit one batch: how many, and the first one's offset."""
         ...
 
 
@@ -113,7 +113,7 @@ class PartitionCount:
     outboxes: defaultdict[str, deque[_Pending]] = field(default_factory=lambda: defaultdict(deque))
     """Topic → rejections or changes not yet handed to the producer. Filled in the same step that moves the fold, so that
     whoever sees the fold's offset sees every output below it, here or in `unacknowledged`."""
-    unacknowledged: list[asyncio.Future[Any]] = field(default_factory=list)
+    unacknowledged: list[asyncio.Future[int]] = field(default_factory=list)
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     events: deque[tuple[int, Any]] = field(default_factory=deque)
     """(last offset, event) of runs in the fold that are not acked yet."""
@@ -146,7 +146,9 @@ class Counting:
         *,
         publish_interval_seconds: float,
         on_fatal: Callable[[str], object],
+        on_partial: Callable[[Figures, bytes, int], object] = lambda figures, value, offset: None,
     ) -> None:
+        """`on_partial` is told of each partial that a broker acknowledged: its figures, its bytes, its offset."""
         self.election = election
         self.topics = topics
         self.partition_count = partition_count
@@ -159,6 +161,7 @@ class Counting:
         self._interval = publish_interval_seconds
         self._interval_began_at = 0.0
         self._on_fatal = on_fatal
+        self._on_partial = on_partial
         self._contests = range(len(election.contests))
 
     # -- ownership -------------------------------------------------------------------------------------------------
@@ -384,7 +387,9 @@ class Counting:
         if below:
             await asyncio.gather(*below)
         futures = [await self._outlet.send(self.topics.partials, key, value, 0) for key, value in partials]
-        await asyncio.gather(*futures)
+        offsets = await asyncio.gather(*futures)
+        for f, (_, value), offset in zip(figures, partials, offsets, strict=True):
+            self._on_partial(f, value, offset)
         self.partials_sent += len(futures)
         owned.flushed_offset = snapshot
         self._ack(owned, snapshot)

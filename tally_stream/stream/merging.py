@@ -17,6 +17,7 @@ from time import monotonic, time
 from typing import Any
 
 from tally_stream.domain.election import Election
+from tally_stream.domain.fold import Figures
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.standings import Message, Standings, body_of
 from tally_stream.domain.tally import baseline
@@ -89,6 +90,8 @@ class Merging:
         self._contests: list[_ContestMerge] = []
         self._partials_end = 0
         self._partials_read = 0
+        self._own_partials: dict[int, bytes] = {}
+        """Offset → bytes of a partial whose figures were put before it was read."""
         self._standings_read = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -119,6 +122,7 @@ class Merging:
 
     def disown(self) -> None:
         self.is_owner = False
+        self._own_partials.clear()
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -134,7 +138,7 @@ class Merging:
             return
         for record in records:
             self._partials_read = record.offset + 1
-            if record.value is None:
+            if record.value is None or self._own_partials.pop(record.offset, None) == record.value:
                 continue
             try:
                 figures = self._reader.read(record.value)
@@ -150,6 +154,19 @@ class Merging:
             if merge.standings.put(figures):
                 merge.is_dirty = True
         self._wake.set()
+
+    def take_own(self, figures: Figures, value: bytes, offset: int) -> None:
+        """A partial of this process, acknowledged: it will stand in the topic at `offset`, so the figures are put without
+        waiting to read them there, where they are passed over. That spares reading 20 kB for each, and a fetch's time.
+        Before the acknowledgement it must not be called: a version may stand only on what the topic keeps."""
+        if not self.is_owner:
+            return
+        if offset >= self._partials_read:
+            self._own_partials[offset] = value
+        merge = self._contests[figures.contest]
+        if merge.standings.put(figures):
+            merge.is_dirty = True
+            self._wake.set()
 
     # -- standings as they stand on the topic ----------------------------------------------------------------------
 
@@ -242,7 +259,7 @@ class Merging:
         merge.is_dirty = False
         contest_id = merge.standings.contest.id
         messages = merge.standings.changed_messages()
-        futures = []
+        sent: list[tuple[bytes, _Sent, int]] = []
         for message in messages:
             key = standings_key(contest_id, message["area"])
             body = body_of(message)
@@ -250,20 +267,30 @@ class Merging:
             is_root = message is messages[-1]
             if before is not None and before.body == body and not is_root:
                 continue
-            sent = _Sent(message["version"], body, canonical_json(message))
             # Noted now: while this one is under way, the one before may be sent again on top of it (`_heal`).
             stood_at = -1 if before is None else before.offset
-            future = await self._outlet.send(self.topics.standings, key, sent.value, 0)
-            futures.append((key, sent, stood_at, future))
-        offsets = await asyncio.gather(*(future for *_, future in futures))
-        for (key, sent, stood_at, _), offset in zip(futures, offsets, strict=True):
+            sent.append((key, _Sent(message["version"], body, canonical_json(message)), stood_at))
+        offsets = await self._send_in_batches([(key, own.value) for key, own, _ in sent])
+        for (key, own, stood_at), offset in zip(sent, offsets, strict=True):
             self._check_rising(stood_at, offset)
-            sent.offset = offset
-            merge.sent[key] = sent
-        for key, sent, *_ in futures:  # what was seen before the acknowledgement had nothing to be compared with
-            await self._heal(merge, key, sent)
+            own.offset = offset
+            merge.sent[key] = own
+        for key, own, _ in sent:  # what was seen before the acknowledgement had nothing to be compared with
+            await self._heal(merge, key, own)
         merge.root_sent_at = monotonic()
         self.last_publication_seconds = time()
+
+    async def _send_in_batches(self, messages: list[tuple[bytes, bytes]]) -> list[int]:
+        """Send them in this order, in as few batches as they fit; their offsets once all are acknowledged, below 0 where
+        the broker does not tell it."""
+        counts: list[int] = []
+        futures = []
+        while (begin := sum(counts)) < len(messages):
+            count, future = await self._outlet.send_batch(self.topics.standings, messages[begin:], 0)
+            counts.append(count)
+            futures.append(future)
+        firsts = await asyncio.gather(*futures)
+        return [first if first < 0 else first + i for count, first in zip(counts, firsts, strict=True) for i in range(count)]
 
     def _check_rising(self, stood_at: int, offset: int) -> None:
         """A topic deleted and made anew under a running worker lacks all areas that do not change any more; a start

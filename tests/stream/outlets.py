@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from wire.builders import ELECTION, LOG_MS, Json, as_bytes, counts, key_of
@@ -39,6 +40,9 @@ class Event:
 class HeldOutlet:
     """What was sent, in order, each with a future that the test answers; `answers` answers a topic's at once."""
 
+    batch_records = 2
+    """As many fit into a batch, whose records share the first one's future."""
+
     def __init__(self, *answers: str) -> None:
         self.answers = set(answers)
         self.sent: list[tuple[str, bytes, bytes, asyncio.Future[int]]] = []
@@ -52,9 +56,11 @@ class HeldOutlet:
 
     async def send_batch(
         self, topic: str, records: Iterable[tuple[bytes, bytes]], partition: int
-    ) -> tuple[int, asyncio.Future[Any]]:
-        key, value = next(iter(records))
-        return 1, await self.send(topic, key, value, partition)
+    ) -> tuple[int, asyncio.Future[int]]:
+        few = list(islice(records, self.batch_records))
+        future = await self.send(topic, *few[0], partition)
+        self.sent += [(topic, key, value, future) for key, value in few[1:]]
+        return len(few), future
 
     def of(self, topic: str) -> list[tuple[bytes, bytes]]:
         return [(key, value) for name, key, value, _ in self.sent if name == topic]

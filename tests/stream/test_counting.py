@@ -56,6 +56,23 @@ async def test_changes_then_their_partial_then_the_ack(counting: Counting, outle
     assert event.is_acked
 
 
+async def test_a_partial_is_told_of_once_it_is_acknowledged(outlet: HeldOutlet) -> None:
+    told: list[tuple[int, bytes, int]] = []
+    counting = Counting(
+        ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None,
+        on_partial=lambda figures, value, offset: told.append((figures.contest, value, offset)),
+    )  # fmt: skip
+    counting.assign({0: 0}, {0: 1})
+    await counting.take(Run(report(0)), Event())
+    await outlet.wait_sent(TOPICS.partials, CONTESTS)
+    await settle()
+    assert told == []
+    outlet.answer(TOPICS.partials, 7)
+    await settle()
+    assert told == [(i, value, 7) for i, (_, value) in enumerate(outlet.of(TOPICS.partials))]
+    counting.stop()
+
+
 async def test_a_run_that_came_during_a_flush_waits_for_the_next(counting: Counting, outlet: HeldOutlet) -> None:
     first, second = Event(), Event()
     await counting.take(Run(report(0)), first)

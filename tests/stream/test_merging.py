@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tally_stream.domain.fold import PartitionFold
+from tally_stream.domain.fold import Figures, PartitionFold
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.stream import merging as module
 from tally_stream.stream.counting import BrokenInvariant
@@ -51,6 +51,78 @@ async def test_an_older_partial_changes_nothing() -> None:
     assert [root["version"] for root in roots(outlet)] == [2]
     merging.disown()
     assert fatal == []
+
+
+def own_partials(*records: Record) -> list[tuple[Figures, bytes]]:
+    fold = PartitionFold(ELECTION, 0, 1)
+    read_run(Codec(ELECTION), fold, list(records))
+    figures = [fold.figures(i) for i in range(len(ELECTION.contests))]
+    return [(f, encode_partial(ELECTION, f, 1)) for f in figures]
+
+
+async def test_an_own_partial_counts_once_acknowledged_and_is_passed_over_in_the_topic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outlet = HeldOutlet(TOPICS.standings)
+    fatal: list[str] = []
+    merging = a_merging(outlet, fatal)
+    await merging.see([], is_end=True)
+    for offset, (figures, value) in enumerate(own_partials(report(0))):
+        merging.take_own(figures, value, offset)
+    await settle()
+    assert [root["version"] for root in roots(outlet)] == [1]
+
+    read: list[bytes] = []
+    reader_read = merging._reader.read
+    monkeypatch.setattr(merging._reader, "read", lambda value: (read.append(value), reader_read(value))[1])
+    mine = partials(report(0))
+    merging.take([Stored(i, value) for i, value in enumerate(mine)])
+    assert read == [], "its figures were put already"
+    assert merging.next_offset() == len(mine)
+    newer = partials(report(0), falling(1, 2))
+    merging.take([Stored(len(mine) + i, value) for i, value in enumerate(newer)])
+    assert read == newer
+    await settle()
+    assert [root["version"] for root in roots(outlet)] == [1, 2]
+    assert fatal == []
+    merging.disown()
+
+
+async def test_another_partial_where_an_own_one_should_stand_is_read() -> None:
+    """A repeated send may be told a wrong offset: what lies there counts, whoever sent it."""
+    merging = a_merging(HeldOutlet(TOPICS.standings), [])
+    for figures, value in own_partials(report(0)):
+        merging.take_own(figures, value, 0)
+    merging.take([Stored(0, partials(report(0), falling(1, 2))[0])])
+    assert merging.version(0) == 2
+    merging.disown()
+
+
+async def test_who_does_not_own_the_standings_takes_no_partial() -> None:
+    merging = Merging(ELECTION, TOPICS, 1, HeldOutlet(TOPICS.standings), on_fatal=lambda _: None)
+    for figures, value in own_partials(report(0)):
+        merging.take_own(figures, value, 0)
+    merging.own(1, 1)  # what was acknowledged before lies below: it is read from the topic
+    assert merging.version(0) == 0
+    merging.disown()
+
+
+async def test_a_publication_goes_out_in_batches_and_each_message_knows_its_own_offset() -> None:
+    outlet = HeldOutlet()
+    merging = a_merging(outlet, [])
+    merging.take([Stored(i, v) for i, v in enumerate(partials(report(0)))])
+    await merging.see([], is_end=True)
+    await settle()
+    first = [key for key, _ in outlet.of(TOPICS.standings)]
+    assert len(first) > outlet.batch_records, "more than one batch"
+    assert first[-1] == ROOT
+    for begin in range(0, len(first), outlet.batch_records):
+        outlet.sent[begin][3].set_result(100 + 10 * begin)
+    await settle()
+    sent = merging._contests[0].sent
+    due = {key: 100 + 10 * (i - i % outlet.batch_records) + i % outlet.batch_records for i, key in enumerate(first)}
+    assert {key: sent[key].offset for key in first} == due
+    merging.disown()
 
 
 async def test_an_older_record_of_a_twin_is_overwritten_and_other_bytes_end_it() -> None:
