@@ -44,6 +44,9 @@ GC_THRESHOLDS = (50_000, 20, 100)
 
 PARTITION_COUNT_LOOK_SECONDS = 5.0
 
+FOLLOW_SECONDS = 0.2
+"""Between two looks at the standings as published: they are mostly our own, and a look for each would cost a tenth of a core."""
+
 STALL_SECONDS = 30.0
 """How long a position may stand still with work for it and brokers that answer; longer is a hang."""
 
@@ -261,6 +264,7 @@ class Worker:
                     records = await reader.poll()
                     if records:
                         await self.merging.see(records, is_end=True)
+                        await asyncio.sleep(FOLLOW_SECONDS)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
