@@ -45,7 +45,7 @@ GC_THRESHOLDS = (50_000, 20, 100)
 PARTITION_COUNT_LOOK_SECONDS = 5.0
 
 FOLLOW_SECONDS = 0.2
-"""Between two looks at the standings as published: they are mostly our own, and a look for each would cost a tenth of a core."""
+"""Between two looks at the standings as published: mostly our own, and a look for each would cost a tenth of a core."""
 
 STALL_SECONDS = 30.0
 """How long a position may stand still with work for it and brokers that answer; longer is a hang."""
