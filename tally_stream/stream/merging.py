@@ -150,9 +150,7 @@ class Merging:
                 ) from foreign
             except ValueError as error:
                 raise BrokenInvariant(f"{self.topics.partials}, offset {record.offset}: {error}") from error
-            merge = self._contests[figures.contest]
-            if merge.standings.put(figures):
-                merge.is_dirty = True
+            self._put(figures)
         self._wake.set()
 
     def take_own(self, figures: Figures, value: bytes, offset: int) -> None:
@@ -163,10 +161,13 @@ class Merging:
             return
         if offset >= self._partials_read:
             self._own_partials[offset] = value
+        self._put(figures)
+        self._wake.set()
+
+    def _put(self, figures: Figures) -> None:
         merge = self._contests[figures.contest]
         if merge.standings.put(figures):
             merge.is_dirty = True
-            self._wake.set()
 
     # -- standings as they stand on the topic ----------------------------------------------------------------------
 

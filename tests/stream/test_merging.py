@@ -22,11 +22,17 @@ class Stored:
         self.offset, self.value = offset, value
 
 
-def partials(*records: Record) -> list[bytes]:
-    """Each contest's partial after these records."""
+def own_partials(*records: Record) -> list[tuple[Figures, bytes]]:
+    """Each contest's figures after these records, and its partial."""
     fold = PartitionFold(ELECTION, 0, 1)
     read_run(Codec(ELECTION), fold, list(records))
-    return [encode_partial(ELECTION, fold.figures(i), 1) for i in range(len(ELECTION.contests))]
+    figures = [fold.figures(i) for i in range(len(ELECTION.contests))]
+    return [(f, encode_partial(ELECTION, f, 1)) for f in figures]
+
+
+def partials(*records: Record) -> list[bytes]:
+    """Each contest's partial after these records."""
+    return [value for _, value in own_partials(*records)]
 
 
 def a_merging(outlet: HeldOutlet, fatal: list[str]) -> Merging:
@@ -53,13 +59,6 @@ async def test_an_older_partial_changes_nothing() -> None:
     assert fatal == []
 
 
-def own_partials(*records: Record) -> list[tuple[Figures, bytes]]:
-    fold = PartitionFold(ELECTION, 0, 1)
-    read_run(Codec(ELECTION), fold, list(records))
-    figures = [fold.figures(i) for i in range(len(ELECTION.contests))]
-    return [(f, encode_partial(ELECTION, f, 1)) for f in figures]
-
-
 async def test_an_own_partial_counts_once_acknowledged_and_is_passed_over_in_the_topic(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -67,6 +66,7 @@ async def test_an_own_partial_counts_once_acknowledged_and_is_passed_over_in_the
     fatal: list[str] = []
     merging = a_merging(outlet, fatal)
     await merging.see([], is_end=True)
+    await settle()
     for offset, (figures, value) in enumerate(own_partials(report(0))):
         merging.take_own(figures, value, offset)
     await settle()
