@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +61,17 @@ def connection(settings: Settings) -> dict[str, Any]:
     return arguments
 
 
+async def _closed(close: Callable[[], Awaitable[None]]) -> None:
+    """Close a client, and be cancelled where that was asked meanwhile: aiokafka's clients swallow a cancellation that
+    reaches them while they await the end of their own tasks (`AIOKafkaClient.close`), and what was to end would go on."""
+    task = asyncio.current_task()
+    assert task is not None
+    asked = task.cancelling()
+    await close()
+    if task.cancelling() > asked:
+        raise asyncio.CancelledError
+
+
 @asynccontextmanager
 async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=REQUEST_TIMEOUT_MS)
@@ -68,7 +79,7 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
         await admin.start()
         yield admin
     finally:
-        await admin.close()
+        await _closed(admin.close)
 
 
 async def wait_for_broker(settings: Settings, say: Callable[[str], None]) -> None:
@@ -144,7 +155,7 @@ class TopicReader:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
+        await _closed(self._consumer.stop)
 
     async def bounds(self) -> dict[int, tuple[int, int]]:
         """Partition → (first offset, next offset) now."""
@@ -225,4 +236,4 @@ async def sender(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         await producer.start()
         yield producer
     finally:
-        await producer.stop()
+        await _closed(producer.stop)
