@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ ROOT = Path(__file__).parent.parent
 
 def pytest_configure() -> None:
     """Python prefers a compiled module to its file: a test of a stale one would say nothing of the file."""
+    # A shell starts what it puts in the background without Ctrl-C, and every command started from here would be so too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     is_compiled = not fold.__file__.endswith(".py")
     if os.environ.get("TALLY_TEST_INTERPRETED") and is_compiled:
         raise pytest.UsageError(f"the interpreted lane runs compiled code: {fold.__file__}")

@@ -23,6 +23,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import inspect
 import logging
 import os
 import sys
@@ -143,6 +144,9 @@ RELIED_ON: Mapping[str, str] = {
     "faust.app.base:App.on_first_start": "(self)",
     "faust.app.base:App.on_stop": "(self)",
     "mode.services:Service.stop": "(self)",
+    "mode.threads:ServiceThread._gather_remaining_tasks": "(self)",
+    "mode.threads:ServiceThread.on_crash": "(self, msg, *fmt, **kwargs)",
+    "mode.threads:QueueServiceThread.call_thread": "(self, fun, *args, **kwargs)",
     # Called or replaced.
     "faust.transport.consumer:Consumer._wait_next_records": "(self, timeout)",
     "faust.transport.consumer:Consumer.commit": "(self, topics=None, start_new_transaction=True)",
@@ -163,6 +167,8 @@ RELIED_ON: Mapping[str, str] = {
         " time_out=None, time_total=None, generation_id=None)"
     ),
     "mode.services:Service.crash": "(self, reason)",
+    "mode.threads:ServiceThread.__init__": "(self, *, executor=None, loop=None, thread_loop=None, Worker=None, **kwargs)",
+    "mode.threads:ServiceThread._serve": "(self)",
     "mode.services:Service.wait_until_stopped": "(self)",
     "mode.services:Service.itertimer": (
         "(self, interval, *, max_drift_correction=0.1, sleep=None, clock=perf_counter, name='')"
@@ -333,11 +339,48 @@ class InformedAssignor(StickyPartitionAssignor):  # type: ignore[misc]  # as abo
         return super().assign(cluster, members)
 
 
-class RunConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as above
-    """The thread that owns the aiokafka consumer: our group settings, and when the group last knew us."""
+class _LoopWorker:
+    """What mode takes for the thread of a service: the same coroutine, as a task of the loop there is."""
+
+    def __init__(self, service: Any) -> None:
+        self._service = service
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._service._serve(), name="consumer")
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # `trouble` and the app's crash tell it
+
+    def is_alive(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def stop(self) -> None:
+        """Nothing to wait for: the service has said that it is shut down."""
+
+
+class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as above
+    """Owns the aiokafka consumer: our group settings, and when the group last knew us.
+
+    Faust gives it a thread and a loop of its own, because agents may block. Ours do not, and the hand-over between the
+    two, with one interpreter lock, cost a third of the latency (docs/performance.md): here it lives in the loop of the app.
+    So a worker whose loop hangs is not kept in the group by a thread that beats on.
+    """
 
     confirmed_at: float | None = None
     _assignor: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, thread_loop=asyncio.get_event_loop(), Worker=_LoopWorker, **kwargs)
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call it here."""
+        result = fun(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+    async def _gather_remaining_tasks(self) -> None:
+        """Nothing: the loop's other tasks are not this service's."""
+
+    def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
+        """Nothing: the app crashes with it, and `run_worker` says why."""
 
     async def on_start(self) -> None:
         """Start the consumer, then listen in on its heartbeats; none is sent before the first join."""
@@ -464,8 +507,8 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
         self._acked_one = asyncio.Event()
         super().__init__(transport, *args, **kwargs)
 
-    def _new_consumer_thread(self) -> RunConsumerThread:
-        return RunConsumerThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> RunClient:
+        return RunClient(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 (Faust's)
         """One message for each run; those of other topics one by one, as Faust has them."""
@@ -804,7 +847,7 @@ class RunTransport(driver.Transport):  # type: ignore[misc]  # as above
         self._on_fatal = on_fatal
 
     def fail(self, reason: str, error: BaseException | None = None) -> None:
-        """Give up: from here on nothing is delivered or committed. Callable from any thread.
+        """Give up: from here on nothing is delivered or committed. Callable from any thread (a stop's watch is one).
 
         Of `error`, or the one that is being handled, the line names the place, and the log has the trace.
         """
@@ -820,11 +863,11 @@ class RunTransport(driver.Transport):  # type: ignore[misc]  # as above
 
     def heartbeat_age(self) -> float | None:
         """Seconds since the group last confirmed this worker; None before its first join."""
-        return self._thread().heartbeat_age()
+        return self._client().heartbeat_age()
 
     def is_membership_lost(self) -> bool:
         """Whether another worker may own our partitions: then send nothing more."""
-        return self._thread().is_membership_lost()
+        return self._client().is_membership_lost()
 
     def commit_debts(self) -> dict[Key, tuple[int, int]]:
         """Run partition → (committed offset, end of what is acknowledged), where the commit is behind.
@@ -856,8 +899,8 @@ class RunTransport(driver.Transport):  # type: ignore[misc]  # as above
         ends = await consumer.highwaters(*ours)
         return {(tp.topic, tp.partition): LogBounds(starts[tp], ends[tp]) for tp in ours}
 
-    def _thread(self) -> RunConsumerThread:
-        return cast(RunConsumerThread, self.app.consumer._thread)
+    def _client(self) -> RunClient:
+        return cast(RunClient, self.app.consumer._thread)
 
 
 def make_transport(
@@ -871,8 +914,8 @@ def make_transport(
     """Install the transport on a Faust app, before its agents are declared.
 
     Where the caller holds nothing, a topic of `zero_start_topics` is read from offset 0 exactly (and
-    a log that no longer begins there is fatal), the others from their log start. `on_fatal` may be
-    called in the consumer's thread and is not expected to return.
+    a log that no longer begins there is fatal), the others from their log start. `on_fatal` is
+    not expected to return.
     """
     if faust_streams._CStreamIterator is None:
         # The one in plain Python acknowledges the events that it skips at a rebalance.
@@ -944,8 +987,7 @@ class RunApp(faust.App):  # type: ignore[misc]  # as above
     async def stop(self) -> None:
         """Stop everything within STOP_SECONDS, or `on_fatal`.
 
-        Watched from a thread: mode waits for its threads in the loop itself, so a hanging one would
-        stop every timer of the loop.
+        Watched from a thread: what hangs may hang the loop, and every timer of it.
         """
         overdue = threading.Timer(STOP_SECONDS, self.transport.fail, [f"did not stop within {STOP_SECONDS:.0f} s"])
         overdue.daemon = True

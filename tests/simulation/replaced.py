@@ -1,7 +1,7 @@
 """Everything that is not the product's own in a simulated worker, in one list.
 
-Sockets: aiokafka's connections (`create_conn`) lead to the cluster in memory, the metrics port is not opened. Threads: the
-consumer's thread lives in the one loop there is, and the timer that watches a stop is the loop's. Process: ending it is
+Sockets: aiokafka's connections (`create_conn`) lead to the cluster in memory, the metrics port is not opened. Thread: the
+timer that watches a stop is the loop's. Process: ending it is
 `Process.exit`, the garbage collector is left alone. All else in a worker is what runs in production; `PRODUCTION` names
 what the tests look at to hold that.
 """
@@ -23,7 +23,7 @@ from faust.transport.consumer import Consumer
 from tally_stream.stream import app as app_module
 from tally_stream.stream import batching
 from tally_stream.stream.app import Worker
-from tally_stream.stream.batching import RunApp, RunConsumer, RunConsumerThread, RunProducer, RunTransport
+from tally_stream.stream.batching import RunApp, RunClient, RunConsumer, RunProducer, RunTransport
 from tally_stream.stream.counting import Counting
 from tally_stream.stream.merging import Merging
 
@@ -37,6 +37,7 @@ PRODUCTION = {
     "producer": RunProducer,
     "stage 1": Counting,
     "stage 2": Merging,
+    "client": RunClient,
     "consumer of aiokafka": AIOKafkaConsumer,
     "fetcher": Fetcher,
     "group member": GroupCoordinator,
@@ -56,35 +57,6 @@ METHODS = {
     "_drain_messages": Consumer._drain_messages,
 }
 """Of the consumer, by name: each is looked up on the running one."""
-
-
-class OneLoopWorker:
-    """In place of mode's `WorkerThread`: the same coroutine, as a task of the loop there is."""
-
-    def __init__(self, service: Any) -> None:
-        self._service = service
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._service._serve())
-
-    def stop(self) -> None:
-        """Nothing to wait for: `_serve` has set its shutdown by now."""
-
-
-class OneLoopThread(RunConsumerThread):  # type: ignore[misc]
-    """The production thread without a thread of its own."""
-
-    Worker = OneLoopWorker
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, thread_loop=asyncio.get_running_loop(), **kwargs)
-
-    async def _gather_remaining_tasks(self) -> None:
-        """Not here: the loop's remaining tasks are other services'."""
-
-    def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
-        """Nothing on stderr: a dead process's coroutines are collected when its seed is over."""
 
 
 class LoopTimer:
@@ -117,7 +89,6 @@ class NoServer:
 
 REPLACED = (
     "aiokafka.client.create_conn",
-    "tally_stream.stream.batching.RunConsumerThread (OneLoopThread: no thread)",
     "tally_stream.stream.batching.threading.Timer",
     "tally_stream.stream.app.HealthServer",
     "tally_stream.stream.app.gc",
@@ -128,7 +99,6 @@ REPLACED = (
 
 def replace(cluster: Cluster) -> None:
     aiokafka.client.create_conn = cluster.connect
-    batching.RunConsumerThread = OneLoopThread  # type: ignore[misc]
     batching.threading = SimpleNamespace(Timer=LoopTimer)  # type: ignore[assignment]
     app_module.HealthServer = NoServer  # type: ignore[assignment,misc]
     app_module.gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)  # type: ignore[assignment]
@@ -146,6 +116,7 @@ def parts_of(worker: Worker) -> dict[str, Any]:
         "producer": producer,
         "stage 1": worker.counting,
         "stage 2": worker.merging,
+        "client": consumer._thread,
         "consumer of aiokafka": client,
         "fetcher": client._fetcher,
         "group member": client._coordinator,
@@ -162,5 +133,4 @@ def look_at(worker: Worker) -> dict[str, Any]:
     for name, function in METHODS.items():
         task = getattr(type(consumer), name)
         found[f"RunConsumer.{name}"] = task is function and name not in vars(consumer)
-    found["thread"] = type(consumer._thread).__mro__[1] is RunConsumerThread
     return found

@@ -10,7 +10,7 @@ import inspect
 import subprocess
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -94,7 +94,7 @@ def test_an_attribute_is_still_there(path: str, attribute: str) -> None:
 def overridden() -> Iterator[tuple[str, str]]:
     ours = (
         batching.RunConsumer,
-        batching.RunConsumerThread,
+        batching.RunClient,
         batching.RunProducer,
         batching.RunSchema,
         batching.RunApp,
@@ -154,7 +154,7 @@ def test_our_task_runs_beside_faust_s_own() -> None:
 
 
 @pytest.fixture
-async def consumer() -> AsyncIterator[RunConsumer]:
+async def consumer() -> RunConsumer:
     """A consumer that is never started: its own logic, with nothing behind it."""
     app = RunApp(**app_settings("group", NOWHERE, instance_id="one"))
     reasons: list[str] = []
@@ -162,9 +162,7 @@ async def consumer() -> AsyncIterator[RunConsumer]:
         app, NoPositions(), frozenset({TOPIC}), zero_start_topics=frozenset({TOPIC}), on_fatal=reasons.append
     )
     transport.reasons = reasons
-    made = app.consumer
-    yield made
-    made._thread.thread_loop.close()
+    return app.consumer  # type: ignore[no-any-return]
 
 
 class NoPositions:
