@@ -12,6 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -26,6 +27,8 @@ BACK_OFF_MAX_SECONDS = 5.0
 REQUEST_TIMEOUT_MS = 30_000
 FETCH_MAX_BYTES = 4 * 1024 * 1024
 READ_WAIT_MS = 250
+METADATA_SECONDS = 15.0
+METADATA_LOOK_SECONDS = 0.2
 
 # aiokafka logs every refused connection as an error of its own; our one line a try says it better.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -208,15 +211,23 @@ class TopicReader:
 
 
 async def partition_count(consumer: AIOKafkaConsumer, topic: str) -> int:
-    """Partitions of `topic`. Raises KafkaError where it does not exist."""
+    """Partitions of `topic`. Raises KafkaError where it does not exist, or nobody has said so for METADATA_SECONDS: a broker
+    that has just thawed knows no living broker, and a client that took this for an answer would deny the topic."""
+    client = consumer._client
     found = consumer.partitions_for_topic(topic)
     if not found:
-        # The first metadata a client fetches knows only the topics it asked for.
-        await consumer._client.add_topic(topic)
-        await consumer._client.force_metadata_update()
+        await client.add_topic(topic)  # the first metadata a client fetches knows only the topics it asked for
+    end = monotonic() + METADATA_SECONDS
+    while not found:
+        is_answered = await client.force_metadata_update()
         found = consumer.partitions_for_topic(topic)
-    if not found:
-        raise KafkaError(f"there is no topic {topic}")
+        if found:
+            break
+        if is_answered:
+            raise KafkaError(f"there is no topic {topic}")
+        if monotonic() >= end:
+            raise KafkaError(f"no broker has told of the topic {topic} for {METADATA_SECONDS:.0f} s")
+        await asyncio.sleep(METADATA_LOOK_SECONDS)
     return len(found)
 
 

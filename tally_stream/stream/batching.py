@@ -145,6 +145,7 @@ RELIED_ON: Mapping[str, str] = {
     "faust.app.base:App.on_stop": "(self)",
     "mode.services:Service.stop": "(self)",
     "mode.threads:ServiceThread._gather_remaining_tasks": "(self)",
+    "mode.threads:ServiceThread._keepalive2": "(self)",
     "mode.threads:ServiceThread.on_crash": "(self, msg, *fmt, **kwargs)",
     "mode.threads:QueueServiceThread.call_thread": "(self, fun, *args, **kwargs)",
     # Called or replaced.
@@ -169,6 +170,9 @@ RELIED_ON: Mapping[str, str] = {
     "mode.services:Service.crash": "(self, reason)",
     "mode.threads:ServiceThread.__init__": "(self, *, executor=None, loop=None, thread_loop=None, Worker=None, **kwargs)",
     "mode.threads:ServiceThread._serve": "(self)",
+    "mode.threads:ServiceThread.set_shutdown": "(self)",
+    "mode.threads:ServiceThread.start": "(self)",
+    "mode.threads:ServiceThread.stop": "(self)",
     "mode.services:Service.wait_until_stopped": "(self)",
     "mode.services:Service.itertimer": (
         "(self, interval, *, max_drift_correction=0.1, sleep=None, clock=perf_counter, name='')"
@@ -199,9 +203,11 @@ RELIED_ON_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "faust.app.base:App": ("_consumer", "_producer", "consumer_generation_id"),
     "faust.streams": ("_CStreamIterator",),
     "aiokafka.consumer.consumer:AIOKafkaConsumer": ("_client", "_closed", "_coordinator", "_fetcher"),
-    "aiokafka.consumer.fetcher:Fetcher": ("_fetch_task",),
+    "aiokafka.consumer.fetcher:Fetcher": ("_fetch_task", "_pending_tasks"),
     "aiokafka.consumer.group_coordinator:GroupCoordinator": (
+        "_commit_refresh_task",
         "_coordination_task",
+        "_heartbeat_task",
         "_pending_exception",
         "_performed_join_prepare",
         "member_id",
@@ -290,7 +296,8 @@ def fatal(reason: str) -> None:
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, Any], what: str) -> bool:
-    """Whether the work ended in time; otherwise a warning, and it is cancelled but not waited for.
+    """Whether the work ended in time; otherwise a warning, and it is cancelled but not waited for. So too where it ended
+    cancelled: aiokafka's fetcher lets the end of its own tasks through as that of whoever closes it.
 
     Not `asyncio.timeout`: Faust and mode swallow the cancellation in places (a commit that waits for
     another one starts its own instead) and then go on without a limit.
@@ -300,10 +307,10 @@ async def _within(seconds: float, work: Coroutine[Any, Any, Any], what: str) -> 
         done, _ = await asyncio.wait({task}, timeout=seconds)
     finally:
         task.cancel()
-    if done:
+    if done and not task.cancelled():
         task.result()
         return True
-    logger.warning("not within %.1f s: %s", seconds, what)
+    logger.warning("not within %.1f s, or cut off: %s", seconds, what)
     return False
 
 
@@ -348,7 +355,13 @@ class _LoopWorker:
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._service._serve(), name="consumer")
-        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # `trouble` and the app's crash tell it
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Whoever waits for the shutdown must not wait for ever; what went wrong the app's crash has told."""
+        self._service.set_shutdown()
+        if not task.cancelled():
+            task.exception()
 
     def is_alive(self) -> bool:
         return self._task is not None and not self._task.done()
@@ -379,6 +392,9 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
     async def _gather_remaining_tasks(self) -> None:
         """Nothing: the loop's other tasks are not this service's."""
 
+    async def _keepalive2(self) -> None:
+        """Nothing: it watches a thread."""
+
     def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
         """Nothing: the app crashes with it, and `run_worker` says why."""
 
@@ -390,9 +406,19 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
         self._observe(consumer._coordinator)
 
     async def on_thread_stop(self) -> None:
-        """Leave in bounded time: aiokafka waits for a join in flight, and a dead broker answers none."""
-        if not await _within(CLOSE_SECONDS, super().on_thread_stop(), "the consumer's farewell"):
-            await self._ensure_consumer()._client.close()
+        """Leave in bounded time: aiokafka waits for a join in flight, and a dead broker answers none.
+
+        What it then leaves behind would go on in the app's loop, and beat to a broker that thaws.
+        """
+        if await _within(CLOSE_SECONDS, super().on_thread_stop(), "the consumer's farewell"):
+            return
+        consumer = self._ensure_consumer()
+        coordinator, fetcher = consumer._coordinator, consumer._fetcher
+        left = [coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task]
+        for task in [*left, fetcher._fetch_task, *fetcher._pending_tasks]:
+            if task is not None:
+                task.cancel()
+        await consumer._client.close()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         """As Faust's, but sticky: its round robin over random member ids moves everything at a join."""
@@ -717,8 +743,10 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Stop, finish the run in hand, commit; only then Faust, which first forgets what was acked."""
         if self.app.should_stop:
-            return  # Faust would close the consumer from the wrong loop; the stop closes it
+            return  # Faust would close half of the consumer; the stop closes it
         await self.drain(revoked)
+        if self.app.should_stop:
+            return  # the stop came meanwhile
         self._epoch += 1
         self._expected.clear()
         await super().on_partitions_revoked(revoked)

@@ -64,3 +64,41 @@ async def test_a_cancellation_that_comes_while_a_client_closes_is_heard(use: Any
     with pytest.raises(asyncio.CancelledError):
         await task
     assert swallowing.is_closed
+
+
+class Metadata:
+    """A consumer and its client: what each metadata update answers (None: nothing), one after the other, then the last."""
+
+    def __init__(self, *answers: set[int] | None) -> None:
+        self._client = self
+        self.answers = list(answers)
+        self.known: set[int] | None = None
+
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        return self.known
+
+    async def add_topic(self, topic: str) -> bool:
+        return await self.force_metadata_update()
+
+    async def force_metadata_update(self) -> bool:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        self.known = answer or None
+        return answer is not None
+
+
+class TestPartitionCount:
+    """A broker that has just thawed answers with no brokers at all, which is no answer."""
+
+    async def test_no_answer_is_asked_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(client, "METADATA_LOOK_SECONDS", 0.001)
+        assert await client.partition_count(Metadata(None, None, None, {0, 1}), "t") == 2  # type: ignore[arg-type]
+
+    async def test_a_topic_that_is_not_there_is_said_at_the_first_answer(self) -> None:
+        with pytest.raises(client.KafkaError, match="there is no topic t"):
+            await client.partition_count(Metadata(None, set(), {0}), "t")  # type: ignore[arg-type]
+
+    async def test_no_answer_for_long_is_not_taken_for_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(client, "METADATA_SECONDS", 0.05)
+        monkeypatch.setattr(client, "METADATA_LOOK_SECONDS", 0.001)
+        with pytest.raises(client.KafkaError, match="no broker has told of the topic t"):
+            await client.partition_count(Metadata(None), "t")  # type: ignore[arg-type]
