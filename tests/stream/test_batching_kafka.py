@@ -456,6 +456,20 @@ async def test_it_stops_in_time_while_it_starts(bench: Bench) -> None:
     assert member.reasons == []
 
 
+async def test_it_stops_in_time_while_connections_are_refused(freezer: tuple[KafkaOne, Bench]) -> None:
+    """aiokafka's fetcher then sleeps before its next try, and its close lets that task's cancellation through."""
+    kafka, bench = freezer
+    await bench.create()
+    await bench.send(100)
+    member = await bench.member(instance_id="one")
+    await until(bench.is_committed_to_the_end, "the commit")
+    kafka.kill(1)
+    await asyncio.sleep(1)  # tries again every 0.1 s by now
+    assert await member.stop() < 10
+    assert member.reasons == []
+    assert not member.app.consumer._thread._thread.is_alive()
+
+
 async def test_it_stops_in_time_while_the_broker_is_frozen(freezer: tuple[KafkaOne, Bench]) -> None:
     """The slowest stop there is: a run in hand, a commit under way, and records sent, all without an answer."""
     kafka, bench = freezer

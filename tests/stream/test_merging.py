@@ -88,6 +88,20 @@ async def test_an_own_partial_counts_once_acknowledged_and_is_passed_over_in_the
     merging.disown()
 
 
+async def test_an_own_partial_waits_for_others_that_stand_before_it() -> None:
+    """A thawed twin's partial lands behind others that it has not read. Published at once it would be a vector that is
+    neither below nor above those of the worker that took over."""
+    merging = a_merging(HeldOutlet(TOPICS.standings), [])
+    mine, others = own_partials(report(0), falling(1, 2)), partials(report(0))
+    for number, (figures, value) in enumerate(mine):
+        merging.take_own(figures, value, len(others) + number)
+    assert merging.version(0) == 0, "the topic before it is not read"
+    merging.take([Stored(i, value) for i, value in enumerate(others)])
+    assert merging.version(0) == 2, "read up to it, it counts without being read"
+    assert merging.next_offset() == len(others)
+    merging.disown()
+
+
 async def test_another_partial_where_an_own_one_should_stand_is_read() -> None:
     """A repeated send may be told a wrong offset: what lies there counts, whoever sent it."""
     merging = a_merging(HeldOutlet(TOPICS.standings), [])
