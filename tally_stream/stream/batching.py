@@ -39,9 +39,11 @@ import faust
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     ConsumerStoppedError,
+    IllegalGenerationError,
     IllegalStateError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
+    UnknownMemberIdError,
 )
 from faust import streams as faust_streams
 from faust.exceptions import ConsumerNotStarted
@@ -179,6 +181,7 @@ RELIED_ON: Mapping[str, str] = {
     ),
     "mode.utils.queues:FlowControlEvent.suspend": "(self)",
     "mode.utils.queues:FlowControlEvent.clear": "(self)",
+    "aiokafka.consumer.group_coordinator:GroupCoordinator._do_commit_offsets": "(self, assignment, offsets)",
     "aiokafka.consumer.group_coordinator:GroupCoordinator._do_heartbeat": "(self)",
     "aiokafka.consumer.group_coordinator:GroupCoordinator._on_join_complete": (
         "(self, generation, member_id, protocol, member_assignment_bytes)"
@@ -449,8 +452,18 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
         )
 
     def _observe(self, coordinator: Any) -> None:
-        """Note each answered heartbeat and join; aiokafka keeps the time in a local variable."""
-        beat, joined = coordinator._do_heartbeat, coordinator._on_join_complete
+        """Note each answered heartbeat and join (aiokafka keeps the time in a local variable), and end the worker where the
+        group no longer knows it, whichever request is told so first.
+
+        aiokafka would join again, and so take the partitions back from whoever has them now: a twin started with our
+        instance id would do the same to us, for ever. Two of them commit more often than they beat.
+        """
+        beat, joined, commit = coordinator._do_heartbeat, coordinator._on_join_complete, coordinator._do_commit_offsets
+
+        def is_expelled() -> None:
+            self.consumer.transport.fail(
+                "the group no longer knows this worker: its session ended, or another process has its instance id"
+            )
 
         async def observed_beat() -> bool:
             sent_at = monotonic()  # not the answer's time: a frozen process may read it much later
@@ -458,12 +471,15 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
             if is_known:
                 self.confirmed_at = sent_at
             elif not coordinator.member_id:
-                # Joining again would take the partitions back from whoever has them now: a twin
-                # started with our instance id would do the same to us, for ever.
-                self.consumer.transport.fail(
-                    "the group no longer knows this worker: its session ended, or another process has its instance id"
-                )
+                is_expelled()
             return bool(is_known)
+
+        async def observed_commit(assignment: Any, offsets: Any) -> None:
+            try:
+                await commit(assignment, offsets)
+            except (IllegalGenerationError, UnknownMemberIdError):
+                is_expelled()
+                raise
 
         async def observed_join(generation: int, *rest: Any) -> None:
             self.confirmed_at = monotonic()
@@ -472,6 +488,7 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
             await joined(generation, *rest)
 
         coordinator._do_heartbeat = observed_beat
+        coordinator._do_commit_offsets = observed_commit
         coordinator._on_join_complete = observed_join
 
     def heartbeat_age(self) -> float | None:

@@ -18,7 +18,12 @@ import pytest
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import (
+    IllegalGenerationError,
+    OffsetOutOfRangeError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
 from aiokafka.protocol.metadata import MetadataResponse_v1
 from faust import streams
 from faust.transport.consumer import Consumer
@@ -124,7 +129,41 @@ def test_the_compiled_stream_iterator_is_in_use() -> None:
 def test_heartbeats_and_joins_go_through_the_names_we_replace() -> None:
     assert "await self._do_heartbeat()" in inspect.getsource(GroupCoordinator._heartbeat_routine)
     assert "await self._on_join_complete(" in inspect.getsource(GroupCoordinator._do_rejoin_group)
+    assert "self._do_commit_offsets(assignment, offsets)" in inspect.getsource(GroupCoordinator.commit_offsets)
     assert "self._coordinator = GroupCoordinator(" in inspect.getsource(AIOKafkaConsumer.start)
+
+
+@pytest.mark.parametrize("told", [IllegalGenerationError, UnknownMemberIdError])
+async def test_a_commit_that_the_group_refuses_for_good_ends_it(consumer: RunConsumer, told: type[Exception]) -> None:
+    """Two with one instance id push each other out at each commit, long before a heartbeat is due."""
+
+    async def told_so(*_: Any) -> None:
+        raise told("group")
+
+    async def unused(*_: Any) -> None: ...
+
+    coordinator = SimpleNamespace(
+        member_id="", _do_heartbeat=unused, _on_join_complete=unused, _do_commit_offsets=told_so
+    )
+    consumer._thread._observe(coordinator)
+    with pytest.raises(told):
+        await coordinator._do_commit_offsets(None, {P0: 1})
+    assert "no longer knows this worker" in str(consumer.transport.failure)
+
+
+async def test_a_commit_that_may_be_tried_again_ends_nothing(consumer: RunConsumer) -> None:
+    async def rebalancing(*_: Any) -> None:
+        raise RebalanceInProgressError("group")
+
+    async def unused(*_: Any) -> None: ...
+
+    coordinator = SimpleNamespace(
+        member_id="m1", _do_heartbeat=unused, _on_join_complete=unused, _do_commit_offsets=rebalancing
+    )
+    consumer._thread._observe(coordinator)
+    with pytest.raises(RebalanceInProgressError):
+        await coordinator._do_commit_offsets(None, {P0: 1})
+    assert consumer.transport.failure is None
 
 
 def test_heartbeats_rest_exactly_while_a_join_is_prepared() -> None:
