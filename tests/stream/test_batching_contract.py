@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -245,7 +246,7 @@ async def test_the_producer_is_idempotent_and_patient_within_reason(consumer: Ru
     assert settings["max_batch_size"] >= 128 * 1024
     assert settings["linger_ms"] <= 10
     assert settings["request_timeout_ms"] == 30_000
-    assert settings["compression_type"] == "zstd"
+    assert settings["compression_type"] == "snappy"
 
 
 async def test_each_consumer_has_its_own_sticky_assignor(consumer: RunConsumer) -> None:
@@ -339,6 +340,105 @@ async def test_a_long_fetch_is_cut(consumer: RunConsumer, count: int, runs: int)
     assert [m.value.first_offset for m in messages] == [m.value.position_before for m in messages]
     assert [m.value.after_seek for m in messages] == [True] + [False] * (runs - 1)
     assert sum(len(m.value.records) for m in messages) == count
+
+
+async def test_a_run_that_nobody_keeps_waiting_is_handed_over_at_once(consumer: RunConsumer) -> None:
+    handed_over: list[str] = []
+
+    async def hand_over() -> str:
+        handed_over.append("run")
+        return "taken"
+
+    never = asyncio.Event()
+    winners = consumer.wait_first(hand_over(), never.wait())
+    with pytest.raises(StopIteration) as ended:  # before it has given way to anything else
+        winners.send(None)
+    assert handed_over == ["run"]
+    assert ended.value.value.results == ["taken"]
+
+
+async def test_one_thing_alone_is_waited_for_as_ever(consumer: RunConsumer) -> None:
+    flow = asyncio.Event()
+    waiting = asyncio.create_task(consumer.wait(flow))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    flow.set()
+    assert (await waiting).result is True
+
+
+async def test_a_run_that_has_to_wait_does_until_there_is_room_or_the_flow_is_suspended(consumer: RunConsumer) -> None:
+    room, suspended = asyncio.Event(), asyncio.Event()
+    ended: list[str] = []
+
+    async def hand_over() -> str:
+        try:
+            await room.wait()
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            ended.append("given up")
+            raise
+        return "taken"
+
+    waiting = asyncio.create_task(consumer.wait_first(hand_over(), suspended.wait()))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    room.set()
+    assert (await waiting).results == ["taken"]
+    room.clear()
+    waiting = asyncio.create_task(consumer.wait_first(hand_over(), suspended.wait()))
+    await asyncio.sleep(0.01)
+    suspended.set()
+    assert (await waiting).results == [True]
+    await asyncio.sleep(0)
+    assert ended == ["given up"]
+
+
+async def test_a_hand_over_that_fails_tells_why_whether_it_waited_or_not(consumer: RunConsumer) -> None:
+    async def hand_over(pause: float | None) -> None:
+        if pause is not None:
+            await asyncio.sleep(pause)
+        raise LookupError("no such channel")
+
+    for pause in (None, 0.0, 0.01):
+        with pytest.raises(LookupError, match="no such channel"):
+            await consumer.wait_first(hand_over(pause), asyncio.Event().wait())
+
+
+class PacedFetcher:
+    """As much of aiokafka's as `pace` takes hold of."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, float]] = []
+
+    async def _proc_fetch_request(self, assignment: object, node_id: int, request: object) -> bool:
+        self.asked.append((node_id, monotonic()))
+        return True
+
+
+async def test_a_broker_is_asked_no_more_often_than_agreed_and_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "FETCH_PACE_SECONDS", 0.2)
+    fetcher = PacedFetcher()
+    batching.pace(fetcher)
+    begin = monotonic()
+    for node in (1, 2, 1):
+        assert await fetcher._proc_fetch_request(None, node, None)
+    at = [(node, when - begin) for node, when in fetcher.asked]
+    assert [node for node, _ in at] == [1, 2, 1]
+    assert at[1][1] < 0.2 <= at[2][1] - at[0][1]
+
+
+async def test_a_fetch_that_is_called_off_while_it_waits_brings_nothing_and_asks_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batching, "FETCH_PACE_SECONDS", 30.0)
+    fetcher = PacedFetcher()
+    batching.pace(fetcher)
+    await fetcher._proc_fetch_request(None, 1, None)
+    waiting = asyncio.create_task(fetcher._proc_fetch_request(None, 1, None))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    assert await waiting is False
+    assert len(fetcher.asked) == 1
 
 
 async def test_a_fetch_that_spans_a_rebalance_is_dropped_and_sought_again(consumer: RunConsumer) -> None:
