@@ -506,7 +506,7 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
         """
         beat, joined, commit = coordinator._do_heartbeat, coordinator._on_join_complete, coordinator._do_commit_offsets
 
-        def is_expelled() -> None:
+        def end_expelled() -> None:
             self.consumer.transport.fail(
                 "the group no longer knows this worker: its session ended, or another process has its instance id"
             )
@@ -517,14 +517,14 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
             if is_known:
                 self.confirmed_at = sent_at
             elif not coordinator.member_id:
-                is_expelled()
+                end_expelled()
             return bool(is_known)
 
         async def observed_commit(assignment: Any, offsets: Any) -> None:
             try:
                 await commit(assignment, offsets)
             except (IllegalGenerationError, UnknownMemberIdError):
-                is_expelled()
+                end_expelled()
                 raise
 
         async def observed_join(generation: int, *rest: Any) -> None:
