@@ -39,7 +39,6 @@ import faust
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     ConsumerStoppedError,
-    IllegalGenerationError,
     IllegalStateError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
@@ -523,7 +522,7 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
         async def observed_commit(assignment: Any, offsets: Any) -> None:
             try:
                 await commit(assignment, offsets)
-            except (IllegalGenerationError, UnknownMemberIdError):
+            except UnknownMemberIdError:  # another generation alone may be a commit that waited behind a join of ours
                 end_expelled()
                 raise
 
