@@ -517,6 +517,13 @@ async def test_two_workers_with_one_instance_id(bench: Bench) -> None:
     await bench.create()
     older = await bench.member(instance_id="one")
     await until(lambda: older.folds.assigned, "the first assignment")
+    coordinator, tell = older.app.consumer._thread._consumer._coordinator, older.transport._on_fatal
+
+    def end(reason: str) -> None:
+        tell(reason)
+        coordinator._coordination_task.cancel()  # it joins no more: its process would have ended here
+
+    older.transport._on_fatal = end
     newer = await bench.member(instance_id="one")
     await until(lambda: older.reasons, "a fatal reason")
     assert "no longer knows this worker" in older.reasons[0]
