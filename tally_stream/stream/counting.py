@@ -39,10 +39,6 @@ ENCODE_SHARE_MAX = 20
 """Partials are at least this many times their own encoding time apart: at most 5 % of the time goes into them."""
 
 
-OUTBOX_RECORDS = 256
-"""So many rejections and changes are sent while a run is taken; fewer leave with the next flush, in one request with those
-of the other partitions."""
-
 HELD_BACK_BYTES = 64 * 1024 * 1024
 """Most bytes of changes that wait behind holds, each partition: about 90,000 changes of 700 bytes."""
 
@@ -237,8 +233,7 @@ class Counting:
             self._ack(owned, fold.next_offset)  # committed before: nothing is owed for it
         else:
             owned.wake.set()
-        if owned.is_replaying or sum(map(len, owned.outboxes.values())) > OUTBOX_RECORDS:
-            await self._send_outbox(owned)
+        await self._send_outbox(owned)
 
     def _continuous(self, owned: PartitionCount, run: Run) -> list[Any]:
         """The run's records from the fold's own next offset on."""

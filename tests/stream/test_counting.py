@@ -56,27 +56,6 @@ async def test_changes_then_their_partial_then_the_ack(counting: Counting, outle
     assert event.is_acked
 
 
-async def test_few_changes_leave_with_the_flush_and_many_while_a_run_is_taken(
-    counting: Counting, outlet: HeldOutlet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await counting.take(Run(report(0), falling(1, 2)), Event())
-    assert not outlet.of(TOPICS.changes), "sent by itself"
-    await settle()
-    assert len(outlet.of(TOPICS.changes)) == 1
-    monkeypatch.setattr("tally_stream.stream.counting.OUTBOX_RECORDS", 1)
-    await counting.take(Run(falling(2, 3), falling(3, 4)), Event())
-    assert len(outlet.of(TOPICS.changes)) == 3, "kept for the flush, whose turn may come late"
-
-
-async def test_what_is_sent_again_below_the_committed_offset_waits_for_no_flush(outlet: HeldOutlet) -> None:
-    counting = Counting(ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None)
-    counting.resends_outputs = True
-    counting.assign({0: 9}, {0: 9})
-    await counting.take(Run(report(0), falling(1, 2)), Event())
-    assert len(outlet.of(TOPICS.changes)) == 1
-    counting.stop()
-
-
 async def test_a_partial_is_told_of_once_it_is_acknowledged(outlet: HeldOutlet) -> None:
     told: list[tuple[int, bytes, int]] = []
     counting = Counting(
