@@ -22,8 +22,8 @@ from tally_stream.domain.fold import Figures, Outcome, PartitionFold
 from tally_stream.kafka.topics import Topics
 from tally_stream.wire.codec import Codec, RecordCrash, read_run
 from tally_stream.wire.messages import (
-    PartialWriter,
     encode_change,
+    encode_partial,
     encode_rejection,
     partial_key,
     record_key,
@@ -158,7 +158,6 @@ class Counting:
         """Set to send rejections and changes again from offset 0 (a replaced definition)."""
         self._outlet = outlet
         self._codec = Codec(election)
-        self._writer = PartialWriter(election, partition_count)
         self._interval = publish_interval_seconds
         self._interval_began_at = 0.0
         self._on_fatal = on_fatal
@@ -373,8 +372,10 @@ class Counting:
         owned.flushed_at = monotonic()
         begin = perf_counter()
         partials = [
-            (partial_key(self.election.contests[f.contest].id, f.partition), self._writer.write(f)) for f in figures
-        ]
+            (partial_key(self.election.contests[f.contest].id, f.partition),
+             encode_partial(self.election, f, self.partition_count))
+            for f in figures
+        ]  # fmt: skip
         owned.encode_seconds = perf_counter() - begin
         for f in figures:
             waiting = owned.held_back.get(f.contest)

@@ -19,7 +19,6 @@ from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES,
 from tally_stream.wire.messages import (
     ForeignPartial,
     PartialReader,
-    PartialWriter,
     canonical_json,
     encode_change,
     encode_partial,
@@ -215,13 +214,6 @@ class TestPartial:
         fields = json.loads(value)
         assert msgspec.json.encode(fields) == value
         assert list(fields["areas"]) == [ELECTION.areas[index].id for index in sorted(written.areas)]
-
-    @examples(100)
-    @given(st.lists(figures, min_size=2, max_size=5))
-    def test_by_a_writer_that_wrote_others_before_is_the_same(self, several: list[Figures]) -> None:
-        writer = PartialWriter(ELECTION, 4)
-        for written in [*several, *several]:
-            assert writer.write(written) == encode_partial(ELECTION, written, 4)
 
     def test_of_a_fold(self) -> None:
         fold = PartitionFold(ELECTION, 3, 4)
