@@ -75,7 +75,8 @@ FETCH_WAIT_MS = 500
 
 FETCH_PACE_SECONDS = 0.008
 """Between two fetches from a broker, at least. Without it one leaves as soon as the last was taken, brings two or three
-reports, and a worker that publishes after each is busy for 0.95 of a core at 2,000 reports/s (docs/performance.md)."""
+reports of a partition, and a worker that publishes after each is busy for 0.95 of a core at 2,000 reports/s
+(docs/performance.md)."""
 
 BATCH_BYTES = 512 * 1024
 """Most bytes of one produced batch."""
@@ -380,7 +381,7 @@ class _LoopWorker:
 
 
 def pace(fetcher: Any) -> None:
-    """From now on it asks a broker at most every FETCH_PACE_SECONDS. One that has waited longer asks at once."""
+    """From now on it asks a broker no sooner than FETCH_PACE_SECONDS after it last did; after a longer silence, at once."""
     fetch = fetcher._proc_fetch_request
     asked_at: dict[int, float] = {}
 
@@ -501,7 +502,7 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
         group no longer knows it, whichever request is told so first.
 
         aiokafka would join again, and so take the partitions back from whoever has them now: a twin started with our
-        instance id would do the same to us, for ever. Two of them commit more often than they beat.
+        instance id would do the same to us, for ever. Such two are told at each commit, and never come to a heartbeat.
         """
         beat, joined, commit = coordinator._do_heartbeat, coordinator._on_join_complete, coordinator._do_commit_offsets
 
@@ -628,16 +629,19 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
     async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109 (mode's)
         """As mode's, but at once where the first of them, a run's way to its agent, has nothing to wait for.
 
-        Faust spends four tasks and three rounds of the loop on each run, in which whatever else is ready goes first.
+        Faust spends four tasks and three rounds of the loop on each run, in which whatever else is ready goes first. The
+        first step runs in the caller's task, so an `asyncio.timeout` begun in it would end the caller; there is none.
         """
         handing_over, *others = coros
         if not others:  # whoever waits for one thing alone
             return await super().wait_first(*coros, timeout=timeout)
         try:
             waits_for = handing_over.send(None)
-        except StopIteration as end:
+        except BaseException as end:
             for other in others:
                 other.close()
+            if not isinstance(end, StopIteration):
+                raise
             return WaitResults([handing_over], [end.value], False)
         return await super().wait_first(_Begun(handing_over, waits_for), *others, timeout=timeout)
 
@@ -1122,7 +1126,7 @@ def app_settings(
     `bootstrap` is `host:port[,host:port...]`. `instance_id` names this worker in the group over its
     restarts (static membership: two living workers must not share one); None makes every start a new
     member. `credentials` is an `ssl.SSLContext` or one of Faust's credentials objects. Snappy, because what leaves
-    every few milliseconds is small: zstd took a tenth of the core, and the broker and every reader pay for it again.
+    every few milliseconds is small: zstd took a tenth of the core, and the broker and every reader pay for zstd again.
     """
     return {
         "id": group,

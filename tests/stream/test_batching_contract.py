@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import pytest
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer.consumer import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import (
     IllegalGenerationError,
@@ -134,37 +135,33 @@ def test_heartbeats_and_joins_go_through_the_names_we_replace() -> None:
     assert "self._coordinator = GroupCoordinator(" in inspect.getsource(AIOKafkaConsumer.start)
 
 
+async def committing(consumer: RunConsumer, answer: type[Exception]) -> str | None:
+    """Why the worker ends, if it does, where a commit gets this answer."""
+
+    async def refuse(*_: Any) -> None:
+        raise answer("group")
+
+    coordinator = SimpleNamespace(_do_heartbeat=refuse, _on_join_complete=refuse, _do_commit_offsets=refuse)
+    consumer._thread._observe(coordinator)
+    with pytest.raises(answer):
+        await coordinator._do_commit_offsets(None, {P0: 1})
+    return consumer.transport.failure
+
+
 async def test_a_commit_that_the_group_refuses_for_good_ends_it(consumer: RunConsumer) -> None:
     """Two with one instance id push each other out at each commit, long before a heartbeat is due."""
-
-    async def told_so(*_: Any) -> None:
-        raise UnknownMemberIdError("group")
-
-    async def unused(*_: Any) -> None: ...
-
-    coordinator = SimpleNamespace(
-        member_id="", _do_heartbeat=unused, _on_join_complete=unused, _do_commit_offsets=told_so
-    )
-    consumer._thread._observe(coordinator)
-    with pytest.raises(UnknownMemberIdError):
-        await coordinator._do_commit_offsets(None, {P0: 1})
-    assert "no longer knows this worker" in str(consumer.transport.failure)
+    assert "no longer knows this worker" in str(await committing(consumer, UnknownMemberIdError))
 
 
-@pytest.mark.parametrize("told", [RebalanceInProgressError, IllegalGenerationError])
-async def test_a_commit_that_may_be_tried_again_ends_nothing(consumer: RunConsumer, told: type[Exception]) -> None:
-    async def rebalancing(*_: Any) -> None:
-        raise told("group")
+@pytest.mark.parametrize("answer", [RebalanceInProgressError, IllegalGenerationError])
+async def test_a_commit_that_may_be_tried_again_ends_nothing(consumer: RunConsumer, answer: type[Exception]) -> None:
+    assert await committing(consumer, answer) is None
 
-    async def unused(*_: Any) -> None: ...
 
-    coordinator = SimpleNamespace(
-        member_id="m1", _do_heartbeat=unused, _on_join_complete=unused, _do_commit_offsets=rebalancing
-    )
-    consumer._thread._observe(coordinator)
-    with pytest.raises(told):
-        await coordinator._do_commit_offsets(None, {P0: 1})
-    assert consumer.transport.failure is None
+def test_fetches_and_hand_overs_go_through_the_names_we_replace() -> None:
+    assert "self._proc_fetch_request(assignment, node_id, request)" in inspect.getsource(Fetcher._fetch_requests_routine)
+    draining = "".join(inspect.getsource(Consumer._drain_messages).split())
+    assert "awaitself.wait_first(callback(message),self.suspend_flow.wait())" in draining
 
 
 def test_heartbeats_rest_exactly_while_a_join_is_prepared() -> None:
@@ -349,12 +346,13 @@ async def test_a_run_that_nobody_keeps_waiting_is_handed_over_at_once(consumer: 
         handed_over.append("run")
         return "taken"
 
-    never = asyncio.Event()
-    winners = consumer.wait_first(hand_over(), never.wait())
+    suspended = asyncio.Event().wait()
+    winners = consumer.wait_first(hand_over(), suspended)
     with pytest.raises(StopIteration) as ended:  # before it has given way to anything else
         winners.send(None)
     assert handed_over == ["run"]
     assert ended.value.value.results == ["taken"]
+    assert inspect.getcoroutinestate(suspended) == inspect.CORO_CLOSED
 
 
 async def test_one_thing_alone_is_waited_for_as_ever(consumer: RunConsumer) -> None:
@@ -400,8 +398,11 @@ async def test_a_hand_over_that_fails_tells_why_whether_it_waited_or_not(consume
         raise LookupError("no such channel")
 
     for pause in (None, 0.0, 0.01):
+        suspended = asyncio.Event().wait()
         with pytest.raises(LookupError, match="no such channel"):
-            await consumer.wait_first(hand_over(pause), asyncio.Event().wait())
+            await consumer.wait_first(hand_over(pause), suspended)
+        await asyncio.sleep(0)
+        assert inspect.getcoroutinestate(suspended) == inspect.CORO_CLOSED
 
 
 class PacedFetcher:
@@ -425,6 +426,10 @@ async def test_a_broker_is_asked_no_more_often_than_agreed_and_each_by_itself(mo
     at = [(node, when - begin) for node, when in fetcher.asked]
     assert [node for node, _ in at] == [1, 2, 1]
     assert at[1][1] < 0.2 <= at[2][1] - at[0][1]
+    await asyncio.sleep(0.2)
+    begin = monotonic()
+    await fetcher._proc_fetch_request(None, 1, None)
+    assert fetcher.asked[-1][1] - begin < 0.2, "a broker that was left alone for so long"
 
 
 async def test_a_fetch_that_is_called_off_while_it_waits_brings_nothing_and_asks_nothing(

@@ -262,6 +262,8 @@ async def test_every_record_arrives_once_in_order_and_is_committed(bench: Bench)
     assert len(member.folds.runs) < 400, "runs, not records"
     assert [after for *_, after in member.folds.runs].count(True) == PARTITIONS
     assert member.reasons == []
+    fetcher = member.app.consumer._thread._consumer._fetcher
+    assert fetcher._proc_fetch_request.__qualname__.startswith(batching.pace.__name__), "it asks as often as it can"
 
 
 async def test_a_restart_replays_from_zero_and_goes_on_committing(bench: Bench) -> None:
