@@ -38,11 +38,14 @@ import aiokafka
 import faust
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
+    BrokerResponseError,
     ConsumerStoppedError,
     IllegalStateError,
+    KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     UnknownMemberIdError,
+    kafka_errors,
 )
 from faust import streams as faust_streams
 from faust.exceptions import ConsumerNotStarted
@@ -57,6 +60,19 @@ from tally_stream.kafka.batches import read_whole_batches
 from tally_stream.stream.place import place_of
 
 logger = logging.getLogger(__name__)
+
+
+class FencedInstanceIdError(BrokerResponseError):  # type: ignore[misc]  # aiokafka is untyped
+    """A join or its sync found another process with our instance id (Kafka's FENCED_INSTANCE_ID).
+
+    aiokafka asks for it, and has no name for it: an operator would read "UnknownError".
+    """
+
+    errno = 82
+    message = "FENCED_INSTANCE_ID"
+
+
+kafka_errors.setdefault(FencedInstanceIdError.errno, FencedInstanceIdError)
 
 RUN_RECORDS = 4096
 """Most records in one run: 20 ms of counting at 5 us a record, so other work gets its turn."""
@@ -189,6 +205,7 @@ RELIED_ON: Mapping[str, str] = {
     "mode.utils.queues:FlowControlEvent.suspend": "(self)",
     "mode.utils.queues:FlowControlEvent.clear": "(self)",
     "aiokafka.consumer.group_coordinator:GroupCoordinator._do_commit_offsets": "(self, assignment, offsets)",
+    "aiokafka.consumer.group_coordinator:GroupCoordinator._do_rejoin_group": "(self, subscription)",
     "aiokafka.consumer.group_coordinator:GroupCoordinator._do_heartbeat": "(self)",
     "aiokafka.consumer.group_coordinator:GroupCoordinator._on_join_complete": (
         "(self, generation, member_id, protocol, member_assignment_bytes)"
@@ -504,7 +521,8 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
         aiokafka would join again, and so take the partitions back from whoever has them now: a twin started with our
         instance id would do the same to us, for ever. Such two are told at each commit, and never come to a heartbeat.
         """
-        beat, joined, commit = coordinator._do_heartbeat, coordinator._on_join_complete, coordinator._do_commit_offsets
+        beat, commit = coordinator._do_heartbeat, coordinator._do_commit_offsets
+        rejoin, joined = coordinator._do_rejoin_group, coordinator._on_join_complete
 
         def end_expelled() -> None:
             self.consumer.transport.fail(
@@ -527,6 +545,14 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
                 end_expelled()
                 raise
 
+        async def observed_rejoin(subscription: Any) -> bool:
+            try:
+                return bool(await rejoin(subscription))
+            except KafkaError as refused:  # aiokafka raises the `repr` of what it was answered
+                if FencedInstanceIdError.__name__ in str(refused):
+                    end_expelled()
+                raise
+
         async def observed_join(generation: int, *rest: Any) -> None:
             self.confirmed_at = monotonic()
             # aiokafka never calls this; without it a returning member's old claims count as new.
@@ -535,6 +561,7 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
 
         coordinator._do_heartbeat = observed_beat
         coordinator._do_commit_offsets = observed_commit
+        coordinator._do_rejoin_group = observed_rejoin
         coordinator._on_join_complete = observed_join
 
     def heartbeat_age(self) -> float | None:

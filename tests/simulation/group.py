@@ -2,7 +2,8 @@
 
 Decides who is a member and what a member may commit; the members themselves decide who reads what (their leader
 assigns). Follows Kafka's classic protocol: join, sync, heartbeat, leave; a static member that comes back takes its
-predecessor's place without disturbing the others, and the predecessor is unknown from then on.
+predecessor's place without disturbing the others, and the predecessor is unknown from then on; a request that names the
+instance id (join, sync) is told of the other process.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .cluster import Cluster, Connection
 
-ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING, LOADING = 22, 25, 27, 14
+ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING, LOADING, FENCED = 22, 25, 27, 14, 82
 
 Reply = Callable[[Any], None]
 
@@ -68,10 +69,10 @@ class Group:
             everyone = [(m.id, m.instance, m.protocols[0][1]) for m in self.members.values()] if leader == who else []
             reply(request.RESPONSE_TYPE(0, code, self.generation, protocol, leader, who, everyone))
 
+        twin = self._member_of(request.group_instance_id)
         if request.member_id and member is None:
-            reply(request.RESPONSE_TYPE(0, UNKNOWN_MEMBER, -1, "", "", request.member_id, []))
+            reply(request.RESPONSE_TYPE(0, FENCED if twin else UNKNOWN_MEMBER, -1, "", "", request.member_id, []))
             return
-        twin = next((m for m in self.members.values() if request.group_instance_id and m.instance == request.group_instance_id), None)
         is_return = False
         if member is None:
             self._ids += 1
@@ -99,10 +100,17 @@ class Group:
             self.rebalance()
 
     def _replace(self, old: Member, new: Member) -> None:
-        """The predecessor is fenced; what it still waits for never comes, and its place in a stable group is the new one's."""
+        """The predecessor is fenced: what it waits for is answered so, and its place in a stable group is the new one's."""
         new.assignment = old.assignment
         del self.members[old.id]
+        if old.joining is not None:
+            old.joining(FENCED, "", old.id)
+        if old.syncing is not None:
+            old.syncing(self._sync_response(FENCED, b""))
         old.joining = old.syncing = None
+
+    def _member_of(self, instance: str | None) -> Member | None:
+        return next((m for m in self.members.values() if instance and m.instance == instance), None)
 
     def rebalance(self) -> None:
         """Gather all members anew; those who do not come in time are out."""
@@ -152,7 +160,8 @@ class Group:
     def _sync(self, connection: Connection, request: Any, reply: Reply) -> None:
         member = self._checked(request.member_id, request.generation_id)
         if isinstance(member, int):
-            reply(self._sync_response(member, b""))
+            is_fenced = member == UNKNOWN_MEMBER and self._member_of(request.group_instance_id) is not None
+            reply(self._sync_response(FENCED if is_fenced else member, b""))
         elif self.is_joining:
             reply(self._sync_response(REBALANCING, b""))
         elif self.is_syncing:

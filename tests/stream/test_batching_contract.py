@@ -19,12 +19,14 @@ import pytest
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher
-from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
 from aiokafka.errors import (
     IllegalGenerationError,
+    KafkaError,
     OffsetOutOfRangeError,
     RebalanceInProgressError,
     UnknownMemberIdError,
+    for_code,
 )
 from aiokafka.protocol.metadata import MetadataResponse_v1
 from faust import streams
@@ -130,32 +132,44 @@ def test_the_compiled_stream_iterator_is_in_use() -> None:
 
 def test_heartbeats_and_joins_go_through_the_names_we_replace() -> None:
     assert "await self._do_heartbeat()" in inspect.getsource(GroupCoordinator._heartbeat_routine)
+    assert "await self._do_rejoin_group(subscription)" in inspect.getsource(GroupCoordinator.ensure_active_group)
+    assert "raise Errors.KafkaError(repr(err))" in inspect.getsource(CoordinatorGroupRebalance.perform_group_join)
     assert "await self._on_join_complete(" in inspect.getsource(GroupCoordinator._do_rejoin_group)
     assert "self._do_commit_offsets(assignment, offsets)" in inspect.getsource(GroupCoordinator.commit_offsets)
     assert "self._coordinator = GroupCoordinator(" in inspect.getsource(AIOKafkaConsumer.start)
 
 
-async def committing(consumer: RunConsumer, answer: type[Exception]) -> str | None:
-    """Why the worker ends, if it does, where a commit gets this answer."""
+async def told(consumer: RunConsumer, method: str, answer: Exception) -> str | None:
+    """Why the worker ends, if it does, where this method of the coordinator raises this."""
 
     async def refuse(*_: Any) -> None:
-        raise answer("group")
+        raise answer
 
-    coordinator = SimpleNamespace(_do_heartbeat=refuse, _on_join_complete=refuse, _do_commit_offsets=refuse)
+    names = ("_do_heartbeat", "_do_rejoin_group", "_on_join_complete", "_do_commit_offsets")
+    coordinator = SimpleNamespace(**dict.fromkeys(names, refuse))
     consumer._thread._observe(coordinator)
-    with pytest.raises(answer):
-        await coordinator._do_commit_offsets(None, {P0: 1})
+    with pytest.raises(type(answer)):
+        await getattr(coordinator, method)(*[None] * (2 if method == "_do_commit_offsets" else 1))
     return consumer.transport.failure
 
 
 async def test_a_commit_that_the_group_refuses_for_good_ends_it(consumer: RunConsumer) -> None:
     """Two with one instance id push each other out at each commit, long before a heartbeat is due."""
-    assert "no longer knows this worker" in str(await committing(consumer, UnknownMemberIdError))
+    assert "no longer knows this worker" in str(await told(consumer, "_do_commit_offsets", UnknownMemberIdError("group")))
+
+
+async def test_a_join_that_another_process_has_taken_ends_it(consumer: RunConsumer) -> None:
+    refused = KafkaError(repr(for_code(82)()))
+    assert "another process has its instance id" in str(await told(consumer, "_do_rejoin_group", refused))
+
+
+async def test_any_other_refusal_of_a_join_is_left_to_who_watches(consumer: RunConsumer) -> None:
+    assert await told(consumer, "_do_rejoin_group", KafkaError(repr(for_code(81)()))) is None
 
 
 @pytest.mark.parametrize("answer", [RebalanceInProgressError, IllegalGenerationError])
 async def test_a_commit_that_may_be_tried_again_ends_nothing(consumer: RunConsumer, answer: type[Exception]) -> None:
-    assert await committing(consumer, answer) is None
+    assert await told(consumer, "_do_commit_offsets", answer("group")) is None
 
 
 def test_fetches_and_hand_overs_go_through_the_names_we_replace() -> None:
