@@ -61,19 +61,6 @@ from tally_stream.stream.place import place_of
 
 logger = logging.getLogger(__name__)
 
-
-class FencedInstanceIdError(BrokerResponseError):  # type: ignore[misc]  # aiokafka is untyped
-    """A join or its sync found another process with our instance id (Kafka's FENCED_INSTANCE_ID).
-
-    aiokafka asks for it, and has no name for it: an operator would read "UnknownError".
-    """
-
-    errno = 82
-    message = "FENCED_INSTANCE_ID"
-
-
-kafka_errors.setdefault(FencedInstanceIdError.errno, FencedInstanceIdError)
-
 RUN_RECORDS = 4096
 """Most records in one run: 20 ms of counting at 5 us a record, so other work gets its turn."""
 
@@ -435,6 +422,19 @@ class _Begun:
             return end.value
 
 
+class FencedInstanceIdError(BrokerResponseError):  # type: ignore[misc]  # as above
+    """A join or its sync found another process with our instance id (Kafka's FENCED_INSTANCE_ID).
+
+    aiokafka asks for it, and has no name for it: an operator would read "UnknownError".
+    """
+
+    errno = 82
+    message = "FENCED_INSTANCE_ID"
+
+
+kafka_errors.setdefault(FencedInstanceIdError.errno, FencedInstanceIdError)
+
+
 class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as above
     """Owns the aiokafka consumer: our group settings, and when the group last knew us.
 
@@ -667,9 +667,9 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # as above
         except BaseException as end:
             for other in others:
                 other.close()
-            if not isinstance(end, StopIteration):
-                raise
-            return WaitResults([handing_over], [end.value], False)
+            if isinstance(end, StopIteration):
+                return WaitResults([handing_over], [end.value], False)
+            raise
         return await super().wait_first(_Begun(handing_over, waits_for), *others, timeout=timeout)
 
     async def _fetch(self, wait_seconds: float) -> tuple[Mapping[TP, list[Any]] | None, set[TP] | None]:

@@ -107,7 +107,6 @@ class Group:
             old.joining(FENCED, "", old.id)
         if old.syncing is not None:
             old.syncing(self._sync_response(FENCED, b""))
-        old.joining = old.syncing = None
 
     def _member_of(self, instance: str | None) -> Member | None:
         return next((m for m in self.members.values() if instance and m.instance == instance), None)
@@ -158,10 +157,9 @@ class Group:
         return SyncGroupResponse_v3(0, code, assignment)
 
     def _sync(self, connection: Connection, request: Any, reply: Reply) -> None:
-        member = self._checked(request.member_id, request.generation_id)
+        member = self._checked(request.member_id, request.generation_id, request.group_instance_id)
         if isinstance(member, int):
-            is_fenced = member == UNKNOWN_MEMBER and self._member_of(request.group_instance_id) is not None
-            reply(self._sync_response(FENCED if is_fenced else member, b""))
+            reply(self._sync_response(member, b""))
         elif self.is_joining:
             reply(self._sync_response(REBALANCING, b""))
         elif self.is_syncing:
@@ -178,10 +176,10 @@ class Group:
         else:
             reply(self._sync_response(0, member.assignment))
 
-    def _checked(self, member_id: str, generation: int) -> Member | int:
+    def _checked(self, member_id: str, generation: int, instance: str | None = None) -> Member | int:
         member = self.members.get(member_id)
         if member is None:
-            return UNKNOWN_MEMBER
+            return FENCED if self._member_of(instance) else UNKNOWN_MEMBER
         if generation != self.generation:
             return ILLEGAL_GENERATION
         member.seen_at = self.cluster.loop.time()

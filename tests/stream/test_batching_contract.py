@@ -133,14 +133,15 @@ def test_the_compiled_stream_iterator_is_in_use() -> None:
 def test_heartbeats_and_joins_go_through_the_names_we_replace() -> None:
     assert "await self._do_heartbeat()" in inspect.getsource(GroupCoordinator._heartbeat_routine)
     assert "await self._do_rejoin_group(subscription)" in inspect.getsource(GroupCoordinator.ensure_active_group)
-    assert "raise Errors.KafkaError(repr(err))" in inspect.getsource(CoordinatorGroupRebalance.perform_group_join)
+    for told_so in (CoordinatorGroupRebalance.perform_group_join, CoordinatorGroupRebalance._send_sync_group_request):
+        assert "raise Errors.KafkaError(repr(err))" in inspect.getsource(told_so)
     assert "await self._on_join_complete(" in inspect.getsource(GroupCoordinator._do_rejoin_group)
     assert "self._do_commit_offsets(assignment, offsets)" in inspect.getsource(GroupCoordinator.commit_offsets)
     assert "self._coordinator = GroupCoordinator(" in inspect.getsource(AIOKafkaConsumer.start)
 
 
-async def told(consumer: RunConsumer, method: str, answer: Exception) -> str | None:
-    """Why the worker ends, if it does, where this method of the coordinator raises this."""
+async def told(consumer: RunConsumer, method: str, *given: Any, answer: Exception) -> str | None:
+    """Why the worker ends, if it does, where this method of the coordinator raises this answer."""
 
     async def refuse(*_: Any) -> None:
         raise answer
@@ -149,27 +150,28 @@ async def told(consumer: RunConsumer, method: str, answer: Exception) -> str | N
     coordinator = SimpleNamespace(**dict.fromkeys(names, refuse))
     consumer._thread._observe(coordinator)
     with pytest.raises(type(answer)):
-        await getattr(coordinator, method)(*[None] * (2 if method == "_do_commit_offsets" else 1))
+        await getattr(coordinator, method)(*given)
     return consumer.transport.failure
 
 
 async def test_a_commit_that_the_group_refuses_for_good_ends_it(consumer: RunConsumer) -> None:
     """Two with one instance id push each other out at each commit, long before a heartbeat is due."""
-    assert "no longer knows this worker" in str(await told(consumer, "_do_commit_offsets", UnknownMemberIdError("group")))
+    why = await told(consumer, "_do_commit_offsets", None, {P0: 1}, answer=UnknownMemberIdError("group"))
+    assert "no longer knows this worker" in str(why)
 
 
 async def test_a_join_that_another_process_has_taken_ends_it(consumer: RunConsumer) -> None:
-    refused = KafkaError(repr(for_code(82)()))
-    assert "another process has its instance id" in str(await told(consumer, "_do_rejoin_group", refused))
+    why = await told(consumer, "_do_rejoin_group", None, answer=KafkaError(repr(for_code(82)())))
+    assert "another process has its instance id" in str(why)
 
 
 async def test_any_other_refusal_of_a_join_is_left_to_who_watches(consumer: RunConsumer) -> None:
-    assert await told(consumer, "_do_rejoin_group", KafkaError(repr(for_code(81)()))) is None
+    assert await told(consumer, "_do_rejoin_group", None, answer=KafkaError(repr(for_code(81)()))) is None
 
 
 @pytest.mark.parametrize("answer", [RebalanceInProgressError, IllegalGenerationError])
 async def test_a_commit_that_may_be_tried_again_ends_nothing(consumer: RunConsumer, answer: type[Exception]) -> None:
-    assert await told(consumer, "_do_commit_offsets", answer("group")) is None
+    assert await told(consumer, "_do_commit_offsets", None, {P0: 1}, answer=answer("group")) is None
 
 
 def test_fetches_and_hand_overs_go_through_the_names_we_replace() -> None:
