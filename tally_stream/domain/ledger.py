@@ -157,9 +157,9 @@ def judge_sequence(top: int, is_same: bool, revision: int) -> Judgement | None:
 
 def q5_fits(r: Report, entry: Entry) -> Finding | None:
     """A statement other than `report` names what it replaces, why, by whom, and fits the station's state."""
-    for name, value in (("replaces", r.replaces), ("reason", r.reason), ("authority", r.authority)):
-        if value is None or value == "":
-            return Finding("Q5", f"{r.kind} without {name}")
+    if r.replaces is None or not r.reason or not r.authority:
+        missing = "replaces" if r.replaces is None else "authority" if r.reason else "reason"
+        return Finding("Q5", f"{r.kind} without {missing}")
     held_revision = entry.held.revision if entry.held is not None else None
     if r.replaces != held_revision and (
         r.replaces != entry.in_force_revision or (r.replaces == 0 and entry.held is not None)

@@ -122,7 +122,7 @@ def tally(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int)
 
     kind = entry.in_force_kind
     if kind != "report":
-        setattr(t, "kind_" + kind, getattr(t, "kind_" + kind) + sign)
+        _tally_kind(t, kind, sign)
         if entry.replaced_by == "correct":
             t.corrected += sign
         elif entry.replaced_by == "recount":
@@ -233,6 +233,19 @@ def add_plain(t: Totals, station: Station, before: Report | None, r: Report, lim
     else:
         t.ballots_of -= expected
     t.bound -= bound_of(registered, limits)
+
+
+def _tally_kind(t: Totals, kind: str, sign: int) -> None:
+    """Of a station with counts in force, not by its report."""
+    if kind == "correct":
+        t.kind_correct += sign
+    elif kind == "recount":
+        t.kind_recount += sign
+    elif kind == "restore":
+        t.kind_restore += sign
+    else:
+        assert kind == "accept", "nothing else leaves counts in force"
+        t.kind_accept += sign
 
 
 def _tally_without_counts(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int) -> None:

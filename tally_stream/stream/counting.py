@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from time import monotonic, perf_counter
 from typing import Any, Protocol
 
+import msgspec
+
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures, Outcome, PartitionFold
 from tally_stream.kafka.topics import Topics
@@ -69,13 +71,13 @@ class BrokenInvariant(Exception):
     """Counting must not go on: the process ends before another commit, with this sentence."""
 
 
-class _Pending:
+class _Pending(msgspec.Struct, gc=False):
     """An output that waits: `offset` of the report it belongs to."""
 
-    __slots__ = ("key", "offset", "topic", "value")
-
-    def __init__(self, offset: int, topic: str, key: bytes, value: bytes) -> None:
-        self.offset, self.topic, self.key, self.value = offset, topic, key, value
+    offset: int
+    topic: str
+    key: bytes
+    value: bytes
 
 
 class _HeldBack:

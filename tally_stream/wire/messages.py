@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
+from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -116,7 +117,8 @@ def _votes_line(ids: tuple[str, ...]) -> Callable[[tuple[int, ...]], Any]:
     line = msgspec.defstruct("VotesDelta", [(name, int) for name in names], rename=names, gc=False)
     if order == list(range(len(ids))):
         return lambda votes: line(*votes)
-    return lambda votes: line(*[votes[place] for place in order])
+    in_line_order = itemgetter(*order)
+    return lambda votes: line(*in_line_order(votes))
 
 
 def encode_change(
