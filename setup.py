@@ -19,6 +19,7 @@ COMPILED = (
     "tally_stream/domain/rounding.py",
     "tally_stream/domain/standings.py",
     "tally_stream/wire/codec.py",
+    "tally_stream/wire/changes.py",
 )
 """What runs once for each record, and what it runs on. `make` reads this list."""
 

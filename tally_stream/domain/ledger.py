@@ -101,7 +101,7 @@ class Change:
     def __init__(
         self,
         contest: int,
-        station: str,
+        station: Station,
         kind: str,
         from_revision: int,
         to_revision: int,
@@ -124,7 +124,7 @@ class Change:
         return (
             isinstance(other, Change)
             and self.contest == other.contest
-            and self.station == other.station
+            and self.station.id == other.station.id
             and self.kind == other.kind
             and self.from_revision == other.from_revision
             and self.to_revision == other.to_revision
@@ -135,7 +135,7 @@ class Change:
         )
 
     def __hash__(self) -> int:
-        return hash((self.contest, self.station, self.kind, self.to_revision))
+        return hash((self.contest, self.station.id, self.kind, self.to_revision))
 
 
 def judge_sequence(top: int, is_same: bool, revision: int) -> Judgement | None:
@@ -286,21 +286,26 @@ def change_of(r: Report, before: Report | None, after: Report | None, from_revis
         owed = before.complete or _some_figure_falls(before, after)
     if not owed:
         return None
-    zero = (0,) * len((before or after).votes)  # type: ignore[union-attr]  # one of them has counts
-    old_votes, new_votes = (before.votes if before else zero), (after.votes if after else zero)
+    return Change(
+        r.contest, r.station, r.kind, from_revision, r.revision, r.reason, r.authority,
+        _votes_delta(before, after), _ballots_delta(before, after),
+    )  # fmt: skip
+
+
+def _votes_delta(before: Report | None, after: Report | None) -> tuple[int, ...]:
+    """New − old; a side without counts is zeros."""
+    if after is None:
+        return tuple([-old for old in before.votes]) if before is not None else ()
+    if before is None:
+        return after.votes
+    old_votes, new_votes = before.votes, after.votes
+    return tuple([new_votes[i] - old_votes[i] for i in range(len(new_votes))])
+
+
+def _ballots_delta(before: Report | None, after: Report | None) -> tuple[int | None, int | None, int | None, int | None]:
     old_cast, old_valid, old_blank, old_invalid = _ballots(before)
     cast, valid, blank, invalid = _ballots(after)
-    return Change(
-        r.contest,
-        r.station.id,
-        r.kind,
-        from_revision,
-        r.revision,
-        r.reason,
-        r.authority,
-        tuple([new_votes[i] - old_votes[i] for i in range(len(zero))]),
-        (_delta(cast, old_cast), _delta(valid, old_valid), _delta(blank, old_blank), _delta(invalid, old_invalid)),
-    )
+    return (_delta(cast, old_cast), _delta(valid, old_valid), _delta(blank, old_blank), _delta(invalid, old_invalid))
 
 
 def _delta(new: int | None, old: int | None) -> int | None:

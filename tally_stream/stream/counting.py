@@ -22,9 +22,9 @@ import msgspec
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures, Outcome, PartitionFold
 from tally_stream.kafka.topics import Topics
+from tally_stream.wire.changes import encode_change
 from tally_stream.wire.codec import Codec, RecordCrash, read_run
 from tally_stream.wire.messages import (
-    encode_change,
     encode_partial,
     encode_rejection,
     partial_key,
@@ -75,7 +75,6 @@ class _Pending(msgspec.Struct, gc=False):
     """An output that waits: `offset` of the report it belongs to."""
 
     offset: int
-    topic: str
     key: bytes
     value: bytes
 
@@ -153,6 +152,7 @@ class Counting:
         """`on_partial` is told of each partial that a broker acknowledged: its figures, its bytes, its offset."""
         self.election = election
         self.topics = topics
+        self._reports, self._changes, self._rejections = topics.reports, topics.changes, topics.rejections
         self.partition_count = partition_count
         self.partitions: dict[int, PartitionCount] = {}
         self.partials_sent = 0
@@ -267,37 +267,32 @@ class Counting:
                 f"{cause!r}; a [[skip]] entry of the definition passes over it"
             ) from crash
         for record, outcome in owed:
-            if outcome.change is not None or outcome.is_refusal:
-                self._collect(owned, record, outcome)
+            if outcome.change is not None:
+                self._collect_change(owned, record, outcome)
+            if outcome.is_refusal and record.offset >= owned.outputs_from:
+                self._collect_rejection(owned, record, outcome)
 
-    def _collect(self, owned: PartitionCount, record: Any, outcome: Outcome) -> None:
+    def _collect_change(self, owned: PartitionCount, record: Any, outcome: Outcome) -> None:
+        offset, fold = record.offset, owned.fold
+        contest = outcome.change.contest  # type: ignore[union-attr]  # only called where there is one
+        is_on_hold = fold.is_on_hold(contest)
+        if offset < owned.outputs_from and not is_on_hold:
+            return
+        partition = fold.partition
+        value = encode_change(self.election, self._reports, partition, offset, record.timestamp, outcome)
+        change = _Pending(offset, record_key(partition, offset), value)
+        if is_on_hold:
+            self._hold_back(owned, contest, change)
+        else:
+            owned.outboxes[self._changes].append(change)
+
+    def _collect_rejection(self, owned: PartitionCount, record: Any, outcome: Outcome) -> None:
         offset, partition = record.offset, owned.fold.partition
-        is_owed = offset >= owned.outputs_from
-        if outcome.change is not None:
-            contest = outcome.change.contest
-            is_on_hold = owned.fold.is_on_hold(contest)
-            if is_owed or is_on_hold:
-                value = encode_change(
-                    self.election, self.topics.reports, partition, offset, record.timestamp, outcome
-                )
-                change = _Pending(offset, self.topics.changes, record_key(partition, offset), value)
-                if is_on_hold:
-                    self._hold_back(owned, contest, change)
-                else:
-                    owned.outboxes[change.topic].append(change)
-        if outcome.is_refusal and is_owed:
-            value = encode_rejection(
-                self.election,
-                self.topics.reports,
-                partition,
-                offset,
-                record.timestamp,
-                record.key,
-                record.value,
-                outcome,
-            )
-            rejection = _Pending(offset, self.topics.rejections, record_key(partition, offset), value)
-            owned.outboxes[rejection.topic].append(rejection)
+        value = encode_rejection(
+            self.election, self._reports, partition, offset, record.timestamp, record.key, record.value, outcome
+        )
+        rejection = _Pending(offset, record_key(partition, offset), value)
+        owned.outboxes[self._rejections].append(rejection)
 
     def _hold_back(self, owned: PartitionCount, contest: int, change: _Pending) -> None:
         """Keep a change until the release. Fail stop above the ceiling, but not for what stood on the log at the start: the

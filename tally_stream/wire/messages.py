@@ -1,4 +1,4 @@
-"""What the product publishes, as bytes: standings, partials, rejections, changes.
+"""What the product publishes, as bytes: standings, partials, rejections (changes: `changes.py`).
 
 Decides keys and canonical JSON (RFC 8785: sorted keys, shortest escapes; our messages hold no numbers but integers).
 Every function is pure: the same values give the same bytes, which is what lets a stranger compare.
@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
-from functools import lru_cache
-from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -73,79 +70,8 @@ def encode_rejection(
     )
 
 
-class _Source(msgspec.Struct, gc=False):
-    offset: int
-    partition: int
-    timestamp: int
-    topic: str
-
-
-class _BallotsDelta(msgspec.Struct, gc=False):
-    blank: int | None
-    cast: int | None
-    invalid: int | None
-    valid: int | None
-
-
-class _ChangeLine(msgspec.Struct, gc=False):
-    """The fields of a change in canonical order, so that nothing is sorted for each."""
-
-    area: str
-    authority: str | None
-    ballots_delta: _BallotsDelta
-    contest: str
-    definition: str
-    from_revision: int
-    kind: str
-    reason: str | None
-    schema: int
-    source: _Source
-    station: str
-    to_revision: int
-    votes_delta: Any
-
-
 _in_order = msgspec.json.Encoder()
 """Writes the fields of a class in the order in which they stand there."""
-
-
-@lru_cache(maxsize=1024)
-def _votes_line(ids: tuple[str, ...]) -> Callable[[tuple[int, ...]], Any]:
-    """Votes in candidate order → an object that is written with its keys in canonical order."""
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    names = {f"v{place}": ids[place] for place in order}
-    line = msgspec.defstruct("VotesDelta", [(name, int) for name in names], rename=names, gc=False)
-    if order == list(range(len(ids))):
-        return lambda votes: line(*votes)
-    in_line_order = itemgetter(*order)
-    return lambda votes: line(*in_line_order(votes))
-
-
-def encode_change(
-    election: Election, topic: str, partition: int, offset: int, log_ms: int, outcome: Outcome
-) -> bytes:
-    """The public line of `outcome.change`, canonical. `area` is the station's deepest published area."""
-    change = outcome.change
-    assert change is not None, "only an outcome with a change is encoded"
-    contest = election.contests[change.contest]
-    station = election.stations[change.station]
-    cast, valid, blank, invalid = change.ballots_delta
-    line = _ChangeLine(
-        election.areas[station.leaf].id,
-        change.authority,
-        _BallotsDelta(blank, cast, invalid, valid),
-        contest.id,
-        election.digest,
-        change.from_revision,
-        change.kind,
-        change.reason,
-        1,
-        _Source(offset, partition, log_ms, topic),
-        change.station,
-        change.to_revision,
-        _votes_line(contest.candidate_ids)(change.votes_delta),
-    )
-    return _in_order.encode(line)
 
 
 class ForeignPartial(Exception):

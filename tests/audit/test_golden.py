@@ -12,8 +12,9 @@ import pytest
 
 from tally_stream.audit.replay import Replay
 from tally_stream.domain.election import RULE_SET_NUMBER
+from tally_stream.wire.changes import encode_change
 from tally_stream.wire.election_folder import load_election
-from tally_stream.wire.messages import canonical_json, encode_change, encode_rejection
+from tally_stream.wire.messages import canonical_json, encode_rejection
 from tally_stream.wire.report_log import ReportLog
 
 NIGHTS = Path(__file__).resolve().parents[2] / "tally_stream" / "elections"

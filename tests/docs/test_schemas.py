@@ -18,8 +18,9 @@ from tally_stream.domain.report import CONTROL_KINDS, COUNT_KINDS, DECISION_KIND
 from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, REVISION_MAX, TEXT_MAX_CODE_POINTS
 from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.wire import codec
+from tally_stream.wire.changes import encode_change
 from tally_stream.wire.election_folder import load_election
-from tally_stream.wire.messages import canonical_json, encode_change, encode_partial
+from tally_stream.wire.messages import canonical_json, encode_partial
 from tally_stream.wire.published import read_standings
 from tally_stream.wire.report_log import ReportLog
 from tally_stream.wire.schemas import schemas

@@ -14,13 +14,13 @@ from tally_stream.domain.fold import Figures, Outcome, PartitionFold
 from tally_stream.domain.report import Statement
 from tally_stream.domain.standings import Standings, widest_partial_bytes
 from tally_stream.domain.tally import SCALARS, integers_per_area
+from tally_stream.wire.changes import encode_change
 from tally_stream.wire.codec import read_record
 from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
 from tally_stream.wire.messages import (
     ForeignPartial,
     PartialReader,
     canonical_json,
-    encode_change,
     encode_partial,
     encode_rejection,
     partial_key,

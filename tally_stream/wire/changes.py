@@ -1,0 +1,39 @@
+"""An outcome's change as the public line that is sent; compiled, for every correction owes one.
+
+Pure: the same values give the same bytes. Read `messages.py` for everything else that is published.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tally_stream.domain.election import Election
+from tally_stream.domain.fold import Outcome
+from tally_stream.wire.change_line import BallotsDelta, ChangeLine, ChangeSource, votes_line
+
+_encoder = msgspec.json.Encoder()
+"""Writes the fields of a class in the order in which they stand there."""
+
+
+def encode_change(election: Election, topic: str, partition: int, offset: int, log_ms: int, outcome: Outcome) -> bytes:
+    """The public line of `outcome.change`, canonical. `area` is the station's deepest published area."""
+    change = outcome.change
+    assert change is not None, "only an outcome with a change is encoded"
+    contest = election.contests[change.contest]
+    cast, valid, blank, invalid = change.ballots_delta
+    line = ChangeLine(
+        election.areas[change.station.leaf].id,
+        change.authority,
+        BallotsDelta(blank, cast, invalid, valid),
+        contest.id,
+        election.digest,
+        change.from_revision,
+        change.kind,
+        change.reason,
+        1,
+        ChangeSource(offset, partition, log_ms, topic),
+        change.station.id,
+        change.to_revision,
+        votes_line(contest.candidate_ids)(change.votes_delta),
+    )
+    return _encoder.encode(line)
