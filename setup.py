@@ -21,7 +21,7 @@ COMPILED = (
     "tally_stream/wire/codec.py",
     "tally_stream/wire/changes.py",
 )
-"""What runs once for each record, and what it runs on. `make` reads this list."""
+"""What runs once for each record or change, and what it runs on. `make` reads this list."""
 
 
 def extensions() -> list[Extension]:

@@ -231,7 +231,7 @@ def beside(count: int, stations: int, rounds: int) -> dict[str, Any]:
         filled = on.fill(Load(stations))
         for _ in range(rounds):
             for name, way in ways.items():
-                figure = run_product(filled, 1, way)
+                figure = run_product(filled, 1, beside=way)
                 found[name]["reports_per_s"].append(round(figure.reports_per_s))
                 found[name]["cpu_s_per_million"].append(round(figure.cpu_s_per_million, 2))
                 say(f"{name}: {figure.reports_per_s:,.0f} reports/s, {figure.cpu_s_per_million:.2f} CPU s per million")

@@ -19,8 +19,9 @@ from tests.nights.harness import WorkerProcess, check_against_replay, newest_sta
 
 LIMIT_SECONDS = 900
 ROOT_KEY = b"PRES|AZ"
-PUBLISH_INTERVAL_MS = "100"
-"""As often as the competitors commit or send their totals; a worker's own default is 50 ms."""
+AS_OFTEN_AS_STREAMS = ("--publish-interval-ms", "100")
+"""As often as Kafka Streams commits here and Faust sends its totals (Quix Streams every second, Bytewax with each batch); a
+worker's own default is 50 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +55,16 @@ def workers(filled: Filled, count: int, group: str, *flags: str) -> Iterator[lis
 
 
 def run_product(
-    filled: Filled, count: int, beside: Callable[[Filled], AbstractContextManager[object]] | None = None
+    filled: Filled, count: int, *flags: str, beside: Callable[[Filled], AbstractContextManager[object]] | None = None
 ) -> Figure:
     """The whole topic through `count` workers with a group and empty output topics of their own, `beside` something that
-    is there before they start.
+    is there before they start; `flags` are the workers'.
 
     Raises NoFigure where the standings differ from `replay`, or where one worker of several had all partitions."""
     renew_outputs(filled)
     with (
         beside(filled) if beside else nullcontext(),
-        workers(filled, count, f"bench-{uuid.uuid4().hex[:6]}", "--publish-interval-ms", PUBLISH_INTERVAL_MS) as started,
+        workers(filled, count, f"bench-{uuid.uuid4().hex[:6]}", *flags) as started,
     ):
         pids = [worker.process.pid for worker in started]
         early = 0

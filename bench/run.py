@@ -35,7 +35,7 @@ from bench.latency import SYSTEMS, run_latency  # noqa: E402
 from bench.load import Load  # noqa: E402
 from bench.peers import PEERS, prepare, run_peer  # noqa: E402
 from bench.process import Figure, NoFigure  # noqa: E402
-from bench.product import run_product  # noqa: E402
+from bench.product import AS_OFTEN_AS_STREAMS, run_product  # noqa: E402
 from bench.replaying import run_rebalance, run_replay  # noqa: E402
 from bench.table import REFERENCE, median_of, ratio, refusal, show, write_page  # noqa: E402
 
@@ -63,8 +63,8 @@ class Competitor:
 def competitors(wanted: list[str]) -> list[Competitor]:
     """All, or those named, in the order of the tables."""
     found = [
-        Competitor("one worker", 1.0, lambda filled: run_product(filled, 1)),
-        Competitor("two workers", 1.0, lambda filled: run_product(filled, 2)),
+        Competitor("one worker", 1.0, lambda filled: run_product(filled, 1, *AS_OFTEN_AS_STREAMS)),
+        Competitor("two workers", 1.0, lambda filled: run_product(filled, 2, *AS_OFTEN_AS_STREAMS)),
         *(Competitor(peer.name, peer.share, lambda filled, peer=peer: run_peer(peer, filled)) for peer in PEERS),
     ]  # fmt: skip
     return [one for one in found if not wanted or one.name in wanted]

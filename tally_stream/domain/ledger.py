@@ -91,7 +91,8 @@ class Change:
     """A public line for counts that were replaced, removed or put back, or for any figure that fell.
 
     Deltas are new − old, `votes_delta` in candidate order; one of `ballots_delta` (cast, valid, blank, invalid) is None
-    where one side is unknown.
+    where one side is unknown. `station` is the election's own: to find it again by its id waits for memory. Equal are
+    changes that say the same, of whatever election object.
     """
 
     __slots__ = (
@@ -157,9 +158,12 @@ def judge_sequence(top: int, is_same: bool, revision: int) -> Judgement | None:
 
 def q5_fits(r: Report, entry: Entry) -> Finding | None:
     """A statement other than `report` names what it replaces, why, by whom, and fits the station's state."""
-    if r.replaces is None or not r.reason or not r.authority:
-        missing = "replaces" if r.replaces is None else "authority" if r.reason else "reason"
-        return Finding("Q5", f"{r.kind} without {missing}")
+    if r.replaces is None:
+        return Finding("Q5", r.kind + " without replaces")
+    if not r.reason:
+        return Finding("Q5", r.kind + " without reason")
+    if not r.authority:
+        return Finding("Q5", r.kind + " without authority")
     held_revision = entry.held.revision if entry.held is not None else None
     if r.replaces != held_revision and (
         r.replaces != entry.in_force_revision or (r.replaces == 0 and entry.held is not None)
@@ -295,7 +299,8 @@ def change_of(r: Report, before: Report | None, after: Report | None, from_revis
 def _votes_delta(before: Report | None, after: Report | None) -> tuple[int, ...]:
     """New − old; a side without counts is zeros."""
     if after is None:
-        return tuple([-old for old in before.votes]) if before is not None else ()
+        assert before is not None, "one side has counts"
+        return tuple([-old for old in before.votes])
     if before is None:
         return after.votes
     old_votes, new_votes = before.votes, after.votes

@@ -236,7 +236,7 @@ def add_plain(t: Totals, station: Station, before: Report | None, r: Report, lim
 
 
 def _tally_kind(t: Totals, kind: str, sign: int) -> None:
-    """Of a station with counts in force, not by its report."""
+    """The kind of the statement in force, where that is no plain report and counts are in force."""
     if kind == "correct":
         t.kind_correct += sign
     elif kind == "recount":

@@ -21,6 +21,7 @@ import msgspec
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures, Outcome, PartitionFold
+from tally_stream.domain.ledger import Change
 from tally_stream.kafka.topics import Topics
 from tally_stream.wire.changes import encode_change
 from tally_stream.wire.codec import Codec, RecordCrash, read_run
@@ -72,7 +73,8 @@ class BrokenInvariant(Exception):
 
 
 class _Pending(msgspec.Struct, gc=False):
-    """An output that waits: `offset` of the report it belongs to."""
+    """An output that waits: `offset` of the report it belongs to. It holds nothing that could point back at it, so no
+    collector looks at it."""
 
     offset: int
     key: bytes
@@ -152,7 +154,7 @@ class Counting:
         """`on_partial` is told of each partial that a broker acknowledged: its figures, its bytes, its offset."""
         self.election = election
         self.topics = topics
-        self._reports, self._changes, self._rejections = topics.reports, topics.changes, topics.rejections
+        self._reports, self._changes, self._rejections = topics.reports, topics.changes, topics.rejections  # made at each look
         self.partition_count = partition_count
         self.partitions: dict[int, PartitionCount] = {}
         self.partials_sent = 0
@@ -268,23 +270,21 @@ class Counting:
             ) from crash
         for record, outcome in owed:
             if outcome.change is not None:
-                self._collect_change(owned, record, outcome)
+                self._collect_change(owned, record, outcome.change)
             if outcome.is_refusal and record.offset >= owned.outputs_from:
                 self._collect_rejection(owned, record, outcome)
 
-    def _collect_change(self, owned: PartitionCount, record: Any, outcome: Outcome) -> None:
-        offset, fold = record.offset, owned.fold
-        contest = outcome.change.contest  # type: ignore[union-attr]  # only called where there is one
-        is_on_hold = fold.is_on_hold(contest)
+    def _collect_change(self, owned: PartitionCount, record: Any, change: Change) -> None:
+        offset, partition = record.offset, owned.fold.partition
+        is_on_hold = owned.fold.is_on_hold(change.contest)
         if offset < owned.outputs_from and not is_on_hold:
             return
-        partition = fold.partition
-        value = encode_change(self.election, self._reports, partition, offset, record.timestamp, outcome)
-        change = _Pending(offset, record_key(partition, offset), value)
+        value = encode_change(self.election, self._reports, partition, offset, record.timestamp, change)
+        pending = _Pending(offset, record_key(partition, offset), value)
         if is_on_hold:
-            self._hold_back(owned, contest, change)
+            self._hold_back(owned, change.contest, pending)
         else:
-            owned.outboxes[self._changes].append(change)
+            owned.outboxes[self._changes].append(pending)
 
     def _collect_rejection(self, owned: PartitionCount, record: Any, outcome: Outcome) -> None:
         offset, partition = record.offset, owned.fold.partition
@@ -377,7 +377,7 @@ class Counting:
         for f in figures:
             waiting = owned.held_back.get(f.contest)
             if waiting:
-                owned.outboxes[self.topics.changes].extend(waiting.take_below(f.next_offset))
+                owned.outboxes[self._changes].extend(waiting.take_below(f.next_offset))
         await self._send_outbox(owned)
         # Later runs may add to the list while we wait: those belong to the next flush.
         below, owned.unacknowledged = owned.unacknowledged, []

@@ -1,7 +1,7 @@
 """The shape of a change as it stands in JSON, for `changes.py` alone.
 
 Apart from it because a compiled module does not keep what a class is made with (`gc=False`). The fields of each class stand
-in canonical order (RFC 8785), so that nothing is sorted for each change.
+in canonical order (RFC 8785), so that nothing is sorted for each change. Read `changes.py` next.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ class BallotsDelta(msgspec.Struct, gc=False):
 
 
 class ChangeLine(msgspec.Struct, gc=False):
-    """The fields of a change in canonical order, so that nothing is sorted for each."""
-
     area: str
     authority: str | None
     ballots_delta: BallotsDelta
@@ -51,8 +49,8 @@ def votes_line(ids: tuple[str, ...]) -> Callable[[tuple[int, ...]], Any]:
     """Votes in candidate order → an object that is written with its keys in canonical order."""
     order = sorted(range(len(ids)), key=ids.__getitem__)
     names = {f"v{place}": ids[place] for place in order}
-    line = msgspec.defstruct("VotesDelta", [(name, int) for name in names], rename=names, gc=False)
-    if order == list(range(len(ids))):
-        return lambda votes: line(*votes)
+    shape = msgspec.defstruct("VotesDelta", [(name, int) for name in names], rename=names, gc=False)
+    if order == list(range(len(ids))):  # one candidate too, of whom an itemgetter would make no tuple
+        return lambda votes: shape(*votes)
     in_line_order = itemgetter(*order)
-    return lambda votes: line(*in_line_order(votes))
+    return lambda votes: shape(*in_line_order(votes))

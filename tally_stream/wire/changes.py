@@ -1,6 +1,7 @@
-"""An outcome's change as the public line that is sent; compiled, for every correction owes one.
+"""A change as the public line that is sent; compiled, for every correction owes one.
 
-Pure: the same values give the same bytes. Read `messages.py` for everything else that is published.
+Pure: the same values give the same bytes. Refuses to know when one is owed (`domain/ledger.py`). Read `messages.py` for
+everything else that is published.
 """
 
 from __future__ import annotations
@@ -8,17 +9,15 @@ from __future__ import annotations
 import msgspec
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Outcome
+from tally_stream.domain.ledger import Change
 from tally_stream.wire.change_line import BallotsDelta, ChangeLine, ChangeSource, votes_line
 
-_encoder = msgspec.json.Encoder()
+_in_order = msgspec.json.Encoder()
 """Writes the fields of a class in the order in which they stand there."""
 
 
-def encode_change(election: Election, topic: str, partition: int, offset: int, log_ms: int, outcome: Outcome) -> bytes:
-    """The public line of `outcome.change`, canonical. `area` is the station's deepest published area."""
-    change = outcome.change
-    assert change is not None, "only an outcome with a change is encoded"
+def encode_change(election: Election, topic: str, partition: int, offset: int, log_ms: int, change: Change) -> bytes:
+    """The public line of a change, canonical. `area` is the station's deepest published area."""
     contest = election.contests[change.contest]
     cast, valid, blank, invalid = change.ballots_delta
     line = ChangeLine(
@@ -36,4 +35,4 @@ def encode_change(election: Election, topic: str, partition: int, offset: int, l
         change.to_revision,
         votes_line(contest.candidate_ids)(change.votes_delta),
     )
-    return _encoder.encode(line)
+    return _in_order.encode(line)

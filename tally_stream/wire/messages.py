@@ -70,10 +70,6 @@ def encode_rejection(
     )
 
 
-_in_order = msgspec.json.Encoder()
-"""Writes the fields of a class in the order in which they stand there."""
-
-
 class ForeignPartial(Exception):
     """A partial of another definition or another partition count; `args` is the sentence for the operator."""
 
@@ -99,6 +95,8 @@ class Partial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _partial_decoder = msgspec.json.Decoder(Partial)
+_partial_encoder = msgspec.json.Encoder()
+"""Writes the fields in the order in which they stand there: partials are read by workers, so not canonical."""
 
 
 def partial_key(contest_id: str, partition: int) -> bytes:
@@ -109,7 +107,7 @@ def encode_partial(election: Election, figures: Figures, partition_count: int) -
     """One flush: the whole of a partition's touched areas. Raises ValueError above 512 KiB, which a definition that
     was accepted can't reach."""
     areas = election.areas
-    value = _in_order.encode(
+    value = _partial_encoder.encode(
         Partial(
             schema=1,
             definition=election.digest,

@@ -32,7 +32,7 @@ def folded(night: str) -> dict[str, Any]:
     for number, record in enumerate(records, 1):
         outcome = replay.take(record)
         if outcome.change is not None:
-            outputs.update(encode_change(election, log.topic, 0, record.offset, record.timestamp_ms, outcome))
+            outputs.update(encode_change(election, log.topic, 0, record.offset, record.timestamp_ms, outcome.change))
         if outcome.is_refusal:
             outputs.update(encode_rejection(
                 election, log.topic, 0, record.offset, record.timestamp_ms, record.key, record.value, outcome

@@ -111,7 +111,7 @@ class Due:
             where = (election, log.topic, record.partition, record.offset, record.timestamp_ms)
             key = record_key(record.partition, record.offset)
             if outcome.change is not None:
-                self.changes[key] = digest(encode_change(*where, outcome))
+                self.changes[key] = digest(encode_change(*where, outcome.change))
             if outcome.is_refusal:
                 self.rejections[key] = digest(encode_rejection(*where, record.key, record.value, outcome))
         verification.finish()

@@ -178,7 +178,7 @@ def test_what_a_night_publishes_fits(night: str) -> None:
     for number, record in enumerate(records, 1):
         outcome = replay.take(record)
         if outcome.change is not None:
-            changes.append(json.loads(encode_change(election, log.topic, 0, record.offset, record.timestamp_ms, outcome)))
+            changes.append(json.loads(encode_change(election, log.topic, 0, record.offset, record.timestamp_ms, outcome.change)))
         if number in (len(records) // 3, len(records)):
             shown += replay.messages(0)
     for message in shown:

@@ -149,7 +149,7 @@ def fold(election: Election, vector: Vector, bases: dict[str, Any]) -> Folded:
         folded.verdicts.append(" ".join([judgement.verdict, *(f.code for f in judgement.findings)]))
         place = (election, RECORDED_TOPIC, r.partition, r.offset, r.timestamp_ms)
         if outcome.change is not None:
-            folded.changes.append(json.loads(encode_change(*place, outcome)))
+            folded.changes.append(json.loads(encode_change(*place, outcome.change)))
         if outcome.is_refusal:
             rejection = json.loads(encode_rejection(*place, r.key, r.value, outcome))
             kept = rejection["value_base64"]

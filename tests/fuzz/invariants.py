@@ -129,7 +129,7 @@ def _taken(codec: Codec, fold: PartitionFold, offset: int, key: bytes | None, va
         assert len(rejection) < REJECTION_MAX_BYTES
         assert canonical_json(json.loads(rejection)) == rejection
     if outcome.change is not None:
-        encode_change(codec.election, "t", 0, offset, LOG_MS, outcome)
+        encode_change(codec.election, "t", 0, offset, LOG_MS, outcome.change)
     return outcome
 
 

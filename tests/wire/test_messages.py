@@ -1,4 +1,4 @@
-"""What is published, as bytes: canonical JSON, rejections, changes, partials, and standings read back."""
+"""What is published, as bytes: canonical JSON, rejections, partials, and standings read back."""
 
 import base64
 import hashlib
@@ -14,7 +14,6 @@ from tally_stream.domain.fold import Figures, Outcome, PartitionFold
 from tally_stream.domain.report import Statement
 from tally_stream.domain.standings import Standings, widest_partial_bytes
 from tally_stream.domain.tally import SCALARS, integers_per_area
-from tally_stream.wire.changes import encode_change
 from tally_stream.wire.codec import read_record
 from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
 from tally_stream.wire.messages import (
@@ -145,44 +144,6 @@ class TestRejection:
     def test_of_the_same_record_has_the_same_bytes(self) -> None:
         for value in (b'{"schema":1,"kind":[1.5]}', as_bytes(counts()).replace(b'"revision":1', b'"revision":[1.5,{"a":2e2}]')):
             assert self.taken(b"A-1", value) == self.taken(b"A-1", value)
-
-
-class TestChange:
-    def changed(self, *messages: Json) -> Json:
-        fold = PartitionFold(ELECTION, 0)
-        for offset, message in enumerate(messages):
-            outcome = read_record(CODEC, fold, offset, LOG_MS + offset, b"A-1", as_bytes(message))
-        encoded = encode_change(ELECTION, "tally.reports", 0, offset, LOG_MS + offset, outcome)
-        assert encoded == canonical_json(json.loads(encoded))
-        found: Json = json.loads(encoded)
-        return found
-
-    def test_every_field(self) -> None:
-        assert self.changed(counts(), decision(reason="broken seal")) == {
-            "schema": 1,
-            "contest": "PRES",
-            "station": "A-1",
-            "area": "X/North",
-            "kind": "annul",
-            "from_revision": 1,
-            "to_revision": 2,
-            "reason": "broken seal",
-            "authority": "the court",
-            "votes_delta": {"ANNA": -50, "BELA": -46},
-            "ballots_delta": {"cast": -100, "valid": -96, "blank": -2, "invalid": -2},
-            "definition": ELECTION.digest,
-            "source": {"topic": "tally.reports", "partition": 0, "offset": 1, "timestamp": LOG_MS + 1},
-        }
-
-    def test_unknown_is_null(self) -> None:
-        found = self.changed(counts(), counts(revision=2, ballots={"valid": 96}))
-        assert (found["reason"], found["authority"]) == (None, None)
-        assert found["ballots_delta"] == {"cast": None, "valid": 0, "blank": None, "invalid": None}
-
-    def test_only_of_an_outcome_with_a_change(self) -> None:
-        outcome = read_record(CODEC, PartitionFold(ELECTION), 0, LOG_MS, b"A-1", as_bytes(counts()))
-        with pytest.raises(AssertionError):
-            encode_change(ELECTION, "t", 0, 0, LOG_MS, outcome)
 
 
 figures = st.builds(
