@@ -83,8 +83,11 @@ def attempt(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def measure_load(on: Ground, load: Load, chosen: list[Competitor], rounds: int) -> dict[str, Any]:
-    """Every competitor in turn, `rounds` times; the part of a load."""
+    """Every competitor in turn, `rounds` times; the part of a load. The first runs once more, before them, uncounted: a
+    broker that has just started compiles its code, for half a core beside whoever runs first."""
     filled = {share: _filled(on, load, share) for share in {one.share for one in chosen}}
+    say(f"{load.kind}: the broker is warmed up")
+    attempt(lambda: chosen[0].run(filled[chosen[0].share]).as_dict())
     whole = filled.get(1.0) or next(iter(filled.values()))
     rows: dict[str, Any] = {
         one.name: {"date": today(), "records": filled[one.share].records,
