@@ -268,15 +268,16 @@ def main() -> None:
 def measure(on: Ground, name: str, options: argparse.Namespace, *, is_warm: bool) -> dict[str, Any]:
     quick, short = options.quick, not (options.all or options.part or options.growth)
     chosen = competitors(options.only or (list(QUICK) if short else []))
+    rounds = options.rounds or (5 if short and not quick else 3)
     if name in ("night", "churn"):
         for folder in {peer.folder for peer in PEERS if any(one.name == peer.name for one in chosen)}:
             prepare(folder)
     night = Load(options.stations or (250_000 if quick else 500_000))
     match name:
         case "night":
-            return measure_load(on, night, chosen, options.rounds)
+            return measure_load(on, night, chosen, rounds)
         case "churn":
-            return measure_load(on, Load(options.stations or 50_000, "churn"), chosen, options.rounds)
+            return measure_load(on, Load(options.stations or 50_000, "churn"), chosen, rounds)
         case "latency":
             rates = options.rate or ([2_000] if short else list(RATES))
             wanted = options.only or ([SYSTEMS[0].name, SYSTEMS[2].name] if short else [])
@@ -299,7 +300,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--part", action="append", choices=[*PARTS, "growth"], help="only this part; may be given again")
     parser.add_argument("--only", action="append", metavar="NAME", help="only this row of a table; may be given again")
     parser.add_argument("--stations", type=int, help="[night 500,000, churn 50,000]")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help="how often each competitor runs [5; with other options 3]")
     parser.add_argument("--rate", type=int, action="append", help="latency: reports a second [20, 500, 2000, 5000]")
     parser.add_argument("--seconds", type=float, help="latency: how long at each rate [60]")
     parser.add_argument("--json", type=Path, default=RESULTS, help="where figures are kept [bench/results/last.json]")
