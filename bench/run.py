@@ -82,12 +82,13 @@ def attempt(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"refused": str(reason).replace("\n", " ")[-400:]}
 
 
-def measure_load(on: Ground, load: Load, chosen: list[Competitor], rounds: int) -> dict[str, Any]:
-    """Every competitor in turn, `rounds` times; the part of a load. The first runs once more, before them, uncounted: a
-    broker that has just started compiles its code, for half a core beside whoever runs first."""
+def measure_load(on: Ground, load: Load, chosen: list[Competitor], rounds: int, is_warm: bool) -> dict[str, Any]:
+    """Every competitor in turn, `rounds` times; the part of a load. On a broker that has just started the first runs once
+    more, before them, uncounted: it compiles its code, for up to half a core beside whoever runs first."""
     filled = {share: _filled(on, load, share) for share in {one.share for one in chosen}}
-    say(f"{load.kind}: the broker is warmed up")
-    attempt(lambda: chosen[0].run(filled[chosen[0].share]).as_dict())
+    if not is_warm:
+        say(f"{load.kind}: the broker is warmed up")
+        attempt(lambda: chosen[0].run(filled[chosen[0].share]).as_dict())
     whole = filled.get(1.0) or next(iter(filled.values()))
     rows: dict[str, Any] = {
         one.name: {"date": today(), "records": filled[one.share].records,
@@ -275,9 +276,9 @@ def measure(on: Ground, name: str, options: argparse.Namespace, *, is_warm: bool
     night = Load(options.stations or (250_000 if quick else 500_000))
     match name:
         case "night":
-            return measure_load(on, night, chosen, rounds)
+            return measure_load(on, night, chosen, rounds, is_warm)
         case "churn":
-            return measure_load(on, Load(options.stations or 50_000, "churn"), chosen, rounds)
+            return measure_load(on, Load(options.stations or 50_000, "churn"), chosen, rounds, is_warm)
         case "latency":
             rates = options.rate or ([2_000] if short else list(RATES))
             wanted = options.only or ([SYSTEMS[0].name, SYSTEMS[2].name] if short else [])
@@ -300,7 +301,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--part", action="append", choices=[*PARTS, "growth"], help="only this part; may be given again")
     parser.add_argument("--only", action="append", metavar="NAME", help="only this row of a table; may be given again")
     parser.add_argument("--stations", type=int, help="[night 500,000, churn 50,000]")
-    parser.add_argument("--rounds", type=int, help="how often each competitor runs [5; with other options 3]")
+    parser.add_argument("--rounds", type=int, help="how often each competitor runs [5; with --quick, --all and --part 3]")
     parser.add_argument("--rate", type=int, action="append", help="latency: reports a second [20, 500, 2000, 5000]")
     parser.add_argument("--seconds", type=float, help="latency: how long at each rate [60]")
     parser.add_argument("--json", type=Path, default=RESULTS, help="where figures are kept [bench/results/last.json]")

@@ -7,6 +7,7 @@ run is a rehearsal, which is then shown everywhere. All reasons are listed at on
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from aiokafka.admin import NewTopic
@@ -22,29 +23,29 @@ PARTIALS_MIN_MESSAGE_BYTES = 600_000
 """One partial is at most 512 KiB, one rejection about 180 KB; a topic that takes less would stop the count."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Topics:
-    """Topic names under a prefix."""
+    """Topic names under a prefix, each put together once: a worker asks for one with every change."""
 
     prefix: str
 
-    @property
+    @cached_property
     def reports(self) -> str:
         return f"{self.prefix}.reports"
 
-    @property
+    @cached_property
     def partials(self) -> str:
         return f"{self.prefix}.partials"
 
-    @property
+    @cached_property
     def standings(self) -> str:
         return f"{self.prefix}.standings"
 
-    @property
+    @cached_property
     def rejections(self) -> str:
         return f"{self.prefix}.rejections"
 
-    @property
+    @cached_property
     def changes(self) -> str:
         return f"{self.prefix}.changes"
 

@@ -154,7 +154,6 @@ class Counting:
         """`on_partial` is told of each partial that a broker acknowledged: its figures, its bytes, its offset."""
         self.election = election
         self.topics = topics
-        self._reports, self._changes, self._rejections = topics.reports, topics.changes, topics.rejections  # made at each look
         self.partition_count = partition_count
         self.partitions: dict[int, PartitionCount] = {}
         self.partials_sent = 0
@@ -279,20 +278,20 @@ class Counting:
         is_on_hold = owned.fold.is_on_hold(change.contest)
         if offset < owned.outputs_from and not is_on_hold:
             return
-        value = encode_change(self.election, self._reports, partition, offset, record.timestamp, change)
+        value = encode_change(self.election, self.topics.reports, partition, offset, record.timestamp, change)
         pending = _Pending(offset, record_key(partition, offset), value)
         if is_on_hold:
             self._hold_back(owned, change.contest, pending)
         else:
-            owned.outboxes[self._changes].append(pending)
+            owned.outboxes[self.topics.changes].append(pending)
 
     def _collect_rejection(self, owned: PartitionCount, record: Any, outcome: Outcome) -> None:
         offset, partition = record.offset, owned.fold.partition
         value = encode_rejection(
-            self.election, self._reports, partition, offset, record.timestamp, record.key, record.value, outcome
+            self.election, self.topics.reports, partition, offset, record.timestamp, record.key, record.value, outcome
         )
         rejection = _Pending(offset, record_key(partition, offset), value)
-        owned.outboxes[self._rejections].append(rejection)
+        owned.outboxes[self.topics.rejections].append(rejection)
 
     def _hold_back(self, owned: PartitionCount, contest: int, change: _Pending) -> None:
         """Keep a change until the release. Fail stop above the ceiling, but not for what stood on the log at the start: the
@@ -377,7 +376,7 @@ class Counting:
         for f in figures:
             waiting = owned.held_back.get(f.contest)
             if waiting:
-                owned.outboxes[self._changes].extend(waiting.take_below(f.next_offset))
+                owned.outboxes[self.topics.changes].extend(waiting.take_below(f.next_offset))
         await self._send_outbox(owned)
         # Later runs may add to the list while we wait: those belong to the next flush.
         below, owned.unacknowledged = owned.unacknowledged, []
