@@ -28,7 +28,7 @@ from bench.load import Load, reports, write_definition  # noqa: E402
 from tally_stream.domain.scalars import murmur2_partition  # noqa: E402
 from tally_stream.kafka.client import sender  # noqa: E402
 from tally_stream.settings import Settings, load_settings  # noqa: E402
-from tests.nights.harness import WorkerProcess, command, environment, read_topic, run, wait_published  # noqa: E402
+from tests.nights.harness import WorkerProcess, command, read_topic, run, tied, wait_published  # noqa: E402
 
 PARTITIONS = 4
 TICK_SECONDS = 0.02
@@ -53,7 +53,7 @@ def measured(settings: Settings, *arguments: str) -> dict[str, float]:
     """A `verify` that must find no difference: seconds, peak memory in MiB, and what it counted."""
     begin = time.perf_counter()
     with subprocess.Popen(
-        command("verify", *arguments, "--json"), env=environment(settings), stdout=subprocess.PIPE
+        command("verify", *arguments, "--json"), **tied(settings), stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         said = process.stdout.read()

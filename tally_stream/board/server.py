@@ -7,6 +7,7 @@ the page. Refuses to know figures. The followers run beside it; if one of them f
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -84,12 +85,19 @@ class Board:
         return app
 
     async def __aenter__(self) -> Board:
-        """Raises OSError where the address is taken."""
+        """Raises OSError, with a sentence for the operator, where the address can't be had."""
         self._runner = web.AppRunner(
             self.application(), access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self.port, backlog=4096).start()
+        try:
+            await web.TCPSite(self._runner, self._host, self.port, backlog=4096).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise OSError(
+                f"the board can't be served at {self._host}:{self.port}: {why}; another port: --board-port or TALLY_BOARD_PORT"
+            ) from error
         self.port = self._runner.addresses[0][1]
         return self
 

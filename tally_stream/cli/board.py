@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import signal
 from pathlib import Path
 
 import click
 
-from tally_stream.cli.common import EXIT_USAGE, open_election, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.common import (
+    EXIT_USAGE,
+    cancel_when_told,
+    open_election,
+    refuse,
+    run_async,
+    say,
+    settings_of,
+    with_broker,
+)
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 
@@ -51,9 +59,7 @@ async def _serve(settings: Settings, definition: Election, publish_to: Path | No
     def tell(line: str) -> None:
         say(f"tally-stream: {line}")
 
-    this = asyncio.current_task()
-    assert this is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+    cancel_when_told()
     _allow_sockets()
     try:
         await wait_for_broker(settings, tell)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console
 
+from tally_stream.cli.lifeline import stop_signals
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings, SettingsError, load_settings
 from tally_stream.wire.election_folder import ElectionFolderError, load_election
@@ -35,8 +40,10 @@ _T = TypeVar("_T")
 
 
 def say(line: str) -> None:
-    """A line for the operator, on stderr; never markup."""
-    err.print(line, markup=False, soft_wrap=True)
+    """A line for the operator, on stderr; never markup. Where nobody is left to read it (a closed terminal, a pipe without
+    a reader) nothing is said, and nothing ends."""
+    with suppress(OSError):
+        err.print(line, markup=False, soft_wrap=True)
 
 
 def refuse(errors: Iterable[str], exit_code: int = EXIT_FAILED) -> NoReturn:
@@ -44,6 +51,15 @@ def refuse(errors: Iterable[str], exit_code: int = EXIT_FAILED) -> NoReturn:
     for line in errors:
         say(f"tally-stream: {line}")
     sys.exit(exit_code)
+
+
+def tell_unexpected(error: BaseException) -> None:
+    """What nobody foresaw, in one line; with TALLY_DEBUG its traceback."""
+    if os.environ.get("TALLY_DEBUG"):
+        traceback.print_exception(error)
+        return
+    text = " ".join(str(error).split()) or "no more is known"
+    say(f"tally-stream: {type(error).__name__}: {text} (TALLY_DEBUG=1 shows where)")
 
 
 def election_folder(name: str) -> Path:
@@ -89,6 +105,15 @@ def run_async(main: Coroutine[Any, Any, _T]) -> _T:
         factory = None
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(main)
+
+
+def cancel_when_told() -> None:
+    """SIGTERM and a closed terminal cancel the task that calls this, as Ctrl-C does the main one."""
+    this = asyncio.current_task()
+    assert this is not None
+    for number in stop_signals():
+        if number is not signal.SIGINT:
+            asyncio.get_running_loop().add_signal_handler(number, this.cancel)
 
 
 def with_broker(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -29,6 +29,7 @@ from rich.text import Text
 
 from tally_stream.cli.common import (
     EXIT_USAGE,
+    cancel_when_told,
     err,
     open_election,
     out,
@@ -38,6 +39,7 @@ from tally_stream.cli.common import (
     say,
     settings_of,
 )
+from tally_stream.cli.lifeline import Lifeline, stop_signals
 from tally_stream.cli.standings import Newest, is_root
 from tally_stream.cli.view import board, plain_line
 from tally_stream.domain.election import Election
@@ -64,6 +66,15 @@ Watch = Callable[[], Coroutine[Any, Any, None]]
 
 class DemoFailed(Exception):
     """`args[0]` says what went wrong."""
+
+
+@dataclass(slots=True)
+class Started:
+    """The processes of a demo. They end with it, however it ends."""
+
+    lifeline: Lifeline = field(default_factory=Lifeline)
+    ends: list[Watch] = field(default_factory=list)
+    """Of those that must live as long as the night; begun with the night."""
 
 
 @dataclass(slots=True)
@@ -159,13 +170,10 @@ class _Stage:
         self.speed, self.fast, self.exits, self.as_json = speed, fast, exits, as_json
         self.show = Show(election)
         self.is_live = out.is_terminal and not as_json
-        self._ends: list[Watch] = []
-        """Of the processes that must live as long as the night; begun with the night."""
+        self._started = Started()
 
     async def run(self, bootstrap: str | None, prefix: str | None) -> None:
-        this = asyncio.current_task()
-        assert this is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+        cancel_when_told()
         async with AsyncExitStack() as stack:
             is_embedded = bootstrap is None
             if is_embedded:
@@ -178,22 +186,21 @@ class _Stage:
             )
             await self._create_topics(settings, is_embedded)
             self.show.broker = f"{'embedded broker' if is_embedded else 'Kafka'} at {settings.bootstrap}"
-            service = await stack.enter_async_context(
-                _worker(settings, self.folder, is_embedded, self._ends)
-            )
+            service = await stack.enter_async_context(_worker(settings, self.folder, is_embedded, self._started))
             self.show.service = service
             self._line(f"{self.show.broker}, topics {settings.prefix}.*; worker's health and metrics at {service}")
             if not self.exits:
-                self.show.address = await stack.enter_async_context(
-                    _board(settings, self.folder, self._ends)
-                ) + "/"
+                settings, note = _with_a_free_port(settings)
+                if note:
+                    self._line(note)
+                self.show.address = await stack.enter_async_context(_board(settings, self.folder, self._started)) + "/"
                 self._line(f"the board is at {self.show.address}")
             watcher = asyncio.create_task(self._watch(settings))
             stack.callback(watcher.cancel)
             await self._beside_what_must_live(self._unfold(settings, watcher))
 
     async def _beside_what_must_live(self, night: Coroutine[Any, Any, None]) -> None:
-        tasks = [asyncio.ensure_future(one) for one in (night, *(end() for end in self._ends))]
+        tasks = [asyncio.ensure_future(one) for one in (night, *(end() for end in self._started.ends))]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -424,24 +431,30 @@ async def _replication(settings: Settings) -> int:
         return min(3, len((await admin.describe_cluster())["brokers"]))
 
 
-def _worker(
-    settings: Settings, folder: Path, is_embedded: bool, ends: list[Watch]
-) -> AbstractAsyncContextManager[str]:
+def _worker(settings: Settings, folder: Path, is_embedded: bool, started: Started) -> AbstractAsyncContextManager[str]:
     """A worker process; yields its service address when it is ready."""
     arguments = [*_command("worker", settings, folder), "--metrics-port", "0", "--rehearsal", "--once"]
     if is_embedded:
         # The embedded broker keeps 5 MB a partition: fewer, larger partials leave room for a whole night.
         arguments += ["--embedded", "--publish-interval-ms", "200"]
-    return _process("worker", arguments, "metrics at ", ends)
+    return _process("worker", arguments, "metrics at ", started)
 
 
-def _board(settings: Settings, folder: Path, ends: list[Watch]) -> AbstractAsyncContextManager[str]:
-    """The board in a process of its own; yields its address. A default port that is taken is no reason not to show it."""
-    port = settings.board_port
-    if "board_port" not in settings.model_fields_set and not _is_free(settings.board_host, port):
-        port = 0
-    arguments = [*_command("board", settings, folder), "--board-host", settings.board_host, "--board-port", str(port)]
-    return _process("board", arguments, "board at ", ends)
+def _board(settings: Settings, folder: Path, started: Started) -> AbstractAsyncContextManager[str]:
+    """The board in a process of its own; yields its address."""
+    listening = ["--board-host", settings.board_host, "--board-port", str(settings.board_port)]
+    return _process("board", [*_command("board", settings, folder), *listening], "board at ", started)
+
+
+def _with_a_free_port(settings: Settings) -> tuple[Settings, str]:
+    """A port for the board, and what to say of it. The default one, taken, is no reason not to show the board; one that
+    was asked for is, and the board says so itself."""
+    host, port = settings.board_host, settings.board_port
+    if "board_port" in settings.model_fields_set or _is_free(host, port):
+        return settings, ""
+    return settings.model_copy(update={"board_port": 0}), (
+        f"port {port} is taken on {host}: the board takes another (TALLY_BOARD_PORT chooses one)"
+    )
 
 
 def _is_free(host: str, port: int) -> bool:
@@ -460,17 +473,17 @@ def _command(name: str, settings: Settings, folder: Path) -> list[str]:
 
 
 @asynccontextmanager
-async def _process(name: str, arguments: list[str], marker: str, ends: list[Watch]) -> AsyncIterator[str]:
+async def _process(name: str, arguments: list[str], marker: str, started: Started) -> AsyncIterator[str]:
     """One of our commands; yields the address it says behind `marker` once it is ready. Where it fails, its last lines
-    are shown; where it ends later, what is put into `ends` raises DemoFailed."""
+    are shown; where it ends later, what is put into `started.ends` raises DemoFailed."""
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
             *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            env={**os.environ, "TALLY_REHEARSAL": "true"},
+            **started.lifeline.arguments({**os.environ, "TALLY_REHEARSAL": "true"}),
         )  # fmt: skip
         try:
             address = await _ready(name, process, log, marker)
-            ends.append(partial(_end, name, process, log))
+            started.ends.append(partial(_end, name, process, log))
             yield address
         finally:
             if process.returncode is None:
@@ -518,7 +531,7 @@ async def _ready(name: str, process: asyncio.subprocess.Process, log: Any, marke
 
 async def _until_interrupted() -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await stop.wait()
 

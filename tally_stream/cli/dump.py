@@ -6,7 +6,6 @@ Decides when a file may be gone on with: it is a dump of the same topic, and its
 from __future__ import annotations
 
 import asyncio
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tally_stream.cli.common import err, out, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.lifeline import stop_signals
 from tally_stream.settings import Settings
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
 from tally_stream.wire.saved_log import Appender, FrameError
@@ -113,7 +113,7 @@ async def _dump(settings: Settings, path: Path, follow: bool) -> int:
 
     await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     topic = f"{settings.prefix}.reports"
     async with TopicReader(settings, topic, is_log=True) as reader:

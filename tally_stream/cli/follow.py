@@ -8,7 +8,6 @@ silence is no news), a worker that publishes nothing more, and a Kafka that does
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +20,7 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
-from tally_stream.cli.common import out, say
+from tally_stream.cli.common import cancel_when_told, out, say
 from tally_stream.cli.view import board, plain_line, title_of
 
 if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
@@ -123,9 +122,7 @@ class Following:
 @asynccontextmanager
 async def _probed(following: Following) -> AsyncIterator[None]:
     """With questions to Kafka beside it; SIGTERM ends it as Ctrl-C does, so that the terminal is given back."""
-    this = asyncio.current_task()
-    assert this is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+    cancel_when_told()
     probe = asyncio.create_task(following.probe())
     try:
         yield

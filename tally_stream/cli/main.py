@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 import click
 
 from tally_stream import __version__
+from tally_stream.cli.lifeline import end_with_parent
 
 _COMMANDS = {
     "demo": ("tally_stream.cli.demo", "A whole night on Kafka in one command."),
@@ -43,13 +43,16 @@ class _LateGroup(click.Group):
 
 @click.command(cls=_LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tally-stream")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Election night as a stream: polling stations' reports in, standings anyone can recompute out.
 
     Example: tally-stream demo
 
     Exit codes: 0 done, 1 refused or failed, 2 wrong usage or a broken election folder.
     """
+    if context.invoked_subcommand != "worker":  # a supervisor has no threads, and looks at its lifeline itself
+        end_with_parent()
 
 
 def main() -> None:
@@ -57,8 +60,7 @@ def main() -> None:
     try:
         cli(prog_name="tally-stream")
     except Exception as error:
-        if os.environ.get("TALLY_DEBUG"):
-            raise
-        text = " ".join(str(error).split()) or "no more is known"
-        sys.stderr.write(f"tally-stream: {type(error).__name__}: {text} (TALLY_DEBUG=1 shows where)\n")
+        from tally_stream.cli.common import tell_unexpected
+
+        tell_unexpected(error)
         sys.exit(1)

@@ -26,7 +26,7 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import TopicReader, sender
 from tally_stream.kafka.embedded import AUTO_PARTITIONS, EmbeddedBroker
 from tally_stream.settings import Settings
-from tests.nights.harness import WorkerProcess, command, environment, settings_for, wait_for
+from tests.nights.harness import WorkerProcess, command, settings_for, tied, wait_for
 
 HOSTILE = '<img src=x onerror="document.title=\'broken\'"><script>document.title=1</script>'
 PREFIX = "scene"
@@ -120,7 +120,7 @@ class BoardProcess:
         self.log_path = log_path
         self._log = log_path.open("wb")
         self.process = subprocess.Popen(
-            command("board", "--election", election, "--port", str(port), *flags), env=environment(settings),
+            command("board", "--election", election, "--port", str(port), *flags), **tied(settings),
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip
         found = wait_for(self._said, f"the board to say where it is: {log_path}")

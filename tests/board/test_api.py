@@ -354,7 +354,7 @@ def test_a_taken_port_is_refused_in_one_line(rehearsal: Scene) -> None:
         capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "address already in use" in done.stderr
+    assert "Address already in use; another port: --board-port or TALLY_BOARD_PORT" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.nights.harness import NIGHTS, command, wait_for
+from tests.nights.harness import LIFELINE, NIGHTS, command, wait_for
 
 AZ = NIGHTS / "az-2024"
 LOG = str(AZ / "reports.jsonl.gz")
@@ -95,7 +95,7 @@ def test_a_worker_that_found_no_broker_is_started_again_until_it_is_told_to_stop
     with log.open("wb") as said:
         worker = subprocess.Popen(
             command("worker", "--election", "az-2024"), stdout=said, stderr=said,
-            env={**os.environ, "TALLY_BOOTSTRAP": address, "TALLY_BROKER_WAIT_SECONDS": "0"},
+            **LIFELINE.arguments({**os.environ, "TALLY_BOOTSTRAP": address, "TALLY_BROKER_WAIT_SECONDS": "0"}),
         )  # fmt: skip
     try:
         wait_for(lambda: "(start 3)" in log.read_text() or worker.poll() is not None, "a third start", 60)

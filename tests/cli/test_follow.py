@@ -34,7 +34,7 @@ from tally_stream.kafka.embedded import EmbeddedBroker
 from tally_stream.settings import load_settings
 from tally_stream.wire.election_folder import load_election
 from tally_stream.wire.messages import canonical_json, standings_key
-from tests.nights.harness import NIGHTS, command, run, settings_for, wait_for
+from tests.nights.harness import LIFELINE, NIGHTS, command, run, settings_for, wait_for
 
 Message = dict[str, Any]
 ELECTION = load_election(NIGHTS / "az-2024")
@@ -260,8 +260,8 @@ class Terminal:
     def __init__(self, *arguments: str) -> None:
         self.master, slave = pty.openpty()
         environment = {**os.environ, "COLUMNS": "120", "LINES": "30", "TERM": "xterm-256color"}
-        self.process = subprocess.Popen(command(*arguments), stdin=slave, stdout=slave, stderr=slave, env=environment,
-                                        start_new_session=True)  # fmt: skip
+        self.process = subprocess.Popen(command(*arguments), stdin=slave, stdout=slave, stderr=slave,
+                                        **LIFELINE.arguments(environment), start_new_session=True)  # fmt: skip
         os.close(slave)
         self.text = ""
 
@@ -334,7 +334,7 @@ def test_a_broker_that_is_gone_is_said_and_the_view_ends_all_the_same(broker: Em
 def test_without_a_terminal_a_line_for_each_version(broker: EmbeddedBroker) -> None:
     publish(broker, EARLY)
     process = subprocess.Popen(command("standings", "--follow", "--bootstrap", broker.bootstrap), stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+                               stderr=subprocess.PIPE, text=True, **LIFELINE.arguments())  # fmt: skip
     try:
         assert process.stdout is not None
         assert "version 36000]" in process.stdout.readline()
@@ -364,7 +364,7 @@ def test_the_export_reads_the_topic_and_waits_for_the_root(broker: EmbeddedBroke
     settings = settings_for(broker.bootstrap, "tally")
     publish(broker, [*LATE[:-1], EARLY[-1]])
     process = subprocess.Popen(command("export", "az-2024", "--format", "csv", "--bootstrap", broker.bootstrap),
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, **LIFELINE.arguments())  # fmt: skip
     with pytest.raises(subprocess.TimeoutExpired):
         process.communicate(timeout=3)
     publish(broker, [LATE[-1]])

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tally_stream.cli import demo
-from tally_stream.cli.demo import Watch, _is_free
-from tests.nights.harness import children_of, command, wait_for
+from tally_stream.cli.demo import Started, _is_free
+from tests.nights.harness import LIFELINE, children_of, command, wait_for
 
 
 def test_the_azerbaijan_night_ends_to_the_digit() -> None:
@@ -51,10 +51,10 @@ async def test_a_demo_that_ends_before_its_night_leaves_no_watch_begun(monkeypat
         return "http://nowhere"
 
     monkeypatch.setattr(demo, "_ready", ready)
-    ends: list[Watch] = []
-    async with demo._process("worker", [sys.executable, "-c", "import time; time.sleep(60)"], "", ends):
-        assert len(ends) == 1
-    ends.clear()
+    started = Started()
+    async with demo._process("worker", [sys.executable, "-c", "import time; time.sleep(60)"], "", started):
+        assert len(started.ends) == 1
+    started.ends.clear()
     gc.collect()  # a coroutine that nobody awaited is a warning, and a warning is an error
 
 
@@ -63,7 +63,7 @@ def test_the_demo_serves_the_board_until_it_is_interrupted(tmp_path: Path) -> No
     with log.open("wb") as file:
         process = subprocess.Popen(
             command("demo", "--election", "az-2024", "--fast"), stdout=file, stderr=file, stdin=subprocess.DEVNULL,
-            env={**os.environ, "TALLY_BOARD_PORT": "0"},
+            **LIFELINE.arguments({**os.environ, "TALLY_BOARD_PORT": "0"}),
         )  # fmt: skip
     try:
         found = wait_for(lambda: re.search(r"the board is at (http://127\.0\.0\.1:\d+)/", log.read_text()), "the address")
@@ -89,7 +89,7 @@ def test_a_process_that_dies_ends_the_demo_in_one_line(tmp_path: Path, name: str
     with log.open("wb") as file:
         process = subprocess.Popen(
             command("demo", "--election", "az-2024"), stdout=file, stderr=file, stdin=subprocess.DEVNULL,
-            env={**os.environ, "TALLY_BOARD_PORT": "0"},
+            **LIFELINE.arguments({**os.environ, "TALLY_BOARD_PORT": "0"}),
         )  # fmt: skip
     try:
         wait_for(lambda: "the board is at" in log.read_text(), "the night to begin")

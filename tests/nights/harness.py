@@ -21,6 +21,7 @@ import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tally_stream.audit.replay import Replay
+from tally_stream.cli.lifeline import Lifeline
 from tally_stream.domain.election import Election
 from tally_stream.domain.standings import body_of
 from tally_stream.kafka.client import StoredRecord, TopicReader, sender
@@ -30,6 +31,8 @@ from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, en
 
 NIGHTS = Path(__file__).parents[2] / "tally_stream" / "elections"
 PLANTED = Path(__file__).parent / "planted"
+LIFELINE = Lifeline()
+"""Whatever a test starts ends with the process that runs the tests, however that ends."""
 T = TypeVar("T")
 
 
@@ -40,7 +43,7 @@ def command(*arguments: str) -> list[str]:
 def run(*arguments: str, settings: Settings, expect: int = 0, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """A command of the product in a process of its own."""
     done = subprocess.run(
-        command(*arguments), env=environment(settings), capture_output=True, text=True, timeout=timeout, check=False
+        command(*arguments), **tied(settings), capture_output=True, text=True, timeout=timeout, check=False
     )
     assert done.returncode == expect, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
@@ -49,6 +52,11 @@ def run(*arguments: str, settings: Settings, expect: int = 0, timeout: float = 1
 
 def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, "TALLY_BOOTSTRAP": settings.bootstrap, "TALLY_PREFIX": settings.prefix}
+
+
+def tied(settings: Settings, **more: str) -> dict[str, Any]:
+    """For `subprocess`: the settings' environment and `more` of it, and an end with these tests."""
+    return LIFELINE.arguments({**environment(settings), **more})
 
 
 def settings_for(bootstrap: str, prefix: str) -> Settings:
@@ -83,7 +91,7 @@ class WorkerProcess:
         self.process = subprocess.Popen(
             command("worker", "--election", election, "--metrics-port", "0", "--rehearsal",
                     *([] if is_supervised else ["--once"]), *flags),
-            env={**environment(settings), **({"PYTHONPATH": str(PLANTED), "TALLY_TEST_PLANTED": planted} if planted else {})},
+            **tied(settings, **({"PYTHONPATH": str(PLANTED), "TALLY_TEST_PLANTED": planted} if planted else {})),
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip
 

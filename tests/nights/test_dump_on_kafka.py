@@ -30,6 +30,7 @@ from tests.nights.harness import (
     read_topic,
     run,
     settings_for,
+    tied,
     wait_for,
 )
 
@@ -95,7 +96,7 @@ def test_a_full_disk_ends_with_a_line_and_the_file_is_gone_on_with(sent: Setting
 
 def test_follow_keeps_up_until_it_is_told_to_stop(sent: Settings, tmp_path: Path) -> None:
     path = tmp_path / "d.gz"
-    process = subprocess.Popen(command("dump", str(path), "--follow"), env=environment(sent), stderr=subprocess.PIPE)
+    process = subprocess.Popen(command("dump", str(path), "--follow"), **tied(sent), stderr=subprocess.PIPE)
     try:
         wait_for(lambda: is_whole(path), "the whole log")
         process.send_signal(signal.SIGTERM)
@@ -183,7 +184,7 @@ def test_a_dump_that_was_killed_goes_on_to_the_same_records(kafka_one: object, t
     path = tmp_path / "d.gz"
     kills = 0
     for size in (1, 300, 200_000, 600_000):
-        process = subprocess.Popen(command("dump", str(path)), env=environment(settings), stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(command("dump", str(path)), **tied(settings), stdout=subprocess.DEVNULL)
         try:
             end = time.monotonic() + 60
             while process.poll() is None and (not path.exists() or path.stat().st_size < size):

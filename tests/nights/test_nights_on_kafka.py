@@ -25,13 +25,13 @@ from tests.nights.harness import (
     WorkerProcess,
     check_against_replay,
     command,
-    environment,
     newest_standings,
     one_a_key,
     read_topic,
     run,
     save_log,
     settings_for,
+    tied,
     wait_for,
     wait_published,
 )
@@ -208,7 +208,7 @@ def check_verdicts_add_up(workers: list[WorkerProcess], records: int) -> None:
 async def _send_and_kill(stage: Stage, rate: str, half: int, victim: WorkerProcess, other: WorkerProcess) -> int:
     process = await asyncio.create_subprocess_exec(
         *command("send", stage.night, str(stage.folder / "reports.jsonl.gz"), "--rate", rate),
-        env=environment(stage.settings), stdout=asyncio.subprocess.DEVNULL,
+        **tied(stage.settings), stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
 
     def is_half() -> bool:

@@ -20,7 +20,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from tally_stream.kafka.client import sender
 from tally_stream.settings import Settings
 from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, encode_line
-from tests.nights.harness import NIGHTS, administer, command, environment, read_topic, run, settings_for, wait_for
+from tests.nights.harness import NIGHTS, administer, command, read_topic, run, settings_for, tied, wait_for
 from tests.nights.test_dump_on_kafka import in_file, on_topic
 
 pytestmark = pytest.mark.kafka
@@ -101,7 +101,7 @@ def test_every_record_stands_again_where_it_stood(odd: tuple[Settings, Path, Pla
 
 def killed_at(settings: Settings, path: Path, count: int) -> bool:
     """Kill a restore once this many records stand there; False where it came through first."""
-    process = subprocess.Popen(command("restore", str(path)), env=environment(settings), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command("restore", str(path)), **tied(settings), stdout=subprocess.DEVNULL)
     wait_for(lambda: process.poll() is not None or len(read_topic(settings, "reports")[1]) >= count, f"{count} records")
     process.send_signal(signal.SIGKILL)
     return process.wait(10) == -signal.SIGKILL

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.nights.harness import WorkerProcess, command, environment, produce, wait_for, wait_published
+from tests.nights.harness import WorkerProcess, command, produce, tied, wait_for, wait_published
 from tests.nights.test_fail_stop_on_kafka import made, some_reports
 
 pytestmark = pytest.mark.kafka
@@ -32,7 +32,7 @@ def test_readers_paused_for_long_go_on_at_the_newest(kafka_one: Any, tmp_path: P
     logs = [tmp_path / f"reader-{n}" for n in range(READERS)]
     readers = [
         subprocess.Popen(
-            command("standings", "--follow", "--json"), env=environment(settings), stdout=log.open("w"),
+            command("standings", "--follow", "--json"), **tied(settings), stdout=log.open("w"),
             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
         for log in logs
