@@ -1,57 +1,57 @@
-"""Keep a worker running on a bare machine: start it again when it ends by a surprise, stop when that cannot help.
+"""Keep workers running on a bare machine: start one again when it ends by a surprise, stop when that cannot help.
 
 Decides when a start is worth it: always after a surprise (a worker that starts again replays, so it is always safe),
 never after a clean end or a refusal at the first start, and no more after three endings in a row by one record that
-crashes the code: it will be there the next time too. Refuses to know Kafka; it stays small, because it must
-outlive what it watches. Worker and supervisor hold the two ends of one socket: over it the worker says why it ends, and
+crashes the code: it will be there the next time too. A worker is a fork of its supervisor, so what was loaded before
+(the code, half a million stations) is there at once. Therefore this process has one thread and no loop of its own: a
+fork copies the thread that calls it, and locks that others held stay locked for ever.
+
+Refuses to know Kafka. Worker and supervisor hold the two ends of one socket: over it the worker says why it ends, and
 it ends at once when its supervisor is gone, or two workers would run under one instance id.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import re
+import select
 import signal
 import socket
-import subprocess
-import threading
+import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
-SUPERVISOR_FD = "TALLY_SUPERVISOR_FD"
-"""Environment variable: the worker's end of the socket."""
+from tally_stream.cli.lifeline import ORPHANED_EXIT, end_with, stop_signals
 
 BACK_OFF_FIRST_SECONDS = 0.5
 BACK_OFF_MAX_SECONDS = 5.0
 """Standings stand still meanwhile: short against the 30 s that are promised."""
 
+PROVEN_SECONDS = 10.0
+"""A worker that had caught up and lived this long is started again at once: it does not end at every start."""
+
 IDENTICAL_CRASHES_MAX = 3
 REASON_MAX_CHARS = 10_000
+LOOK_SECONDS = 1.0
+"""Between two looks at the workers where no signal comes; each end is told by one."""
+
 _READY = "ready"
-LOOK_SECONDS = 0.05
 
-ORPHANED_EXIT = 1
-_STOPS = (signal.SIGTERM, signal.SIGINT)
-
-
-# --- the worker's side ----------------------------------------------------------------------------
+Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class ToSupervisor:
     """The worker's end; without a supervisor nothing is said and nobody is missed."""
 
-    def __init__(self) -> None:
-        number = os.environ.pop(SUPERVISOR_FD, None)
-        self._socket = None if number is None else socket.socket(fileno=int(number))
-        if self._socket is not None:
-            threading.Thread(target=self._end_with_supervisor, name="supervisor", daemon=True).start()
-
-    def _end_with_supervisor(self) -> None:
-        assert self._socket is not None
-        with suppress(OSError):
-            self._socket.recv(1)  # nothing is ever sent this way: it returns when the other end is gone
-        os._exit(ORPHANED_EXIT)
+    def __init__(self, ours: socket.socket | None = None) -> None:
+        self._socket = ours
+        if ours is not None:
+            end_with(ours.fileno())
 
     def tell_ready(self) -> None:
         """This worker has caught up: the next start need not wait longer than the first."""
@@ -67,7 +67,8 @@ class ToSupervisor:
                 self._socket.sendall(line.encode() + b"\n")
 
 
-# --- the supervisor's side ------------------------------------------------------------------------
+Body = Callable[[ToSupervisor], int]
+"""What a worker does, in a process of its own; its exit code."""
 
 
 def names_a_crashing_record(reason: str) -> bool:
@@ -76,109 +77,231 @@ def names_a_crashing_record(reason: str) -> bool:
     return re.search(r"partition \d+, offset \d+: this record crashes the code", reason) is not None
 
 
-def supervise(commands: list[list[str]], say: Callable[[str], None]) -> int:
-    """Run each command until it ends well or cannot, all at once; signals to stop are passed on to all of them.
+def supervise(bodies: Sequence[Body], say: Callable[[str], None], lifeline: int | None = None) -> int:
+    """Run each body in a process of its own until it ends well or cannot, all at once; signals to stop are passed on to all
+    of them. Where the other end of `lifeline` is closed, all end at once.
 
     The exit code for the shell: 0 where all ended well, else the highest. One that stays down leaves its partitions to
-    the others.
+    the others. Call it in a process with one thread.
     """
 
     def teller(number: int) -> Callable[[str], None]:
-        return say if len(commands) == 1 else lambda line: say(f"process {number}: {line}")
+        return say if len(bodies) == 1 else lambda line: say(f"process {number}: {line}")
 
-    supervisors = [_Supervisor(command, teller(number)) for number, command in enumerate(commands, 1)]
-    codes = [1] * len(supervisors)
+    workers = [_Supervised(number, body, teller(number)) for number, body in enumerate(bodies, 1)]
 
-    def run(index: int) -> None:
-        codes[index] = supervisors[index].run()
+    def let_go() -> None:
+        """In a worker: these ends are its supervisor's, and would keep another worker from seeing that one's end."""
+        for worker in workers:
+            worker.close()
+        if lifeline is not None:
+            os.close(lifeline)
 
-    def pass_on(number: int, _: object) -> None:
-        for supervisor in supervisors:
-            supervisor.pass_on(number)
+    gc.collect()
+    gc.freeze()  # what is loaded stays: no collection in a worker may touch it, and so copy its pages
+    with _signals() as signals:
+        while any(worker.code is None for worker in workers):
+            now = time.monotonic()
+            for worker in workers:
+                if worker.is_due(now):
+                    worker.start(signals, let_go)
+            waits = min((w.due_at - now for w in workers if w.due_at is not None), default=LOOK_SECONDS)
+            watched = [signals.descriptor] if lifeline is None else [signals.descriptor, lifeline]
+            ready, _, _ = select.select(watched, [], [], min(max(waits, 0.0), LOOK_SECONDS))
+            if lifeline in ready:
+                os._exit(ORPHANED_EXIT)  # and each worker, whose socket this closes
+            is_asked_to_stop = signals.take()
+            for worker in workers:
+                if is_asked_to_stop:
+                    worker.stop()
+                worker.look()
+    return max(worker.code or 0 for worker in workers)
 
-    threads = [threading.Thread(target=run, args=[index], name=f"worker {index + 1}") for index in range(len(supervisors))]
-    before = {number: signal.signal(number, pass_on) for number in _STOPS}
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        for number, handler in before.items():
+
+class _Signals:
+    """Signals as something to wait for: each one to stop, and those that tell of a child's end."""
+
+    def __init__(self) -> None:
+        self.descriptor, self._written = os.pipe()
+        for end in (self.descriptor, self._written):
+            os.set_blocking(end, False)
+        self.stops = tuple(stop_signals())
+        self.before: dict[int, Handler] = {}
+        self._is_asked_to_stop = False
+
+    def take(self) -> bool:
+        """Whether a signal to stop came since the last call."""
+        with suppress(BlockingIOError):
+            while os.read(self.descriptor, 4096):
+                pass
+        is_asked, self._is_asked_to_stop = self._is_asked_to_stop, False
+        return is_asked
+
+    def install(self) -> None:
+        def note(number: int, frame: FrameType | None) -> None:
+            self._is_asked_to_stop = True
+
+        for number in self.stops:
+            self.before[number] = signal.signal(number, note)
+        self.before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)  # heard, so that it ends the wait
+        signal.set_wakeup_fd(self._written, warn_on_full_buffer=False)
+
+    def restore(self) -> None:
+        """As it was before: also in a worker, which begins as any process does."""
+        signal.set_wakeup_fd(-1)
+        for number, handler in self.before.items():
             signal.signal(number, handler)
-    return max(codes)
+        os.close(self.descriptor)
+        os.close(self._written)
 
 
-class _Supervisor:
-    """One command and the process it runs in now."""
+@contextmanager
+def _signals() -> Iterator[_Signals]:
+    signals = _Signals()
+    signals.install()
+    try:
+        yield signals
+    finally:
+        signals.restore()
 
-    def __init__(self, command: list[str], say: Callable[[str], None]) -> None:
-        self._command = command
-        self._say = say
-        self._process: subprocess.Popen[bytes] | None = None
+
+class _Supervised:
+    """One worker: its body, and the process that runs it now."""
+
+    def __init__(self, number: int, body: Body, say: Callable[[str], None]) -> None:
+        self._number, self._body, self._say = number, body, say
+        self._pid: int | None = None
+        self._ours: socket.socket | None = None
         self._is_stopping = False
+        self._started_at = 0.0
+        self._starts = 0
+        self._back_off = BACK_OFF_FIRST_SECONDS
+        self._last_reason = ""
+        self._identical = 0
+        self.due_at: float | None = 0.0
+        """When to start it, None while it runs and after its end."""
+        self.code: int | None = None
+        """The exit code for the shell, once it is started no more."""
 
-    def pass_on(self, number: int) -> None:
-        """Stop, and let the process know. Callable from any thread."""
+    def is_due(self, now: float) -> bool:
+        return self.due_at is not None and self.due_at <= now
+
+    def start(self, signals: _Signals, let_go: Callable[[], None]) -> None:
+        """Fork. In the child this never returns; `let_go` closes what is not its own there."""
+        ours: socket.socket | None = None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # No signal between the fork and the child's own handlers: it would write into our pipe.
+        waiting = signal.pthread_sigmask(signal.SIG_BLOCK, {*signals.stops, signal.SIGCHLD})
+        try:
+            ours, theirs = socket.socketpair()
+            pid = os.fork()
+        except OSError as error:  # no memory or no descriptor for a process: the machine's trouble, and it may pass
+            if ours is not None:
+                ours.close()
+                theirs.close()
+            self._say(f"the worker could not be started: {error.strerror or error}; next try in {self._back_off:.1f} s")
+            self._start_later(self._back_off)
+            return
+        else:
+            if pid == 0:
+                ours.close()
+                let_go()
+                self._be_the_worker(theirs, signals, waiting)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+        theirs.close()
+        self._pid, self._ours, self.due_at = pid, ours, None
+        self._starts += 1
+        self._started_at = time.monotonic()
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        if self._ours is not None:
+            self._ours.close()
+
+    def _be_the_worker(self, theirs: socket.socket, signals: _Signals, mask: set[Any]) -> None:
+        """The rest of the child's life: as in a process of its own, nothing of the supervisor's is left but what it loaded."""
+        code = 1
+        try:
+            signals.restore()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            with suppress(OSError):  # Linux: what `ps -o comm` and `top` show
+                Path("/proc/self/comm").write_text(f"tally-worker-{self._number}")
+            code = self._body(ToSupervisor(theirs))
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except KeyboardInterrupt:  # before it could hear of it in its own way: nothing was begun
+            code = 0
+        finally:
+            with suppress(OSError, ValueError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def stop(self) -> None:
+        """Let the worker know, and start it no more."""
         self._is_stopping = True
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
+        if self._pid is not None:
+            os.kill(self._pid, signal.SIGTERM)
+        elif self.code is None:
+            self._end(0)
 
-    def run(self) -> int:
-        """The exit code for the shell."""
-        back_off = BACK_OFF_FIRST_SECONDS
-        starts, last_reason, identical = 0, "", 0
-        while True:
-            try:
-                code, reason, was_ready = self._once()
-            except OSError as error:  # no memory or no descriptor for a process: the machine's trouble, and it may pass
-                self._say(f"the worker could not be started: {error.strerror or error}; next try in {back_off:.1f} s")
-                if not self._pause(back_off):
-                    return 0
-                back_off = min(back_off * 2, BACK_OFF_MAX_SECONDS)
-                continue
-            starts += 1
-            if code == 0 or self._is_stopping:
-                return 0 if code in (0, -signal.SIGTERM, -signal.SIGINT) else 1
-            if code > 0 and starts == 1 and not reason:
-                return code  # it refused to start, and said why
-            identical = identical + 1 if reason and reason == last_reason else 1
-            last_reason = reason
-            if identical >= IDENTICAL_CRASHES_MAX and names_a_crashing_record(reason):
-                self._say(f"stopped after {identical} crashes with the same line: {reason}. "
-                          "The last good standings stay. No start will pass it; see docs/runbook.md")  # fmt: skip
-                return 1
-            if was_ready:
-                back_off = BACK_OFF_FIRST_SECONDS
-            how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-            self._say(f"the worker ended {how}; it starts again in {back_off:.1f} s (start {starts + 1})")
-            if not self._pause(back_off):
-                return 0
-            back_off = min(back_off * 2, BACK_OFF_MAX_SECONDS)
+    def look(self) -> None:
+        """Take notice of the worker's end, and decide what follows."""
+        if self._pid is None:
+            return
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        if pid == 0:
+            return
+        self._pid = None
+        reason, was_ready = self._heard()
+        self._judge(os.waitstatus_to_exitcode(status), reason, was_ready)
 
-    def _once(self) -> tuple[int, str, bool]:
-        """Run the worker to its end: its exit code (negative for a signal), the reason it gave, whether it was ready."""
-        ours, theirs = socket.socketpair()
-        with ours:
-            with theirs:
-                # Popen from several threads at once is safe: descriptors are closed in the child, but for those named.
-                self._process = subprocess.Popen(
-                    self._command,
-                    env={**os.environ, SUPERVISOR_FD: str(theirs.fileno())},
-                    pass_fds=[theirs.fileno()],
-                )
-            if self._is_stopping:  # the signal came before there was a process to pass it on to
-                self._process.send_signal(signal.SIGTERM)
-            code = self._process.wait()
+    def _heard(self) -> tuple[str, bool]:
+        """The reason that it gave, and whether it was ready."""
+        assert self._ours is not None
+        said: list[str] = []
+        with self._ours as ours:
             ours.setblocking(False)
-            said: list[str] = []
             with suppress(OSError):
                 said = ours.recv(4 * REASON_MAX_CHARS + len(_READY) + 2).decode(errors="replace").splitlines()
-            reasons = [line for line in said if line != _READY]
-            return code, reasons[-1] if reasons else "", _READY in said
+        self._ours = None
+        reasons = [line for line in said if line != _READY]
+        return reasons[-1] if reasons else "", _READY in said
 
-    def _pause(self, seconds: float) -> bool:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not self._is_stopping:
-            time.sleep(LOOK_SECONDS)
-        return not self._is_stopping
+    def _judge(self, code: int, reason: str, was_ready: bool) -> None:
+        """`code` as of `subprocess`: negative for a signal."""
+        if code == 0 or self._is_stopping:
+            self._end(0 if code == 0 or -code in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) else 1)
+            return
+        if code > 0 and self._starts == 1 and not reason:
+            self._end(code)  # it refused to start, and said why
+            return
+        self._identical = self._identical + 1 if reason and reason == self._last_reason else 1
+        self._last_reason = reason
+        if self._identical >= IDENTICAL_CRASHES_MAX and names_a_crashing_record(reason):
+            self._say(f"stopped after {self._identical} crashes with the same line: {reason}. "
+                      "The last good standings stay. No start will pass it; see docs/runbook.md")  # fmt: skip
+            self._end(1)
+            return
+        if was_ready:
+            self._back_off = BACK_OFF_FIRST_SECONDS
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        if was_ready and time.monotonic() - self._started_at >= PROVEN_SECONDS:
+            self._say(f"the worker ended {how}; it starts again now (start {self._starts + 1})")
+            self._start_later(0.0)
+            return
+        self._say(f"the worker ended {how}; it starts again in {self._back_off:.1f} s (start {self._starts + 1})")
+        self._start_later(self._back_off)
+
+    def _start_later(self, seconds: float) -> None:
+        if self._is_stopping:
+            self._end(0)
+            return
+        self.due_at = time.monotonic() + seconds
+        if seconds:
+            self._back_off = min(self._back_off * 2, BACK_OFF_MAX_SECONDS)
+
+    def _end(self, code: int) -> None:
+        self.code, self.due_at = code, None

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
-from tally_stream.cli.common import EXIT_USAGE, open_election, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.common import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    open_election,
+    refuse,
+    run_async,
+    say,
+    settings_of,
+    tell_unexpected,
+    with_broker,
+)
+from tally_stream.cli.lifeline import end_with_parent, stop_signals, take_lifeline
 from tally_stream.cli.supervise import ToSupervisor, supervise
+from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
+
+if TYPE_CHECKING:  # the engine is loaded late, so that --help is quick
+    from tally_stream.stream.app import WorkerOptions
 
 PROCESSES_MAX = 64
 
@@ -45,49 +63,76 @@ def worker(
     if once and processes > 1:
         raise click.UsageError("--processes is for the supervisor: give it or --once, not both")
     settings = settings_of(election=election, **flags)
-    if not once:
-        commands = [_command(settings, number) for number in range(processes)]
-        sys.exit(supervise(commands, lambda line: say(f"tally-stream: {line}")))
     if settings.election is None:
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
     definition, _ = open_election(settings.election)
-
-    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
-    from tally_stream.stream.app import WorkerOptions, WorkerRefused, run
-    from tally_stream.stream.batching import fatal
-
     if os.environ.get("TALLY_DEBUG"):
         logging.getLogger("tally_stream").addHandler(logging.StreamHandler())  # traces too; else a line names the place
-    supervisor = ToSupervisor()
+
+    from tally_stream.stream.app import WorkerOptions  # before any fork: what is loaded here no worker loads again
+
+    options = WorkerOptions(
+        checks_topics=not embedded, replaced_definitions=frozenset(replace_definition), resends_outputs=resend
+    )
+    if once:
+        end_with_parent()
+        sys.exit(_count(settings, definition, options, "tally-stream: ", ToSupervisor()))
+    bodies = [
+        partial(_count, _settings_of_process(settings, number), definition, options, _lines_begin(number, processes))
+        for number in range(processes)
+    ]
+    sys.exit(supervise(bodies, lambda line: say(f"tally-stream: {line}"), take_lifeline()))
+
+
+def _settings_of_process(settings: Settings, number: int) -> Settings:
+    """Of the process `number`, from 0: with a name in the group and a port of its own."""
+    changed: dict[str, object] = {}
+    if number and settings.metrics_port:
+        changed["metrics_port"] = settings.metrics_port + number
+    if number and settings.instance:
+        changed["instance"] = f"{settings.instance}-{number + 1}"
+    return settings.model_copy(update=changed)
+
+
+def _lines_begin(number: int, processes: int) -> str:
+    """As the supervisor's own lines do: one of several says which it is."""
+    return "tally-stream: " if processes == 1 else f"tally-stream: process {number + 1}: "
+
+
+def _count(
+    settings: Settings, definition: Election, options: WorkerOptions, begin: str, supervisor: ToSupervisor
+) -> int:
+    """A worker from start to end, in this process; its exit code."""
+    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
+    from tally_stream.stream.app import WorkerRefused, run
+    from tally_stream.stream.batching import fatal
+
+    def tell(line: str) -> None:
+        say(begin + line)
 
     def end(reason: str) -> None:
         supervisor.tell_reason(reason)
         fatal(reason)
 
-    options = WorkerOptions(
-        checks_topics=not embedded, replaced_definitions=frozenset(replace_definition), resends_outputs=resend
-    )
-    def tell(line: str) -> None:
-        say(f"tally-stream: {line}")
+    async def main() -> None:
+        stop = asyncio.Event()
+        for number in stop_signals():
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run(settings, definition, options, tell, stop, on_ready=supervisor.tell_ready, on_fatal=end)
 
     try:
-        run_async(run(settings, definition, options, tell, on_ready=supervisor.tell_ready, on_fatal=end))
+        run_async(main())
     except WorkerRefused as refused:
-        refuse(refused.errors)
+        for line in refused.errors:
+            tell(line)
+        return EXIT_FAILED
     except Exception as error:
         # No refusal: brokers come back, and a file or a password can be put right. The supervisor is told why and tries again.
         reason = str(error) or type(error).__name__
         supervisor.tell_reason(reason)
-        if not isinstance(error, BrokerUnavailable | KafkaError | OSError):
-            raise
-        refuse([reason])
-
-
-def _command(settings: Settings, number: int) -> list[str]:
-    """This same command for the process `number`, from 0: with a name in the group and a port of its own."""
-    command = [sys.executable, "-m", "tally_stream", *sys.argv[1:], "--once", "--processes", "1"]
-    if number and settings.metrics_port:
-        command += ["--metrics-port", str(settings.metrics_port + number)]
-    if number and settings.instance:
-        command += ["--instance", f"{settings.instance}-{number + 1}"]
-    return command
+        if isinstance(error, BrokerUnavailable | KafkaError | OSError):
+            tell(reason)
+        else:
+            tell_unexpected(error)
+        return EXIT_FAILED
+    return 0

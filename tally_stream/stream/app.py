@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import signal
+import os
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from time import monotonic
@@ -282,8 +282,9 @@ class Worker:
             await health.start()
         except OSError as error:
             address = f"{self.settings.metrics_host}:{self.settings.metrics_port}"
+            why = os.strerror(error.errno) if error.errno else str(error)
             raise WorkerRefused(
-                [f"metrics can't be served at {address}: {error.strerror or error}"]
+                [f"metrics can't be served at {address}: {why}; another port: --metrics-port or TALLY_METRICS_PORT"]
             ) from error
         say(f"counting {self.election.id} ({self.election.digest}), {self._partition_count} partitions, "
             f"metrics at http://{self.settings.metrics_host}:{health.port}/metrics")  # fmt: skip
@@ -532,19 +533,15 @@ async def run(
     election: Election,
     options: WorkerOptions,
     say: Callable[[str], None],
+    stop: asyncio.Event,
     *,
-    stop: asyncio.Event | None = None,
     on_ready: Callable[[], object] = lambda: None,
     on_fatal: Callable[[str], object] = fatal,
 ) -> None:
-    """A worker from the first contact to a clean stop (SIGTERM, SIGINT or `stop`).
+    """A worker from the first contact to a clean stop, for which `stop` is set.
 
     Raises WorkerRefused or `kafka.client.BrokerUnavailable` before it counts; afterwards any surprise ends the process.
     """
-    stop = stop or asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     start = await _unless_stopped(stop, _first_look(settings, election, options, say))
     if start is None:
         say("stopped before counting")

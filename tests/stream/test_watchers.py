@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from domain.builders import election
 
 from tally_stream.settings import load_settings
 from tally_stream.stream import app
-from tally_stream.stream.app import Worker, WorkerOptions, _Start
+from tally_stream.stream.app import Worker, WorkerOptions, WorkerRefused, _Start
 
 DEADLINE_SECONDS = 5.0
 
@@ -55,3 +56,15 @@ async def test_a_watcher_that_fails_ends_the_worker_and_is_named(
 
 async def test_watchers_that_end_with_their_worker_are_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await reasons_of(monkeypatch, stops_by_itself=True) == []
+
+
+async def test_a_metrics_port_that_is_taken_is_refused_in_one_line_with_the_setting_that_changes_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = load_settings(bootstrap="127.0.0.1:1", metrics_port=port)
+        worker = Worker(settings, election(), _Start(1, {}, []), WorkerOptions(), on_fatal=lambda reason: None)
+        with pytest.raises(WorkerRefused) as refused:
+            await worker.run(asyncio.Event(), lambda line: None, lambda: None)
+    assert refused.value.errors == [
+        f"metrics can't be served at 127.0.0.1:{port}: Address already in use; another port: --metrics-port or TALLY_METRICS_PORT"
+    ]
