@@ -25,7 +25,6 @@ from tally_stream.kafka.topics import Topics, check_topics
 from tally_stream.metrics import Sample, registry_of
 from tally_stream.settings import Settings
 from tally_stream.stream.batching import (
-    Key,
     RunApp,
     RunTransport,
     app_settings,
@@ -36,6 +35,7 @@ from tally_stream.stream.batching import (
 from tally_stream.stream.counting import BrokenInvariant, Counting
 from tally_stream.stream.health import HealthServer
 from tally_stream.stream.merging import Merging, check_published, note_offsets
+from tally_stream.stream.shares import Key
 from tally_stream.stream.topology import declare
 from tally_stream.stream.watchdog import Watchdog, Watched
 

@@ -29,14 +29,16 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, cast
 
 import aiokafka
 import faust
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 from aiokafka.errors import (
     BrokerResponseError,
     ConsumerStoppedError,
@@ -58,6 +60,8 @@ from mode.services import WaitResults
 
 from tally_stream.kafka.batches import read_whole_batches
 from tally_stream.stream.place import place_of
+from tally_stream.stream.shares import NO_GENERATION, Key, decode_claims, encode_claims, plan_shares
+from tally_stream.stream.shares import Member as GroupMember
 
 logger = logging.getLogger(__name__)
 
@@ -197,8 +201,11 @@ RELIED_ON: Mapping[str, str] = {
     "aiokafka.consumer.group_coordinator:GroupCoordinator._on_join_complete": (
         "(self, generation, member_id, protocol, member_assignment_bytes)"
     ),
-    "aiokafka.coordinator.assignors.sticky.sticky_assignor:StickyPartitionAssignor.on_generation_assignment": "(generation)",
-    "aiokafka.coordinator.assignors.sticky.sticky_assignor:StickyPartitionAssignor.assign": "(cluster, members)",
+    "aiokafka.coordinator.assignors.abstract:AbstractPartitionAssignor.assign": "(cluster, members)",
+    "aiokafka.coordinator.assignors.abstract:AbstractPartitionAssignor.metadata": "(topics)",
+    "aiokafka.coordinator.assignors.abstract:AbstractPartitionAssignor.on_assignment": "(assignment)",
+    "aiokafka.coordinator.protocol:ConsumerProtocolMemberAssignment.partitions": "(self)",
+    "aiokafka.cluster:ClusterMetadata.partitions_for_topic": "(self, topic)",
 }
 """module:qualified name -> the parameters, without annotations, that this module was written against."""
 
@@ -218,6 +225,8 @@ RELIED_ON_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "faust.streams": ("_CStreamIterator",),
     "aiokafka.consumer.consumer:AIOKafkaConsumer": ("_client", "_closed", "_coordinator", "_fetcher"),
     "aiokafka.consumer.fetcher:Fetcher": ("_fetch_task", "_pending_tasks"),
+    "aiokafka.coordinator.protocol:ConsumerProtocolMemberMetadata": ("version", "subscription", "user_data"),
+    "aiokafka.coordinator.protocol:ConsumerProtocolMemberAssignment": ("version", "assignment", "user_data"),
     "aiokafka.consumer.group_coordinator:GroupCoordinator": (
         "_commit_refresh_task",
         "_coordination_task",
@@ -230,9 +239,6 @@ RELIED_ON_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "aiokafka.producer.sender:Sender": ("sender_task",),
 }
 """Attributes read or set on instances; the contract test looks for them in the class's source."""
-
-Key = tuple[str, int]
-"""Topic and partition, in words that do not need Faust."""
 
 
 # --- what passes between this module and its caller -----------------------------------------------
@@ -342,22 +348,57 @@ class RunSchema(faust.Schema):  # type: ignore[misc]  # faust is not followed by
         return message.value
 
 
-class InformedAssignor(StickyPartitionAssignor):  # type: ignore[misc]  # as above
-    """Sticky, and it plans for nobody while it does not know the partitions of every topic.
+class InformedAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # as above
+    """One consumer's part in who reads what: it says what it had, and plans for all where its member leads the group.
 
-    aiokafka gives up a metadata request whose connection breaks and asks again after five minutes. A leader
-    in that state gives nobody anything, all members look ready, and nothing is counted; where a restarted
-    worker takes its place by its static id, not even the next metadata ends it.
+    It plans for nobody while it does not know the partitions of every topic: aiokafka gives up a metadata request whose
+    connection breaks and asks again after five minutes. A leader in that state gives nobody anything, all members look
+    ready, and nothing is counted; where a restarted worker takes its place by its static id, not even the next metadata
+    ends it.
+
+    To the group it is the sticky assignor of Kafka's clients, by name and bytes: earlier workers had aiokafka's, and in an
+    upgrade one by one the group has both. Whichever leads plans for all, from the claims of all.
     """
 
-    @classmethod
-    def assign(cls, cluster: Any, members: Mapping[str, Any]) -> Any:
-        """As aiokafka's. Raises where it would leave a topic out: that ends this worker (`trouble`)."""
-        topics = {topic for member in members.values() for topic in member.subscription}
-        unknown = sorted(topic for topic in topics if not cluster.partitions_for_topic(topic))
+    name = "sticky"
+    version = 0
+
+    def __init__(self) -> None:
+        self._claims: list[Key] | None = None
+        self._generation = NO_GENERATION
+
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
+        """What a join says of this member. The topics in order: they come as a set, which every process has in another
+        one, and an older leader takes members whose topics differ in order for members that differ in topics."""
+        claims = b"" if self._claims is None else encode_claims(self._claims, self._generation)
+        return ConsumerProtocolMemberMetadata(self.version, sorted(topics), claims)
+
+    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
+        """Remember what this member has, for its next join; a restarted static member gets it of the broker, too."""
+        self._claims = [(topic, partition) for topic, partition in assignment.partitions()]
+
+    def on_generation(self, generation: int) -> None:
+        """Remember since when; aiokafka does not say it, `RunClient` does. A member that returns with older claims than
+        others must not win them back."""
+        self._generation = generation
+
+    def assign(
+        self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
+    ) -> dict[str, ConsumerProtocolMemberAssignment]:
+        """The plan for all members. Raises where it would leave a topic out: that ends this worker (`trouble`)."""
+        partitions = {
+            topic: cluster.partitions_for_topic(topic) for member in members.values() for topic in member.subscription or ()
+        }
+        unknown = sorted(str(topic) for topic, found in partitions.items() if not found)
         if unknown:
             raise RuntimeError(f"the group's leader does not know the partitions of {', '.join(unknown)}")
-        return super().assign(cluster, members)
+        known = {
+            name: GroupMember(member.subscription or (), *decode_claims(member.user_data)) for name, member in members.items()
+        }
+        return {
+            name: ConsumerProtocolMemberAssignment(self.version, sorted(share.items()), b"")
+            for name, share in plan_shares(partitions, known).items()
+        }
 
 
 class _LoopWorker:
@@ -444,7 +485,7 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
     """
 
     confirmed_at: float | None = None
-    _assignor: Any
+    _assignor: InformedAssignor
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, thread_loop=asyncio.get_event_loop(), Worker=_LoopWorker, **kwargs)
@@ -487,10 +528,9 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
         await consumer._client.close()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        """As Faust's, but sticky: its round robin over random member ids moves everything at a join."""
+        """As Faust's, but with our plan: its round robin over random member ids moves everything at a join."""
         conf = self.app.conf
-        # aiokafka keeps the previous assignment on the class: two consumers must not share one.
-        self._assignor = type("OwnStickyAssignor", (InformedAssignor,), {})
+        self._assignor = InformedAssignor()
         return aiokafka.AIOKafkaConsumer(
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
             client_id=conf.broker_client_id,
@@ -555,8 +595,7 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # as abov
 
         async def observed_join(generation: int, *rest: Any) -> None:
             self.confirmed_at = monotonic()
-            # aiokafka never calls this; without it a returning member's old claims count as new.
-            self._assignor.on_generation_assignment(generation)
+            self._assignor.on_generation(generation)
             await joined(generation, *rest)
 
         coordinator._do_heartbeat = observed_beat

@@ -10,8 +10,9 @@ from domain.builders import election
 
 from tally_stream.settings import load_settings
 from tally_stream.stream.app import Worker, WorkerOptions, _Start
-from tally_stream.stream.batching import Key, LogBounds
+from tally_stream.stream.batching import LogBounds
 from tally_stream.stream.counting import BrokenInvariant
+from tally_stream.stream.shares import Key
 
 DEADLINE_SECONDS = 5.0
 REPORTS: Key = ("tally.reports", 0)

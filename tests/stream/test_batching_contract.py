@@ -20,6 +20,7 @@ from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import (
     IllegalGenerationError,
     KafkaError,
@@ -48,6 +49,7 @@ from tally_stream.stream.batching import (
     make_transport,
     run_topic,
 )
+from tally_stream.stream.shares import decode_claims
 
 NOWHERE = "127.0.0.1:1"
 TOPIC = "runs"
@@ -107,6 +109,7 @@ def overridden() -> Iterator[tuple[str, str]]:
         batching.RunProducer,
         batching.RunSchema,
         batching.RunApp,
+        batching.InformedAssignor,
         batching.SlimMonitor,
     )
     listed = {path.rpartition(".")[2] for path in RELIED_ON}
@@ -262,11 +265,33 @@ async def test_the_producer_is_idempotent_and_patient_within_reason(consumer: Ru
     assert settings["compression_type"] == "snappy"
 
 
-async def test_each_consumer_has_its_own_sticky_assignor(consumer: RunConsumer) -> None:
+def test_the_plan_is_asked_for_by_the_names_we_replace() -> None:
+    assert "assignor.metadata(topics)" in inspect.getsource(CoordinatorGroupRebalance.perform_group_join)
+    planning = inspect.getsource(GroupCoordinator._perform_assignment)
+    assert "assignor.assign(self._cluster, member_metadata)" in planning
+    assert "assignor.on_assignment(assignment)" in inspect.getsource(GroupCoordinator._on_join_complete)
+
+
+async def test_a_join_remembers_what_it_brought_and_since_when(consumer: RunConsumer) -> None:
+    """So does that of a restarted static member, whom the broker gives what it had without asking anybody."""
+    await consumer._thread._create_worker_consumer(consumer.transport).stop()
+    assignor = consumer._thread._assignor
+
+    async def joined(*_: Any) -> None:
+        assignor.on_assignment(ConsumerProtocolMemberAssignment(0, [(TOPIC, [2, 0])], b""))
+
+    coordinator = SimpleNamespace(_on_join_complete=joined, _do_heartbeat=0, _do_commit_offsets=0, _do_rejoin_group=0)
+    assert assignor.metadata([TOPIC]).user_data == b"", "nothing is known before"
+    consumer._thread._observe(coordinator)
+    await coordinator._on_join_complete(7, "member", "sticky", b"")
+    assert decode_claims(assignor.metadata([TOPIC]).user_data) == ([(TOPIC, 0), (TOPIC, 2)], 7)
+
+
+async def test_each_consumer_has_its_own_assignor(consumer: RunConsumer) -> None:
     thread, transport = consumer._thread, consumer.transport
     clients = [thread._create_worker_consumer(transport) for _ in range(2)]
     assignors = [client._partition_assignment_strategy[0] for client in clients]
-    assert [assignor.name for assignor in assignors] == ["sticky", "sticky"]
+    assert [assignor.name for assignor in assignors] == ["sticky", "sticky"], "as workers before it, in one group with it"
     assert assignors[0] is not assignors[1]
     for client in clients:
         assert client._group_instance_id == "one"

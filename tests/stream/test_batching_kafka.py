@@ -31,7 +31,6 @@ from broker.brokers import KafkaOne, require_local_kafka
 
 from tally_stream.stream import batching
 from tally_stream.stream.batching import (
-    Key,
     LogBounds,
     RecordRun,
     RunApp,
@@ -42,6 +41,7 @@ from tally_stream.stream.batching import (
     run_topic,
     run_worker,
 )
+from tally_stream.stream.shares import Key
 
 pytestmark = pytest.mark.kafka
 
