@@ -132,15 +132,18 @@ class Member:
         instance_id: str | None = None,
         group: str | None = None,
         from_zero: bool = True,
+        beside: tuple[str, ...] = (),
     ) -> None:
+        """`beside`: more topics that it reads in runs, as it does the first."""
+        topics = frozenset({topic, *beside})
         self.folds = Folds()
         self.reasons: list[str] = []
         self.app = RunApp(**app_settings(group or f"group-{topic}", bootstrap, instance_id=instance_id))
         self.transport = make_transport(
             self.app,
             self.folds,
-            frozenset({topic}),
-            zero_start_topics=frozenset({topic}) if from_zero else frozenset(),
+            topics,
+            zero_start_topics=topics if from_zero else frozenset(),
             on_fatal=self.reasons.append,
         )
         self.folds.transport = self.transport
@@ -149,7 +152,8 @@ class Member:
             async for event in stream.noack().events():
                 self.folds.take(event)
 
-        self.app.agent(run_topic(self.app, topic), name=f"agent-{uuid.uuid4().hex}")(guarded(body))
+        for each in topics:
+            self.app.agent(run_topic(self.app, each), name=f"agent-{uuid.uuid4().hex}")(guarded(body))
         self._stop = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
