@@ -239,6 +239,13 @@ class Group:
 
     # -- for those who watch ---------------------------------------------------------------------------------------
 
+    def shares(self, topic: str) -> list[int]:
+        """How many partitions of it the plan gives to each member."""
+        from aiokafka.coordinator.protocol import ConsumerProtocol
+
+        plans = [ConsumerProtocol.ASSIGNMENT.decode(m.assignment) for m in self.members.values() if m.assignment]
+        return [sum(len(partitions) for t, partitions in plan.assignment if t == topic) for plan in plans]
+
     def owner(self, topic: str, partition: int) -> Any:
         """The process that the group's plan gives this partition to; None between two plans."""
         from aiokafka.coordinator.protocol import ConsumerProtocol

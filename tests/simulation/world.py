@@ -112,6 +112,7 @@ class World:
         self.cluster.on_append = self._appended
         self.cluster.on_acknowledged = self._acknowledged
         self.cluster.group.on_commit = self._committed
+        self.cluster.group.on_assigned = self._look_at_shares
         self.director = Director(self)
         replace(self.cluster)
 
@@ -175,6 +176,12 @@ class World:
         if topic == self.topics.reports:
             self.say(f"{process.name} commits {topic}[{partition}] {offset}")
             self._checked(self.auditor.take_commit, partition, offset)
+
+    def _look_at_shares(self) -> None:
+        """Of every plan, whoever led: after each change of the group its members have even shares of the reports."""
+        shares = self.cluster.group.shares(self.topics.reports)
+        if max(shares) - min(shares) > 1:
+            self.fail(f"a plan gives shares of {shares}")
 
     def _look_at_folds(self) -> None:
         for slot in self.slots:
