@@ -52,6 +52,17 @@ MUTANTS = (
            "if record.offset != due or due == end:", "if False:", "tests/stream/test_inflate.py"),
     Mutant("inflate one block over another", "tally_stream/kafka/inflate.py",
            "into[count:])", "into)", "tests/stream/test_inflate.py"),
+    Mutant("one for each member, the rest for nobody", f"{STREAM}/shares.py",
+           "least, larger_count = divmod(len(partitions), len(readers))",
+           "least, larger_count = 0, min(len(partitions), len(readers))", "tests/stream/test_shares.py"),
+    Mutant("move what need not move", f"{STREAM}/shares.py",
+           "kept[: sizes[member]]", "kept[: sizes[member] - 1]", "tests/stream/test_shares.py"),
+    Mutant("let an older claim win", f"{STREAM}/shares.py",
+           "member.generation > other[0]", "member.generation < other[0]", "tests/stream/test_shares.py"),
+    Mutant("the larger share beside the partials", f"{STREAM}/shares.py",
+           "<= least, work[member], member)", "<= least, -work[member], member)", "tests/stream/test_shares.py"),
+    Mutant("forget since when a member has what it has", f"{STREAM}/batching.py",
+           "            self._assignor.on_generation(generation)\n", "", "tests/stream/test_batching_contract.py"),
     Mutant("send a partial before its changes", f"{STREAM}/counting.py",
            "            await asyncio.gather(*below)\n", "            pass\n", "tests/stream/test_counting.py"),
     Mutant("commit before the acknowledgement", f"{STREAM}/counting.py",
@@ -115,7 +126,9 @@ MUTANTS = (
     Mutant("accept an older partial", f"{DOMAIN}/standings.py",
            "figures.next_offset <= old.next_offset:", "figures.next_offset == old.next_offset:", seeds=(9, 31, 35)),
     Mutant("leave a twin's older record on top", f"{STREAM}/merging.py",
-           "if offset > own.offset and version < own.version:", "if False:", seeds=(59, 589, 1085)),
+           "if offset > own.offset and version < own.version:", "if False:", seeds=(350, 647)),
+    Mutant("all for one member", f"{STREAM}/shares.py",
+           "least + (place < larger_count)", "len(partitions) * (place == 0)", seeds=(0, 1, 2)),
 )  # fmt: skip
 
 
