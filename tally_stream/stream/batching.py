@@ -52,6 +52,7 @@ from aiokafka.errors import (
 from faust import streams as faust_streams
 from faust.exceptions import ConsumerNotStarted
 from faust.sensors.base import Sensor
+from faust.tables.manager import TableManager
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
@@ -157,6 +158,7 @@ RELIED_ON: Mapping[str, str] = {
     "faust.serializers.schemas:Schema.loads_value": ("(self, app, message, *, loads=None, serializer=None)"),
     "faust.app.base:App.on_first_start": "(self)",
     "faust.app.base:App.on_stop": "(self)",
+    "faust.tables.manager:TableManager.on_start": "(self)",
     "mode.services:Service.stop": "(self)",
     "mode.services:Service.wait_first": "(self, *coros, timeout=None)",
     "mode.threads:ServiceThread._gather_remaining_tasks": "(self)",
@@ -164,6 +166,7 @@ RELIED_ON: Mapping[str, str] = {
     "mode.threads:ServiceThread.on_crash": "(self, msg, *fmt, **kwargs)",
     "mode.threads:QueueServiceThread.call_thread": "(self, fun, *args, **kwargs)",
     # Called or replaced.
+    "faust.tables.manager:TableManager._update_channels": "(self)",
     "faust.transport.consumer:Consumer._wait_next_records": "(self, timeout)",
     "faust.transport.consumer:Consumer.commit": "(self, topics=None, start_new_transaction=True)",
     "aiokafka.consumer.fetcher:Fetcher._proc_fetch_request": "(self, assignment, node_id, request)",
@@ -1143,6 +1146,18 @@ class SlimMonitor(Sensor):  # type: ignore[misc]  # as above
         """Called for each fetched message of other topics."""
 
 
+class NoTables(TableManager):  # type: ignore[misc]  # as above
+    """Faust's table manager without tables: it starts the seeks after a rebalance, which we need, and waits for nothing."""
+
+    async def on_start(self) -> None:
+        """As Faust's without its first second, in which an app would register tables; nothing is subscribed meanwhile.
+
+        What acts on an assignment stands before there can be one: `_update_channels` is what the subscription waits for.
+        """
+        await self.recovery.start()
+        await self._update_channels()
+
+
 class RunApp(faust.App):  # type: ignore[misc]  # as above
     """A Faust app that runs inside our own loop: no directories, no signal handlers, a bounded stop."""
 
@@ -1233,6 +1248,7 @@ def app_settings(
         "worker_redirect_stdouts": False,
         "store": "memory://",
         "Monitor": SlimMonitor,
+        "TableManager": NoTables,
     }
 
 

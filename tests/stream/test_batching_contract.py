@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import importlib.metadata
 import inspect
+import re
 import subprocess
 import sys
 from collections import deque
@@ -31,6 +32,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.metadata import MetadataResponse_v1
 from faust import streams
+from faust.tables.manager import TableManager
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -111,6 +113,7 @@ def overridden() -> Iterator[tuple[str, str]]:
         batching.RunApp,
         batching.InformedAssignor,
         batching.SlimMonitor,
+        batching.NoTables,
     )
     listed = {path.rpartition(".")[2] for path in RELIED_ON}
     for cls in ours:
@@ -125,6 +128,27 @@ def test_every_override_is_listed(where: str, listed: str) -> None:
 
 
 # --- behaviour that a signature does not show -----------------------------------------------------
+
+
+def test_faust_s_table_manager_does_at_its_start_what_ours_does_and_sleeps() -> None:
+    source = inspect.getsource(TableManager.on_start)
+    assert re.findall(r"await (.+)", source) == ["self.sleep(1.0)", "self._update_channels()", "self.recovery.start()"]
+    assert "_tables_finalized.set()" in inspect.getsource(TableManager._update_channels)
+
+
+async def test_nothing_is_subscribed_before_what_acts_on_an_assignment_has_started(consumer: RunConsumer) -> None:
+    tables = consumer.app.tables
+    assert isinstance(tables, batching.NoTables)
+    order: list[str] = []
+
+    async def note(what: str) -> None:
+        order.append(what)
+
+    tables.recovery.start = lambda: note("recovery")
+    tables._update_channels = lambda: note("channels")
+    async with asyncio.timeout(0.5):
+        await tables.on_start()
+    assert order == ["recovery", "channels"]
 
 
 def test_the_compiled_stream_iterator_is_in_use() -> None:
