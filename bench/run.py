@@ -37,10 +37,11 @@ from bench.peers import PEERS, prepare, run_peer  # noqa: E402
 from bench.process import Figure, NoFigure  # noqa: E402
 from bench.product import AS_OFTEN_AS_STREAMS, run_product  # noqa: E402
 from bench.replaying import run_rebalance, run_replay  # noqa: E402
+from bench.restarting import run_restart  # noqa: E402
 from bench.table import REFERENCE, median_of, ratio, refusal, show, write_page  # noqa: E402
 
 RESULTS = ROOT / "bench" / "results" / "last.json"
-PARTS = ("night", "churn", "latency", "replay", "rebalance")
+PARTS = ("night", "churn", "latency", "replay", "restart", "rebalance")
 QUICK_PARTS = ("night", "latency", "replay")
 QUICK = ("one worker", "two workers", "Kafka Streams, 2 threads, caching off", "idle aiokafka")
 """Of the rows of Kafka Streams the fastest on the night."""
@@ -147,6 +148,14 @@ def measure_replay(on: Ground, loads: list[Load]) -> dict[str, Any]:
         cells.append({"date": today(), **found})
         say(f"replay: {found}")
     return {"what": "one worker, its group has committed everything", "cells": [c for c in cells if "refused" not in c]}
+
+
+def measure_restart(on: Ground, load: Load) -> dict[str, Any]:
+    found = attempt(lambda: run_restart(_filled(on, load, 1.0), kills=5))
+    for name in ("cold", "restarted"):
+        say(f"restart, {name}: {found.get(name) or found}")
+    return {"what": "one supervised worker, its group has committed everything; medians of 3 cold starts and 5 kill -9",
+            "cells": [] if "refused" in found else [{"date": today(), **found}]}  # fmt: skip
 
 
 def measure_growth(on: Ground, chosen: list[Competitor]) -> dict[str, Any]:
@@ -286,6 +295,8 @@ def measure(on: Ground, name: str, options: argparse.Namespace, *, is_warm: bool
         case "replay":
             five = [] if short else [Load(night.stations, "churn", revisions=max(2, 5_000_000 // night.stations))]
             return measure_replay(on, [night, *five])
+        case "restart":
+            return measure_restart(on, night)
         case "rebalance":
             cells = [{"date": today(), **cell} for cell in run_rebalance(on)]
             return {"what": "2,000 reports/s, two workers at most", "cells": cells}

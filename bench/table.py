@@ -17,7 +17,7 @@ from rich.table import Table
 Rows = list[list[str]]
 PART_TITLES = {
     "night": "The night", "churn": "The churn", "latency": "Latency", "replay": "Replay at start",
-    "rebalance": "When a worker joins or leaves", "growth": "How it grows",
+    "restart": "From a start to caught up", "rebalance": "When a worker joins or leaves", "growth": "How it grows",
 }  # fmt: skip
 REFERENCE = "one worker"
 
@@ -81,6 +81,19 @@ def _replay_rows(part: dict[str, Any]) -> Rows:
     ]  # fmt: skip
 
 
+def _restart_rows(part: dict[str, Any]) -> Rows:
+    rows = []
+    for c in part["cells"]:
+        for kind, said in (("cold", "a cold start"), ("restarted", "kill -9, started again by its supervisor")):
+            ends = [one["caught_up"] for one in c[f"{kind}_runs"]]
+            rows.append([
+                said, f"{c['records']:,}", f"{c['stations']:,}",
+                *(f"{c[kind][step]:.1f}" for step in ("counting", "first", "caught_up")),
+                f"{min(ends):.1f} to {max(ends):.1f}", c["date"],
+            ])  # fmt: skip
+    return rows
+
+
 def _rebalance_rows(part: dict[str, Any]) -> Rows:
     return [
         [c["event"], f"{c['no_new_standings_s']:.2f}", f"{c['longest_partition_s']:.2f}", c["date"]] for c in part["cells"]
@@ -104,13 +117,14 @@ _HEADS = {
     "latency": ["", "reports/s", "p50 ms", "p99 ms", "p99.9 ms", "worst ms", "from due, p99 ms", "date"],
     "replay": ["reports", "stations", "reports/s", "per CPU second", "start to first report s", "start to caught up s",
                "peak RSS MiB", "date"],
+    "restart": ["", "reports", "stations", "counting s", "first report s", "caught up s", "lowest to highest", "date"],
     "rebalance": ["", "no new standings s", "longest of a partition s", "date"],
     "growth": ["", "stations", "reports", "reports/s", "CPU s per million", "peak RSS MiB", "date"],
 }  # fmt: skip
 _HEADS["churn"] = _HEADS["night"]
 _BODIES = {
     "night": load_rows, "churn": load_rows, "latency": _latency_rows, "replay": _replay_rows,
-    "rebalance": _rebalance_rows, "growth": _growth_rows,
+    "restart": _restart_rows, "rebalance": _rebalance_rows, "growth": _growth_rows,
 }  # fmt: skip
 
 
