@@ -33,17 +33,15 @@ def text_error(text: str) -> str | None:
     """Why `text` breaks the text rule, or None. At most 200 code points, NFC, no control, separator or bidi control."""
     if len(text) > TEXT_MAX_CODE_POINTS:
         return f"longer than {TEXT_MAX_CODE_POINTS} code points"
-    if text.isascii() and text.isprintable():
-        return None
+    if text.isprintable() and (text.isascii() or unicodedata.is_normalized("NFC", text)):
+        return None  # nearly every text: what is refused below is nowhere printable
     for character in text:
         code = ord(character)
         if unicodedata.category(character) in _REFUSED_CATEGORIES:
             return f"has the control or separator character U+{code:04X}"
         if code in _BIDI_CONTROLS:
             return f"has the bidirectional control U+{code:04X}"
-    if not unicodedata.is_normalized("NFC", text):
-        return "is not in Unicode normal form C"
-    return None
+    return None if unicodedata.is_normalized("NFC", text) else "is not in Unicode normal form C"
 
 
 _TIME = re.compile(

@@ -1,17 +1,19 @@
 """An election folder → the definition, or every mistake in it at once, each with its file and line.
 
 Decides what a definition may say (FORMATS: `docs/wire-format.md`, "Election folder"). pydantic checks the shape of
-`election.toml`; the stations are checked row by row in plain code, because a night may have a million of them.
+`election.toml`; stations are checked in plain code, because a night may have a million of them: many at a time in
+`plain_stations.py`, and where that finds something wrong row by row here, which names each mistake.
 """
 
 from __future__ import annotations
 
 import csv
-import io
+import gc
 import re
 import tomllib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -20,7 +22,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from tally_stream.domain.election import Candidate, Checks, Contest, Election, ExitPoll, Rounding, Skip, build_election
+from tally_stream.domain.election import (
+    Candidate,
+    Checks,
+    Contest,
+    Election,
+    ExitPoll,
+    Rounding,
+    Skip,
+    StationRow,
+    build_election,
+)
 from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, is_id, text_error
 from tally_stream.domain.standings import widest_partial_bytes
 from tally_stream.wire.limits import (
@@ -33,6 +45,7 @@ from tally_stream.wire.limits import (
     SEATS_MAX,
     STATIONS_MAX,
 )
+from tally_stream.wire.plain_stations import FIXED_COLUMNS, csv_reader, is_count, level_error, plain_stations
 from tally_stream.wire.report_log import open_maybe_gzip
 
 
@@ -262,7 +275,7 @@ class _Toml:
             for name in _twice([x for x in levels if isinstance(x, str)]):
                 self.wrong(("areas", "levels"), f"names {name!r} twice")
             for name in levels:
-                if name in _FIXED_COLUMNS:
+                if name in FIXED_COLUMNS:
                     self.wrong(("areas", "levels"), f"names {name!r}, a column of its own in stations.csv")
         candidates_of: dict[Any, set[Any]] = {}
         contests = self._tables("contests")
@@ -306,9 +319,6 @@ def _twice(values: list[str]) -> list[str]:
 
 # -- stations.csv and areas.csv ------------------------------------------------------------------------------------
 
-_FIXED_COLUMNS = ("station_id", "name", "registered", "ballots_expected")
-StationRow = tuple[str, str, int | None, int | None, tuple[str, ...]]
-
 
 def _one_of(folder: Path, name: str) -> tuple[Path | None, str | None]:
     """`(path, mistake)` of a file that may be gzipped; both None where it is not there."""
@@ -334,7 +344,7 @@ class _Table:
         wanted = list(columns)
         try:
             with open_maybe_gzip(self.path) as raw:
-                reader = csv.reader(io.TextIOWrapper(raw, encoding="utf-8", newline=""), strict=True)
+                reader = csv_reader(raw)
                 header = next(reader, [])
                 if sorted(header) != sorted(wanted):
                     self.wrong(f"the header is {','.join(header)[:200]!r}, it should be {','.join(wanted)!r}")
@@ -361,25 +371,30 @@ class _Table:
 
     def _line_not_utf8(self) -> int:
         """Text is decoded ahead of the rows, so the line has to be looked for."""
-        with open_maybe_gzip(self.path) as raw:
+        number = 0
+        with suppress(OSError, EOFError, zlib.error), open_maybe_gzip(self.path) as raw:
             for number, line in enumerate(raw, 1):
                 try:
                     line.decode("utf-8")
                 except UnicodeDecodeError:
                     return number
-        return self.line
+        return number + 1  # of a packed file that was cut in this very line
 
 
 def _read_count(text: str, name: str, wrong: Callable[[str], None]) -> int | None:
-    if text == "":
-        return None
-    if not (text.isascii() and text.isdigit()) or len(text) > 9:
+    if not is_count(text):
         wrong(f"{name} is {text[:80]!r}, not an integer from 0 to {COUNT_MAX} (empty: unknown)")
         return None
-    return int(text)
+    return int(text) if text else None
 
 
 def _read_stations(path: Path, levels: list[str], errors: list[str]) -> list[StationRow]:
+    found = plain_stations(path, levels, STATIONS_MAX)
+    return _read_stations_by_row(path, levels, errors) if found is None else found
+
+
+def _read_stations_by_row(path: Path, levels: list[str], errors: list[str]) -> list[StationRow]:
+    """The same rows, and every mistake."""
     table = _Table(path, errors)
     wrong = table.wrong
     found: list[StationRow] = []
@@ -387,7 +402,7 @@ def _read_stations(path: Path, levels: list[str], errors: list[str]) -> list[Sta
     good_paths: dict[tuple[str, ...], tuple[str, ...]] = {}
     numbers: dict[int | None, int | None] = {}
     """One object for each: half a million stations have a few thousand different registers."""
-    for row in table.rows((*_FIXED_COLUMNS, *levels)):
+    for row in table.rows((*FIXED_COLUMNS, *levels)):
         station_id, name = row[0], row[1]
         if not is_id(station_id):
             wrong(f"station_id {station_id[:80]!r} is not an id")
@@ -403,9 +418,7 @@ def _read_stations(path: Path, levels: list[str], errors: list[str]) -> list[Sta
             shared = area_path
             before = len(errors)
             for level, value in zip(levels, area_path, strict=True):
-                mistake = text_error(value) or ("is empty" if not value else None)
-                if mistake is None and ("/" in value or "|" in value):
-                    mistake = "has / or |"
+                mistake = level_error(value)
                 if mistake:
                     wrong(f"{level} {mistake}")
             if len(errors) == before:
@@ -445,6 +458,20 @@ def _read_area_names(path: Path, root: str, errors: list[str]) -> list[tuple[str
 # -- the whole folder ----------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """What is read here holds no circles, and looking for them in a million new objects again and again took a fifth of
+    the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_collector_off()
 def load_election(folder: Path) -> Election:
     """Read `election.toml`, `stations.csv[.gz]` and `areas.csv[.gz]`. Raises ElectionFolderError with all mistakes."""
     if not folder.is_dir():

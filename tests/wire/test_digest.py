@@ -3,11 +3,15 @@
 import gzip
 import hashlib
 import json
+from dataclasses import fields
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tally_stream.domain import election
 
+from .builders import examples
 from .folders import STATIONS, Folder
 
 CHANGES = [
@@ -178,3 +182,43 @@ def test_it_is_the_hash_of_the_definitions_line_and_one_line_a_station(folder: F
     lines = [json.dumps(line, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for line in [definition, *stations]]
     expected = hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()
     assert folder.load().digest == f"sha256:{expected}"
+
+
+_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
+    ["\x00\x1f\b\f\n\r\t", "\x7f\x80", "\u2028\u2029", '/"\\', "é", "e\u0301", "\ufeff", "😀", "</script>"]
+)
+_counts = st.none() | st.integers(0, 999_999_999)
+
+
+def _with_stations(rows: list[election.StationRow]) -> election.Election:
+    contest = election.Contest("C", "C", 1, "plurality", "valid", election.Rounding("half-up", 0), (election.Candidate("A", "A"),))
+    return election.build_election(
+        id="X", name="X", phase="test", polls_close_ms=0, root="X", root_name="X", levels=("region",), publish_depth=1,
+        contests=[contest], stations=rows,
+    )  # fmt: skip
+
+
+def _expected(of: election.Election) -> str:
+    """As docs/wire-format.md says it, with the standard library alone."""
+    parts = {name: getattr(of, name) for name in (f.name for f in fields(of))}
+    lines = [election.canonical_definition(parts)] + [
+        [s.id, s.name, s.registered, s.ballots_expected, list(s.path)] for _, s in sorted(of.stations.items())
+    ]
+    text = "".join(json.dumps(x, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n" for x in lines)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+@examples(300)
+@given(st.lists(st.tuples(_texts, _texts, _counts, _counts, st.tuples(_texts)), min_size=1, max_size=5, unique_by=lambda r: r[0]))
+def test_its_bytes_are_those_of_the_standard_library_whatever_the_texts(rows: list[election.StationRow]) -> None:
+    of = _with_stations(rows)
+    assert of.digest == _expected(of)
+
+
+@pytest.mark.parametrize("count", [2_047, 2_048, 2_049, 5_000])
+def test_of_more_stations_than_are_hashed_together(count: int) -> None:
+    rows = [(f"S-{n * 7919 % count:05d}", "", n, None, ("N",)) for n in range(count)]
+    of = _with_stations(rows)
+    assert list(of.stations) == sorted(row[0] for row in rows)
+    assert [(s.id, s.registered) for s in of.stations.values()] == sorted((row[0], row[2]) for row in rows)
+    assert of.digest == _expected(of)

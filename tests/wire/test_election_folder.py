@@ -289,6 +289,11 @@ class TestMistakesInStations:
         folder.write("stations.csv", STATIONS.encode() + b"A-3,,,,N,T\nA-4,\xff,,,N,T\n")
         assert folder.mistakes() == ["stations.csv:6: not UTF-8 (invalid start byte)"]
 
+    @pytest.mark.parametrize("end", [b"\n", b""])
+    def test_neither_utf_8_nor_a_whole_gzip_file(self, folder: Folder, end: bytes) -> None:
+        folder.write("stations.csv", gzip.compress(STATIONS.encode() + b"A-3,\xff,,,N,T" + end)[:-9])
+        assert folder.mistakes() == ["stations.csv:5: not UTF-8 (invalid start byte)"]
+
     def test_empty_lines_say_nothing(self, folder: Folder) -> None:
         before = folder.load()
         folder.write("stations.csv", STATIONS.replace("\n", "\n\n") + "\n")

@@ -1,0 +1,129 @@
+"""Reading stations many at a time: the same rows as row by row, and nothing else accepted; the collector afterwards."""
+
+import gc
+import gzip
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tally_stream.wire import election_folder, plain_stations
+from tally_stream.wire.election_folder import ElectionFolderError
+
+from .builders import examples
+from .folders import Folder
+
+LEVELS = ["region", "town"]
+COLUMNS = [*plain_stations.FIXED_COLUMNS, *LEVELS]
+HOSTILE = ["", " ", "a-1", "-A", "A" * 65, "A\n", "É", "e\u0301", "\u212b", "a\x00b", "\x7f", "\u2028", "\u202e", "N/E", "N|E", 'q"q', "a,b",
+           "1000000000", "9" * 5_000, "-1", "+1", "1.0", " 1", "1_0", "٣", "²", "x" * 201, "\ufeff", "\r", "\n", "NULL"]  # fmt: skip
+
+good = st.tuples(
+    st.from_regex(r"[A-Z0-9][A-Z0-9._-]{0,5}", fullmatch=True),
+    st.sampled_from(["", "School", "Hall, town", 'The "Old" School', "Məktəb №12", "学校", "a\u00adb"]),
+    st.sampled_from(["", "0", "007", "7", "999999999", "1100"]),
+    st.sampled_from(["", "1100", "90"]),
+    st.sampled_from(["North", "South", "Nord-Süd"]),
+    st.sampled_from(["Alder", "Birch"]),
+).map(list)
+cells = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), max_size=4))
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> bytes:
+    """A table of good rows, in which now and then something is not as it should be, as bytes."""
+    columns = draw(st.one_of(st.just(COLUMNS), st.permutations(COLUMNS)))
+    order = [COLUMNS.index(name) for name in columns]
+    is_unique = draw(st.booleans())
+    rows = draw(st.lists(good, max_size=9, unique_by=(lambda row: row[0]) if is_unique else None))
+    for _ in range(draw(st.sampled_from([0, 0, 1, 1, 3])) if rows else 0):
+        draw(st.sampled_from(rows))[draw(st.integers(0, 5))] = draw(cells)
+    lines = [",".join(draw(st.sampled_from([columns, columns, columns, columns[:-1], [*columns, "x"], [*columns[:-1], "name"]])))]
+    for row in rows:
+        texts = [draw(_written(row[i])) for i in order]
+        lines.append(",".join(draw(st.sampled_from([texts] * 12 + [texts[:-1], [*texts, ""]]))))
+        lines += draw(st.sampled_from([[]] * 6 + [[""], ["", ""], [" "], [","]]))
+    end = draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    text = draw(st.sampled_from([""] * 12 + ["\ufeff", end])) + end.join(lines) + draw(st.sampled_from(["", end, end * 3, '"', '"x']))
+    table = text.encode() + draw(st.sampled_from([b""] * 12 + [b"\xff", b"A-9,\xc3,,,North,Alder\n"]))
+    packed = gzip.compress(table, mtime=0)
+    return draw(st.sampled_from([table, table, table, packed, packed[:-9]]))
+
+
+def _written(cell: str) -> st.SearchStrategy[str]:
+    """A cell as it may stand in a file: quoted, bare where that is the same, seldom bare where it is not."""
+    quoted = '"' + cell.replace('"', '""') + '"'
+    is_bare = not any(c in cell for c in ',"\r\n')
+    return st.sampled_from([cell, cell, quoted] if is_bare else [quoted] * 12 + [cell])
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("table") / "stations.csv"
+
+
+class TestBothWaysToReadStations:
+    @examples(400)
+    @given(tables(), st.integers(1, 4), st.sampled_from([3, 100]))
+    @example(",".join(COLUMNS).encode() + b"\nA-1,,,,N,T\nA-2,,,,N,T\nA-3,,,,N,T\nA-4,,,,N,T\n", 2, 3)
+    @example(b"station_id,name,registered,ballots_expected,region,region\nA-1,,,,N,T\n", 2, 3)
+    def test_give_the_same_rows_and_one_gives_none_where_the_other_finds_a_mistake(
+        self, table: Path, content: bytes, chunk: int, most: int
+    ) -> None:
+        table.write_bytes(content)
+        errors: list[str] = []
+        chosen: list[str] = []
+        with mock.patch.object(plain_stations, "CHUNK_ROWS", chunk), mock.patch.object(election_folder, "STATIONS_MAX", most):
+            plain = plain_stations.plain_stations(table, LEVELS, most)
+            rows = election_folder._read_stations_by_row(table, LEVELS, errors)
+            assert election_folder._read_stations(table, LEVELS, chosen) == rows
+        assert chosen == errors
+        assert plain == (None if errors else rows)
+
+    def test_at_every_hostile_cell_in_every_column(self, table: Path) -> None:
+        fine = ["A-2", "School", "7", "", "North", "Alder"]
+        for column in range(len(COLUMNS)):
+            for cell in HOSTILE:
+                row = [*fine[:column], cell, *fine[column + 1 :]]
+                quoted = ",".join('"' + text.replace('"', '""') + '"' for text in row)
+                table.write_bytes("\n".join([",".join(COLUMNS), "A-1,,,,North,Alder", quoted, ""]).encode())
+                errors: list[str] = []
+                rows = election_folder._read_stations_by_row(table, LEVELS, errors)
+                assert plain_stations.plain_stations(table, LEVELS, 9) == (None if errors else rows), (column, cell)
+
+    def test_of_a_definition_without_levels(self, table: Path) -> None:
+        table.write_text(",".join(plain_stations.FIXED_COLUMNS) + "\nA-1,,007,,\nA-2,,,,\n".replace(",,\n", ",\n"))
+        errors: list[str] = []
+        rows = election_folder._read_stations_by_row(table, [], errors)
+        assert plain_stations.plain_stations(table, [], 9) == rows == [("A-1", "", 7, None, ()), ("A-2", "", None, None, ())]
+
+
+class TestWhoReadsIt:
+    def test_a_good_table_is_not_read_row_by_row(self, folder: Folder) -> None:
+        with mock.patch.object(election_folder, "_read_stations_by_row") as by_row:
+            assert len(folder.load().stations) == 3
+        by_row.assert_not_called()
+
+    @pytest.mark.parametrize("is_on", [True, False])
+    def test_the_collector_is_afterwards_as_it_was(self, folder: Folder, is_on: bool) -> None:
+        seen: list[bool] = []
+        by_row = election_folder._read_stations_by_row
+
+        def looked(*arguments: Any) -> Any:
+            seen.append(gc.isenabled())
+            return by_row(*arguments)
+
+        try:
+            (gc.enable if is_on else gc.disable)()
+            folder.load()
+            assert gc.isenabled() is is_on
+            folder.replace(("A-2,", "a-2,"), name="stations.csv")
+            with mock.patch.object(election_folder, "_read_stations_by_row", looked), pytest.raises(ElectionFolderError):
+                folder.load()
+            assert gc.isenabled() is is_on
+        finally:
+            gc.enable()
+        assert seen == [False]
