@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Outcome, PartitionFold
+from tally_stream.domain.fold import Outcome, folds_of
 from tally_stream.domain.rules import VERDICTS
 from tally_stream.domain.standings import Message, Standings
 from tally_stream.wire.codec import Codec, read_record
@@ -25,7 +25,7 @@ class Replay:
     def __init__(self, election: Election, topic: str, partition_count: int | None) -> None:
         self.election = election
         self.topic = topic
-        self.folds = [PartitionFold(election, p, partition_count) for p in range(partition_count or 1)]
+        self.folds = folds_of(election, partition_count)
         self._codec = Codec(election)
 
     def take(self, record: LogRecord) -> Outcome:

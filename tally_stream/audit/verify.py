@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Figures, PartitionFold
+from tally_stream.domain.fold import Figures, PartitionFold, folds_of
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.standings import Standings
 from tally_stream.domain.tally import baseline
@@ -161,12 +161,11 @@ class Verification:
     records: int = 0
 
     def __post_init__(self) -> None:
-        partitions = self.partition_count or 1
-        self._folds = [PartitionFold(self.election, p, self.partition_count) for p in range(partitions)]
+        self._folds = folds_of(self.election, self.partition_count)
         self._codec = Codec(self.election)
         shared = baseline(self.election, Limits(self.election.checks, self.election.polls_close_ms))
         self._contests = [
-            _ContestCheck(partial(Standings, self.election, contest, self.topic, partitions, shared))
+            _ContestCheck(partial(Standings, self.election, contest, self.topic, len(self._folds), shared))
             for contest in range(len(self.election.contests))
         ]
 

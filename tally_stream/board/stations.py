@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from tally_stream.domain.election import Election, Station
-from tally_stream.domain.fold import Outcome, PartitionFold
+from tally_stream.domain.fold import Outcome, PartitionFold, folds_of
 from tally_stream.domain.ledger import Entry
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import RULES, VERDICTS, Finding
@@ -113,7 +113,7 @@ class Stations:
         async with TopicReader(self._settings, self._topic, is_log=True) as reader:
             count = len(reader.partitions)
             self._ends = {p: end for p, (_, end) in (await reader.bounds()).items()}
-            self._folds = [PartitionFold(self._election, p, count) for p in range(count)]
+            self._folds = folds_of(self._election, count)
             self._waiting = {p: deque() for p in range(count)}
             follower = Follower(reader)
             while self.failure is None:

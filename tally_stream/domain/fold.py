@@ -77,11 +77,13 @@ class Figures:
     areas: dict[int, list[int]]
 
 
-def stations_of(election: Election, partition: int, partition_count: int | None) -> list[Station]:
-    """The stations whose reports belong to a partition (rule S7); all of them in a log without partitions."""
-    if partition_count is None:
-        return list(election.stations.values())
-    return [s for s in election.stations.values() if murmur2_partition(s.id.encode(), partition_count) == partition]
+def stations_by_partition(election: Election, partition_count: int) -> list[list[Station]]:
+    """Partition → the stations whose reports belong there (rule S7), each in the order of the election. One pass for all:
+    when each of 256 partitions went through 34,555 stations for itself, a saved log waited 4.3 s for its first record."""
+    found: list[list[Station]] = [[] for _ in range(partition_count)]
+    for station in election.stations.values():
+        found[murmur2_partition(station.id.encode(), partition_count)].append(station)
+    return found
 
 
 @dataclass
@@ -100,9 +102,19 @@ class _ContestState:
 
 
 class PartitionFold:
-    """Call `take` once for each record, in offset order. `partition_count` None: a log without partitions (no S7)."""
+    """Call `take` once for each record, in offset order. `partition_count` None: a log without partitions (no S7).
 
-    def __init__(self, election: Election, partition: int = 0, partition_count: int | None = None) -> None:
+    `stations` are those that belong here, from whoever makes more than one fold (`stations_by_partition`); a fold made
+    alone finds them itself.
+    """
+
+    def __init__(
+        self,
+        election: Election,
+        partition: int = 0,
+        partition_count: int | None = None,
+        stations: list[Station] | None = None,
+    ) -> None:
         self.election = election
         self.limits = Limits(election.checks, election.polls_close_ms)
         self.partition = partition
@@ -114,8 +126,13 @@ class PartitionFold:
         """All but the plain ones."""
         self.codes: Counter[str] = Counter()
         self.skipped_offsets = {s.offset: s for s in election.skips if s.partition == partition}
-        here = stations_of(election, partition, partition_count)
-        self._contests = [_ContestState(entries={s.id: Entry(s) for s in here}) for _ in election.contests]
+        if stations is None:
+            stations = (
+                list(election.stations.values())
+                if partition_count is None
+                else stations_by_partition(election, partition_count)[partition]
+            )
+        self._contests = [_ContestState(entries={s.id: Entry(s) for s in stations}) for _ in election.contests]
         self.entries = [state.entries for state in self._contests]
         """Contest → station id → entry: those to be found here, and no others (rule S7)."""
         self._turnouts: dict[Station, Turnout] = {}
@@ -281,3 +298,11 @@ class PartitionFold:
         else:
             state.is_certified = True
         return PLAIN
+
+
+def folds_of(election: Election, partition_count: int | None) -> list[PartitionFold]:
+    """A fold for each partition of a log; the one of a log without partitions."""
+    if partition_count is None:
+        return [PartitionFold(election)]
+    layout = stations_by_partition(election, partition_count)
+    return [PartitionFold(election, partition, partition_count, here) for partition, here in enumerate(layout)]

@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Figures, Outcome, PartitionFold
+from tally_stream.domain.election import Election, Station
+from tally_stream.domain.fold import Figures, Outcome, PartitionFold, stations_by_partition
 from tally_stream.domain.ledger import Change
 from tally_stream.kafka.topics import Topics
 from tally_stream.wire.changes import encode_change
@@ -150,8 +150,10 @@ class Counting:
         publish_interval_seconds: float,
         on_fatal: Callable[[str], object],
         on_partial: Callable[[Figures, bytes, int], object] = lambda figures, value, offset: None,
+        stations: list[list[Station]] | None = None,
     ) -> None:
-        """`on_partial` is told of each partial that a broker acknowledged: its figures, its bytes, its offset."""
+        """`on_partial` is told of each partial that a broker acknowledged: its figures, its bytes, its offset. `stations`
+        is `stations_by_partition`, where somebody has it already; kept for every assignment to come."""
         self.election = election
         self.topics = topics
         self.partition_count = partition_count
@@ -159,6 +161,7 @@ class Counting:
         self.partials_sent = 0
         self.resends_outputs = False
         """Set to send rejections and changes again from offset 0 (a replaced definition)."""
+        self._stations = stations_by_partition(election, partition_count) if stations is None else stations
         self._outlet = outlet
         self._codec = Codec(election)
         self._interval = publish_interval_seconds
@@ -184,7 +187,7 @@ class Counting:
                     self.partitions[partition].log_end, log_ends[partition]
                 )
                 continue
-            fold = PartitionFold(self.election, partition, self.partition_count)
+            fold = PartitionFold(self.election, partition, self.partition_count, self._stations[partition])
             start = offset or 0
             owned = PartitionCount(fold, start, log_ends[partition], 0 if self.resends_outputs else start)
             self.partitions[partition] = owned

@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from wire.builders import control, counts
 
+from tally_stream.domain.election import Station
+from tally_stream.domain.fold import stations_by_partition
 from tally_stream.stream import counting as counting_module
 from tally_stream.stream.counting import BrokenInvariant, Counting
 from tally_stream.stream.place import place_of
@@ -71,6 +75,27 @@ async def test_a_partial_is_told_of_once_it_is_acknowledged(outlet: HeldOutlet) 
     await settle()
     assert told == [(i, value, 7) for i, (_, value) in enumerate(outlet.of(TOPICS.partials))]
     counting.stop()
+
+
+async def test_a_partition_counts_the_stations_that_were_laid_out_for_it(outlet: HeldOutlet) -> None:
+    class Walked(dict[str, Station]):
+        walks = 0
+
+        def values(self) -> Any:
+            self.walks += 1
+            return super().values()
+
+    stations = Walked(ELECTION.stations)
+    election, count = replace(ELECTION, stations=stations), 64
+    layout = stations_by_partition(ELECTION, count)
+    handed: list[dict[str, Any]] = [{}, {"stations": layout}]
+    for more in handed:
+        counting = Counting(election, TOPICS, count, outlet, publish_interval_seconds=1.0, on_fatal=lambda _: None, **more)
+        counting.assign(dict.fromkeys(range(count), 0), dict.fromkeys(range(count), 1))
+        for partition, owned in counting.partitions.items():
+            assert [list(entries) for entries in owned.fold.entries] == [[s.id for s in layout[partition]]] * CONTESTS
+        counting.stop()
+        assert stations.walks == 1, "one walk for all partitions, none where the layout is handed over"
 
 
 async def test_a_run_that_came_during_a_flush_waits_for_the_next(counting: Counting, outlet: HeldOutlet) -> None:
