@@ -84,15 +84,17 @@ def _rows(reader: Iterator[list[str]], columns: list[str], most: int) -> list[St
 
 
 def _learn_counts(counts: dict[str, int | None], texts: Iterable[str]) -> None:
-    for text in set(texts) - counts.keys():
-        _require(is_count(text))
-        counts[text] = int(text)
+    for text in set(texts):
+        if text not in counts:
+            _require(is_count(text))
+            counts[text] = int(text)
 
 
 def _learn_paths(paths: dict[tuple[str, ...], tuple[str, ...]], found: Iterable[tuple[str, ...]]) -> None:
-    for path in set(found) - paths.keys():
-        _require(not any(map(level_error, path)))
-        paths[path] = path
+    for path in set(found):
+        if path not in paths:
+            _require(not any(map(level_error, path)))
+            paths[path] = path
 
 
 def _require(is_plain: bool) -> None:
