@@ -70,6 +70,8 @@ class TestBothWaysToReadStations:
     @given(tables(), st.integers(1, 4), st.sampled_from([3, 100]))
     @example(",".join(COLUMNS).encode() + b"\nA-1,,,,N,T\nA-2,,,,N,T\nA-3,,,,N,T\nA-4,,,,N,T\n", 2, 3)
     @example(b"station_id,name,registered,ballots_expected,region,region\nA-1,,,,N,T\n", 2, 3)
+    @example(",".join(COLUMNS).encode() + b"\nA-1,,,,N,T\nA-2,,,,N,T,U\n", 2, 3)
+    @example(",".join(COLUMNS).encode() + b"\nA-1,,,,N,T\nA-2,,,,N\n", 2, 3)
     def test_give_the_same_rows_and_one_gives_none_where_the_other_finds_a_mistake(
         self, table: Path, content: bytes, chunk: int, most: int
     ) -> None:
