@@ -14,24 +14,23 @@ help:            ## what there is
 
 COMPILED := $(shell grep -o 'tally_stream/[a-z_/]*\.py' setup.py)
 
-setup: $(VENV)/.ready $(VENV)/.compiled  ## make .venv with .venv/bin/tally-stream and everything the tests need
+setup: $(VENV)/.ready $(VENV)/.compiled  ## add to .venv what the tests need, and compile what counts
 
-$(VENV)/.ready: requirements/dev.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	TALLY_PURE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+# What the product needs to run, uncompiled: all that a demo asks for.
+$(VENV)/.runtime: requirements/runtime.txt requirements/installer.txt requirements/install.py pyproject.toml
+	@$(PYTHON) requirements/install.py runtime
+	@touch $@
+
+$(VENV)/.ready: requirements/dev.txt $(VENV)/.runtime
+	@$(PYTHON) requirements/install.py dev
 	@touch $@
 
 # What counts is compiled where there is a C compiler; else the same files run as they are, more than twice as slow.
 $(VENV)/.compiled: $(VENV)/.ready setup.py $(COMPILED)
-	@mkdir -p build
-	@$(BIN)/python setup.py --quiet build_ext --inplace >build/compile.log 2>&1 || { cat build/compile.log; exit 1; }
-	@ls tally_stream/compiled__mypyc.*.so >/dev/null 2>&1 || \
-	  echo "no C compiler (gcc and Python's headers): what counts runs interpreted, more than twice as slow; see build/compile.log"
+	@$(PYTHON) requirements/install.py compile
 	@touch $@
 
-demo: setup      ## a whole night on Kafka in one command; ARGS="--election bolivia-2019 --fast --exit"
+demo: $(VENV)/.runtime  ## a whole night on Kafka in one command; ARGS="--election bolivia-2019 --fast --exit"
 	@$(BIN)/tally-stream demo $(ARGS)
 
 test: setup      ## every test; real-Kafka tests are skipped by name without Java 17 and Maven
@@ -76,6 +75,11 @@ flood: setup     ## nonsense at ten times the rate of good reports on a real Kaf
 chaos: setup     ## real faults on three brokers under load, with a table; ARGS="--short" or --only "kill -9"
 	PYTHONPATH=. $(BIN)/python tests/chaos/run.py $(ARGS)
 
-requirements:    ## pin every package by hash again
-	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header --no-strip-extras --allow-unsafe --extra embedded --output-file requirements/runtime.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header --no-strip-extras --allow-unsafe --extra embedded --output-file requirements/dev.txt pyproject.toml requirements/dev.in
+# Each file as it stands is the base: a pin moves only where it must. ARGS=--upgrade moves them all. Neither an index nor a
+# folder of wheels that this machine knows may get into them.
+PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras \
+  --no-emit-index-url --no-emit-find-links
+requirements: setup  ## pin every package by hash again; ARGS=--upgrade for newer ones
+	$(PIN) $(ARGS) --group dev --extra embedded --output-file requirements/dev.txt pyproject.toml
+	$(PIN) $(ARGS) --extra embedded --constraint requirements/dev.txt --no-annotate --output-file requirements/runtime.txt pyproject.toml
+	$(PIN) $(ARGS) --group installer --constraint requirements/dev.txt --no-annotate --output-file requirements/installer.txt
