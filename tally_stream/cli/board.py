@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from tally_stream.cli.common import (
+    ELECTION,
     EXIT_USAGE,
     cancel_when_told,
     open_election,
@@ -23,7 +24,7 @@ from tally_stream.settings import Settings
 
 
 @click.command()
-@click.option("--election", metavar="DIR", help="Election folder or a night that ships [TALLY_ELECTION].")
+@click.option("--election", type=ELECTION, metavar="DIR", help="Election folder or a night that ships [TALLY_ELECTION].")
 @with_broker
 @click.option("--board-host", "--host", help="Where the board listens [TALLY_BOARD_HOST, default 127.0.0.1].")
 @click.option("--board-port", "--port", type=int, help="0: any free port [TALLY_BOARD_PORT, default 8080].")

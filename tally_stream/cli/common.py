@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 
 from tally_stream.cli.lifeline import stop_signals
@@ -70,6 +71,40 @@ def election_folder(name: str) -> Path:
     return path
 
 
+def _shipped(incomplete: str, kind: str) -> list[CompletionItem]:
+    """Names of the nights that ship, beside what the shell completes itself: `dir` or `file`."""
+    names = sorted(path.parent.name for path in SHIPPED.glob("*/election.toml"))
+    return [CompletionItem(incomplete, type=kind), *(CompletionItem(name) for name in names if name.startswith(incomplete))]
+
+
+class _ElectionName(click.ParamType):
+    """An election folder, or the name of a night that ships."""
+
+    name = "election"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return _shipped(incomplete, "dir")
+
+
+class _LogPath(click.ParamType):
+    """A report log's file. An election folder, or the name of a night that ships, stands for the log in it."""
+
+    name = "log"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path, folder = Path(value), election_folder(str(value))
+        if not folder.is_dir() or (path.exists() and not path.is_dir()):
+            return path
+        return _log_in(folder) or self.fail(f"{folder}: {_NO_LOG}", param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return _shipped(incomplete, "file")
+
+
+ELECTION = _ElectionName()
+LOG = _LogPath()
+
+
 def open_election(name: str) -> tuple[Election, Path]:
     """The definition and its folder; every mistake is printed and exits 2."""
     folder = election_folder(name)
@@ -87,12 +122,16 @@ def settings_of(**flags: Any) -> Settings:
         refuse(broken.errors, EXIT_USAGE)
 
 
+_NO_LOG = "has no reports.jsonl or reports.jsonl.gz"
+
+
+def _log_in(folder: Path) -> Path | None:
+    return next((folder / name for name in ("reports.jsonl.gz", "reports.jsonl") if (folder / name).exists()), None)
+
+
 def recorded_night(folder: Path) -> Path:
     """The folder's report log; exits 2 where it has none."""
-    for name in ("reports.jsonl.gz", "reports.jsonl"):
-        if (folder / name).exists():
-            return folder / name
-    refuse([f"{folder}: has no reports.jsonl or reports.jsonl.gz"], EXIT_USAGE)
+    return _log_in(folder) or refuse([f"{folder}: {_NO_LOG}"], EXIT_USAGE)
 
 
 def run_async(main: Coroutine[Any, Any, _T]) -> _T:

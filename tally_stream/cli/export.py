@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import click
 
-from tally_stream.cli.common import EXIT_USAGE, open_election, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.common import ELECTION, EXIT_USAGE, LOG, open_election, refuse, run_async, say, settings_of, with_broker
 from tally_stream.domain.election import Election
 from tally_stream.export.nist import nist_report
 from tally_stream.export.nist_checks import nist_problems
@@ -30,8 +30,8 @@ Snapshots = list[ContestSnapshot]
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
-@click.argument("log", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.argument("folder", metavar="DIR", type=ELECTION)
+@click.argument("log", type=LOG, required=False)
 @click.option("--format", "form", type=click.Choice(["nist-err-v2", "csv"]), required=True,
               help="NIST SP 1500-100 version 2 as JSON, or a table.")  # fmt: skip
 @click.option("--standings", type=click.File("rb"), metavar="FILE",
@@ -43,8 +43,8 @@ def export(
 ) -> None:
     """Write the newest standings of the election in DIR to standard output, in a format that others read.
 
-    With LOG they are computed from a report log; with --standings they are messages saved before. What does not hold
-    together, or fails the checks of the format, is not written.
+    With LOG they are computed from a report log, or from the log in an election folder; with --standings they are messages
+    saved before. What does not hold together, or fails the checks of the format, is not written.
 
     Example: tally-stream export az-2024 --format csv > az-2024.csv
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from tally_stream.audit.replay import replay as fold_log
-from tally_stream.cli.common import EXIT_USAGE, open_election, out, refuse
+from tally_stream.cli.common import ELECTION, EXIT_USAGE, LOG, open_election, out, recorded_night, refuse
 from tally_stream.cli.view import board
 from tally_stream.domain.scalars import parse_time
 from tally_stream.wire.limits import INTEGER_MAX_DIGITS
@@ -36,19 +36,21 @@ def _is_whole_number(text: str) -> bool:
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
-@click.argument("log", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=ELECTION)
+@click.argument("log", type=LOG, required=False)
 @click.option("--json", "as_json", is_flag=True, help="Standings messages, one a line: areas first, root last.")
 @click.option("--verdicts", is_flag=True, help="Print the verdict counts on stderr as one JSON line.")
 @click.option("--until", metavar="TIME", help="Stop before the first record whose log time is later (RFC 3339).")
 @click.option("--at", metavar="P=OFFSET,…", help="Stop each partition at its offset.")
 @click.option("--contest", help="Only this contest.")
 def replay(
-    folder: str, log: Path, as_json: bool, verdicts: bool, until: str | None, at: str | None, contest: str | None
+    folder: str, log: Path | None, as_json: bool, verdicts: bool, until: str | None, at: str | None, contest: str | None
 ) -> None:
     """Fold the report log LOG of the election in DIR, without Kafka.
 
-    Example: tally-stream replay az-2024 reports.jsonl.gz --until 2024-02-08T03:13:00+04:00 --json
+    DIR is an election folder, or the name of a night that ships. Without LOG the folder's own recorded night is folded.
+
+    Example: tally-stream replay az-2024 --until 2024-02-08T03:13:00+04:00 --json
     """
     until_ms = None
     if until is not None:
@@ -56,12 +58,12 @@ def replay(
         if until_ms is None:
             raise click.BadParameter(f"{until!r} is no RFC 3339 time with an offset", param_hint="--until")
     vector = _vector(at)
-    election, _ = open_election(folder)
+    election, directory = open_election(folder)
     indices = [i for i, c in enumerate(election.contests) if contest in (None, c.id)]
     if not indices:
         refuse([f"{contest}: no contest of {election.id}"], EXIT_USAGE)
     try:
-        result = fold_log(election, log, until_ms=until_ms, at=vector)
+        result = fold_log(election, log or recorded_night(directory), until_ms=until_ms, at=vector)
     except LogError as broken:
         refuse([str(broken)])
     for index in indices:

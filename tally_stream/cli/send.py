@@ -8,25 +8,39 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tally_stream.cli.common import err, open_election, out, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.common import (
+    ELECTION,
+    LOG,
+    err,
+    open_election,
+    out,
+    recorded_night,
+    refuse,
+    run_async,
+    say,
+    settings_of,
+    with_broker,
+)
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
-@click.argument("log", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=ELECTION)
+@click.argument("log", type=LOG, required=False)
 @with_broker
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Records a second; default: as fast as it goes.")
-def send(folder: str, log: Path, rate: float | None, **flags: object) -> None:
+def send(folder: str, log: Path | None, rate: float | None, **flags: object) -> None:
     """Play the report log LOG of the election in DIR into the reports topic, acknowledged by all brokers.
 
+    DIR is an election folder, or the name of a night that ships. Without LOG the folder's own recorded night is played.
     Run again after a break, it goes on where it stopped; a topic that holds anything else is refused.
 
-    Example: tally-stream send az-2024 reports.jsonl.gz --rate 2000
+    Example: tally-stream send az-2024 --rate 2000
     """
     settings = settings_of(**flags)
-    election, _ = open_election(folder)
+    election, directory = open_election(folder)
+    log = log or recorded_night(directory)
 
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
     from tally_stream.station.night import NightRefused

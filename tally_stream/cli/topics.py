@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tally_stream.cli.common import EXIT_USAGE, open_election, out, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.common import ELECTION, EXIT_USAGE, open_election, out, refuse, run_async, say, settings_of, with_broker
 from tally_stream.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def topics() -> None:
 
 @topics.command()
 @with_broker
-@click.option("--election", metavar="DIR", help="Election folder [TALLY_ELECTION]; its phase decides the timestamps.")
+@click.option("--election", type=ELECTION, metavar="DIR",
+              help="Election folder [TALLY_ELECTION]; its phase decides the timestamps.")  # fmt: skip
 @click.option("--partitions", type=click.IntRange(1, 1000), default=4, show_default=True, help="Fixed for ever.")
 @click.option("--replication", type=click.IntRange(1, 9), default=3, show_default=True)
 @click.option("--create-time", is_flag=True, help="Keep the records' own times (a rehearsal of a recorded night).")
@@ -55,7 +56,8 @@ def create(
 
 @topics.command()
 @with_broker
-@click.option("--election", metavar="DIR", help="Election folder [TALLY_ELECTION]; its phase decides the timestamps.")
+@click.option("--election", type=ELECTION, metavar="DIR",
+              help="Election folder [TALLY_ELECTION]; its phase decides the timestamps.")  # fmt: skip
 @click.option("--rehearsal", is_flag=True, default=None, help="Durability settings are shown, not refused.")
 @click.option("--json", "as_json", is_flag=True)
 def check(election: str | None, as_json: bool, **flags: object) -> None:

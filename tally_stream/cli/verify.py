@@ -11,7 +11,19 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tally_stream.audit.verify import Found, Verification
-from tally_stream.cli.common import EXIT_FAILED, err, open_election, out, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.common import (
+    ELECTION,
+    EXIT_FAILED,
+    LOG,
+    err,
+    open_election,
+    out,
+    refuse,
+    run_async,
+    say,
+    settings_of,
+    with_broker,
+)
 from tally_stream.settings import Settings
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog
 
@@ -19,8 +31,8 @@ DIFFERENCES_SHOWN_MAX = 20
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
-@click.argument("log", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.argument("folder", metavar="DIR", type=ELECTION)
+@click.argument("log", type=LOG, required=False)
 @click.option("--standings", type=click.Path(path_type=Path, dir_okay=False),
               help="Messages to check, one a line, instead of the topic's.")  # fmt: skip
 @click.option("--replace-definition", metavar="DIGEST", multiple=True,
@@ -32,9 +44,9 @@ def verify(
 ) -> None:
     """Recompute every standings message from the report log at the offsets it names, and compare byte for byte.
 
-    Without LOG the log is read from the reports topic; without --standings the messages are read from theirs.
-    Exits 1 on any difference. After `worker --replace-definition`, the old definition's messages stay on the topic until it
-    is compacted: name it here too.
+    Without LOG the log is read from the reports topic; an election folder stands for the log in it. Without --standings
+    the messages are read from theirs. Exits 1 on any difference. After `worker --replace-definition`, the old definition's
+    messages stay on the topic until it is compacted: name it here too.
 
     Example: tally-stream verify az-2024 reports.jsonl.gz --standings standings.jsonl
     """

@@ -95,7 +95,8 @@ def run(line: str) -> subprocess.CompletedProcess[str]:
 
 
 def _is_of_a_log(line: str) -> bool:
-    return " export " in line and ".jsonl" in line
+    words = shlex.split(line)
+    return words[1] == "export" and len(words) > 3 and not words[3].startswith("-")
 
 
 RUNNABLE = [
