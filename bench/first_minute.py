@@ -104,16 +104,17 @@ def first_standings(clone: Path, scratch: Path, python: str) -> tuple[list[tuple
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """Ctrl-C to all that `make` started; what is left after a while is killed. The worker and the broker end with the demo."""
+    """Ctrl-C to all that `make` started, the demo ends its broker, worker and board; what is left after a while is killed."""
     for number in (signal.SIGINT, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
-            process.wait(STOP_SECONDS)
-            return
+            end = time.monotonic() + STOP_SECONDS
+            while time.monotonic() < end:
+                process.poll()  # else make itself stays in the group as a zombie
+                os.killpg(process.pid, 0)
+                time.sleep(0.05)
         except ProcessLookupError:
             return
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def machine() -> str:

@@ -21,6 +21,7 @@ LANES: dict[str, list[str]] = {
     "simulation": ["tests/simulation"],
     "fuzz": ["tests/fuzz"],
     "docs, exports, command line, deploy, bench": ["tests/docs", "tests/export", "tests/cli", "tests/deploy", "tests/bench"],
+    "install": ["tests/install"],
     "Kafka": ["tests/stream", "tests/broker", "tests/nights", "tests/demo"],
     "board, in a browser": ["tests/board"],
     "chaos": ["tests/chaos"],
