@@ -118,6 +118,16 @@ def test_without_the_extra_the_demo_says_what_to_install(wheels: dict[str, Path]
     ]
 
 
+def test_bash_itself_offers_the_nights(wheels: dict[str, Path], tmp_path: Path) -> None:
+    """The lines of docs/install.md, in a bash that is as it comes."""
+    made = install(wheels["pure"], OWN, tmp_path / "env", extra="")
+    path = f"{made.folder / 'bin'}:/usr/bin:/bin"
+    script = ('eval "$(_TALLY_STREAM_COMPLETE=bash_source tally-stream)"; COMP_WORDS=(tally-stream replay w); COMP_CWORD=2; '
+              "_tally_stream_completion tally-stream 2>/dev/null; echo ${COMPREPLY[@]}")  # fmt: skip
+    assert script.split(";")[0] in (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    assert run("bash", "--norc", "-c", script, cwd=tmp_path, PATH=path).stdout == "wisconsin-2024\n"
+
+
 def test_one_wheel_over_another_and_back(wheels: dict[str, Path], tmp_path: Path) -> None:
     """As docs/install.md has it for an upgrade and the way back."""
     made = install(wheels["pure"], OWN, tmp_path / "env")
