@@ -73,6 +73,15 @@ def test_a_compiler_that_fails_at(fault: str, clone: Path, tmp_path: Path) -> No
     runs_interpreted(clone)
 
 
+def test_a_build_that_is_killed_leaves_nothing_of_an_earlier_one(clone: Path, tmp_path: Path) -> None:
+    """As by the kernel where memory is short: nobody is left to clear up, so that was done before."""
+    left_by_an_earlier_build(clone)
+    compiler = compiler_that_fails(tmp_path, '[ "$calls" -lt 3 ] || kill -9 $PPID')
+    run(sys.executable, "setup.py", "--quiet", "build_ext", "--inplace", "--force", cwd=clone, expect=-9, CC=compiler,
+        TALLYS=str(tmp_path / "calls"))  # fmt: skip
+    runs_interpreted(clone)
+
+
 def test_no_compiler(clone: Path, tmp_path: Path) -> None:
     left_by_an_earlier_build(clone)
     said = compile_in(clone, tmp_path, "build_ext", "--inplace", CC="/nowhere/cc -pthread")

@@ -124,7 +124,7 @@ def test_bash_itself_offers_the_nights(wheels: dict[str, Path], tmp_path: Path) 
     path = f"{made.folder / 'bin'}:/usr/bin:/bin"
     script = ('eval "$(_TALLY_STREAM_COMPLETE=bash_source tally-stream)"; COMP_WORDS=(tally-stream replay w); COMP_CWORD=2; '
               "_tally_stream_completion tally-stream 2>/dev/null; echo ${COMPREPLY[@]}")  # fmt: skip
-    assert script.split(";")[0] in (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    assert script.split(";", maxsplit=1)[0] in (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     assert run("bash", "--norc", "-c", script, cwd=tmp_path, PATH=path).stdout == "wisconsin-2024\n"
 
 
