@@ -28,6 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from tally_stream.cli.common import (
+    ELECTION,
     EXIT_USAGE,
     cancel_when_told,
     err,
@@ -59,6 +60,7 @@ EMBEDDED_PREFIX = "tally"
 START_SECONDS = 60.0
 SETTLE_SECONDS = 120.0
 PLAIN_EVERY_SECONDS = 2.0
+PLAIN_FIRST_LOOK_SECONDS = 0.1
 
 Watch = Callable[[], Coroutine[Any, Any, None]]
 """Begun once there is something to watch beside: raises DemoFailed when what it watches ends."""
@@ -111,7 +113,7 @@ class Show:
 
 
 @click.command()
-@click.option("--election", default="az-2024", show_default=True, metavar="NAME|DIR", help="The night to play.")
+@click.option("--election", default="az-2024", show_default=True, type=ELECTION, metavar="NAME|DIR", help="The night to play.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), help="Times as fast as the night really was.")
 @click.option("--fast", is_flag=True, help="Without pauses.")
 @click.option("--exit", "exits", is_flag=True, help="Stop at the end and print the final standings; serves no board.")
@@ -414,14 +416,15 @@ class _Stage:
         return Group(*boards, *moments, *address, bar)
 
     async def _draw_plain(self) -> None:
+        """A line for the first standings as soon as they are there, then at most one every two seconds."""
         shown = -1
         while True:
-            await asyncio.sleep(PLAIN_EVERY_SECONDS)
             version = self.show.version()
             if version > shown and not self.as_json:
                 shown = version
                 for message in self.show.roots():
                     out.print(plain_line(message), markup=False, soft_wrap=True)
+            await asyncio.sleep(PLAIN_FIRST_LOOK_SECONDS if shown < 0 else PLAIN_EVERY_SECONDS)
 
 
 async def _replication(settings: Settings) -> int:

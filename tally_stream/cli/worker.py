@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tally_stream.cli.common import (
+    ELECTION,
     EXIT_FAILED,
     EXIT_USAGE,
     open_election,
@@ -34,7 +35,7 @@ PROCESSES_MAX = 64
 
 
 @click.command()
-@click.option("--election", metavar="DIR", help="Election folder or a night that ships [TALLY_ELECTION].")
+@click.option("--election", type=ELECTION, metavar="DIR", help="Election folder or a night that ships [TALLY_ELECTION].")
 @with_broker
 @click.option("--group", help="Consumer group [TALLY_GROUP, default <prefix>-workers].")
 @click.option("--instance", help="This worker's own name in the group [TALLY_INSTANCE, default host and metrics port].")

@@ -78,8 +78,11 @@ BUFFERED_RUNS = 8
 FETCH_BYTES = 1024 * 1024
 """Most bytes of one partition in one fetch reply, as they travel (compressed)."""
 
-FETCH_WAIT_MS = 500
-"""How long a broker holds an empty fetch. A record that arrives ends the wait at once."""
+FETCH_WAIT_MS = 50
+"""How long a broker holds an empty fetch. A record that arrives ends the wait at once, but a broker answers a connection's
+requests one after the other: what is asked behind a fetch waits for it. A worker that came back asked twice for the logs'
+bounds, behind the fetches of an assignment not yet sought, and stood still for a second at 500 ms. At 50 ms an idle worker
+takes 0.7 % of a core instead of 0.6 %."""
 
 FETCH_PACE_SECONDS = 0.008
 """Between two fetches from a broker, at least. Without it one leaves as soon as the last was taken, brings two or three
