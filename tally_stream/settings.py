@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Annotated, Any, Literal
 
@@ -69,6 +70,13 @@ class Settings(BaseSettings):
         if self.instance:
             return self.instance
         return f"{self.group_id}-{socket.gethostname()}-{self.metrics_port}" if self.metrics_port else None
+
+
+def why_not_listening(error: OSError) -> str:
+    """Why an address can't be had, in the system's words: what asyncio and uvloop raise says it in different ones."""
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return str(error.strerror or error)
+    return os.strerror(error.errno)
 
 
 def load_settings(**flags: Any) -> Settings:

@@ -7,7 +7,6 @@ the page. Refuses to know figures. The followers run beside it; if one of them f
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from tally_stream.board.publish import Publisher
 from tally_stream.board.readers import Stream
 from tally_stream.board.stations import Stations
 from tally_stream.domain.election import Election
-from tally_stream.settings import Settings
+from tally_stream.settings import Settings, why_not_listening
 
 SHUTDOWN_SECONDS = 2.0
 API = "/api/"
@@ -94,7 +93,7 @@ class Board:
             await web.TCPSite(self._runner, self._host, self.port, backlog=4096).start()
         except OSError as error:
             await self._runner.cleanup()
-            why = os.strerror(error.errno) if error.errno else str(error)
+            why = why_not_listening(error)
             raise OSError(
                 f"the board can't be served at {self._host}:{self.port}: {why}; another port: --board-port or TALLY_BOARD_PORT"
             ) from error

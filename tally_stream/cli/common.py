@@ -47,6 +47,14 @@ def say(line: str) -> None:
         err.print(line, markup=False, soft_wrap=True)
 
 
+def write_out(content: bytes) -> None:
+    """All of it on stdout, for a program. Where Python does not buffer (PYTHONUNBUFFERED, as in the image) a single write may
+    take a part alone, and an export ended after 64 KiB with exit 0."""
+    left = memoryview(content)
+    while left:
+        left = left[sys.stdout.buffer.write(left) :]
+
+
 def refuse(errors: Iterable[str], exit_code: int = EXIT_FAILED) -> NoReturn:
     """Print every reason on a line of its own and exit."""
     for line in errors:
@@ -54,13 +62,13 @@ def refuse(errors: Iterable[str], exit_code: int = EXIT_FAILED) -> NoReturn:
     sys.exit(exit_code)
 
 
-def tell_unexpected(error: BaseException) -> None:
-    """What nobody foresaw, in one line; with TALLY_DEBUG its traceback."""
+def tell_unexpected(error: BaseException, begin: str = "") -> None:
+    """What nobody foresaw, in one line; with TALLY_DEBUG its traceback. `begin`: of several workers, which."""
     if os.environ.get("TALLY_DEBUG"):
         traceback.print_exception(error)
         return
     text = " ".join(str(error).split()) or "no more is known"
-    say(f"tally-stream: {type(error).__name__}: {text} (TALLY_DEBUG=1 shows where)")
+    say(f"tally-stream: {begin}{type(error).__name__}: {text} (TALLY_DEBUG=1 shows where)")
 
 
 def election_folder(name: str) -> Path:
@@ -153,6 +161,14 @@ def cancel_when_told() -> None:
     for number in stop_signals():
         if number is not signal.SIGINT:
             asyncio.get_running_loop().add_signal_handler(number, this.cancel)
+
+
+def stop_when_told() -> asyncio.Event:
+    """What is set by whatever asks this process to stop."""
+    stop = asyncio.Event()
+    for number in stop_signals():
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def with_broker(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import errno
 import os
 import signal
 import socket
@@ -39,8 +40,10 @@ from tally_stream.cli.common import (
     run_async,
     say,
     settings_of,
+    stop_when_told,
+    write_out,
 )
-from tally_stream.cli.lifeline import Lifeline, stop_signals
+from tally_stream.cli.lifeline import Lifeline
 from tally_stream.cli.standings import Newest, is_root
 from tally_stream.cli.view import board, plain_line
 from tally_stream.domain.election import Election
@@ -301,7 +304,7 @@ class _Stage:
     def _finish(self) -> None:
         if self.as_json:
             for value in self.show.root_values():
-                sys.stdout.buffer.write(value + b"\n")
+                write_out(value + b"\n")
             sys.stdout.flush()
             return
         if not self.is_live:
@@ -464,8 +467,8 @@ def _is_free(host: str, port: int) -> bool:
     try:
         with socket.create_server((host, port)):
             return True
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE  # of any other trouble the board speaks itself
 
 
 def _command(name: str, settings: Settings, folder: Path) -> list[str]:
@@ -533,9 +536,4 @@ async def _ready(name: str, process: asyncio.subprocess.Process, log: Any, marke
 
 
 async def _until_interrupted() -> None:
-    stop = asyncio.Event()
-    for number in stop_signals():
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
-
-
+    await stop_when_told().wait()

@@ -5,15 +5,13 @@ Decides when a file may be gone on with: it is a dump of the same topic, and its
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tally_stream.cli.common import err, out, refuse, run_async, say, settings_of, with_broker
-from tally_stream.cli.lifeline import stop_signals
+from tally_stream.cli.common import err, out, refuse, run_async, say, settings_of, stop_when_told, with_broker
 from tally_stream.settings import Settings
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
 from tally_stream.wire.saved_log import Appender, FrameError
@@ -112,9 +110,7 @@ async def _dump(settings: Settings, path: Path, follow: bool) -> int:
     from tally_stream.kafka.client import TopicReader, wait_for_broker
 
     await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
-    stop = asyncio.Event()
-    for number in stop_signals():
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_when_told()
     topic = f"{settings.prefix}.reports"
     async with TopicReader(settings, topic, is_log=True) as reader:
         bounds = await reader.bounds()

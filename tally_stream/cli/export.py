@@ -11,7 +11,18 @@ from typing import IO, Any
 
 import click
 
-from tally_stream.cli.common import ELECTION, EXIT_USAGE, LOG, open_election, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.common import (
+    ELECTION,
+    EXIT_USAGE,
+    LOG,
+    open_election,
+    refuse,
+    run_async,
+    say,
+    settings_of,
+    with_broker,
+    write_out,
+)
 from tally_stream.domain.election import Election
 from tally_stream.export.nist import nist_report
 from tally_stream.export.nist_checks import nist_problems
@@ -71,7 +82,7 @@ def export(
         if broken:
             refuse([f"not exported: {problem}" for problem in broken])
         content = canonical_json(report) + b"\n"
-    sys.stdout.buffer.write(content)
+    write_out(content)
     sys.stdout.flush()
 
 

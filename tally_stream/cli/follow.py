@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
-from tally_stream.cli.common import cancel_when_told, out, say
+from tally_stream.cli.common import cancel_when_told, out, say, write_out
 from tally_stream.cli.view import board, plain_line, title_of
 
 if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
@@ -185,7 +185,7 @@ def json_of(newest: Newest) -> Callable[[list[bytes]], None]:
 
     def write(keys: list[bytes]) -> None:
         for key in keys:
-            sys.stdout.buffer.write(newest.values[key] + b"\n")
+            write_out(newest.values[key] + b"\n")
         sys.stdout.flush()
 
     return write

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from tally_stream.audit.replay import replay as fold_log
-from tally_stream.cli.common import ELECTION, EXIT_USAGE, LOG, open_election, out, recorded_night, refuse
+from tally_stream.cli.common import ELECTION, EXIT_USAGE, LOG, open_election, out, recorded_night, refuse, write_out
 from tally_stream.cli.view import board
 from tally_stream.domain.scalars import parse_time
 from tally_stream.wire.limits import INTEGER_MAX_DIGITS
@@ -70,7 +70,7 @@ def replay(
         messages = result.messages(index)
         if as_json:
             for message in messages:
-                sys.stdout.buffer.write(canonical_json(message) + b"\n")
+                write_out(canonical_json(message) + b"\n")
         else:
             out.print(board(messages[-1], f"{election.name}: {election.contests[index].name}"))
     sys.stdout.flush()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from time import monotonic
@@ -23,7 +22,7 @@ from tally_stream.domain.election import Election
 from tally_stream.kafka.client import TopicReader, ssl_context, wait_for_broker
 from tally_stream.kafka.topics import Topics, check_topics
 from tally_stream.metrics import Sample, registry_of
-from tally_stream.settings import Settings
+from tally_stream.settings import Settings, why_not_listening
 from tally_stream.stream.batching import (
     RunApp,
     RunTransport,
@@ -282,7 +281,7 @@ class Worker:
             await health.start()
         except OSError as error:
             address = f"{self.settings.metrics_host}:{self.settings.metrics_port}"
-            why = os.strerror(error.errno) if error.errno else str(error)
+            why = why_not_listening(error)
             raise WorkerRefused(
                 [f"metrics can't be served at {address}: {why}; another port: --metrics-port or TALLY_METRICS_PORT"]
             ) from error

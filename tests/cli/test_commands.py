@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -119,3 +120,24 @@ def test_rules_are_listed_for_people_and_programs() -> None:
 @pytest.mark.parametrize("name", ["demo", "worker", "send", "standings", "export", "dump", "replay", "rules"])
 def test_every_command_has_help_with_an_example(name: str) -> None:
     assert f"Example: tally-stream {name}" in " ".join(call(name, "--help").stdout.split())
+
+
+def test_a_port_past_the_last_one_is_refused_for_each_worker_of_a_command() -> None:
+    done = call("worker", "--election", "az-2024", "--processes", "2", "--metrics-port", "65535", expect=2)
+    assert done.stderr.splitlines() == ["tally-stream: TALLY_METRICS_PORT: input should be less than or equal to 65535"]
+
+
+def test_all_of_a_large_answer_is_written_where_a_write_takes_a_part() -> None:
+    """As a pipe may where Python does not buffer: an export once ended after 64 KiB, with exit 0."""
+    code = (
+        "import io, sys\n"
+        "from tally_stream.cli.common import write_out\n"
+        "class Part(io.RawIOBase):\n"
+        "    def write(self, content): return real.write(bytes(content[:7]))\n"
+        "real = sys.stdout.buffer\n"
+        "sys.stdout = type('Out', (), {'buffer': Part()})\n"
+        "write_out(bytes(range(100)))\n"
+        "sys.stdout = sys.__stdout__\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout == bytes(range(100))
