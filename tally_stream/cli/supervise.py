@@ -33,29 +33,31 @@ BACK_OFF_MAX_SECONDS = 5.0
 """Standings stand still meanwhile: short against the 30 s that are promised."""
 
 PROVEN_SECONDS = 10.0
-"""A worker that had caught up and lived this long is started again at once: it does not end at every start."""
+"""A worker that lived this long after it had caught up is started again at once: it does not end at every start."""
 
 IDENTICAL_CRASHES_MAX = 3
 REASON_MAX_CHARS = 10_000
 LOOK_SECONDS = 1.0
 """Between two looks at the workers where no signal comes; each end is told by one."""
 
-_READY = "ready"
+_READY = "ready "
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class ToSupervisor:
-    """The worker's end; without a supervisor nothing is said and nobody is missed."""
+    """The worker's end; without a supervisor nothing is said and nobody is missed. `begin` is what each line of this worker
+    begins with: which of several it is."""
 
-    def __init__(self, ours: socket.socket | None = None) -> None:
+    def __init__(self, ours: socket.socket | None = None, begin: str = "") -> None:
+        self.begin = begin
         self._socket = ours
         if ours is not None:
             end_with(ours.fileno())
 
     def tell_ready(self) -> None:
         """This worker has caught up: the next start need not wait longer than the first."""
-        self._tell(_READY)
+        self._tell(f"{_READY}{time.monotonic()}")  # one clock for all processes
 
     def tell_reason(self, reason: str) -> None:
         """Why this worker ends now."""
@@ -84,11 +86,8 @@ def supervise(bodies: Sequence[Body], say: Callable[[str], None], lifeline: int 
     The exit code for the shell: 0 where all ended well, else the highest. One that stays down leaves its partitions to
     the others. Call it in a process with one thread.
     """
-
-    def teller(number: int) -> Callable[[str], None]:
-        return say if len(bodies) == 1 else lambda line: say(f"process {number}: {line}")
-
-    workers = [_Supervised(number, body, teller(number)) for number, body in enumerate(bodies, 1)]
+    begins = [f"process {number}: " if len(bodies) > 1 else "" for number in range(1, len(bodies) + 1)]
+    workers = [_Supervised(number, body, say, begins[number - 1]) for number, body in enumerate(bodies, 1)]
 
     def let_go() -> None:
         """In a worker: these ends are its supervisor's, and would keep another worker from seeing that one's end."""
@@ -168,12 +167,12 @@ def _signals() -> Iterator[_Signals]:
 class _Supervised:
     """One worker: its body, and the process that runs it now."""
 
-    def __init__(self, number: int, body: Body, say: Callable[[str], None]) -> None:
-        self._number, self._body, self._say = number, body, say
+    def __init__(self, number: int, body: Body, say: Callable[[str], None], begin: str) -> None:
+        self._number, self._body, self._begin = number, body, begin
+        self._say: Callable[[str], None] = lambda line: say(begin + line)
         self._pid: int | None = None
         self._ours: socket.socket | None = None
         self._is_stopping = False
-        self._started_at = 0.0
         self._starts = 0
         self._back_off = BACK_OFF_FIRST_SECONDS
         self._last_reason = ""
@@ -205,34 +204,42 @@ class _Supervised:
             return
         else:
             if pid == 0:
-                ours.close()
-                let_go()
-                self._be_the_worker(theirs, signals, waiting)
+                self._be_the_worker(ours, theirs, signals, let_go, waiting)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
         theirs.close()
         self._pid, self._ours, self.due_at = pid, ours, None
         self._starts += 1
-        self._started_at = time.monotonic()
 
     def close(self) -> None:
         """Let go of the socket."""
         if self._ours is not None:
             self._ours.close()
 
-    def _be_the_worker(self, theirs: socket.socket, signals: _Signals, mask: set[Any]) -> None:
+    def _be_the_worker(
+        self, supervisors: socket.socket, ours: socket.socket, signals: _Signals, let_go: Callable[[], None], mask: set[Any]
+    ) -> None:
         """The rest of the child's life: as in a process of its own, nothing of the supervisor's is left but what it loaded."""
         code = 1
+        to = None
         try:
+            supervisors.close()
+            let_go()
             signals.restore()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             with suppress(OSError):  # Linux: what `ps -o comm` and `top` show
                 Path("/proc/self/comm").write_text(f"tally-worker-{self._number}")
-            code = self._body(ToSupervisor(theirs))
+            to = ToSupervisor(ours, self._begin)
+            code = self._body(to)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         except KeyboardInterrupt:  # before it could hear of it in its own way: nothing was begun
             code = 0
+        except BaseException as error:  # no refusal: it is tried again
+            what = f"{type(error).__name__}: {str(error) or 'no more is known'}"
+            if to is not None:
+                to.tell_reason(what)
+            self._say(what)
         finally:
             with suppress(OSError, ValueError):
                 sys.stdout.flush()
@@ -255,22 +262,23 @@ class _Supervised:
         if pid == 0:
             return
         self._pid = None
-        reason, was_ready = self._heard()
-        self._judge(os.waitstatus_to_exitcode(status), reason, was_ready)
+        reason, ready_at = self._heard()
+        self._judge(os.waitstatus_to_exitcode(status), reason, ready_at)
 
-    def _heard(self) -> tuple[str, bool]:
-        """The reason that it gave, and whether it was ready."""
+    def _heard(self) -> tuple[str, float | None]:
+        """The reason that it gave, and since when it was ready."""
         assert self._ours is not None
         said: list[str] = []
         with self._ours as ours:
             ours.setblocking(False)
             with suppress(OSError):
-                said = ours.recv(4 * REASON_MAX_CHARS + len(_READY) + 2).decode(errors="replace").splitlines()
+                said = ours.recv(8 * REASON_MAX_CHARS).decode(errors="replace").splitlines()
         self._ours = None
-        reasons = [line for line in said if line != _READY]
-        return reasons[-1] if reasons else "", _READY in said
+        ready = [float(line.removeprefix(_READY)) for line in said if line.startswith(_READY)]
+        reasons = [line for line in said if not line.startswith(_READY)]
+        return reasons[-1] if reasons else "", ready[0] if ready else None
 
-    def _judge(self, code: int, reason: str, was_ready: bool) -> None:
+    def _judge(self, code: int, reason: str, ready_at: float | None) -> None:
         """`code` as of `subprocess`: negative for a signal."""
         if code == 0 or self._is_stopping:
             self._end(0 if code == 0 or -code in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) else 1)
@@ -285,10 +293,10 @@ class _Supervised:
                       "The last good standings stay. No start will pass it; see docs/runbook.md")  # fmt: skip
             self._end(1)
             return
-        if was_ready:
+        if ready_at is not None:
             self._back_off = BACK_OFF_FIRST_SECONDS
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-        if was_ready and time.monotonic() - self._started_at >= PROVEN_SECONDS:
+        if ready_at is not None and time.monotonic() - ready_at >= PROVEN_SECONDS:
             self._say(f"the worker ended {how}; it starts again now (start {self._starts + 1})")
             self._start_later(0.0)
             return

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,10 +19,11 @@ from tally_stream.cli.common import (
     run_async,
     say,
     settings_of,
+    stop_when_told,
     tell_unexpected,
     with_broker,
 )
-from tally_stream.cli.lifeline import end_with_parent, stop_signals, take_lifeline
+from tally_stream.cli.lifeline import end_with_parent, take_lifeline
 from tally_stream.cli.supervise import ToSupervisor, supervise
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
@@ -52,7 +52,7 @@ PROCESSES_MAX = 64
 @click.option("--embedded", is_flag=True, hidden=True, help="The broker is the embedded one: no topic settings.")
 def worker(
     election: str | None, replace_definition: tuple[str, ...], resend: bool, once: bool, processes: int, embedded: bool,
-    **flags: object,
+    **flags: Any,
 ) -> None:  # fmt: skip
     """Count the reports topic of an election and publish standings, until SIGTERM or Ctrl-C.
 
@@ -63,7 +63,9 @@ def worker(
     """
     if once and processes > 1:
         raise click.UsageError("--processes is for the supervisor: give it or --once, not both")
-    settings = settings_of(election=election, **flags)
+    flags["election"] = election
+    settings = settings_of(**flags)
+    each = [_settings_of_process(number, settings, flags) for number in range(processes)]
     if settings.election is None:
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
     definition, _ = open_election(settings.election)
@@ -77,48 +79,36 @@ def worker(
     )
     if once:
         end_with_parent()
-        sys.exit(_count(settings, definition, options, "tally-stream: ", ToSupervisor()))
-    bodies = [
-        partial(_count, _settings_of_process(settings, number), definition, options, _lines_begin(number, processes))
-        for number in range(processes)
-    ]
+        sys.exit(_count(settings, definition, options, ToSupervisor()))
+    bodies = [partial(_count, one, definition, options) for one in each]
     sys.exit(supervise(bodies, lambda line: say(f"tally-stream: {line}"), take_lifeline()))
 
 
-def _settings_of_process(settings: Settings, number: int) -> Settings:
-    """Of the process `number`, from 0: with a name in the group and a port of its own."""
+def _settings_of_process(number: int, settings: Settings, flags: dict[str, Any]) -> Settings:
+    """Of the process `number`, from 0: with a name in the group and a port of its own. Exits 2 where one is past its limit."""
     changed: dict[str, object] = {}
     if number and settings.metrics_port:
         changed["metrics_port"] = settings.metrics_port + number
     if number and settings.instance:
         changed["instance"] = f"{settings.instance}-{number + 1}"
-    return settings.model_copy(update=changed)
+    return settings_of(**{**flags, **changed}) if changed else settings
 
 
-def _lines_begin(number: int, processes: int) -> str:
-    """As the supervisor's own lines do: one of several says which it is."""
-    return "tally-stream: " if processes == 1 else f"tally-stream: process {number + 1}: "
-
-
-def _count(
-    settings: Settings, definition: Election, options: WorkerOptions, begin: str, supervisor: ToSupervisor
-) -> int:
+def _count(settings: Settings, definition: Election, options: WorkerOptions, supervisor: ToSupervisor) -> int:
     """A worker from start to end, in this process; its exit code."""
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
     from tally_stream.stream.app import WorkerRefused, run
     from tally_stream.stream.batching import fatal
 
     def tell(line: str) -> None:
-        say(begin + line)
+        say(f"tally-stream: {supervisor.begin}{line}")
 
     def end(reason: str) -> None:
         supervisor.tell_reason(reason)
-        fatal(reason)
+        fatal(reason, supervisor.begin)
 
     async def main() -> None:
-        stop = asyncio.Event()
-        for number in stop_signals():
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        stop = stop_when_told()
         await run(settings, definition, options, tell, stop, on_ready=supervisor.tell_ready, on_fatal=end)
 
     try:
@@ -134,6 +124,6 @@ def _count(
         if isinstance(error, BrokerUnavailable | KafkaError | OSError):
             tell(reason)
         else:
-            tell_unexpected(error)
+            tell_unexpected(error, supervisor.begin)
         return EXIT_FAILED
     return 0

@@ -79,10 +79,10 @@ FETCH_BYTES = 1024 * 1024
 """Most bytes of one partition in one fetch reply, as they travel (compressed)."""
 
 FETCH_WAIT_MS = 50
-"""How long a broker holds an empty fetch. A record that arrives ends the wait at once, but a broker answers a connection's
-requests one after the other: what is asked behind a fetch waits for it. A worker that came back asked twice for the logs'
-bounds, behind the fetches of an assignment not yet sought, and stood still for a second at 500 ms. At 50 ms an idle worker
-takes 0.7 % of a core instead of 0.6 %."""
+"""How long a broker holds an empty fetch; a record that arrives ends the wait at once. A broker answers the requests of a
+connection one after the other, so whatever is asked behind an empty fetch waits for it. With 500 ms a worker that came back
+waited for a second until it knew where its partitions begin and end. With 50 ms an idle worker takes a little more of a core
+(docs/performance.md)."""
 
 FETCH_PACE_SECONDS = 0.008
 """Between two fetches from a broker, at least. Without it one leaves as soon as the last was taken, brings two or three
@@ -309,13 +309,13 @@ class PositionSource(Protocol):
         ...
 
 
-def fatal(reason: str) -> None:
-    """End the process now, with one line on stderr, before anything else can be committed."""
+def fatal(reason: str, begin: str = "") -> None:
+    """End the process now, with one line on stderr, before anything else can be committed. `begin`: of several, which."""
     with contextlib.suppress(Exception):  # whatever happens to the line, the process ends
         overdue = threading.Timer(LAST_WORDS_SECONDS, os._exit, [FATAL_EXIT])
         overdue.daemon = True
         overdue.start()
-        sys.stderr.write(f"tally-stream: fatal: {' '.join(reason.split())}\n")
+        sys.stderr.write(f"tally-stream: {begin}fatal: {' '.join(reason.split())}\n")
         sys.stderr.flush()
         sys.stdout.flush()
     os._exit(FATAL_EXIT)

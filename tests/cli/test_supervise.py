@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tally_stream.cli.supervise import IDENTICAL_CRASHES_MAX, names_a_crashing_record
-from tests.nights.harness import LIFELINE, children_of, wait_for
+from tests.nights.harness import LIFELINE, children_of, is_alive, wait_for
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 
@@ -108,13 +108,6 @@ def supervised(start: Start) -> Run:
         return code, one.starts(), said
 
     return run
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])
@@ -260,7 +253,7 @@ def test_workers_whose_supervisor_is_killed_end_too(start: Start) -> None:
     workers = [int(one.read_line()) for _ in range(3)]
     one.process.kill()
     one.process.wait()
-    wait_for(lambda: all(map(is_gone, workers)), "the end of all workers", 10)
+    wait_for(lambda: not any(map(is_alive, workers)), "the end of all workers", 10)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
@@ -277,7 +270,7 @@ def test_a_supervisor_ends_with_what_started_it_and_its_workers_too(tmp_path: Pa
         pids = [int(process.stdout.readline()) for _ in range(3)]
         process.send_signal(number)
         process.stdout.close()
-    wait_for(lambda: all(map(is_gone, pids)), "the end of the supervisor and both workers", 10)
+    wait_for(lambda: not any(map(is_alive, pids)), "the end of the supervisor and both workers", 10)
 
 
 LOOKS = """
@@ -342,14 +335,46 @@ def test_a_worker_s_code_has_no_thread_and_no_loop_when_it_is_loaded() -> None:
     assert said.split() == ["1", "0", "None"]
 
 
-def test_nothing_is_lost_of_a_signal_that_comes_while_a_worker_is_made(start: Start) -> None:
-    """Between the fork and the child's own handlers a signal must reach neither the supervisor's pipe nor be dropped."""
-    before = (
-        "real = os.fork\n"
-        "def fork():\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    return real()\n"
-        "os.fork = fork"
-    )
-    one = start(only="signal.signal(signal.SIGTERM, signal.SIG_DFL)\nsignal.pause()", before=before)
+KILLS = """
+real, forks = os.fork, []
+def fork():
+    forks.append(1)
+    {parent}
+    pid = real()
+    if pid == 0 and len(forks) == 1:
+        {child}
+    return pid
+os.fork = fork
+"""
+
+
+def test_a_signal_that_comes_to_the_supervisor_while_a_worker_is_made_is_heard(start: Start) -> None:
+    before = KILLS.format(parent="os.kill(os.getpid(), signal.SIGTERM)", child="pass")
+    one = start(only="signal.pause()", before=before)
     assert one.end()[0] == 0
+
+
+def test_a_signal_that_comes_to_a_worker_while_it_is_made_is_its_own(start: Start) -> None:
+    """Its supervisor's handler would note it there, and nobody would ever hear of it."""
+    one = start(only="", before=KILLS.format(parent="pass", child="os.kill(os.getpid(), signal.SIGTERM)"))
+    code, _, said = one.end()
+    assert (code, said) == (0, ["the worker ended by signal 15; it starts again in 0.0 s (start 2)"])
+
+
+def test_what_no_worker_foresaw_is_said_and_tried_again(start: Start) -> None:
+    """Not taken for a refusal at the first start, which says by itself why."""
+    one = start(only="import asyncio\nif n == 0: raise asyncio.CancelledError\nif n == 1: raise KeyError('x')")
+    code, _, said = one.end()
+    assert (code, one.starts()) == (0, 3)
+    assert said[0] == "CancelledError: no more is known"
+    assert said[2] == "KeyError: 'x'"
+
+
+def test_lines_of_several_say_which_they_are_of(start: Start) -> None:
+    one = start(a="os.write(1, to.begin.encode())", b="os.write(1, to.begin.encode())\nraise KeyError('x') if n == 0 else SystemExit")
+    code, out, said = one.end()
+    assert code == 0
+    assert "process 1: " in out[0]
+    assert "process 2: KeyError: 'x'" in said
+    alone = start(only="os.write(1, repr(to.begin).encode())")
+    assert alone.end()[1] == ["''"]
