@@ -55,8 +55,8 @@ def _generated() -> list[Extension]:
         from mypyc.build import mypycify
     except ImportError as error:
         raise NotCompiled(f"mypyc is missing ({error})") from error
-    # One C file a module, so that all cores compile: 14 s on two, with mypyc's own work, where one file for all took 25 s of
-    # the compiler alone. They are one library still: no call between modules goes through a capsule.
+    # One C file a module, so that all cores compile (docs/adr/0007 has the times). They are one library still: no call between
+    # modules goes through a capsule.
     found: list[Extension] = mypycify(list(COMPILED), opt_level="3", debug_level="0", group_name=GROUP, multi_file=True)
     for extension in found:
         extension.include_dirs.append(str(Path("build", *GROUP.split(".")[:-1])))  # mypyc puts the group's header there

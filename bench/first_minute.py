@@ -7,8 +7,8 @@ Decides what "from a bare clone" means: a clone of this repository's last commit
 package caches that are empty, no `.venv`, nothing of this shell's pip or uv settings but certificates and proxies. The
 packages come over the network, so the figure is of this machine and its network. A step begins with the line that `make
 demo` prints for it; the end is the first line that states how many polling stations are counted. Exits 1 where that takes
-longer than --limit. What was started ends with it: `make` and all below it are one process group, ended by Ctrl-C as a
-newcomer would. On the standard library alone.
+longer than --limit. `make` and the demo are one process group, ended by Ctrl-C as a newcomer would; the demo ends what it
+started. On the standard library alone.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def machine() -> str:
         system = platform.freedesktop_os_release()["PRETTY_NAME"]
     except OSError:
         system = platform.system()
-    return f"{len(os.sched_getaffinity(0))} cores, {system}"
+    return f"{os.cpu_count()} cores, {system}"
 
 
 def main() -> int:

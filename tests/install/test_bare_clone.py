@@ -39,6 +39,26 @@ def test_make_demo_says_what_it_does_and_needs_no_compiler(clone: Path) -> None:
     assert again == [".venv/bin/tally-stream", "demo"], "nothing is installed twice"
 
 
+def test_a_demo_runs_no_compiled_code_that_is_older_than_its_source(clone: Path) -> None:
+    venv = clone / ".venv"
+    for name in (".runtime", ".ready", ".compiled"):
+        (venv / name).touch()
+    assert "compile" not in run("make", "--dry-run", "demo", cwd=clone).stdout
+    (clone / "tally_stream/domain/fold.py").touch()
+    assert "requirements/install.py compile" in run("make", "--dry-run", "demo", cwd=clone).stdout
+    for name in (".ready", ".compiled"):
+        (venv / name).unlink()
+    assert "compile" not in run("make", "--dry-run", "demo", cwd=clone).stdout, "what was never compiled is not"
+
+
+def test_an_environment_that_was_left_half_made_is_made_again(clone: Path) -> None:
+    """As Debian leaves it without python3-venv, or Ctrl-C: a python, and no pip."""
+    for path in (clone / ".venv/bin").glob("pip*"):
+        path.unlink()
+    assert install(clone, "runtime")[0].startswith("making .venv with Python")
+    run(clone / ".venv/bin/tally-stream", "--version", cwd=clone.parent)
+
+
 def test_setup_adds_to_it_and_a_demo_takes_nothing_out(clone: Path) -> None:
     assert [line.split(" ")[0] for line in install(clone, "dev")] == ["installing", "installed"]
     assert [line.split(" ")[0] for line in install(clone, "runtime")] == ["installing", "making", "installed"]

@@ -16,7 +16,7 @@ import pytest
 
 from tally_stream import __version__
 from tests.install.conftest import BIN, OWN, ROOT, install, plain_environment, pythons, run
-from tests.nights.harness import command, wait_for
+from tests.nights.harness import LIFELINE, command, wait_for
 
 GOLDEN = json.loads((ROOT / "tests" / "audit" / "golden.json").read_text())
 COMPILED = [f"compiled, {OWN}"]
@@ -90,7 +90,7 @@ def test_the_board_has_its_page(wheels: dict[str, Path], tmp_path: Path) -> None
     with log.open("wb") as file:
         process = subprocess.Popen(
             [made.folder / "bin" / "tally-stream", "demo", "--fast"], cwd=tmp_path, stdout=file, stderr=file,
-            stdin=subprocess.DEVNULL, env=plain_environment(TALLY_BOARD_PORT="0"),
+            stdin=subprocess.DEVNULL, **LIFELINE.arguments(plain_environment(TALLY_BOARD_PORT="0")),
         )  # fmt: skip
     try:
         found = wait_for(lambda: re.search(r"the board is at (http://127\.0\.0\.1:\d+)/", log.read_text()), "the address")
