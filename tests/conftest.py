@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from broker.brokers import embedded_broker, kafka_one, kafka_three
 
+from tally_stream.cli.lifeline import end_with_parent
 from tally_stream.domain import fold
 
 __all__ = ["embedded_broker", "kafka_one", "kafka_three"]
@@ -17,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 
 def pytest_configure() -> None:
     """Python prefers a compiled module to its file: a test of a stale one would say nothing of the file."""
+    end_with_parent()
     # A shell starts what it puts in the background without Ctrl-C, and every command started from here would be so too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     is_compiled = not fold.__file__.endswith(".py")

@@ -19,6 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tally_stream.cli.lifeline import Lifeline  # noqa: E402  (found by the line above)
+
+LIFELINE = Lifeline()
 COUNTING = ["tests/domain", "tests/wire", "tests/audit", "tests/elections"]
 ON_ONE_CORE: dict[str, list[str]] = {
     "interpreted: domain, wire, nights": COUNTING,
@@ -81,7 +86,7 @@ def run(name: str, *, is_shown: bool) -> Lane:
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-q", *(p for p in LANES[name] if (ROOT / p).exists())], cwd=scratch or ROOT,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, "PYTHONPATH": scratch, "TALLY_TEST_INTERPRETED": "1"} if scratch else None,
+            **LIFELINE.arguments({**os.environ, **({"PYTHONPATH": scratch, "TALLY_TEST_INTERPRETED": "1"} if scratch else {})}),
         )  # fmt: skip
         assert process.stdout is not None
         said = []

@@ -158,7 +158,7 @@ StationRow = tuple[str, str, int | None, int | None, tuple[str, ...]]
 _LINES = msgspec.json.Encoder()
 """Writes of texts, integers and null the bytes that json.dumps writes (a property test), in a twelfth of the time."""
 
-_TOGETHER = 2_048
+STATIONS_TOGETHER = 2_048
 """Stations whose lines are hashed together, right before they are made: what they need is fetched from memory once, and a
 million lines are never held as one text."""
 
@@ -206,8 +206,8 @@ def build_election(
     """One path object for all stations that lie there, with their area: memory."""
     table: dict[str, Station] = {}
     sha = hashlib.sha256(_definition_line(parts))
-    for at in range(0, len(rows), _TOGETHER):
-        some = rows[at : at + _TOGETHER]
+    for at in range(0, len(rows), STATIONS_TOGETHER):
+        some = rows[at : at + STATIONS_TOGETHER]
         sha.update(_LINES.encode_lines(some))
         for sid, station_name, registered, expected, values in some:
             path, leaf = places[values]

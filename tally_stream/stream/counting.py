@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tally_stream.domain.election import Election, Station
+from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures, Outcome, PartitionFold, stations_by_partition
 from tally_stream.domain.ledger import Change
 from tally_stream.kafka.topics import Topics
@@ -150,10 +150,8 @@ class Counting:
         publish_interval_seconds: float,
         on_fatal: Callable[[str], object],
         on_partial: Callable[[Figures, bytes, int], object] = lambda figures, value, offset: None,
-        stations: list[list[Station]] | None = None,
     ) -> None:
-        """`on_partial` is told of each partial that a broker acknowledged: its figures, its bytes, its offset. `stations`
-        is `stations_by_partition`, where somebody has it already; kept for every assignment to come."""
+        """`on_partial` is told of each partial that a broker acknowledged: its figures, its bytes, its offset."""
         self.election = election
         self.topics = topics
         self.partition_count = partition_count
@@ -161,7 +159,7 @@ class Counting:
         self.partials_sent = 0
         self.resends_outputs = False
         """Set to send rejections and changes again from offset 0 (a replaced definition)."""
-        self._stations = stations_by_partition(election, partition_count) if stations is None else stations
+        self._stations = stations_by_partition(election, partition_count)
         self._outlet = outlet
         self._codec = Codec(election)
         self._interval = publish_interval_seconds

@@ -368,7 +368,6 @@ class _Table:
         except (OSError, EOFError, zlib.error) as error:
             self.wrong(f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
-
     def _line_not_utf8(self) -> int:
         """Text is decoded ahead of the rows, so the line has to be looked for."""
         number = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.nights.harness import LIFELINE, children_of, command, wait_for
+from tests.nights.harness import LIFELINE, children_of, command, is_alive, wait_for
 
 WAYS = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 
@@ -35,13 +36,6 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that closing it is a SIGHUP
 os.execv(sys.argv[1], sys.argv[1:])
 """
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def all_below(pid: int) -> list[int]:
@@ -115,8 +109,14 @@ def test_a_demo_ends_with_its_terminal(tmp_path: Path) -> None:
     try:
         wait_for(lambda: len(all_below(process.pid)) == 3, "all of them")
         text = b""
-        while b"board  " not in text:
-            text += os.read(master, 65_536)
+
+        def is_shown() -> bool:
+            nonlocal text
+            while select.select([master], [], [], 0)[0]:
+                text += os.read(master, 65_536)
+            return b"board  " in text
+
+        wait_for(is_shown, "the board's address on the screen")
         started = all_below(process.pid)
         os.close(master)
         process.wait(20)

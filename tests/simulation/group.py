@@ -243,8 +243,11 @@ class Group:
         """How many partitions of it the plan gives to each member."""
         from aiokafka.coordinator.protocol import ConsumerProtocol
 
-        plans = [ConsumerProtocol.ASSIGNMENT.decode(m.assignment) for m in self.members.values() if m.assignment]
-        return [sum(len(partitions) for t, partitions in plan.assignment if t == topic) for plan in plans]
+        found = []
+        for m in self.members.values():
+            given = ConsumerProtocol.ASSIGNMENT.decode(m.assignment).assignment if m.assignment else []
+            found.append(sum(len(partitions) for t, partitions in given if t == topic))
+        return found
 
     def owner(self, topic: str, partition: int) -> Any:
         """The process that the group's plan gives this partition to; None between two plans."""

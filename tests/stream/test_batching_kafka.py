@@ -29,6 +29,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import TopicPartition
 from broker.brokers import KafkaOne, require_local_kafka
 
+from tally_stream.cli.lifeline import end_with_parent
 from tally_stream.stream import batching
 from tally_stream.stream.batching import (
     LogBounds,
@@ -42,6 +43,7 @@ from tally_stream.stream.batching import (
     run_worker,
 )
 from tally_stream.stream.shares import Key
+from tests.nights.harness import LIFELINE
 
 pytestmark = pytest.mark.kafka
 
@@ -575,7 +577,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[1:3]))},
+            **LIFELINE.arguments({**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[1:3]))}),
         )
         self.runs: list[dict[str, Any]] = []
         self.errors: list[str] = []
@@ -710,4 +712,5 @@ async def worker(bootstrap: str, topic: str, *faults: str) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     asyncio.run(worker(*sys.argv[1:]))

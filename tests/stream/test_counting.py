@@ -88,14 +88,13 @@ async def test_a_partition_counts_the_stations_that_were_laid_out_for_it(outlet:
     stations = Walked(ELECTION.stations)
     election, count = replace(ELECTION, stations=stations), 64
     layout = stations_by_partition(ELECTION, count)
-    handed: list[dict[str, Any]] = [{}, {"stations": layout}]
-    for more in handed:
-        counting = Counting(election, TOPICS, count, outlet, publish_interval_seconds=1.0, on_fatal=lambda _: None, **more)
+    counting = Counting(election, TOPICS, count, outlet, publish_interval_seconds=1.0, on_fatal=lambda _: None)
+    for _ in range(2):
         counting.assign(dict.fromkeys(range(count), 0), dict.fromkeys(range(count), 1))
         for partition, owned in counting.partitions.items():
             assert [list(entries) for entries in owned.fold.entries] == [[s.id for s in layout[partition]]] * CONTESTS
-        counting.stop()
-        assert stations.walks == 1, "one walk for all partitions, none where the layout is handed over"
+        counting.assign({}, {})
+    assert stations.walks == 1, "one walk for all partitions and assignments"
 
 
 async def test_a_run_that_came_during_a_flush_waits_for_the_next(counting: Counting, outlet: HeldOutlet) -> None:
