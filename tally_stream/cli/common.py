@@ -116,6 +116,9 @@ LOG = _LogPath()
 def open_election(name: str) -> tuple[Election, Path]:
     """The definition and its folder; every mistake is printed and exits 2."""
     folder = election_folder(name)
+    if not folder.is_dir():
+        nights = ", ".join(sorted(path.name for path in SHIPPED.iterdir() if (path / "election.toml").exists()))
+        refuse([f"{name}: no such election folder, and no night of that name ships ({nights})"], EXIT_USAGE)
     try:
         return load_election(folder), folder
     except ElectionFolderError as broken:

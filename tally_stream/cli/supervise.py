@@ -284,6 +284,8 @@ class _Supervised:
             self._end(0 if code == 0 or -code in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) else 1)
             return
         if code > 0 and self._starts == 1 and not reason:
+            if self._begin:  # else nobody would look: the others count on, and the command does not end
+                self._say("it stays down, and the others have its partitions; put it right and start the command again")
             self._end(code)  # it refused to start, and said why
             return
         self._identical = self._identical + 1 if reason and reason == self._last_reason else 1

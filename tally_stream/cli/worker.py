@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # the engine is loaded late, so that --help is quick
     from tally_stream.stream.app import WorkerOptions
 
 PROCESSES_MAX = 64
+PORT_MAX = 65_535
 
 
 @click.command()
@@ -46,7 +47,7 @@ PROCESSES_MAX = 64
 @click.option("--replace-definition", metavar="DIGEST", multiple=True,
               help="Ignore partials and standings of this older definition; may be given again for each.")  # fmt: skip
 @click.option("--resend", is_flag=True, help="Send all rejections and changes again, from offset 0.")
-@click.option("--once", is_flag=True, help="End instead of starting again: something else does (systemd, Kubernetes).")
+@click.option("--once", is_flag=True, help="End instead of starting again: something else does (Docker, Kubernetes).")
 @click.option("--processes", type=click.IntRange(1, PROCESSES_MAX), default=1,
               help="Workers in one group, one a core is best; each next one has the next metrics port [1].")  # fmt: skip
 @click.option("--embedded", is_flag=True, hidden=True, help="The broker is the embedded one: no topic settings.")
@@ -65,6 +66,12 @@ def worker(
         raise click.UsageError("--processes is for the supervisor: give it or --once, not both")
     flags["election"] = election
     settings = settings_of(**flags)
+    last_port = settings.metrics_port + processes - 1
+    if settings.metrics_port and last_port > PORT_MAX:
+        refuse([
+            f"--processes {processes} from metrics port {settings.metrics_port} on: process {processes} would need port "
+            f"{last_port}, the last one is {PORT_MAX}; a lower one: --metrics-port or TALLY_METRICS_PORT"
+        ], EXIT_USAGE)  # fmt: skip
     each = [_settings_of_process(number, settings, flags) for number in range(processes)]
     if settings.election is None:
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)

@@ -124,7 +124,17 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
 
 def test_a_port_past_the_last_one_is_refused_for_each_worker_of_a_command() -> None:
     done = call("worker", "--election", "az-2024", "--processes", "2", "--metrics-port", "65535", expect=2)
-    assert done.stderr.splitlines() == ["tally-stream: TALLY_METRICS_PORT: input should be less than or equal to 65535"]
+    assert done.stderr.splitlines() == [
+        "tally-stream: --processes 2 from metrics port 65535 on: process 2 would need port 65536, the last one is 65535; a lower "
+        "one: --metrics-port or TALLY_METRICS_PORT"
+    ]
+
+
+def test_a_night_that_is_misspelt_is_told_the_nights_there_are() -> None:
+    done = call("replay", "az-2042", expect=2)
+    assert done.stderr == (
+        "tally-stream: az-2042: no such election folder, and no night of that name ships (az-2024, bolivia-2019, wisconsin-2024)\n"
+    )
 
 
 def test_all_of_a_large_answer_is_written_where_a_write_takes_a_part() -> None:

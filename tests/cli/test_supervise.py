@@ -203,6 +203,14 @@ def test_what_can_never_be_started_ends_with_its_supervisor(start: Start) -> Non
     assert said == "the worker could not be started: Cannot allocate memory; next try in 30.0 s\n"
 
 
+def test_one_of_several_that_refuses_to_start_says_that_it_stays_down(start: Start) -> None:
+    """The others count on, and the command ends with them: in its log one line would be all that was ever said."""
+    one = start(well="", refused="sys.exit(2)")
+    code, _, said = one.end()
+    assert code == 2
+    assert said == ["process 2: it stays down, and the others have its partitions; put it right and start the command again"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_stop_is_passed_on_and_its_end_waited_for(start: Start, number: signal.Signals) -> None:
     one = start(only=WAITS)
