@@ -1,7 +1,7 @@
 """`make test`: the lanes, each with its time; one broker set-up of each kind, started once.
 
-Lanes that need one core and no broker run two at a time, and what they said is shown when each is through; the others run
-one after the other. In CI (TALLY_CI=1) nothing may be skipped: a lane that skips a test fails.
+Lanes that need no Kafka run two at a time, and what they said is shown when each is through; the others run one after the
+other. In CI (TALLY_CI=1) nothing may be skipped: a lane that skips a test fails.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ from tally_stream.cli.lifeline import Lifeline  # noqa: E402  (found by the line
 
 LIFELINE = Lifeline()
 COUNTING = ["tests/domain", "tests/wire", "tests/audit", "tests/elections"]
-ON_ONE_CORE: dict[str, list[str]] = {
+WITHOUT_KAFKA: dict[str, list[str]] = {
     "interpreted: domain, wire, nights": COUNTING,
     "domain, wire, nights": COUNTING,
     "simulation": ["tests/simulation"],
     "fuzz": ["tests/fuzz"],
+    "install": ["tests/install"],
+    "docs, exports, command line, deploy, bench": ["tests/docs", "tests/export", "tests/cli", "tests/deploy", "tests/bench"],
+    "demo": ["tests/demo"],
 }
 LANES: dict[str, list[str]] = {
-    **ON_ONE_CORE,
-    "docs, exports, command line, deploy, bench": ["tests/docs", "tests/export", "tests/cli", "tests/deploy", "tests/bench"],
-    "install": ["tests/install"],
-    "Kafka": ["tests/stream", "tests/broker", "tests/nights", "tests/demo"],
+    **WITHOUT_KAFKA,
+    "Kafka": ["tests/stream", "tests/broker", "tests/nights"],
     "board, in a browser": ["tests/board"],
     "chaos": ["tests/chaos"],
 }
@@ -100,7 +101,7 @@ def run(name: str, *, is_shown: bool) -> Lane:
 
 def run_all(names: list[str]) -> list[Lane]:
     through = []
-    first = [name for name in names if name in ON_ONE_CORE]
+    first = [name for name in names if name in WITHOUT_KAFKA]
     if first:
         print(f"== {SIDE_BY_SIDE} at a time: {'; '.join(first)}", flush=True)
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -108,7 +109,7 @@ def run_all(names: list[str]) -> list[Lane]:
                 through.append(lane.result())
                 print(f"== {through[-1].name}\n{through[-1].said}", end="", flush=True)
     for name in names:
-        if name not in ON_ONE_CORE:
+        if name not in WITHOUT_KAFKA:
             print(f"== {name}", flush=True)
             through.append(run(name, is_shown=True))
     return through

@@ -17,7 +17,7 @@ import pytest
 
 from tally_stream.cli import demo
 from tally_stream.cli.demo import Started, _is_free
-from tests.nights.harness import LIFELINE, children_of, command, wait_for
+from tests.nights.harness import LIFELINE, children_of, command, said_in, wait_for
 
 
 def test_the_azerbaijan_night_ends_to_the_digit() -> None:
@@ -66,8 +66,8 @@ def test_the_demo_serves_the_board_until_it_is_interrupted(tmp_path: Path) -> No
             **LIFELINE.arguments({**os.environ, "TALLY_BOARD_PORT": "0"}),
         )  # fmt: skip
     try:
-        found = wait_for(lambda: re.search(r"the board is at (http://127\.0\.0\.1:\d+)/", log.read_text()), "the address")
-        wait_for(lambda: "the night is over" in log.read_text(), "the end of the night", 120)
+        found = wait_for(lambda: re.search(r"the board is at (http://127\.0\.0\.1:\d+)/", said_in(log)), "the address")
+        wait_for(lambda: "the night is over" in said_in(log), "the end of the night", 120)
         with urllib.request.urlopen(found[1] + "/api/v1/standings/PRES", timeout=5) as answer:
             root = json.loads(answer.read())
         assert root["stations"]["annulled"] == 11
@@ -80,7 +80,7 @@ def test_the_demo_serves_the_board_until_it_is_interrupted(tmp_path: Path) -> No
         if process.poll() is None:
             process.kill()
             process.wait()
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in said_in(log)
 
 
 @pytest.mark.parametrize("name", ["worker", "board"])
@@ -92,14 +92,14 @@ def test_a_process_that_dies_ends_the_demo_in_one_line(tmp_path: Path, name: str
             **LIFELINE.arguments({**os.environ, "TALLY_BOARD_PORT": "0"}),
         )  # fmt: skip
     try:
-        wait_for(lambda: "the board is at" in log.read_text(), "the night to begin")
+        wait_for(lambda: "the board is at" in said_in(log), "the night to begin")
         (child,) = (
             pid for pid in children_of(process.pid)
             if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[3:4] == [name.encode()]
         )  # fmt: skip
         os.kill(child, signal.SIGKILL)
         assert process.wait(30) == 1
-        said = log.read_text()
+        said = said_in(log)
         assert f"the {name} ended with exit code -9: " in said.strip().splitlines()[-1], said
         assert "Traceback" not in said
         assert "never awaited" not in said

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.nights.harness import LIFELINE, children_of, command, is_alive, wait_for
+from tests.nights.harness import LIFELINE, children_of, command, is_alive, said_in, wait_for
 
 WAYS = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 
@@ -85,14 +85,14 @@ def test_what_a_process_started_ends_with_it(tmp_path: Path, name: str, way: sig
     arguments, environment, is_there, count = CASES[name]()
     log = tmp_path / "log"
     with running(arguments, log, **environment) as process:
-        wait_for(lambda: is_there(log.read_text()) or process.poll() is not None, "all of them")
-        assert process.poll() is None, log.read_text()
+        wait_for(lambda: is_there(said_in(log)) or process.poll() is not None, "all of them")
+        assert process.poll() is None, said_in(log)
         started = all_below(process.pid)
         assert len(started) == count
         process.send_signal(way)
         process.wait(20)
         wait_for(lambda: not any(map(is_alive, started)), "the end of all that was started", 15)
-    said = log.read_text()
+    said = said_in(log)
     if name != "embedded broker":  # a script of this test, which nobody taught
         assert "Traceback" not in said, said
 
@@ -134,11 +134,11 @@ def test_a_demo_says_that_a_port_is_taken_and_takes_another(tmp_path: Path) -> N
         planted = f"import tally_stream.settings as s; s.Settings.model_fields['board_port'].default = {port}; s.Settings.model_rebuild(force=True); "
         arguments = [sys.executable, "-c", planted + "from tally_stream.cli.main import main; main()", "demo", "--election", "az-2024"]
         with running(arguments, log) as process:
-            found = wait_for(lambda: re.search(r"the board is at http://127\.0\.0\.1:(\d+)/", log.read_text()), "the board")
+            found = wait_for(lambda: re.search(r"the board is at http://127\.0\.0\.1:(\d+)/", said_in(log)), "the board")
             assert int(found[1]) != port
             process.send_signal(signal.SIGTERM)
             process.wait(20)
-    assert f"port {port} is taken on 127.0.0.1: the board takes another (TALLY_BOARD_PORT chooses one)\n" in log.read_text()
+    assert f"port {port} is taken on 127.0.0.1: the board takes another (TALLY_BOARD_PORT chooses one)\n" in said_in(log)
 
 
 def test_a_board_on_a_port_that_was_asked_for_and_is_taken_says_so_in_one_line() -> None:

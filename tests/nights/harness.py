@@ -87,6 +87,11 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def said_in(log: Path) -> str:
+    """What a process that still writes has said; its last letter may be there in part."""
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
 class WorkerProcess:
     """One `tally-stream worker` in a process of its own."""
 
