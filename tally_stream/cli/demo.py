@@ -419,15 +419,15 @@ class _Stage:
         return Group(*boards, *moments, *address, bar)
 
     async def _draw_plain(self) -> None:
-        """A line for the first standings as soon as they are there, then at most one every two seconds."""
-        shown = -1
+        """A line for the first standings of a report as soon as they are there, then at most one every two seconds."""
+        shown = 0
         while True:
             version = self.show.version()
             if version > shown and not self.as_json:
                 shown = version
                 for message in self.show.roots():
                     out.print(plain_line(message), markup=False, soft_wrap=True)
-            await asyncio.sleep(PLAIN_FIRST_LOOK_SECONDS if shown < 0 else PLAIN_EVERY_SECONDS)
+            await asyncio.sleep(PLAIN_FIRST_LOOK_SECONDS if shown == 0 else PLAIN_EVERY_SECONDS)
 
 
 async def _replication(settings: Settings) -> int:
