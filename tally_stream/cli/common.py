@@ -79,10 +79,14 @@ def election_folder(name: str) -> Path:
     return path
 
 
+def _nights() -> list[str]:
+    """Names of the nights that ship."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/election.toml"))
+
+
 def _shipped(incomplete: str, kind: str) -> list[CompletionItem]:
-    """Names of the nights that ship, beside what the shell completes itself: `dir` or `file`."""
-    names = sorted(path.parent.name for path in SHIPPED.glob("*/election.toml"))
-    return [CompletionItem(incomplete, type=kind), *(CompletionItem(name) for name in names if name.startswith(incomplete))]
+    """The nights that ship, beside what the shell completes itself: `dir` or `file`."""
+    return [CompletionItem(incomplete, type=kind), *(CompletionItem(name) for name in _nights() if name.startswith(incomplete))]
 
 
 class _ElectionName(click.ParamType):
@@ -117,8 +121,7 @@ def open_election(name: str) -> tuple[Election, Path]:
     """The definition and its folder; every mistake is printed and exits 2."""
     folder = election_folder(name)
     if not folder.is_dir():
-        nights = ", ".join(sorted(path.name for path in SHIPPED.iterdir() if (path / "election.toml").exists()))
-        refuse([f"{name}: no such election folder, and no night of that name ships ({nights})"], EXIT_USAGE)
+        refuse([f"{name}: no such election folder, and no night of that name ships ({', '.join(_nights())})"], EXIT_USAGE)
     try:
         return load_election(folder), folder
     except ElectionFolderError as broken:
