@@ -38,6 +38,7 @@ test: setup      ## every test; real-Kafka tests are skipped by name without Jav
 	@$(BIN)/python tests/lanes.py $(ARGS)
 
 check: setup     ## lint, types, import arrows, generated pages
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

@@ -47,7 +47,7 @@ def write_definition(load: Load, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     candidates = "\n".join(f'[[contests.candidates]]\nid = "{c}"\nname = "{c}"\n' for c in CANDIDATES)
     (folder / "election.toml").write_text(
-        f'''id = "BENCH"
+        f"""id = "BENCH"
 name = "A generated night"
 phase = "official"
 polls_close = 2024-02-07T15:00:00Z
@@ -63,7 +63,7 @@ seats = 1
 rule = "majority"
 majority_base = "valid"
 rounding = {{ method = "half-up", places = 2 }}
-{candidates}'''
+{candidates}"""
     )
     with (folder / "stations.csv").open("w") as file:
         file.write("station_id,name,registered,ballots_expected,constituency\n")

@@ -95,9 +95,7 @@ def _restart_rows(part: dict[str, Any]) -> Rows:
 
 
 def _rebalance_rows(part: dict[str, Any]) -> Rows:
-    return [
-        [c["event"], f"{c['no_new_standings_s']:.2f}", f"{c['longest_partition_s']:.2f}", c["date"]] for c in part["cells"]
-    ]
+    return [[c["event"], f"{c['no_new_standings_s']:.2f}", f"{c['longest_partition_s']:.2f}", c["date"]] for c in part["cells"]]
 
 
 def _growth_rows(part: dict[str, Any]) -> Rows:

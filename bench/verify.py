@@ -52,9 +52,7 @@ async def send_at(settings: Settings, load: Load, rate: int) -> int:
 def measured(settings: Settings, *arguments: str) -> dict[str, float]:
     """A `verify` that must find no difference: seconds, peak memory in MiB, and what it counted."""
     begin = time.perf_counter()
-    with subprocess.Popen(
-        command("verify", *arguments, "--json"), **tied(settings), stdout=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen(command("verify", *arguments, "--json"), **tied(settings), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         said = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)

@@ -91,8 +91,10 @@ def load_settings(**flags: Any) -> Settings:
             name = ".".join(str(part) for part in item["loc"])
             message = item["msg"].removeprefix("Value error, ")
             errors.append(f"{ENV_PREFIX}{name.upper()}: {message[:1].lower()}{message[1:]}")
-    if settings is not None and settings.security_protocol.startswith("SASL") and not (
-        settings.security_username and settings.security_password
+    if (
+        settings is not None
+        and settings.security_protocol.startswith("SASL")
+        and not (settings.security_username and settings.security_password)
     ):
         errors.append("TALLY_SECURITY_USERNAME and TALLY_SECURITY_PASSWORD: needed for SASL")
     if errors or settings is None:

@@ -52,9 +52,7 @@ class Replay:
         return {**counts, "codes": dict(sorted(codes.items()))}
 
 
-def replay(
-    election: Election, log_path: Path, *, until_ms: int | None = None, at: dict[int, int] | None = None
-) -> Replay:
+def replay(election: Election, log_path: Path, *, until_ms: int | None = None, at: dict[int, int] | None = None) -> Replay:
     """Fold the log at `log_path`.
 
     `until_ms` stops before the first record whose log timestamp is later (milliseconds since 1970 UTC); `at` gives each

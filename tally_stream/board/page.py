@@ -119,9 +119,7 @@ class Pages:
             asked, token, self._render(contest, self._words[language], mode, theme or "")
         )
         policy = POLICY + ("*" if mode == "embed" else "'none'")
-        return answer.to(
-            request, {"Content-Security-Policy": policy, "Vary": "Accept-Encoding, Accept-Language"}
-        )
+        return answer.to(request, {"Content-Security-Policy": policy, "Vary": "Accept-Encoding, Accept-Language"})
 
     def _language(self, request: web.Request) -> str:
         """`?lang=`, else the first of the browser's that we have, else English."""
@@ -284,7 +282,7 @@ def _measure(name: str, measure: dict[str, Any] | None, t: Words) -> str:
     of = t("of", done=t.number(measure["done"]), of=t.number(measure["of"]))
     bar = f'<svg class="bar" aria-hidden="true"><rect width="{_bar_width(measure["percent"])}%" height="100%"/></svg>'
     percent = f"<strong>{_escape(t.percent(measure['percent']))} %</strong>"
-    return f'<div>{title}<dd>{percent} <span>{_escape(of)}</span>{bar}</dd></div>'
+    return f"<div>{title}<dd>{percent} <span>{_escape(of)}</span>{bar}</dd></div>"
 
 
 def _outcome(contest: Contest, root: dict[str, Any], t: Words) -> str:

@@ -206,9 +206,7 @@ def _areas(contest: Contest, shown: ContestShown, name: Callable[[str], str]) ->
         ]  # fmt: skip
 
 
-def _stations(
-    contest: Contest, root: dict[str, Any], rows: list[dict[str, Any]], election: Election
-) -> Iterable[list[Any]]:
+def _stations(contest: Contest, root: dict[str, Any], rows: list[dict[str, Any]], election: Election) -> Iterable[list[Any]]:
     yield [
         *STAMP, "station", "name", "area", "state", "revision", "registered", *BALLOTS,
         *(f"votes_{c}" for c in contest.candidate_ids),

@@ -55,9 +55,7 @@ class Board:
         self.operators = Operators(self.feed, self.stations, self.stream)
         self.pages = Pages(election, self.feed)
         self.publisher = (
-            None
-            if publish_to is None
-            else Publisher(publish_to, election, self.feed, self.stations, self.api.name, say)
+            None if publish_to is None else Publisher(publish_to, election, self.feed, self.stations, self.api.name, say)
         )
         if publish_to is not None:
             self.stations.up_to = self.feed.next_offsets

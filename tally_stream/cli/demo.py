@@ -260,9 +260,7 @@ class _Stage:
                     pass
             return
         try:
-            await create_topics(
-                settings, partitions=4, replication=await _replication(settings), is_log_append=False
-            )
+            await create_topics(settings, partitions=4, replication=await _replication(settings), is_log_append=False)
         except TopicsError as refused:
             raise DemoFailed("; ".join(refused.errors)) from refused
 

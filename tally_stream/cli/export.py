@@ -49,9 +49,7 @@ Snapshots = list[ContestSnapshot]
               help="Messages to export, one a line, instead of the topic's; - is standard input.")  # fmt: skip
 @click.option("--contest", help="Only this contest.")
 @with_broker
-def export(
-    folder: str, log: Path | None, form: str, standings: IO[bytes] | None, contest: str | None, **flags: object
-) -> None:
+def export(folder: str, log: Path | None, form: str, standings: IO[bytes] | None, contest: str | None, **flags: object) -> None:
     """Write the newest standings of the election in DIR to standard output, in a format that others read.
 
     With LOG they are computed from a report log, or from the log in an election folder; with --standings they are messages

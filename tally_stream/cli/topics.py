@@ -29,9 +29,7 @@ def topics() -> None:
 @click.option("--partitions", type=click.IntRange(1, 1000), default=4, show_default=True, help="Fixed for ever.")
 @click.option("--replication", type=click.IntRange(1, 9), default=3, show_default=True)
 @click.option("--create-time", is_flag=True, help="Keep the records' own times (a rehearsal of a recorded night).")
-def create(
-    election: str | None, partitions: int, replication: int, create_time: bool, **flags: object
-) -> None:
+def create(election: str | None, partitions: int, replication: int, create_time: bool, **flags: object) -> None:
     """Create the topics that are missing, with the settings the count needs.
 
     Example: tally-stream topics create --election az-2024 --partitions 8 --replication 3

@@ -223,9 +223,7 @@ def build_election(
     )
 
 
-def _published_areas(
-    root: str, depth: int, paths: set[tuple[str, ...]]
-) -> tuple[tuple[Area, ...], dict[tuple[str, ...], int]]:
+def _published_areas(root: str, depth: int, paths: set[tuple[str, ...]]) -> tuple[tuple[Area, ...], dict[tuple[str, ...], int]]:
     prefixes: set[tuple[str, ...]] = {()}
     for path in paths:
         for length in range(1, depth + 1):

@@ -165,9 +165,7 @@ def q5_fits(r: Report, entry: Entry) -> Finding | None:
     if not r.authority:
         return Finding("Q5", r.kind + " without authority")
     held_revision = entry.held.revision if entry.held is not None else None
-    if r.replaces != held_revision and (
-        r.replaces != entry.in_force_revision or (r.replaces == 0 and entry.held is not None)
-    ):
+    if r.replaces != held_revision and (r.replaces != entry.in_force_revision or (r.replaces == 0 and entry.held is not None)):
         return Finding(
             "Q5", "replaces {left}, in force is revision {right}" + (f", held {held_revision}" if held_revision else ""),
             r.replaces, entry.in_force_revision,
@@ -187,9 +185,7 @@ def q5_fits(r: Report, entry: Entry) -> Finding | None:
     return None
 
 
-def judge(
-    entry: Entry, r: Report, contest: Contest, limits: Limits, is_certified: bool, log_ms: int
-) -> Judgement:
+def judge(entry: Entry, r: Report, contest: Contest, limits: Limits, is_certified: bool, log_ms: int) -> Judgement:
     """Verdict and codes of a report or decision against what is known of its station. Mutates nothing."""
     if not 0 < r.revision - entry.top <= REVISION_STEP_MAX:
         sequence = judge_sequence(entry.top, r == entry.top_statement, r.revision)
@@ -330,9 +326,7 @@ def _some_figure_falls(before: Report, after: Report | None) -> bool:
         return bool(any(before.votes) or before.valid or before.cast or before.blank or before.invalid)
     if after.valid < before.valid or some_lower(after.votes, before.votes):
         return True
-    return (
-        _falls(before.cast, after.cast) or _falls(before.blank, after.blank) or _falls(before.invalid, after.invalid)
-    )
+    return _falls(before.cast, after.cast) or _falls(before.blank, after.blank) or _falls(before.invalid, after.invalid)
 
 
 def _falls(before: int | None, after: int | None) -> bool:

@@ -19,9 +19,7 @@ TEXT_MAX_CODE_POINTS = 200
 ID_PATTERN = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,63}\Z", re.ASCII)
 
 _REFUSED_CATEGORIES = frozenset({"Cc", "Zl", "Zp", "Cs"})
-_BIDI_CONTROLS = frozenset(
-    {0x061C, 0x200E, 0x200F} | set(range(0x202A, 0x202F)) | set(range(0x2066, 0x206A))
-)
+_BIDI_CONTROLS = frozenset({0x061C, 0x200E, 0x200F} | set(range(0x202A, 0x202F)) | set(range(0x2066, 0x206A)))
 
 
 def is_id(text: str) -> bool:

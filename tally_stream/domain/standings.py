@@ -97,9 +97,7 @@ class Standings:
         present = [f for f in self.figures if f is not None]
         newest = [f.newest_ms for f in present if f.newest_ms is not None]
         as_of_ms = max(newest) if newest else None
-        is_closed_book = as_of_ms is None or (
-            self.election.phase == "official" and as_of_ms < self.election.polls_close_ms
-        )
+        is_closed_book = as_of_ms is None or (self.election.phase == "official" and as_of_ms < self.election.polls_close_ms)
         flags = (
             is_closed_book,
             any(f.is_on_hold for f in present),
@@ -189,9 +187,7 @@ class Standings:
             if place == 1 or t.votes[i] != t.votes[order[place - 2]]:
                 rank = place
             candidate = contest.candidates[i]
-            rows.append(
-                {"id": candidate.id, "name": candidate.name, "votes": t.votes[i], "share": printed[i], "rank": rank}
-            )
+            rows.append({"id": candidate.id, "name": candidate.name, "votes": t.votes[i], "share": printed[i], "rank": rank})
         return rows, dict(zip(contest.candidate_ids, printed, strict=True))
 
     def _measure(self, done: int, of: int, is_finished: bool) -> Message | None:

@@ -170,8 +170,7 @@ def apportion(total: int, weights: Sequence[int], low: Sequence[int], high: Sequ
         raise ValueError(f"{total} does not fit between {sum(low)} and {sum(high)}")
     whole = sum(weights)
     parts = [
-        min(max(total * weight // whole, floor), ceiling)
-        for weight, floor, ceiling in zip(weights, low, high, strict=True)
+        min(max(total * weight // whole, floor), ceiling) for weight, floor, ceiling in zip(weights, low, high, strict=True)
     ]
     by_remainder = sorted(range(len(parts)), key=lambda at: (-(total * weights[at] % whole), at))
     missing = total - sum(parts)

@@ -65,10 +65,7 @@ LIMITS_TEXT = (
     " durability."
 )
 
-MISSING_TEXT = (
-    "the embedded broker needs the package confluent-kafka, 2.6 or newer:"
-    " pip install 'tally-stream[embedded]'"
-)
+MISSING_TEXT = "the embedded broker needs the package confluent-kafka, 2.6 or newer: pip install 'tally-stream[embedded]'"
 
 
 class EmbeddedBrokerError(RuntimeError):
@@ -139,9 +136,7 @@ class EmbeddedBroker:
 def _bootstrap_of(child: subprocess.Popen[bytes]) -> str:
     """The child's one line: where it listens, or why it does not."""
     if child.stdout is None or not select.select([child.stdout], [], [], START_LIMIT_SECONDS)[0]:
-        raise EmbeddedBrokerError(
-            f"the embedded broker did not start within {START_LIMIT_SECONDS} s"
-        )
+        raise EmbeddedBrokerError(f"the embedded broker did not start within {START_LIMIT_SECONDS} s")
     line = child.stdout.readline()
     if not line:
         raise EmbeddedBrokerError(f"the embedded broker ended with status {child.wait()}")

@@ -184,9 +184,7 @@ def _check_partitions(topics: Topics, name: str, count: int, reports_count: int,
         refusals.append(f"{name}: {count} partitions, {topics.reports} has {reports_count}")
 
 
-def _check_cleanup(
-    topics: Topics, name: str, config: dict[str, str], refusals: list[str], risks: list[str]
-) -> None:
+def _check_cleanup(topics: Topics, name: str, config: dict[str, str], refusals: list[str], risks: list[str]) -> None:
     policy = config.get("cleanup.policy", "delete")
     if int(config.get("max.message.bytes", PARTIALS_MIN_MESSAGE_BYTES)) < PARTIALS_MIN_MESSAGE_BYTES:
         refusals.append(f"{name}: max.message.bytes is {config['max.message.bytes']}, "

@@ -109,18 +109,14 @@ async def look_at_topics(settings: Settings, election: Election, options: Worker
                 for record in records:
                     if record.value is None:
                         continue
-                    found = check_published(
-                        record, election, partition_count, topics, options.replaced_definitions
-                    )
+                    found = check_published(record, election, partition_count, topics, options.replaced_definitions)
                     if found is not None and found.area == election.root:
                         note_offsets(published, found)
     except BrokenInvariant as broken:
         refusals.append(str(broken))
     async with TopicReader(settings, topics.reports) as reader:
         for partition, (start, end) in sorted((await reader.bounds()).items()):
-            refusals += lost_records(
-                partition, start, end, published.get(partition, 0), "the published standings"
-            )
+            refusals += lost_records(partition, start, end, published.get(partition, 0), "the published standings")
     if refusals:
         raise WorkerRefused(refusals)
     return _Start(partition_count, published, risks)
@@ -326,9 +322,7 @@ class Worker:
                 was_ready = True
                 on_ready()
                 gc.freeze()  # not collected first: that is 0.1 s of silence at a million stations, for hardly any garbage
-                say(
-                    f"caught up: {sum(p.fold.next_offset for p in self.counting.partitions.values())} records"
-                )
+                say(f"caught up: {sum(p.fold.next_offset for p in self.counting.partitions.values())} records")
             if not was_ready:
                 continue
             try:
@@ -337,9 +331,7 @@ class Worker:
                 logging.getLogger(__name__).info("partition count not read: %s", error)
                 continue
             if count != self._partition_count:
-                self._fail(
-                    f"{self.topics.reports} now has {count} partitions, it had {self._partition_count}"
-                )
+                self._fail(f"{self.topics.reports} now has {count} partitions, it had {self._partition_count}")
 
     async def _watch_progress(self) -> None:
         """End a worker that hangs: faust-streaming#523 and aiokafka#1154 look alive and read nothing."""
@@ -425,20 +417,15 @@ class Worker:
         found: dict[str, Iterable[Sample]] = {
             "tally_records_read_total": [((str(n),), p.fold.next_offset) for n, p in partitions],
             "tally_verdicts_total": [
-                ((str(n), verdict), count)
-                for n, p in partitions
-                for verdict, count in p.fold.verdicts.items()
+                ((str(n), verdict), count) for n, p in partitions for verdict, count in p.fold.verdicts.items()
             ],
             "tally_codes_total": [
                 ((str(n), code), count) for n, p in partitions for code, count in sorted(p.fold.codes.items())
             ],
             "tally_lag_records": [
-                ((str(n),), max(0, max(p.log_end, ends.get(n, 0)) - p.fold.next_offset))
-                for n, p in partitions
+                ((str(n),), max(0, max(p.log_end, ends.get(n, 0)) - p.fold.next_offset)) for n, p in partitions
             ],
-            "tally_replay_remaining_records": [
-                ((str(n),), max(0, p.committed - p.fold.next_offset)) for n, p in partitions
-            ],
+            "tally_replay_remaining_records": [((str(n),), max(0, p.committed - p.fold.next_offset)) for n, p in partitions],
             "tally_unacknowledged_runs": [((str(n),), len(p.events)) for n, p in partitions],
             "tally_partials_sent_total": [((), self.counting.partials_sent)],
             "tally_ready": [((), int(self.readiness()["ready"]))],
@@ -446,8 +433,7 @@ class Worker:
         }
         if self.merging.is_owner:
             found["tally_standings_version"] = [
-                ((contest.id,), self.merging.version(index) or 0)
-                for index, contest in enumerate(self.election.contests)
+                ((contest.id,), self.merging.version(index) or 0) for index, contest in enumerate(self.election.contests)
             ]
         newest = [p.fold.newest_ms for _, p in partitions if p.fold.newest_ms is not None]
         if newest:
@@ -508,9 +494,7 @@ def _credentials(settings: Settings) -> Any:
     )
 
 
-async def _first_look(
-    settings: Settings, election: Election, options: WorkerOptions, say: Callable[[str], None]
-) -> _Start:
+async def _first_look(settings: Settings, election: Election, options: WorkerOptions, say: Callable[[str], None]) -> _Start:
     await wait_for_broker(settings, say)
     return await look_at_topics(settings, election, options)
 

@@ -181,9 +181,7 @@ class Counting:
             self._drop(partition)
         for partition, offset in committed.items():
             if partition in self.partitions:
-                self.partitions[partition].log_end = max(
-                    self.partitions[partition].log_end, log_ends[partition]
-                )
+                self.partitions[partition].log_end = max(self.partitions[partition].log_end, log_ends[partition])
                 continue
             fold = PartitionFold(self.election, partition, self.partition_count, self._stations[partition])
             start = offset or 0
@@ -249,9 +247,7 @@ class Counting:
             records = [r for r in records if r.offset >= due]
             first = records[0].offset if records else due
         if first != due:
-            raise BrokenInvariant(
-                f"the report log lost records: partition {run.partition}, from {due}, to {first - 1}"
-            )
+            raise BrokenInvariant(f"the report log lost records: partition {run.partition}, from {due}, to {first - 1}")
         if records and last - first + 1 != len(records):
             at = next(i for i, r in enumerate(records) if r.offset != first + i)
             raise BrokenInvariant(
@@ -342,9 +338,7 @@ class Counting:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            self._on_fatal(
-                f"publishing partition {owned.fold.partition} failed: {error or type(error).__name__}"
-            )
+            self._on_fatal(f"publishing partition {owned.fold.partition} failed: {error or type(error).__name__}")
             raise
 
     async def _keep_interval(self, owned: PartitionCount) -> None:

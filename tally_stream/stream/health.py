@@ -46,6 +46,4 @@ class HealthServer:
         return web.json_response(state, status=200 if state["ready"] else 503)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=render(self._registry), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        )
+        return web.Response(body=render(self._registry), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

@@ -116,9 +116,7 @@ class Merging:
         self._partials_end, self._partials_read, self._standings_read = partials_end, partials_start, False
         self._put_below = partials_start
         self._contests = [
-            _ContestMerge(
-                Standings(self.election, index, self.topics.reports, self.partition_count, self._baseline)
-            )
+            _ContestMerge(Standings(self.election, index, self.topics.reports, self.partition_count, self._baseline))
             for index in range(len(self.election.contests))
         ]
         self._task = asyncio.create_task(self._publish(), name="standings")
@@ -151,9 +149,7 @@ class Merging:
             except ForeignPartial as foreign:
                 if foreign.definition in self._ignored:
                     continue
-                raise BrokenInvariant(
-                    f"{self.topics.partials}, offset {record.offset}: {foreign}"
-                ) from foreign
+                raise BrokenInvariant(f"{self.topics.partials}, offset {record.offset}: {foreign}") from foreign
             except ValueError as error:
                 raise BrokenInvariant(f"{self.topics.partials}, offset {record.offset}: {error}") from error
             self._put(figures)
@@ -343,9 +339,7 @@ def check_published(
     if published.definition != election.digest:
         if published.definition in ignored_definitions:
             return None
-        raise BrokenInvariant(
-            f"{where}: standings of definition {published.definition}, this is {election.digest}"
-        )
+        raise BrokenInvariant(f"{where}: standings of definition {published.definition}, this is {election.digest}")
     if len(published.next_offsets) != partition_count:
         raise BrokenInvariant(
             f"{where}: standings over {len(published.next_offsets)} partitions, {topics.reports} has {partition_count}"

@@ -114,18 +114,14 @@ class Codec:
         except (MsgspecError, UnicodeDecodeError, RecursionError):
             return None
 
-    def entries_of(
-        self, decoded: list[tuple[Any, ...] | None], entries: list[dict[str, Entry]]
-    ) -> list[Entry | None]:
+    def entries_of(self, decoded: list[tuple[Any, ...] | None], entries: list[dict[str, Entry]]) -> list[Entry | None]:
         """The entry each decoded statement is about, among those of a fold (`PartitionFold.entries`)."""
         if len(entries) == 1:
             find: Callable[[str], Entry | None] = entries[0].get
             return list(map(find, ["" if d is None else d[4] for d in decoded]))  # no station's id is empty
         return [None if d is None else entries[self._contests[d[3]].index].get(d[4]) for d in decoded]
 
-    def read_decoded(
-        self, decoded: tuple[Any, ...], station: Station, value: bytes | None, key: bytes | None
-    ) -> Report | None:
+    def read_decoded(self, decoded: tuple[Any, ...], station: Station, value: bytes | None, key: bytes | None) -> Report | None:
         """The second half: everything that the shape leaves open. `station` is the one of the name decoded."""
         fields: _Fields = decoded
         (_, kind, _, contest_id, name, revision, counted_at, ballots, votes, complete, registered, phase, replaces,
@@ -313,16 +309,12 @@ def _unknown_station(name: str) -> Finding:
     return Finding("S2", "unknown polling station {left}", name)
 
 
-def read_record(
-    codec: Codec, fold: PartitionFold, offset: int, log_ms: int, key: bytes | None, value: bytes | None
-) -> Outcome:
+def read_record(codec: Codec, fold: PartitionFold, offset: int, log_ms: int, key: bytes | None, value: bytes | None) -> Outcome:
     """Read, judge and apply one record: the one way from bytes into a fold, for workers and for `replay`."""
     return fold.take(offset, log_ms, key, read_at(codec, fold, offset, key, value))
 
 
-def read_at(
-    codec: Codec, fold: PartitionFold, offset: int, key: bytes | None, value: bytes | None
-) -> Statement | Finding:
+def read_at(codec: Codec, fold: PartitionFold, offset: int, key: bytes | None, value: bytes | None) -> Statement | Finding:
     """What the record at `offset` says, for those who want to see it before the fold takes it."""
     skip = fold.skipped_offsets.get(offset) if fold.skipped_offsets else None
     if skip is not None:

@@ -61,7 +61,5 @@ def counts_decoder(election: str, contests: Mapping[str, tuple[str, ...]]) -> Ca
             "Votes", [(name, Count) for name in names], frozen=True, gc=False, forbid_unknown_fields=True, rename=names
         )
         fields.append(("votes", votes))
-    counts = msgspec.defstruct(
-        "CountsOfElection", fields, bases=(Counts,), frozen=True, gc=False, forbid_unknown_fields=True
-    )
+    counts = msgspec.defstruct("CountsOfElection", fields, bases=(Counts,), frozen=True, gc=False, forbid_unknown_fields=True)
     return msgspec.json.Decoder(counts).decode

@@ -35,9 +35,7 @@ Revision = Annotated[int, Meta(ge=1, le=REVISION_MAX)]
 Sum = Annotated[int, Meta(ge=0)]
 Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$", description="Digest of the definition that was counted by.")]
 AreaId = Annotated[str, Meta(min_length=1, description="Path of an area below the root: `AZ/041`.")]
-InstantUtc = Annotated[
-    str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="UTC, to the millisecond.")
-]
+InstantUtc = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="UTC, to the millisecond.")]
 Percent = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?$", description="Per cent, on a scale to 100, as text.")]
 Points = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="Percentage points.")]
 Partition = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]*)$", description="A partition of the reports topic.")]

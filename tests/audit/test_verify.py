@@ -72,15 +72,15 @@ def test_a_changed_digit_is_found_with_its_field(of: Election, tmp_path: Path) -
     (difference,) = verified(of, log, [*values[:-1], canonical_json(message)]).differences
     assert difference.where == f"line {len(values)}, PRES|X at version 9"
     assert difference.field == "candidates[1].votes"
-    assert difference.what == f"found {message['candidates'][1]['votes']}, the log gives {message['candidates'][1]['votes'] - 1}"
+    assert (
+        difference.what == f"found {message['candidates'][1]['votes']}, the log gives {message['candidates'][1]['votes'] - 1}"
+    )
 
 
 def test_every_turned_bit_of_a_message_is_found(of: Election, tmp_path: Path) -> None:
     log = saved(tmp_path / "log")
     value = every_message(of, log, 2)[-1]
-    turned = [
-        value[:at] + bytes([value[at] ^ 1 << bit]) + value[at + 1 :] for at in range(len(value)) for bit in range(8)
-    ]
+    turned = [value[:at] + bytes([value[at] ^ 1 << bit]) + value[at + 1 :] for at in range(len(value)) for bit in range(8)]
     check = verified(of, log, turned)
     assert check.compared == len(turned) == 8 * len(value)
     assert len(check.differences) == len(turned)

@@ -28,7 +28,7 @@ from tally_stream.kafka.embedded import AUTO_PARTITIONS, EmbeddedBroker
 from tally_stream.settings import Settings
 from tests.nights.harness import WorkerProcess, command, settings_for, tied, wait_for
 
-HOSTILE = '<img src=x onerror="document.title=\'broken\'"><script>document.title=1</script>'
+HOSTILE = "<img src=x onerror=\"document.title='broken'\"><script>document.title=1</script>"
 PREFIX = "scene"
 
 TOML = f"""\

@@ -185,7 +185,8 @@ def test_a_rejected_record_is_counted_and_stands_at_its_station(full: Scene) -> 
     full.produce(("S8", b"nonsense"))
     full.wait_shown()
     found = wait_for(
-        lambda: r if (r := full.board.json("/api/v1/rejections"))["verdicts"].get("rejected", 0) > before else None, "a rejection"
+        lambda: r if (r := full.board.json("/api/v1/rejections"))["verdicts"].get("rejected", 0) > before else None,
+        "a rejection",
     )
     assert found["newest"][0]["codes"] == ["S1"]
     assert found["newest"][0]["key"] == "S8"
@@ -239,7 +240,12 @@ def test_the_stream_begins_with_the_newest_and_goes_on(full: Scene) -> None:
 
 def test_who_comes_back_is_sent_what_differs(full: Scene) -> None:
     version = full.root("PRES")["version"]
-    for last, expected in ((str(version), "beat"), (str(version - 1), "standings"), (str(version + 1), "standings"), ("nonsense", "standings")):
+    for last, expected in (
+        (str(version), "beat"),
+        (str(version - 1), "standings"),
+        (str(version + 1), "standings"),
+        ("nonsense", "standings"),
+    ):
         events = Events(full, f"Last-Event-ID: {last}")
         try:
             kinds = [event["event"] for event in iter_until_beat(events)]

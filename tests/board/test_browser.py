@@ -167,7 +167,13 @@ def test_every_mode_passes_axe(rehearsal: Scene, browser: Any) -> None:
     rehearsal.wait_shown()
     found: dict[str, list[str]] = {}
     for scheme in ("light", "dark"):
-        for width, query in ((1280, "/"), (360, "/?lang=ru"), (1920, "/?screen"), (640, "/?embed&lang=az"), (1280, "/#area=R%2FNORTH")):
+        for width, query in (
+            (1280, "/"),
+            (360, "/?lang=ru"),
+            (1920, "/?screen"),
+            (640, "/?embed&lang=az"),
+            (1280, "/#area=R%2FNORTH"),
+        ):
             context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, locale="en-GB")
             page = context.new_page()
             page.goto(rehearsal.board.address + query)

@@ -77,7 +77,10 @@ def test_focus_and_an_open_detail_survive_an_update(rehearsal: Scene, page: Any)
     page.locator("#areas a", has_text="SOUTH").focus()
     valid = page.locator("#areas tr").filter(has_text="SOUTH").locator("td").nth(4).inner_text()
     rehearsal.report("S7", (999, 0))
-    wait_true(page, f"[...document.querySelectorAll('#areas tr')].some(r => r.textContent.includes('SOUTH') && r.children[5].textContent !== '{valid}')")
+    wait_true(
+        page,
+        f"[...document.querySelectorAll('#areas tr')].some(r => r.textContent.includes('SOUTH') && r.children[5].textContent !== '{valid}')",
+    )
     assert page.evaluate("document.activeElement.textContent") == "SOUTH"
 
 
@@ -292,7 +295,9 @@ def test_a_hall_has_room_for_nine_digits_and_says_what_is_assumed(rehearsal: Sce
     page.evaluate("document.querySelectorAll('#leaders td.n:not(.share)').forEach(td => td.textContent = '888,888,888')")
     found = page.evaluate("[...document.querySelectorAll('#leaders td.n')].map(td => [td.scrollWidth, td.clientWidth])")
     assert all(needed <= there for needed, there in found), found
-    weights = page.evaluate("[...new Set([...document.querySelectorAll('#leaders td.n:not(.share)')].map(td => getComputedStyle(td).fontWeight))]")
+    weights = page.evaluate(
+        "[...new Set([...document.querySelectorAll('#leaders td.n:not(.share)')].map(td => getComputedStyle(td).fontWeight))]"
+    )
     assert len(weights) == 1, "digits line up"
     needed, there = page.evaluate("[document.documentElement.scrollHeight, innerHeight]")
     assert needed <= there, "one screen"
@@ -309,7 +314,9 @@ def test_on_a_phone_the_first_figure_comes_before_the_switches(rehearsal: Scene,
 @pytest.fixture
 def newspaper(rehearsal: Scene) -> Iterator[str]:
     """A page of another origin with the board in two frames."""
-    frames = "".join(f'<iframe name="{n}" src="{rehearsal.board.address}/{q}"></iframe>' for n, q in (("a", "?embed"), ("b", "")))
+    frames = "".join(
+        f'<iframe name="{n}" src="{rehearsal.board.address}/{q}"></iframe>' for n, q in (("a", "?embed"), ("b", ""))
+    )
 
     class Paper(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

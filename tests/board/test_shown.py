@@ -204,7 +204,8 @@ class TestTheLedger:
         assert [json.loads(line)["source"]["offset"] for line in older] == [2, 1]
 
     @pytest.mark.parametrize(
-        "value", [None, b"", b"nothing", b"[]", b"{}", b"7", change(0, 1, 1, definition="other"), change("x", 1, 1)]  # type: ignore[arg-type]
+        "value",
+        [None, b"", b"nothing", b"[]", b"{}", b"7", change(0, 1, 1, definition="other"), change("x", 1, 1)],  # type: ignore[arg-type]
     )
     def test_what_is_no_change_of_ours_is_passed_over(self, value: bytes | None) -> None:
         assert not Ledger("d").take(value)

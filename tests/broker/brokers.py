@@ -116,9 +116,7 @@ def every_broker(*, embedded: pytest.MarkDecorator | None = None) -> pytest.Mark
     )
 
 
-async def until(
-    condition: Callable[[], Awaitable[bool]], what: str, seconds: float = DEADLINE_SECONDS
-) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = DEADLINE_SECONDS) -> None:
     """Wait for a condition; fail by name when it does not come true in time."""
     deadline = time.monotonic() + seconds
     while not await condition():

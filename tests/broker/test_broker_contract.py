@@ -34,9 +34,7 @@ NIGHT_MS = 1_707_332_400_000
 """A timestamp of 2024: a recorded night keeps its own times, years old as they are."""
 
 
-def _cannot(
-    reason: str, raises: type[Exception] | tuple[type[Exception], ...]
-) -> pytest.MarkDecorator:
+def _cannot(reason: str, raises: type[Exception] | tuple[type[Exception], ...]) -> pytest.MarkDecorator:
     return pytest.mark.xfail(strict=True, raises=raises, reason=f"embedded broker: {reason}")
 
 
@@ -67,9 +65,7 @@ async def _producer(broker: Broker, **settings: Any) -> AsyncIterator[aiokafka.A
 
 
 @asynccontextmanager
-async def _reader(
-    broker: Broker, *partitions: TopicPartition
-) -> AsyncIterator[aiokafka.AIOKafkaConsumer]:
+async def _reader(broker: Broker, *partitions: TopicPartition) -> AsyncIterator[aiokafka.AIOKafkaConsumer]:
     """A consumer outside any group, at the beginning of the partitions."""
     reader = aiokafka.AIOKafkaConsumer(
         bootstrap_servers=broker.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
@@ -83,9 +79,7 @@ async def _reader(
 
 
 @asynccontextmanager
-async def _member(
-    broker: Broker, topic: str, group: str
-) -> AsyncIterator[aiokafka.AIOKafkaConsumer]:
+async def _member(broker: Broker, topic: str, group: str) -> AsyncIterator[aiokafka.AIOKafkaConsumer]:
     member = aiokafka.AIOKafkaConsumer(
         topic,
         bootstrap_servers=broker.bootstrap,
@@ -115,13 +109,9 @@ async def _topic(broker: Broker, **configs: str) -> str:
 
 async def _create(broker: Broker, name: str, **configs: str) -> None:
     """Through the admin API, kept for ever, known to every node."""
-    wanted = {"retention.ms": "-1"} | {
-        key.replace("_", "."): value for key, value in configs.items()
-    }
+    wanted = {"retention.ms": "-1"} | {key.replace("_", "."): value for key, value in configs.items()}
     async with _admin(broker) as admin:
-        made = await admin.create_topics(
-            [NewTopic(name, PARTITIONS, broker.replication, topic_configs=wanted)]
-        )
+        made = await admin.create_topics([NewTopic(name, PARTITIONS, broker.replication, topic_configs=wanted)])
         assert [error[1] for error in made.topic_errors] == [0], made
 
         async def has_leaders() -> bool:
@@ -171,9 +161,7 @@ async def test_records_come_back_in_order_and_as_they_were_sent(broker: Broker) 
     async with _reader(broker, partition) as reader:
         records = await _read(reader, COUNT)
     assert offsets == list(range(COUNT))
-    assert [
-        (r.offset, r.key, r.value, r.timestamp, r.timestamp_type, r.headers) for r in records
-    ] == [
+    assert [(r.offset, r.key, r.value, r.timestamp, r.timestamp_type, r.headers) for r in records] == [
         (i, b"s-%d" % i, _value(i), NIGHT_MS + i, 0, (("index", b"%d" % i),)) for i in range(COUNT)
     ]
 
@@ -200,9 +188,7 @@ async def test_offsets_begin_at_zero_and_end_after_the_last(broker: Broker) -> N
             await producer.send_and_wait(topic, _value(index), partition=1)
     async with _reader(broker, *partitions) as reader:
         assert await reader.beginning_offsets(partitions) == dict.fromkeys(partitions, 0)
-        assert await reader.end_offsets(partitions) == {
-            p: 10 if p.partition == 1 else 0 for p in partitions
-        }
+        assert await reader.end_offsets(partitions) == {p: 10 if p.partition == 1 else 0 for p in partitions}
 
 
 @every_broker()
@@ -211,9 +197,7 @@ async def test_reading_past_the_end_is_an_error_of_its_own(broker: Broker) -> No
     partition = TopicPartition(await _topic(broker), 0)
     async with _producer(broker) as producer:
         await producer.send_and_wait(partition.topic, _value(0), partition=0)
-    reader = aiokafka.AIOKafkaConsumer(
-        bootstrap_servers=broker.bootstrap, enable_auto_commit=False, auto_offset_reset="none"
-    )
+    reader = aiokafka.AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, enable_auto_commit=False, auto_offset_reset="none")
     await reader.start()
     try:
         reader.assign([partition])
@@ -230,10 +214,7 @@ async def test_compressed_batches_come_back_whole(broker: Broker, compression: s
     """Every kind that aiokafka can write."""
     partition = TopicPartition(await _topic(broker), 3)
     async with _producer(broker, compression_type=compression, linger_ms=5) as producer:
-        sent = [
-            await producer.send(partition.topic, _value(index), partition=3)
-            for index in range(COUNT)
-        ]
+        sent = [await producer.send(partition.topic, _value(index), partition=3) for index in range(COUNT)]
         for one in sent:
             await one
     async with _reader(broker, partition) as reader:
@@ -284,9 +265,7 @@ async def test_two_members_share_the_partitions(broker: Broker) -> None:
 
             async def is_shared() -> bool:
                 halves = [set(first.assignment()), set(second.assignment())]
-                return [len(half) for half in halves] == [2, 2] and halves[0] | halves[
-                    1
-                ] == everything
+                return [len(half) for half in halves] == [2, 2] and halves[0] | halves[1] == everything
 
             await until(is_shared, "two partitions for each member")
 

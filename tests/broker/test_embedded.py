@@ -41,9 +41,7 @@ def _partitions(bootstrap: str, topic: str) -> int:
         "told = AdminClient({'bootstrap.servers': sys.argv[1]}).list_topics(sys.argv[2], timeout=10);"
         "print(len(told.topics[sys.argv[2]].partitions))"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", asked, bootstrap, topic], capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([sys.executable, "-c", asked, bootstrap, topic], capture_output=True, text=True, check=True)
     return int(ran.stdout)
 
 
@@ -55,12 +53,8 @@ async def test_a_partition_keeps_five_mebibytes_and_forgets_the_oldest_batches(
     partition = TopicPartition("room", 0)
     value = os.urandom(BATCH_BYTES - BATCH_OVERHEAD_BYTES)
     fitting = PARTITION_LIMIT_BYTES // BATCH_BYTES
-    producer = aiokafka.AIOKafkaProducer(
-        bootstrap_servers=embedded_broker.bootstrap, max_batch_size=BATCH_BYTES
-    )
-    reader = aiokafka.AIOKafkaConsumer(
-        bootstrap_servers=embedded_broker.bootstrap, auto_offset_reset="none"
-    )
+    producer = aiokafka.AIOKafkaProducer(bootstrap_servers=embedded_broker.bootstrap, max_batch_size=BATCH_BYTES)
+    reader = aiokafka.AIOKafkaConsumer(bootstrap_servers=embedded_broker.bootstrap, auto_offset_reset="none")
     await producer.start()
     await reader.start()
     try:
@@ -103,9 +97,7 @@ def test_a_topic_without_partitions_is_refused() -> None:
         EmbeddedBroker({"none": 0})
 
 
-def test_without_the_wheel_the_message_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_wheel_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The child's Python is one that sees no installed package."""
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
@@ -122,9 +114,7 @@ def test_the_broker_dies_with_a_killed_parent() -> None:
         "b = EmbeddedBroker(); b.start(); print(b._child.pid, flush=True);"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ran.returncode == -signal.SIGKILL
     command_line = Path(f"/proc/{int(ran.stdout)}/cmdline")
 

@@ -24,9 +24,7 @@ PROGRAM = LOCAL_KAFKA / "kafka_local.py"
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(PROGRAM), *words], capture_output=True, text=True, check=False
-    )
+    return subprocess.run([sys.executable, str(PROGRAM), *words], capture_output=True, text=True, check=False)
 
 
 def _is_kafka(node: dict[str, object]) -> bool:
@@ -45,9 +43,7 @@ async def test_a_killed_a_wiped_and_a_restarted_node_come_back_with_every_record
     """Acknowledged by two with one dead; once all three are in sync again, all of it is there."""
     topic = "mended"
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_three.bootstrap)
-    producer = aiokafka.AIOKafkaProducer(
-        bootstrap_servers=kafka_three.bootstrap, acks="all", enable_idempotence=True
-    )
+    producer = aiokafka.AIOKafkaProducer(bootstrap_servers=kafka_three.bootstrap, acks="all", enable_idempotence=True)
     await admin.start()
     await admin.create_topics([NewTopic(topic, 1, 3)])
     await producer.start()
@@ -70,9 +66,7 @@ async def test_a_killed_a_wiped_and_a_restarted_node_come_back_with_every_record
     finally:
         await producer.stop()
         await admin.close()
-    reader = aiokafka.AIOKafkaConsumer(
-        topic, bootstrap_servers=kafka_three.bootstrap, auto_offset_reset="earliest"
-    )
+    reader = aiokafka.AIOKafkaConsumer(topic, bootstrap_servers=kafka_three.bootstrap, auto_offset_reset="earliest")
     await reader.start()
     try:
         assert [(await asyncio.wait_for(reader.getone(), 30)).value for _ in range(3)] == [
@@ -142,9 +136,7 @@ def test_a_killed_parent_leaves_no_node_and_no_directory() -> None:
         "from kafka_local import LocalKafka; k = LocalKafka(); k.start(); print(k.directory, flush=True);"
         "print(k.nodes[0].pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ran.returncode == -signal.SIGKILL, ran.stderr
     directory, pid = ran.stdout.split()
 
@@ -156,9 +148,7 @@ def test_a_killed_parent_leaves_no_node_and_no_directory() -> None:
     until_true(is_gone, "the end of the node and of its directory")
 
 
-def test_a_node_that_ends_early_names_its_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_that_ends_early_names_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port in use, a broken disk: the message leads to the reason."""
     require_local_kafka()
     kafka = LocalKafka(tmp_path)
@@ -215,6 +205,4 @@ def test_the_template_sets_what_the_promises_ask_for() -> None:
     assert settings["min.insync.replicas"] == "${min_insync}"
     assert settings["listeners"].count("127.0.0.1") == 2
     for index, line in enumerate(lines):
-        assert not line or line.startswith("#") or lines[index - 1] != "", (
-            f"no reason given: {line}"
-        )
+        assert not line or line.startswith("#") or lines[index - 1] != "", f"no reason given: {line}"

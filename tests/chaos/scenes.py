@@ -189,7 +189,9 @@ def join_and_leave(stage: Stage) -> None:
         stage.faults.append((since, time.monotonic()))
     stage.move()
     after = wait_for(lambda: _all_above(before, committed(stage.settings)), f"a commit of each partition above {before}")
-    stage.notes.append(f"{rounds} guests joined and left; committed {sum(before.values()):,} before, {sum(after.values()):,} after")
+    stage.notes.append(
+        f"{rounds} guests joined and left; committed {sum(before.values()):,} before, {sum(after.values()):,} after"
+    )
 
 
 def _all_above(before: dict[int, int], now: dict[int, int]) -> dict[int, int] | None:

@@ -49,7 +49,9 @@ def test_replay_shows_a_board_without_json() -> None:
     assert "ballots: not known" in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [("--until", "yesterday"), ("--at", "0=x"), ("--at", "0=1,0=2"), ("--at", "0=" + "9" * 5_000), ("--nonsense",)])
+@pytest.mark.parametrize(
+    "arguments", [("--until", "yesterday"), ("--at", "0=x"), ("--at", "0=1,0=2"), ("--at", "0=" + "9" * 5_000), ("--nonsense",)]
+)
 def test_wrong_usage_exits_2(arguments: tuple[str, ...]) -> None:
     call("replay", str(AZ), LOG, *arguments, expect=2)
 

@@ -67,7 +67,10 @@ def test_a_line_that_is_no_message_is_named(saved: bytes, tmp_path: Path) -> Non
     out, said = call("export", "az-2024", "--standings", str(path), "--format", "csv", expect=1)
     assert out == b""
     assert said.startswith(f"tally-stream: {path}:1: not a standings message: Expected `bool`, got `int`")
-    assert "not a standings message" in call("export", "az-2024", "--standings", "-", "--format", "csv", stdin=b"\xff\n", expect=1)[1]
+    assert (
+        "not a standings message"
+        in call("export", "az-2024", "--standings", "-", "--format", "csv", stdin=b"\xff\n", expect=1)[1]
+    )
 
 
 def test_standings_of_another_election_are_refused(saved: bytes) -> None:

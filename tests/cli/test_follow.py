@@ -134,7 +134,9 @@ class TestFreshness:
         fresh.root(0, -5, is_new=False)
         assert "standings sent 0 s ago" in fresh.line(0).plain
 
-    @pytest.mark.parametrize(("seconds", "said"), [(-1, "0 s"), (119.9, "119 s"), (120, "2 min"), (7_199, "119 min"), (7_500, "2 h 05 min")])
+    @pytest.mark.parametrize(
+        ("seconds", "said"), [(-1, "0 s"), (119.9, "119 s"), (120, "2 min"), (7_199, "119 min"), (7_500, "2 h 05 min")]
+    )
     def test_durations(self, seconds: float, said: str) -> None:
         assert duration(seconds) == said
 
@@ -233,7 +235,10 @@ async def test_trouble_is_told_once_and_its_end_too(monkeypatch: pytest.MonkeyPa
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert said == ["tally-stream: NO CONTACT with Kafka for 0 s: these figures may be old", "tally-stream: standings come again"]
+    assert said == [
+        "tally-stream: NO CONTACT with Kafka for 0 s: these figures may be old",
+        "tally-stream: standings come again",
+    ]
 
 
 # -- on a real broker ----------------------------------------------------------------------------------------------

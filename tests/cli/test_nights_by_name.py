@@ -37,7 +37,11 @@ def test_a_folder_of_one_s_own_stands_for_the_log_in_it(tmp_path: Path) -> None:
 def test_a_folder_without_a_log_is_named(tmp_path: Path) -> None:
     shutil.copytree(AZ, tmp_path / "mine")
     (tmp_path / "mine" / "reports.jsonl.gz").unlink()
-    for arguments in (("replay", str(tmp_path / "mine")), ("replay", "az-2024", str(tmp_path / "mine")), ("send", str(tmp_path / "mine"))):
+    for arguments in (
+        ("replay", str(tmp_path / "mine")),
+        ("replay", "az-2024", str(tmp_path / "mine")),
+        ("send", str(tmp_path / "mine")),
+    ):
         assert "mine: has no reports.jsonl or reports.jsonl.gz" in call(*arguments, expect=2).stderr
 
 
@@ -101,9 +105,11 @@ def test_every_command_is_offered() -> None:
 
 
 def test_completing_a_command_s_name_loads_no_command() -> None:
-    code = ("import sys; from tally_stream.cli.main import cli; import click\n"
-            "cli.shell_complete(click.Context(cli), 'w')\n"
-            "print(sorted(name for name in sys.modules if name.startswith('tally_stream.cli.')))")
+    code = (
+        "import sys; from tally_stream.cli.main import cli; import click\n"
+        "cli.shell_complete(click.Context(cli), 'w')\n"
+        "print(sorted(name for name in sys.modules if name.startswith('tally_stream.cli.')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == (
         "['tally_stream.cli.lifeline', 'tally_stream.cli.main']\n"
     )
@@ -115,7 +121,20 @@ def test_there_is_a_script_for_each_shell(shell: str) -> None:
     assert f"_TALLY_STREAM_COMPLETE={shell}_complete" in done.stdout
 
 
-@pytest.mark.parametrize("words", [("board",), ("demo",), ("worker",), ("topics", "create"), ("topics", "check"), ("replay",), ("send",), ("verify",), ("export",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("board",),
+        ("demo",),
+        ("worker",),
+        ("topics", "create"),
+        ("topics", "check"),
+        ("replay",),
+        ("send",),
+        ("verify",),
+        ("export",),
+    ],
+)
 def test_every_election_and_log_is_completed(words: tuple[str, ...]) -> None:
     found: click.Command = cli
     for word in words:

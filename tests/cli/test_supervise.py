@@ -151,7 +151,9 @@ def test_three_crashes_at_one_offset_end_it_and_are_named(supervised: Run) -> No
 
 
 def test_crashes_at_different_offsets_do_not(supervised: Run) -> None:
-    assert supervised("if n < 6: to.tell_reason(f'partition 2, offset {n // 2}: this record crashes the code'); sys.exit(1)")[:2] == (0, 7)
+    assert supervised("if n < 6: to.tell_reason(f'partition 2, offset {n // 2}: this record crashes the code'); sys.exit(1)")[
+        :2
+    ] == (0, 7)
 
 
 def test_a_lost_connection_three_times_does_not(supervised: Run) -> None:
@@ -321,7 +323,9 @@ def test_nothing_of_the_supervisor_is_left_in_a_worker_but_what_it_loaded(start:
     for worker in (a, b):
         assert worker["kinds"] == ["socket"], "its own end, and neither the supervisor's pipe nor another worker's socket"
         assert worker["threads"] == ["MainThread", "lifeline"]
-        assert {k: v.split(" at ")[0] for k, v in worker["signals"].items()} == {k: v.split(" at ")[0] for k, v in usual.items()}
+        assert {k: v.split(" at ")[0] for k, v in worker["signals"].items()} == {
+            k: v.split(" at ")[0] for k, v in usual.items()
+        }
         assert (worker["wakeup"], worker["blocked"], worker["is_looping"], worker["children"]) == (-1, 0, False, "")
         assert worker["loaded"]
     assert len({a["random"], b["random"], parents_random}) == 3
@@ -379,7 +383,9 @@ def test_what_no_worker_foresaw_is_said_and_tried_again(start: Start) -> None:
 
 
 def test_lines_of_several_say_which_they_are_of(start: Start) -> None:
-    one = start(a="os.write(1, to.begin.encode())", b="os.write(1, to.begin.encode())\nraise KeyError('x') if n == 0 else SystemExit")
+    one = start(
+        a="os.write(1, to.begin.encode())", b="os.write(1, to.begin.encode())\nraise KeyError('x') if n == 0 else SystemExit"
+    )
     code, out, said = one.end()
     assert code == 0
     assert "process 1: " in out[0]

@@ -132,7 +132,14 @@ def test_a_demo_says_that_a_port_is_taken_and_takes_another(tmp_path: Path) -> N
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         planted = f"import tally_stream.settings as s; s.Settings.model_fields['board_port'].default = {port}; s.Settings.model_rebuild(force=True); "
-        arguments = [sys.executable, "-c", planted + "from tally_stream.cli.main import main; main()", "demo", "--election", "az-2024"]
+        arguments = [
+            sys.executable,
+            "-c",
+            planted + "from tally_stream.cli.main import main; main()",
+            "demo",
+            "--election",
+            "az-2024",
+        ]
         with running(arguments, log) as process:
             found = wait_for(lambda: re.search(r"the board is at http://127\.0\.0\.1:(\d+)/", said_in(log)), "the board")
             assert int(found[1]) != port

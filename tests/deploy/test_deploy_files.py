@@ -72,9 +72,7 @@ def _run(*words: str) -> None:
 # --- Compose --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "path", [COMPOSE, *sorted(PROMETHEUS.glob("*.yml"))], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", [COMPOSE, *sorted(PROMETHEUS.glob("*.yml"))], ids=lambda path: path.name)
 def test_the_yaml_parses(path: Path) -> None:
     assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
 
@@ -211,12 +209,7 @@ def test_prometheus_scrapes_every_worker_and_the_board() -> None:
 def test_alerts_ask_only_for_metrics_that_exist() -> None:
     """A renamed metric makes an alarm silent for ever, and nobody notices."""
     groups = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text(encoding="utf-8"))["groups"]
-    asked = {
-        name
-        for group in groups
-        for rule in group["rules"]
-        for name in re.findall(r"\btally_\w+", rule["expr"])
-    }
+    asked = {name for group in groups for rule in group["rules"] for name in re.findall(r"\btally_\w+", rule["expr"])}
     assert asked
     assert asked - {metric.name for metric in (*METRICS, *BOARD_METRICS)} == set()
 

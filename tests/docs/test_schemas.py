@@ -31,7 +31,11 @@ from .pages import ROOT, marked
 
 NIGHTS = ROOT / "tally_stream" / "elections"
 VALIDATORS = {name: Draft202012Validator(schema) for name, schema in schemas().items()}
-OF_KIND = {**dict.fromkeys(COUNT_KINDS | DECISION_KINDS, "report"), **dict.fromkeys(CONTROL_KINDS, "control"), "turnout": "turnout"}
+OF_KIND = {
+    **dict.fromkeys(COUNT_KINDS | DECISION_KINDS, "report"),
+    **dict.fromkeys(CONTROL_KINDS, "control"),
+    "turnout": "turnout",
+}
 
 BEYOND_A_SCHEMA = {
     ("counts-are-plain-integers", 0): "1.0 is an integer to a schema",
@@ -178,7 +182,9 @@ def test_what_a_night_publishes_fits(night: str) -> None:
     for number, record in enumerate(records, 1):
         outcome = replay.take(record)
         if outcome.change is not None:
-            changes.append(json.loads(encode_change(election, log.topic, 0, record.offset, record.timestamp_ms, outcome.change)))
+            changes.append(
+                json.loads(encode_change(election, log.topic, 0, record.offset, record.timestamp_ms, outcome.change))
+            )
         if number in (len(records) // 3, len(records)):
             shown += replay.messages(0)
     for message in shown:

@@ -38,7 +38,6 @@ COUNTED_MS = CLOSE_MS + 3_600_000
 TOPIC = "tally.reports"
 
 
-
 StationRow = tuple[str, str, int | None, int | None, tuple[str, ...]]
 
 

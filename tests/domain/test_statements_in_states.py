@@ -188,7 +188,9 @@ def test_q5_every_kind_but_report_names_what_it_replaces_why_and_by_whom(kind: s
         assert judgement.findings[0].message == f"{kind} without {field}"
 
 
-@pytest.mark.parametrize(("missing", "named"), [(("replaces", "reason", "authority"), "replaces"), (("reason", "authority"), "reason")])
+@pytest.mark.parametrize(
+    ("missing", "named"), [(("replaces", "reason", "authority"), "replaces"), (("reason", "authority"), "reason")]
+)
 def test_q5_names_the_first_of_several_that_are_missing(missing: tuple[str, ...], named: str) -> None:
     fields: dict[str, int | str | None] = {"replaces": 1, "reason": "r", "authority": "a", **dict.fromkeys(missing)}
     judgement = in_state("counted").take(correct(revision=NEXT, **fields)).judgement

@@ -86,10 +86,7 @@ def stations(name: str) -> dict[str, dict[str, str]]:
 @cache
 def records(name: str) -> list[Record]:
     lines = map(json.loads, content(name, "reports.jsonl.gz").splitlines())
-    return [
-        Record(EPOCH + timedelta(milliseconds=line["timestamp"]), line["key"], json.loads(line["value"]))
-        for line in lines
-    ]
+    return [Record(EPOCH + timedelta(milliseconds=line["timestamp"]), line["key"], json.loads(line["value"])) for line in lines]
 
 
 def fold(some: Iterable[Record]) -> Tally:
@@ -128,9 +125,7 @@ def test_the_check_finds_a_changed_and_a_missing_file(tmp_path: Path) -> None:
     areas = (night / "areas.csv").read_bytes()
     (night / "areas.csv").write_bytes(areas.replace(b"Dane", b"Dame"))
     (night / "units.csv").unlink()
-    done = subprocess.run(
-        [sys.executable, night / "make.py", "--check"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, night / "make.py", "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert set(done.stdout.splitlines()) == {
         "wisconsin-2024/areas.csv: differs",
@@ -354,9 +349,7 @@ def test_az_ends_at_the_constitutional_court_s_totals_after_eleven_annulments() 
     annulments = [record for record in records(AZ) if record.value["kind"] == "annul"]
     assert records(AZ)[-11:] == annulments
     for record in annulments:
-        assert record.moment.astimezone(definition(AZ)["polls_close"].tzinfo).date().isoformat() == (
-            "2024-02-11"
-        )
+        assert record.moment.astimezone(definition(AZ)["polls_close"].tzinfo).date().isoformat() == ("2024-02-11")
         assert (record.value["revision"], record.value["replaces"]) == (2, 1)
         assert record.value["authority"] == "Central Election Commission"
         assert "11 February 2024" in record.value["reason"]

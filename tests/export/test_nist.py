@@ -217,7 +217,7 @@ class TestPlaces:
         assert "Ballots are left out" in found["Notes"]
 
     def test_a_hostile_name_stays_text_and_ids_stay_names(self, tmp_path: Path) -> None:
-        toml = (SMALL + PRESIDENT).replace("Béla Bodó", "=HYPERLINK(\\\"x\\\") </script>").replace("Greens", "<b>& _x_ Ü")
+        toml = (SMALL + PRESIDENT).replace("Béla Bodó", '=HYPERLINK(\\"x\\") </script>').replace("Greens", "<b>& _x_ Ü")
         found = small_report(tmp_path, report("A-1", 60, 30), toml=toml)
         assert errors(found) == []
         again = json.loads(canonical_json(found))
@@ -298,7 +298,9 @@ def test_what_is_wrong_is_named(spoil: Callable[[Report], None], said: str, tmp_
 def test_a_unit_that_is_part_of_itself_far_around(tmp_path: Path) -> None:
     found = small_report(tmp_path, report("A-1", 60, 30))
     for name, part in (("one", "two"), ("two", "one")):
-        found["GpUnit"].append({"@type": "ElectionResults.ReportingUnit", "@id": name, "Type": "town", "ComposingGpUnitIds": [part]})
+        found["GpUnit"].append(
+            {"@type": "ElectionResults.ReportingUnit", "@id": name, "Type": "town", "ComposingGpUnitIds": [part]}
+        )
     assert [p for p in nist_problems(found) if "part of itself" in p] == [
         "ReportingUnit one is part of itself", "ReportingUnit two is part of itself"
     ]  # fmt: skip

@@ -161,7 +161,13 @@ def as_message(election: Election, statement: Statement) -> Json:
     if isinstance(statement, Control):
         return common
     s = statement
-    common |= {"station": s.station.id, "complete": s.complete, "counted_at": s.counted_at, "registered": s.registered, "replaces": s.replaces}
+    common |= {
+        "station": s.station.id,
+        "complete": s.complete,
+        "counted_at": s.counted_at,
+        "registered": s.registered,
+        "replaces": s.replaces,
+    }
     if s.votes:
         common["ballots"] = {"cast": s.cast, "valid": s.valid, "blank": s.blank, "invalid": s.invalid}
         common["votes"] = dict(zip(contest.candidate_ids, s.votes, strict=True))

@@ -24,11 +24,26 @@ PLANTED = [
     # target, file, what stands there, what is planted
     ("report", "tally_stream/wire/codec.py", "return value.count(b'\"') == 2 * strings", "return True"),
     ("report", "tally_stream/wire/counts.py", "Meta(ge=0, le=COUNT_MAX)", "Meta(ge=0, le=COUNT_MAX + 1)"),
-    ("report", "tally_stream/wire/codec.py", "except (ValueError, RecursionError) as error:", "except RecursionError as error:"),
+    (
+        "report",
+        "tally_stream/wire/codec.py",
+        "except (ValueError, RecursionError) as error:",
+        "except RecursionError as error:",
+    ),
     ("log", "tally_stream/domain/fold.py", "self._verdicts[judgement.verdict] += 1", "self._verdicts[judgement.verdict] = 1"),
     ("log", "tally_stream/wire/report_log.py", "        next_offsets[partition] += 1\n", "        pass\n"),
-    ("batch", "tally_stream/kafka/batches.py", "CorruptRecordException, UnicodeDecodeError, OverflowError):", "CorruptRecordException, UnicodeDecodeError):"),
-    ("folder", "tally_stream/wire/election_folder.py", "(tomllib.TOMLDecodeError, ArithmeticError, ValueError, RecursionError)", "ArithmeticError"),
+    (
+        "batch",
+        "tally_stream/kafka/batches.py",
+        "CorruptRecordException, UnicodeDecodeError, OverflowError):",
+        "CorruptRecordException, UnicodeDecodeError):",
+    ),
+    (
+        "folder",
+        "tally_stream/wire/election_folder.py",
+        "(tomllib.TOMLDecodeError, ArithmeticError, ValueError, RecursionError)",
+        "ArithmeticError",
+    ),
 ]
 
 

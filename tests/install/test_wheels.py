@@ -134,7 +134,17 @@ def test_one_wheel_over_another_and_back(wheels: dict[str, Path], tmp_path: Path
     older = tmp_path / wheels["pure"].name.replace(__version__, "0.0.9")
     _renumbered(wheels["pure"], older)
     for wheel, version in ((older, "0.0.9"), (wheels["pure"], __version__)):
-        run(BIN / "uv", "pip", "install", "--quiet", "--no-deps", "--python", made.folder / "bin" / "python", wheel, cwd=tmp_path)
+        run(
+            BIN / "uv",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--python",
+            made.folder / "bin" / "python",
+            wheel,
+            cwd=tmp_path,
+        )
         assert made.tally("--version").stdout == f"tally-stream, version {version}\n"
 
 

@@ -247,7 +247,14 @@ ALLOWED_LABEL_VALUES = {*map(str, range(PARTITIONS)), *VERDICTS, *(rule.code for
 
 
 def play(
-    bootstrap: str, directory: Path, *, rounds: int, seconds: float, good_per_second: int, times: int, burst: int,
+    bootstrap: str,
+    directory: Path,
+    *,
+    rounds: int,
+    seconds: float,
+    good_per_second: int,
+    times: int,
+    burst: int,
     is_short: bool = False,
 ) -> Night:
     """The whole run; `is_short` ends after a round in which the flood was not noticed. AssertionError where anything but

@@ -42,9 +42,7 @@ def command(*arguments: str) -> list[str]:
 
 def run(*arguments: str, settings: Settings, expect: int = 0, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """A command of the product in a process of its own."""
-    done = subprocess.run(
-        command(*arguments), **tied(settings), capture_output=True, text=True, timeout=timeout, check=False
-    )
+    done = subprocess.run(command(*arguments), **tied(settings), capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == expect, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
     return done

@@ -89,9 +89,7 @@ def heartbeat_age(worker: WorkerProcess) -> float:
     return float(found[1])
 
 
-def test_a_record_that_crashes_the_code_stops_the_worker_until_a_skip_passes_over_it(
-    kafka_one: Any, tmp_path: Path
-) -> None:
+def test_a_record_that_crashes_the_code_stops_the_worker_until_a_skip_passes_over_it(kafka_one: Any, tmp_path: Path) -> None:
     settings = made(kafka_one.bootstrap)
     reports = some_reports(20)
     for partition in range(4):
@@ -206,7 +204,10 @@ def test_a_replaced_definition_sends_rejections_and_changes_again_from_offset_0(
     ("planted", "said"),
     [
         ("hang_at=10,stall_seconds=3", r"partition \d is read to offset 10, its log ends at \d+: no progress for 3 s"),
-        ("no_commits,stall_seconds=3", r"(reports|partials)\[\d\] is committed to offset \d+, acknowledged to \d+: no commit for 3 s"),
+        (
+            "no_commits,stall_seconds=3",
+            r"(reports|partials)\[\d\] is committed to offset \d+, acknowledged to \d+: no commit for 3 s",
+        ),
         ("wrong_sum", r"publishing standings failed: planted: the totals do not add up"),
     ],
 )
@@ -243,9 +244,7 @@ def test_a_hang_or_a_broken_invariant_ends_the_worker_and_the_standings_stay(
         worker.close()
 
 
-def test_the_trace_is_shown_to_whoever_asks_for_it(
-    kafka_one: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_trace_is_shown_to_whoever_asks_for_it(kafka_one: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = made(kafka_one.bootstrap)
     monkeypatch.setenv("TALLY_DEBUG", "1")
     worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log", planted="wrong_sum").wait_ready()
@@ -277,9 +276,7 @@ def test_a_partial_of_another_definition_ends_a_running_worker(kafka_one: Any, t
 def test_a_quiet_night_is_no_hang(kafka_one: Any, tmp_path: Path) -> None:
     """Ten times the limit without a record, and a supervised worker that was never started again."""
     settings = made(kafka_one.bootstrap)
-    worker = WorkerProcess(
-        settings, "az-2024", tmp_path / "w.log", is_supervised=True, planted="stall_seconds=1"
-    ).wait_ready()
+    worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log", is_supervised=True, planted="stall_seconds=1").wait_ready()
     try:
         first = len(read_topic(settings, "standings")[1])
         wait_for(lambda: len(read_topic(settings, "standings")[1]) > first, "the root sent again, 10 s later", 30)

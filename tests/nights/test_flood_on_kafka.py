@@ -15,9 +15,7 @@ pytestmark = pytest.mark.kafka
 def test_a_flood_of_nonsense_is_bounded_and_hardly_noticed(kafka_one: Any, tmp_path: Path) -> None:
     """Paced far below what a machine of two cores can take. One round of five must be as good as promised: whatever else
     the machine does makes some rounds worse, never one better."""
-    night = play(
-        kafka_one.bootstrap, tmp_path, rounds=5, seconds=3, good_per_second=40, times=10, burst=10_000, is_short=True
-    )
+    night = play(kafka_one.bootstrap, tmp_path, rounds=5, seconds=3, good_per_second=40, times=10, burst=10_000, is_short=True)
     print("\n".join(table(night)))
     for phase in night.phases:
         assert len(phase.latencies) == 120

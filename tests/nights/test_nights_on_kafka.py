@@ -219,9 +219,7 @@ async def _send_and_kill(stage: Stage, rate: str, half: int, victim: WorkerProce
     return await asyncio.wait_for(process.wait(), 60)
 
 
-def test_one_worker_killed_and_started_again_on_three_brokers(
-    kafka_three: Any, stages: list[Stage], tmp_path: Path
-) -> None:
+def test_one_worker_killed_and_started_again_on_three_brokers(kafka_three: Any, stages: list[Stage], tmp_path: Path) -> None:
     stage = Stage(kafka_three.bootstrap, "az-2024", tmp_path, 3)
     stages.append(stage)
     worker = stage.worker("--instance", "only-one").wait_ready()

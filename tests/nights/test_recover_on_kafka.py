@@ -54,7 +54,9 @@ def a_part_of_the_night(path: Path) -> int:
     lines = gzip.decompress((NIGHTS / NIGHT / "reports.jsonl.gz").read_bytes()).splitlines(keepends=True)
     keys = [json.loads(line)["key"] for line in lines]
     decided = {key for key, line in zip(keys, lines, strict=True) if b'\\"authority\\"' in line}
-    kept = [line for key, line in zip(keys, lines, strict=True) if key in decided or zlib.crc32(key.encode()) % ONE_STATION_IN == 0]
+    kept = [
+        line for key, line in zip(keys, lines, strict=True) if key in decided or zlib.crc32(key.encode()) % ONE_STATION_IN == 0
+    ]
     path.write_bytes(b"".join(kept))
     return len(kept)
 
@@ -260,7 +262,10 @@ def test_verify_finds_a_strangers_standings(lost: Lost, tmp_path: Path) -> None:
     for log in ([], [str(lost.saved)]):
         said = run("verify", NIGHT, *log, settings=settings, expect=1).stderr
         place = f"{settings.prefix}.standings, offset"
-        assert f"{place} {at}, PRES|AZ at version {lost.total}: candidates[0].votes: found {votes + 1}, the log gives {votes}" in said
+        assert (
+            f"{place} {at}, PRES|AZ at version {lost.total}: candidates[0].votes: found {votes + 1}, the log gives {votes}"
+            in said
+        )
         assert f"{place} {at + 1}: its key is b'PRES|AZ/001'" in said
         assert f"{place} {at + 2}: not a standings message" in said
         assert "3 of " in said

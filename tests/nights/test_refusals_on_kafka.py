@@ -133,9 +133,7 @@ def test_hostile_records_cost_no_more_than_a_rejection(kafka_one: Any, tmp_path:
 
 
 @pytest.mark.parametrize("ends", ["committed", "aborted"])
-def test_what_was_written_in_a_transaction_is_refused_and_nothing_is_lost(
-    kafka_one: Any, tmp_path: Path, ends: str
-) -> None:
+def test_what_was_written_in_a_transaction_is_refused_and_nothing_is_lost(kafka_one: Any, tmp_path: Path, ends: str) -> None:
     """A good report in a transaction, and its marker: two rejections; the same report after it counts."""
     settings = made(kafka_one.bootstrap)
     night = ReportLog(NIGHTS / "az-2024" / "reports.jsonl.gz")

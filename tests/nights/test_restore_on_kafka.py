@@ -47,7 +47,14 @@ def altered(settings: Settings, change: dict[str, str]) -> None:
 async def send_the_odd(settings: Settings) -> None:
     """What no night holds: nulls, bytes that are no text, 5 MB that fit a message, a transaction, an inflating batch."""
     topic = f"{settings.prefix}.reports"
-    odd = [(None, None)] * 3 + [(None, b"x"), (b"k", None), (b"", b""), (b"\xff", b"\x80"), (b"A", bytes(5_000_000)), (None, None)]
+    odd = [(None, None)] * 3 + [
+        (None, b"x"),
+        (b"k", None),
+        (b"", b""),
+        (b"\xff", b"\x80"),
+        (b"A", bytes(5_000_000)),
+        (None, None),
+    ]
     async with sender(settings) as producer:
         for n, (key, value) in enumerate(odd):
             batch = producer.create_batch()

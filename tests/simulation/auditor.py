@@ -191,7 +191,9 @@ class Auditor:
         partition, end = partial["partition"], partial["next_offset"]
         if (record.key or b"").decode() != f"{partial['contest']}|{partition}":
             raise Wrong(f"a partial of {partial['contest']}, {partition} under the key {record.key!r}")
-        self._owed(partition, end, f"the partial of {partial['contest']} at {partition}/{end}", only=self._index[partial["contest"]])
+        self._owed(
+            partition, end, f"the partial of {partial['contest']} at {partition}/{end}", only=self._index[partial["contest"]]
+        )
 
     def acknowledge_partial(self, record: Record) -> None:
         partial = json.loads(record.value or b"{}")
@@ -242,7 +244,9 @@ class Auditor:
             raise Wrong(f"standings of {contest} name {vector}, the log ends at {self.ends}")
         wanted = self.expected(contest, area, vector)
         if record.value != wanted:
-            raise Wrong(f"P01: {contest}, {area} at {vector} is\n  {record.value.decode()}\nthe model says\n  {wanted.decode()}")
+            raise Wrong(
+                f"P01: {contest}, {area} at {vector} is\n  {record.value.decode()}\nthe model says\n  {wanted.decode()}"
+            )
         self._grows(contest, version, vector)
         self._progress(found)
         before = self.newest.get((contest, area))
@@ -322,7 +326,9 @@ class Auditor:
         wanted = Counter(verdict for verdict, _ in judged)
         wanted_codes = Counter(code for _, listed in judged for code in listed)
         if Counter(verdicts) != wanted or Counter(codes) != wanted_codes:
-            raise Wrong(f"P08: partition {partition} at {next_offset}: {verdicts} {codes}, the model says {wanted} {wanted_codes}")
+            raise Wrong(
+                f"P08: partition {partition} at {next_offset}: {verdicts} {codes}, the model says {wanted} {wanted_codes}"
+            )
 
     # -- at the end ------------------------------------------------------------------------------------------------
 

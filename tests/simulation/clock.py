@@ -25,6 +25,7 @@ TICK_SECONDS = 1e-6
 
 real_monotonic = time.monotonic
 
+
 class _Clock:
     now = 0.0
 

@@ -196,7 +196,9 @@ class Cluster:
 
     # -- wires -----------------------------------------------------------------------------------------------------
 
-    async def connect(self, host: str, port: int, *, on_close: Any = None, request_timeout_ms: int = 40_000, **_: Any) -> Connection:
+    async def connect(
+        self, host: str, port: int, *, on_close: Any = None, request_timeout_ms: int = 40_000, **_: Any
+    ) -> Connection:
         """In place of `aiokafka.client.create_conn`."""
         process = RUNNING.get()
         assert process is not None, "only workers connect"

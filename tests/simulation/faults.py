@@ -35,7 +35,9 @@ class Lost:
 
     def is_named_in(self, reason: str) -> bool:
         found = re.search(r"the report log lost records: partition (\d+), from (\d+), to (\d+)", reason)
-        return found is not None and [int(found[1]), int(found[2])] == [self.partition, self.first] and int(found[3]) in self.lasts
+        return (
+            found is not None and [int(found[1]), int(found[2])] == [self.partition, self.first] and int(found[3]) in self.lasts
+        )
 
 
 KINDS = (

@@ -146,7 +146,9 @@ class _Writer:
         old = self.chance.choice(self.written)
         key, value = old.key, old.value
         if value is not None and draw < 0.85:
-            value = value.replace(*self.chance.choice(((b"X-2024", b"Y-2024"), (b"PRES", b"PREZ"), (b":1", b":-1"), (b"{", b"["))))
+            value = value.replace(
+                *self.chance.choice(((b"X-2024", b"Y-2024"), (b"PRES", b"PREZ"), (b":1", b":-1"), (b"{", b"[")))
+            )
         else:
             key = b"S-99"
         self._send(Sent(place, self._tick(), key, value))
@@ -205,6 +207,8 @@ def _overtaken(chance: Random, sent: list[Sent]) -> list[Sent]:
     share = chance.random()
     for i in range(1, len(result)):
         if result[i].key != result[i - 1].key and chance.random() < share:
-            overtaking = Sent(*[getattr(result[i], n) for n in ("partition", "timestamp_ms", "key", "value", "is_duplicate")], True)
+            overtaking = Sent(
+                *[getattr(result[i], n) for n in ("partition", "timestamp_ms", "key", "value", "is_duplicate")], True
+            )
             result[i - 1], result[i] = overtaking, result[i - 1]
     return result

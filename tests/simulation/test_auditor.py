@@ -139,7 +139,12 @@ def test_a_commit_behind_a_hold_asks_for_the_frozen_partial_and_no_change(audit:
 
 @pytest.mark.parametrize(
     ("verdicts", "codes"),
-    [({"counted": 3}, {"Q6": 1}), ({"counted": 4, "stale": 1}, {"Q6": 1}), ({"counted": 3, "held": 1}, {"Q6": 1}), ({"counted": 4}, {})],
+    [
+        ({"counted": 3}, {"Q6": 1}),
+        ({"counted": 4, "stale": 1}, {"Q6": 1}),
+        ({"counted": 3, "held": 1}, {"Q6": 1}),
+        ({"counted": 4}, {}),
+    ],
 )
 def test_verdicts_that_do_not_add_up(audit: Audit, verdicts: dict[str, int], codes: dict[str, int]) -> None:
     walk = audit.walk(0, 4)
@@ -151,7 +156,11 @@ def test_verdicts_that_do_not_add_up(audit: Audit, verdicts: dict[str, int], cod
 
 @pytest.mark.parametrize(
     "measure",
-    [{"done": 2, "of": 3, "percent": "100.00"}, {"done": 4, "of": 3, "percent": "133.33"}, {"done": 3, "of": 3, "percent": "100.00"}],
+    [
+        {"done": 2, "of": 3, "percent": "100.00"},
+        {"done": 4, "of": 3, "percent": "133.33"},
+        {"done": 3, "of": 3, "percent": "100.00"},
+    ],
 )
 def test_progress_that_says_too_much(measure: dict[str, Any]) -> None:
     stations = {"expected": 3, "counted": 1, "annulled": 1}

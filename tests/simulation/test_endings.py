@@ -29,7 +29,9 @@ def test_a_stop_that_took_too_long_needs_the_stop_and_its_reason() -> None:
     assert not is_explained(reason, Counter({"stop": 1}))
 
 
-EVERY_FAULT = Counter(dict.fromkeys(("kill", "stop", "freeze", "silent broker", "lost request", "fatal answer", "shortened log", "delay"), 1))
+EVERY_FAULT = Counter(
+    dict.fromkeys(("kill", "stop", "freeze", "silent broker", "lost request", "fatal answer", "shortened log", "delay"), 1)
+)
 
 
 @pytest.mark.parametrize(

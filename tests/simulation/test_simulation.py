@@ -26,7 +26,9 @@ def run(*arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def story(found: dict[str, Any]) -> str:
-    return "\n".join(f"seed {seed}: {sentence}; in full: make simulate ARGS='--seed {seed}'" for seed, sentence in found["failures"])
+    return "\n".join(
+        f"seed {seed}: {sentence}; in full: make simulate ARGS='--seed {seed}'" for seed, sentence in found["failures"]
+    )
 
 
 def test_two_hundred_seeds_break_no_promise_and_see_every_fault() -> None:

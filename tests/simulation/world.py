@@ -372,4 +372,3 @@ def play(seed: int, *, is_traced: bool = False) -> Result:
         loop._scheduled.clear()
         asyncio.set_event_loop(None)
         loop.close()
-

@@ -77,7 +77,12 @@ def test_what_aiokafka_hands_over_piece_by_piece(seed: int) -> None:
 
 
 def test_a_transaction_is_nulls_at_every_offset() -> None:
-    data = a_batch(10, 2) + a_batch(12, 3, is_transactional=True) + a_batch(15, 1, is_transactional=True, is_control=True) + a_batch(16, 1)
+    data = (
+        a_batch(10, 2)
+        + a_batch(12, 3, is_transactional=True)
+        + a_batch(15, 1, is_transactional=True, is_control=True)
+        + a_batch(16, 1)
+    )
     result, positions = fetched(data, 10, checks=False)  # the test sets the control bit after the checksum was made
     assert [told(r) for r in result.getall()] == [
         (10, 1010, b"k10", b"v10"), (11, 1011, b"k11", b"v11"),

@@ -183,11 +183,18 @@ def varint(number: int) -> bytes:
 @pytest.mark.parametrize("length", [2**63 - 1, 2**63 - 40, 2**62, 2**40, 2**31, 10_000, -(2**63), -2])
 def test_a_length_that_is_a_lie_is_empty_offsets_from_there_on(where: str, length: int) -> None:
     """aiokafka's compiled class adds it to a position: what overflows is too large for a byte string, or for memory."""
-    parts = {"key": varint(1) + KEY, "value": varint(1) + b"v", "header name": varint(1) + b"n", "header value": varint(1) + b"x"}
+    parts = {
+        "key": varint(1) + KEY,
+        "value": varint(1) + b"v",
+        "header name": varint(1) + b"n",
+        "header value": varint(1) + b"x",
+    }
     lies = {name: (varint(length) + part[1:] if name == where else part) for name, part in parts.items()}
 
     def record(offset: int, parts: dict[str, bytes], said: int | None = None) -> bytes:
-        body = bytes(2) + varint(offset) + parts["key"] + parts["value"] + varint(1) + parts["header name"] + parts["header value"]
+        body = (
+            bytes(2) + varint(offset) + parts["key"] + parts["value"] + varint(1) + parts["header name"] + parts["header value"]
+        )
         return varint(len(body) if said is None else said) + body
 
     payload = b"".join(record(offset, parts) for offset in range(4))

@@ -40,9 +40,7 @@ async def reasons_of(monkeypatch: pytest.MonkeyPatch, *, stops_by_itself: bool) 
     return reasons
 
 
-@pytest.mark.parametrize(
-    ("method", "name"), [("_watch_progress", "progress"), ("_watch_partition_count", "partition count")]
-)
+@pytest.mark.parametrize(("method", "name"), [("_watch_progress", "progress"), ("_watch_partition_count", "partition count")])
 async def test_a_watcher_that_fails_ends_the_worker_and_is_named(
     monkeypatch: pytest.MonkeyPatch, method: str, name: str
 ) -> None:

@@ -191,7 +191,9 @@ _counts = st.none() | st.integers(0, 999_999_999)
 
 
 def _with_stations(rows: list[election.StationRow]) -> election.Election:
-    contest = election.Contest("C", "C", 1, "plurality", "valid", election.Rounding("half-up", 0), (election.Candidate("A", "A"),))
+    contest = election.Contest(
+        "C", "C", 1, "plurality", "valid", election.Rounding("half-up", 0), (election.Candidate("A", "A"),)
+    )
     return election.build_election(
         id="X", name="X", phase="test", polls_close_ms=0, root="X", root_name="X", levels=("region",), publish_depth=1,
         contests=[contest], stations=rows,
@@ -209,7 +211,9 @@ def _expected(of: election.Election) -> str:
 
 
 @examples(300)
-@given(st.lists(st.tuples(_texts, _texts, _counts, _counts, st.tuples(_texts)), min_size=1, max_size=5, unique_by=lambda r: r[0]))
+@given(
+    st.lists(st.tuples(_texts, _texts, _counts, _counts, st.tuples(_texts)), min_size=1, max_size=5, unique_by=lambda r: r[0])
+)
 def test_its_bytes_are_those_of_the_standard_library_whatever_the_texts(rows: list[election.StationRow]) -> None:
     of = _with_stations(rows)
     assert of.digest == _expected(of)

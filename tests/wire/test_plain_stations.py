@@ -41,13 +41,19 @@ def tables(draw: st.DrawFn) -> bytes:
     rows = draw(st.lists(good, max_size=9, unique_by=(lambda row: row[0]) if is_unique else None))
     for _ in range(draw(st.sampled_from([0, 0, 1, 1, 3])) if rows else 0):
         draw(st.sampled_from(rows))[draw(st.integers(0, 5))] = draw(cells)
-    lines = [",".join(draw(st.sampled_from([columns, columns, columns, columns[:-1], [*columns, "x"], [*columns[:-1], "name"]])))]
+    lines = [
+        ",".join(draw(st.sampled_from([columns, columns, columns, columns[:-1], [*columns, "x"], [*columns[:-1], "name"]])))
+    ]
     for row in rows:
         texts = [draw(_written(row[i])) for i in order]
         lines.append(",".join(draw(st.sampled_from([texts] * 12 + [texts[:-1], [*texts, ""]]))))
         lines += draw(st.sampled_from([[]] * 6 + [[""], ["", ""], [" "], [","]]))
     end = draw(st.sampled_from(["\n", "\r\n", "\r"]))
-    text = draw(st.sampled_from([""] * 12 + ["\ufeff", end])) + end.join(lines) + draw(st.sampled_from(["", end, end * 3, '"', '"x']))
+    text = (
+        draw(st.sampled_from([""] * 12 + ["\ufeff", end]))
+        + end.join(lines)
+        + draw(st.sampled_from(["", end, end * 3, '"', '"x']))
+    )
     table = text.encode() + draw(st.sampled_from([b""] * 12 + [b"\xff", b"A-9,\xc3,,,North,Alder\n"]))
     packed = gzip.compress(table, mtime=0)
     return draw(st.sampled_from([table, table, table, packed, packed[:-9]]))

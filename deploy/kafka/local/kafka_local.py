@@ -269,9 +269,7 @@ def _ensure_bootstrap_checkpoint(java: str, node: Node) -> None:
             check=False,
         )
         if ran.returncode != 0:
-            raise LocalKafkaError(
-                f"Kafka's storage tool failed:\n{(ran.stdout + ran.stderr).strip()}"
-            )
+            raise LocalKafkaError(f"Kafka's storage tool failed:\n{(ran.stdout + ran.stderr).strip()}")
         half_done = JARS / f"bootstrap.checkpoint.{os.getpid()}"
         shutil.copyfile(Path(scratch) / "data" / "bootstrap.checkpoint", half_done)
         half_done.replace(kept)
@@ -556,9 +554,7 @@ class LocalKafka:
 
     def _await_ready(self) -> None:
         """Until every node that should answer names every other that should, or one ends."""
-        awaited = [
-            node for node in self.nodes if node.pid is not None and not _is_stopped(node.pid)
-        ]
+        awaited = [node for node in self.nodes if node.pid is not None and not _is_stopped(node.pid)]
         numbers = {node.number for node in awaited}
 
         def ready_or_dead() -> bool:
@@ -571,8 +567,7 @@ class LocalKafka:
             status = self._processes[node.number].poll()
             if status is not None:
                 raise LocalKafkaError(
-                    f"node {node.number} ended with status {status}{_last_error(node)};"
-                    f" its log: {node.log_file}"
+                    f"node {node.number} ended with status {status}{_last_error(node)}; its log: {node.log_file}"
                 )
         if not in_time:
             logs = ", ".join(str(node.log_file) for node in awaited)
@@ -681,18 +676,12 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("start", help="start 1 or 3 brokers, print the bootstrap string")
     start.add_argument("--brokers", type=int, choices=CLUSTER_SIZES, default=1)
-    start.add_argument(
-        "--port-base", type=int, help="first of 2 ports a broker; default: free ones"
-    )
+    start.add_argument("--port-base", type=int, help="first of 2 ports a broker; default: free ones")
     stop = commands.add_parser("stop", help="end the brokers of a directory, and no other process")
-    guard = commands.add_parser(
-        "guard", help="(internal) end the brokers when standard input closes"
-    )
+    guard = commands.add_parser("guard", help="(internal) end the brokers when standard input closes")
     guard.add_argument("--remove", action="store_true")
     for command in (start, stop, guard):
-        command.add_argument(
-            "--directory", type=Path, required=True, help="settings, data, logs, cluster.json"
-        )
+        command.add_argument("--directory", type=Path, required=True, help="settings, data, logs, cluster.json")
     chosen = parser.parse_args(arguments)
     directory = chosen.directory.resolve()
     try:

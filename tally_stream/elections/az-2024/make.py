@@ -107,13 +107,9 @@ def lay_out(rng: random.Random) -> list[Station]:
         [40] * CONSTITUENCY_COUNT,
         [66] * CONSTITUENCY_COUNT,
     )
-    liberated = night.apportion(
-        LIBERATED_COUNT, [1] * len(LIBERATED_CONSTITUENCIES), [0] * 7, [LIBERATED_COUNT] * 7
-    )
+    liberated = night.apportion(LIBERATED_COUNT, [1] * len(LIBERATED_CONSTITUENCIES), [0] * 7, [LIBERATED_COUNT] * 7)
     liberated_at = dict(zip(LIBERATED_CONSTITUENCIES, liberated, strict=True))
-    elsewhere = [
-        number for number in range(1, CONSTITUENCY_COUNT + 1) if number not in LIBERATED_CONSTITUENCIES
-    ]
+    elsewhere = [number for number in range(1, CONSTITUENCY_COUNT + 1) if number not in LIBERATED_CONSTITUENCIES]
     abroad = sorted(rng.sample(elsewhere, ABROAD_COUNT))
     stations = []
     for constituency, count in enumerate(counts, start=1):
@@ -155,8 +151,7 @@ def draw_waves(rng: random.Random, stations: Sequence[Station], registers: Seque
     """Which stations were in by 22:00, by 03:13, and after, each in order of arrival."""
     last_count = STATION_COUNT - SECOND_STATION_COUNT
     promptness = [  # stations far away are late
-        rng.randrange(1_000) - (450 if station.note else 0) + registers[at] // 30
-        for at, station in enumerate(stations)
+        rng.randrange(1_000) - (450 if station.note else 0) + registers[at] // 30 for at, station in enumerate(stations)
     ]
     last = sorted(range(STATION_COUNT), key=lambda at: (promptness[at], at))[:last_count]
     rest = sorted(set(range(STATION_COUNT)) - set(last))
@@ -209,10 +204,7 @@ class Leanings:
 
     def __init__(self, rng: random.Random, stations: Sequence[Station]) -> None:
         regional = [[bell(rng, 1_000, 500) for _ in FIRST_SHARES] for _ in range(CONSTITUENCY_COUNT)]
-        self._of = [
-            [region * bell(rng, 1_000, 800) for region in regional[station.constituency - 1]]
-            for station in stations
-        ]
+        self._of = [[region * bell(rng, 1_000, 800) for region in regional[station.constituency - 1]] for station in stations]
 
     def __call__(self, at: int, candidate: int) -> int:
         return self._of[at][candidate]
@@ -251,9 +243,7 @@ def draw_group(
     return votes
 
 
-def draw_turnout(
-    rng: random.Random, registers: Sequence[int], votes: dict[int, Votes]
-) -> list[dict[int, int]]:
+def draw_turnout(rng: random.Random, registers: Sequence[int], votes: dict[int, Votes]) -> list[dict[int, int]]:
     """Voters so far, by bulletin and station, rising strictly. At the close: the valid votes and the
     few ballots more that the bulletin of 19:00 had. A station once heard is heard in every later one."""
     heard = list(range(STATION_COUNT))
@@ -281,9 +271,7 @@ def draw_turnout(
     return bulletins
 
 
-def arrivals(
-    rng: random.Random, count: int, start: datetime, end: datetime, *, more_at_end: bool
-) -> list[int]:
+def arrivals(rng: random.Random, count: int, start: datetime, end: datetime, *, more_at_end: bool) -> list[int]:
     """Distinct log timestamps after `start`, rising, the last one at `end`."""
     first, last = night.milliseconds(start), night.milliseconds(end)
     drawn: set[int] = set()

@@ -107,9 +107,7 @@ def list_stations(certified: list[dict[str, str]], events: list[dict[str, str]])
     }
 
 
-def night_record(
-    ballot: night.Ballot, station: Station, row: Mapping[str, str]
-) -> tuple[int, night.Statement]:
+def night_record(ballot: night.Ballot, station: Station, row: Mapping[str, str]) -> tuple[int, night.Statement]:
     moment, revision = snapshot_at(row), int(row["revision"])
     order, reason = None, None
     if station.source_id == ARTIFACT:
@@ -161,13 +159,9 @@ def build() -> night.Files:
     stations = list_stations(certified, events)
     last_revision = {row["station_id"]: int(row["revision"]) for row in events}
     records = [night_record(ballot, stations[row["station_id"]], row) for row in events]
+    records += [annulment_record(ballot, stations, source_id, last_revision[source_id]) for source_id in sorted(REGROUPED)]
     records += [
-        annulment_record(ballot, stations, source_id, last_revision[source_id])
-        for source_id in sorted(REGROUPED)
-    ]
-    records += [
-        certified_record(ballot, stations[row["station_id"]], row, last_revision.get(row["station_id"], 0))
-        for row in certified
+        certified_record(ballot, stations[row["station_id"]], row, last_revision.get(row["station_id"], 0)) for row in certified
     ]
     listed = sorted(stations.values(), key=lambda station: station.id)
     counties = dict.fromkeys(station.county for station in listed)
