@@ -39,7 +39,7 @@ from tally_stream.board.stations import Stations  # noqa: E402
 from tally_stream.domain.fold import PartitionFold  # noqa: E402
 from tally_stream.kafka.client import StoredRecord, sender  # noqa: E402
 from tally_stream.settings import Settings, load_settings  # noqa: E402
-from tally_stream.wire.election_folder import load_election  # noqa: E402
+from tally_stream.wire.folder.assembling import load_election  # noqa: E402
 from tally_stream.wire.messages import canonical_json  # noqa: E402
 from tally_stream.wire.report_log import ReportLog  # noqa: E402
 from tests.board.scene import BoardProcess  # noqa: E402

@@ -23,7 +23,7 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import admin_client, sender
 from tally_stream.settings import Settings, load_settings
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.report_log import LogRecord
 from tests.nights.harness import run, save_log
 

@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT)]
 
 from bench.load import Load, write_definition  # noqa: E402
 from tally_stream.domain.fold import PartitionFold, stations_by_partition  # noqa: E402
-from tally_stream.wire.election_folder import load_election  # noqa: E402
+from tally_stream.wire.folder.assembling import load_election  # noqa: E402
 
 PARTITIONS = (1, 4, 256)
 

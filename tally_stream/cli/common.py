@@ -19,7 +19,7 @@ from rich.console import Console
 from tally_stream.cli.lifeline import stop_signals
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings, SettingsError, load_settings
-from tally_stream.wire.election_folder import ElectionFolderError, load_election
+from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2

@@ -29,7 +29,7 @@ from tally_stream.export.nist_checks import nist_problems
 from tally_stream.export.snapshot import ContestSnapshot
 from tally_stream.export.table import csv_table
 from tally_stream.settings import Settings
-from tally_stream.wire.election_folder import election_day
+from tally_stream.wire.folder.assembling import election_day
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.published import read_standings
 from tally_stream.wire.report_log import LogError

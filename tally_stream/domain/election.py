@@ -1,6 +1,6 @@
 """The definition of an election: contests, candidates, areas, stations, checks; and its digest.
 
-Decides what is fixed before the first report. Refuses to know files: `wire/election_folder.py` reads them and reports
+Decides what is fixed before the first report. Refuses to know files: `wire/folder/` reads them and reports
 every mistake with its line. Read `report.py` next.
 """
 

@@ -13,7 +13,7 @@ import pytest
 from tally_stream.audit.replay import Replay
 from tally_stream.domain.election import RULE_SET_NUMBER
 from tally_stream.wire.changes import encode_change
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json, encode_rejection
 from tally_stream.wire.report_log import ReportLog
 

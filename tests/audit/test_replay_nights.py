@@ -11,7 +11,7 @@ from tally_stream.audit.replay import Replay, replay
 from tally_stream.domain.election import Election
 from tally_stream.domain.ledger import Change
 from tally_stream.domain.scalars import parse_time
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.report_log import ReportLog
 
 NIGHTS = Path(__file__).resolve().parents[2] / "tally_stream" / "elections"

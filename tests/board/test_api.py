@@ -29,7 +29,7 @@ from tally_stream.board.server import Board
 from tally_stream.board.shown import Published
 from tally_stream.metrics import BOARD_METRICS
 from tally_stream.settings import load_settings
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tests.board.scene import Scene, rehearsal_folder, root_message
 from tests.docs.pages import DOCS

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tally_stream.audit.replay import replay
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tests.board.scene import HOSTILE, Scene, free_port
 from tests.nights.harness import NIGHTS, body_of, run

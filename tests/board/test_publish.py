@@ -19,7 +19,7 @@ from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.settings import load_settings
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogRecord, ReportLog
 from tests.board.scene import CANDIDATES, Scene, rehearsal_folder

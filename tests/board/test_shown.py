@@ -24,7 +24,7 @@ from tally_stream.board.readers import BEHIND_MAX_SECONDS, UPDATE_MIN_SECONDS, C
 from tally_stream.board.shown import ContestShown, Published
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.settings import load_settings
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tests.board.scene import rehearsal_folder, root_message
 

@@ -33,7 +33,7 @@ from tally_stream.domain.standings import body_of
 from tally_stream.kafka.client import TopicReader
 from tally_stream.settings import Settings
 from tally_stream.wire.changes import encode_change
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import encode_rejection, record_key
 from tally_stream.wire.report_log import ReportLog
 from tests.broker.brokers import KafkaThree

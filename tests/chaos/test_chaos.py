@@ -17,7 +17,7 @@ from bench.load import Load, reports, write_definition
 from tally_stream.audit.replay import Replay
 from tally_stream.audit.verify import Found
 from tally_stream.settings import load_settings
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, encode_line
 from tests.chaos.load import Newsroom, Stations

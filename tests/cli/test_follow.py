@@ -32,7 +32,7 @@ from tally_stream.cli.view import board, plain_line, title_of
 from tally_stream.kafka.client import StoredRecord, sender
 from tally_stream.kafka.embedded import EmbeddedBroker
 from tally_stream.settings import load_settings
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json, standings_key
 from tests.nights.harness import LIFELINE, NIGHTS, command, run, settings_for, wait_for
 

@@ -15,7 +15,7 @@ import click
 import pytest
 
 from tally_stream.cli.main import cli
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 
 from .pages import DOCS, ROOT, blocks, marked
 

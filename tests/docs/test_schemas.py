@@ -19,7 +19,7 @@ from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, REVISION_MAX, T
 from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.wire import codec
 from tally_stream.wire.changes import encode_change
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json, encode_partial
 from tally_stream.wire.published import read_standings
 from tally_stream.wire.report_log import ReportLog

@@ -13,7 +13,7 @@ import pytest
 from tally_stream.domain import rules, scalars
 from tally_stream.domain.tally import SCALARS
 from tally_stream.wire import limits
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 
 from . import vectors
 from .pages import blocks, marked

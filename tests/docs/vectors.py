@@ -18,7 +18,7 @@ from tally_stream.audit.replay import Replay, replay
 from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import parse_time
 from tally_stream.wire.changes import encode_change
-from tally_stream.wire.election_folder import ElectionFolderError, load_election
+from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
 from tally_stream.wire.messages import canonical_json, encode_partial, encode_rejection
 from tally_stream.wire.report_log import RECORDED_TOPIC, LogError, LogRecord
 

@@ -14,7 +14,7 @@ from tally_stream.domain.scalars import parse_time
 from tally_stream.domain.standings import Message
 from tally_stream.export.nist import nist_report
 from tally_stream.export.snapshot import ContestSnapshot
-from tally_stream.wire.election_folder import election_day, load_election
+from tally_stream.wire.folder.assembling import election_day, load_election
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.published import read_standings
 from tally_stream.wire.report_log import LogRecord

@@ -28,7 +28,7 @@ from tally_stream.kafka.batches import RawBatches, records_of
 from tally_stream.kafka.inflate import HEADER_BYTES, Inflater
 from tally_stream.wire.changes import encode_change
 from tally_stream.wire.codec import Codec, read_record, read_run
-from tally_stream.wire.election_folder import ElectionFolderError, load_election
+from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
 from tally_stream.wire.messages import canonical_json, encode_rejection
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
 from tests.docs.pages import marked

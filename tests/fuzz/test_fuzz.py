@@ -40,7 +40,7 @@ PLANTED = [
     ),
     (
         "folder",
-        "tally_stream/wire/election_folder.py",
+        "tally_stream/wire/folder/toml.py",
         "(tomllib.TOMLDecodeError, ArithmeticError, ValueError, RecursionError)",
         "ArithmeticError",
     ),

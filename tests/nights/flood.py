@@ -33,7 +33,7 @@ from tally_stream.domain.rules import RULES, VERDICTS
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import TopicReader, sender
 from tally_stream.settings import Settings
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tests.broker.brokers import KafkaOne
 from tests.nights.harness import WorkerProcess, check_against_replay, run, save_log, settings_for, wait_for, wait_published
 from tests.nights.hostile import memory_bytes

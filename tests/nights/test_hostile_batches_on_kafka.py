@@ -13,7 +13,7 @@ from aiokafka.record.util import calc_crc32c
 from tally_stream.kafka.inflate import BATCH_INFLATED_MAX_BYTES
 from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.settings import Settings
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.report_log import ReportLog
 from tests.nights.harness import (
     WorkerProcess,

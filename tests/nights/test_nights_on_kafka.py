@@ -19,7 +19,7 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import sender
 from tally_stream.settings import Settings
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tests.nights.harness import (
     NIGHTS,
     WorkerProcess,

@@ -20,7 +20,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.settings import Settings
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tests.docs.pages import DOCS, marked
 from tests.nights.harness import (
     NIGHTS,

@@ -17,7 +17,7 @@ from aiokafka.structs import TopicPartition
 
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.settings import Settings
-from tally_stream.wire.election_folder import load_election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.report_log import ReportLog
 from tests.nights.harness import (
     NIGHTS,

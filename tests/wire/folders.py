@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tally_stream.domain.election import Election
-from tally_stream.wire.election_folder import ElectionFolderError, load_election
+from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
 
 TOML = """\
 id = "X-2024"

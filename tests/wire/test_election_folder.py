@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tally_stream.wire import election_folder, limits
-from tally_stream.wire.election_folder import ElectionFolderError, load_election, toml_lines
+from tally_stream.wire import limits
+from tally_stream.wire.folder import assembling, tables
+from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
+from tally_stream.wire.folder.toml import toml_lines
 
 from .folders import STATIONS, TOML, Folder
 
@@ -315,7 +317,7 @@ class TestMistakesInStations:
 
     def test_at_the_most_stations_and_one_past_it(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
         assert limits.STATIONS_MAX == 2_000_000
-        monkeypatch.setattr(election_folder, "STATIONS_MAX", 3)
+        monkeypatch.setattr(tables, "STATIONS_MAX", 3)
         assert len(folder.load().stations) == 3
         folder.write("stations.csv", STATIONS + "C-1,,,,N,T\nC-2,,,,N,T\n")
         assert folder.mistakes() == ["stations.csv:5: more than 3 polling stations"]
@@ -390,9 +392,9 @@ class TestTheFolder:
 
     def test_too_many_published_areas(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
         assert limits.AREAS_MAX == 100_000
-        monkeypatch.setattr(election_folder, "AREAS_MAX", 3)
+        monkeypatch.setattr(assembling, "AREAS_MAX", 3)
         folder.load()
-        monkeypatch.setattr(election_folder, "AREAS_MAX", 2)
+        monkeypatch.setattr(assembling, "AREAS_MAX", 2)
         assert folder.mistakes() == ["election.toml:10: 3 published areas, at most 2; lower areas.publish_depth"]
 
     def test_a_definition_whose_partials_could_pass_512_kib_is_refused_saying_so(self, folder: Folder) -> None:

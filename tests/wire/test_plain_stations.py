@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tally_stream.wire import election_folder, plain_stations
-from tally_stream.wire.election_folder import ElectionFolderError
+from tally_stream.wire.folder import plain_stations
+from tally_stream.wire.folder import tables as by_row
+from tally_stream.wire.folder.assembling import ElectionFolderError
 
 from .builders import examples
 from .folders import Folder
@@ -84,10 +85,10 @@ class TestBothWaysToReadStations:
         table.write_bytes(content)
         errors: list[str] = []
         chosen: list[str] = []
-        with mock.patch.object(plain_stations, "CHUNK_ROWS", chunk), mock.patch.object(election_folder, "STATIONS_MAX", most):
+        with mock.patch.object(plain_stations, "CHUNK_ROWS", chunk), mock.patch.object(by_row, "STATIONS_MAX", most):
             plain = plain_stations.plain_stations(table, LEVELS, most)
-            rows = election_folder._read_stations_by_row(table, LEVELS, errors)
-            assert election_folder._read_stations(table, LEVELS, chosen) == rows
+            rows = by_row.read_stations_by_row(table, LEVELS, errors)
+            assert by_row.read_stations(table, LEVELS, chosen) == rows
         assert chosen == errors
         assert plain == (None if errors else rows)
 
@@ -99,37 +100,37 @@ class TestBothWaysToReadStations:
                 quoted = ",".join('"' + text.replace('"', '""') + '"' for text in row)
                 table.write_bytes("\n".join([",".join(COLUMNS), "A-1,,,,North,Alder", quoted, ""]).encode())
                 errors: list[str] = []
-                rows = election_folder._read_stations_by_row(table, LEVELS, errors)
+                rows = by_row.read_stations_by_row(table, LEVELS, errors)
                 assert plain_stations.plain_stations(table, LEVELS, 9) == (None if errors else rows), (column, cell)
 
     def test_of_a_definition_without_levels(self, table: Path) -> None:
         table.write_text(",".join(plain_stations.FIXED_COLUMNS) + "\nA-1,,007,,\nA-2,,,,\n".replace(",,\n", ",\n"))
         errors: list[str] = []
-        rows = election_folder._read_stations_by_row(table, [], errors)
+        rows = by_row.read_stations_by_row(table, [], errors)
         assert plain_stations.plain_stations(table, [], 9) == rows == [("A-1", "", 7, None, ()), ("A-2", "", None, None, ())]
 
 
 class TestWhoReadsIt:
     def test_a_good_table_is_not_read_row_by_row(self, folder: Folder) -> None:
-        with mock.patch.object(election_folder, "_read_stations_by_row") as by_row:
+        with mock.patch.object(by_row, "read_stations_by_row") as asked:
             assert len(folder.load().stations) == 3
-        by_row.assert_not_called()
+        asked.assert_not_called()
 
     @pytest.mark.parametrize("is_on", [True, False])
     def test_the_collector_is_afterwards_as_it_was(self, folder: Folder, is_on: bool) -> None:
         seen: list[bool] = []
-        by_row = election_folder._read_stations_by_row
+        as_it_is = by_row.read_stations_by_row
 
         def looked(*arguments: Any) -> Any:
             seen.append(gc.isenabled())
-            return by_row(*arguments)
+            return as_it_is(*arguments)
 
         try:
             (gc.enable if is_on else gc.disable)()
             folder.load()
             assert gc.isenabled() is is_on
             folder.replace(("A-2,", "a-2,"), name="stations.csv")
-            with mock.patch.object(election_folder, "_read_stations_by_row", looked), pytest.raises(ElectionFolderError):
+            with mock.patch.object(by_row, "read_stations_by_row", looked), pytest.raises(ElectionFolderError):
                 folder.load()
             assert gc.isenabled() is is_on
         finally:

@@ -1,6 +1,6 @@
 """stations.csv with nothing wrong in it → its rows, a thousand at a time; anything else → None.
 
-Decides only whether a table is plainly right. Refuses to say what is wrong: where this gives None, `election_folder.py`
+Decides only whether a table is plainly right. Refuses to say what is wrong: where this gives None, `tables.py`
 reads the table again row by row, and every sentence comes from there. What one cell may say stands here, and both ask
 it. A property test holds the two to one answer. Half a million rows in 0.6 s instead of 1.5.
 """

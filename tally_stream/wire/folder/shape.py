@@ -1,0 +1,129 @@
+"""What election.toml may say, field by field, as pydantic checks it.
+
+Decides names, types and limits of single fields. Refuses to know lines, and what two fields say together: `toml.py`
+names the first and checks the second. Read next: `toml.py`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, is_id, text_error
+from tally_stream.wire.limits import CANDIDATES_MAX, CONTESTS_MAX, ROUNDING_PLACES_MAX, SEATS_MAX
+
+
+def _id(value: str) -> str:
+    if not is_id(value):
+        raise ValueError(f"is not an id ([A-Z0-9][A-Z0-9._-]*, at most {ID_MAX_CHARS} characters)")
+    return value
+
+
+def _text(value: str) -> str:
+    wrong = text_error(value)
+    if wrong is not None:
+        raise ValueError(wrong)
+    return value
+
+
+def _not_empty(value: str) -> str:
+    if not value:
+        raise ValueError("is empty")
+    return value
+
+
+def _exact(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("is not a number")
+    number = Decimal(value)
+    if not number.is_finite() or number < 0 or number > 1_000_000:
+        raise ValueError("is not a number from 0 to 1,000,000")
+    exponent = number.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -9:
+        raise ValueError("has more than 9 decimal places")
+    return number
+
+
+def _share(value: object) -> Decimal:
+    share = _exact(value)
+    if share > 100:
+        raise ValueError("is above 100 per cent")
+    return share
+
+
+_Id = Annotated[str, AfterValidator(_id)]
+_Text = Annotated[str, AfterValidator(_text)]
+_SomeText = Annotated[str, AfterValidator(_text), AfterValidator(_not_empty)]
+_Exact = Annotated[Decimal, BeforeValidator(_exact)]
+_Share = Annotated[Decimal, BeforeValidator(_share)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _AreasModel(_Model):
+    root: _Id
+    root_name: _Text
+    levels: list[_SomeText]
+    publish_depth: int = Field(ge=0)
+
+
+class _RoundingModel(_Model):
+    method: Literal["half-up", "truncate", "largest-remainder"]
+    places: int = Field(ge=0, le=ROUNDING_PLACES_MAX)
+
+
+class _CandidateModel(_Model):
+    id: _Id
+    name: _Text
+    party: _Text | None = None
+
+
+class _ContestModel(_Model):
+    id: _Id
+    name: _Text
+    seats: int = Field(ge=1, le=SEATS_MAX)
+    rule: Literal["majority", "plurality"]
+    majority_base: Literal["valid", "cast"] | None = None
+    rounding: _RoundingModel
+    candidates: list[_CandidateModel] = Field(min_length=1, max_length=CANDIDATES_MAX)
+
+
+class _ExitPollModel(_Model):
+    contest: _Id
+    pollster: _Text
+    publish_after: AwareDatetime
+    shares: dict[_Id, _Share]
+
+
+class _ChecksModel(_Model):
+    A3_register_percent: _Exact = Decimal(102)
+    P1_invalid_percent: _Exact = Decimal(3)
+    P2_blank_percent: _Exact = Decimal(3)
+    P5_turnout_percent: _Exact = Decimal(98)
+    P6_votes_min: int = Field(default=100, ge=0, le=COUNT_MAX)
+    P7_register_percent: _Exact = Decimal(10)
+    P10_change_percent: _Exact = Decimal(20)
+    Q7_skew_seconds: int = Field(default=300, ge=0, le=COUNT_MAX)
+
+
+class _SkipModel(_Model):
+    partition: int = Field(ge=0)
+    offset: int = Field(ge=0)
+    reason: _SomeText
+    authority: _SomeText
+
+
+class ElectionModel(_Model):
+    id: _Id
+    name: _Text
+    phase: Literal["official", "test"]
+    polls_close: AwareDatetime
+    areas: _AreasModel
+    contests: list[_ContestModel] = Field(min_length=1, max_length=CONTESTS_MAX)
+    exit_polls: list[_ExitPollModel] = []
+    checks: _ChecksModel = _ChecksModel()
+    skip: list[_SkipModel] = []
