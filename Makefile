@@ -7,7 +7,7 @@ SEEDS  ?= 200
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check kafka kafka-stop bench bench-board screenshots chaos simulate fuzz flood mutants docs requirements
+.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots chaos simulate fuzz flood mutants docs requirements
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -34,8 +34,11 @@ $(VENV)/.compiled: $(VENV)/.ready setup.py $(COMPILED)
 demo: $(VENV)/.runtime $(wildcard $(VENV)/.compiled)  ## a whole night on Kafka in one command; ARGS="--election bolivia-2019 --fast --exit"
 	@$(BIN)/tally-stream demo $(ARGS)
 
-test: setup      ## every test; real-Kafka tests are skipped by name without Java 17 and Maven
+test: setup      ## every test; real-Kafka tests are skipped by name without Java 17 and Maven; ARGS="board demo" for some lanes
 	@$(BIN)/python tests/lanes.py $(ARGS)
+
+gate: setup      ## what must pass before anything is merged: every test, and beside them `make check`
+	@$(BIN)/python tests/lanes.py --all
 
 check: setup     ## lint, types, import arrows, generated pages
 	$(BIN)/ruff format --check --quiet .

@@ -26,11 +26,19 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"the interpreted lane runs compiled code: {fold.__file__}")
     if os.environ.get("TALLY_CI") and not os.environ.get("TALLY_TEST_INTERPRETED") and not is_compiled:
         raise pytest.UsageError(f"the counting code is not compiled: {fold.__file__}")
-    if not list(ROOT.glob("tally_stream/compiled__mypyc.*")):
-        return
-    stamp = ROOT / ".venv" / ".compiled"
-    sources = re.findall(r"tally_stream/[a-z_/]*\.py", (ROOT / "setup.py").read_text())
+    refused = out_of_date(ROOT)
+    if refused:
+        raise pytest.UsageError(f"{refused}; run make setup")
+
+
+def out_of_date(root: Path) -> str:
+    """Why what is compiled below `root` is not what its files say; empty where it is, or where nothing is compiled."""
+    if not list(root.glob("tally_stream/compiled__mypyc.*")):
+        return ""
+    stamp = root / ".venv" / ".compiled"
+    if not stamp.exists():
+        return "tally_stream/ holds compiled code, and nothing says which state of the files it is of (no .venv/.compiled)"
+    sources = re.findall(r"tally_stream/[a-z_/]*\.py", (root / "setup.py").read_text())
     assert sources, "setup.py names what is compiled"
-    stale = [name for name in sources if (ROOT / name).stat().st_mtime > stamp.stat().st_mtime]
-    if stale:
-        raise pytest.UsageError(f"compiled before it was changed: {', '.join(stale)}; run make setup")
+    stale = [name for name in sources if (root / name).stat().st_mtime > stamp.stat().st_mtime]
+    return f"compiled before it was changed: {', '.join(stale)}" if stale else ""

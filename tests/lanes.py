@@ -1,7 +1,9 @@
-"""`make test`: the lanes, each with its time; one broker set-up of each kind, started once.
+"""`make test`: every test folder in a lane, three lanes at a time; `make gate`: those and `make check`.
 
-Lanes that need no Kafka run two at a time, and what they said is shown when each is through; the others run one after the
-other. In CI (TALLY_CI=1) nothing may be skipped: a lane that skips a test fails.
+Decides which folders run in one pytest, in which order lanes begin, and when the whole fails: a lane that fails, a folder
+with tests that no lane names, and in CI (TALLY_CI=1) a lane that skips a test. Refuses to know what a test needs: each lane
+starts its own brokers when its tests first ask. Tests on Kafka wait more than they compute, so three lanes keep two cores
+busy; what a lane said is shown when it is through, and nothing may depend on being alone.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,30 +27,46 @@ sys.path.insert(0, str(ROOT))
 from tally_stream.cli.lifeline import Lifeline  # noqa: E402  (found by the line above)
 
 LIFELINE = Lifeline()
-COUNTING = ["tests/domain", "tests/wire", "tests/audit", "tests/elections"]
-WITHOUT_KAFKA: dict[str, list[str]] = {
-    "interpreted: domain, wire, nights": COUNTING,
-    "domain, wire, nights": COUNTING,
-    "simulation": ["tests/simulation"],
-    "fuzz": ["tests/fuzz"],
-    "install": ["tests/install"],
-    "docs, exports, command line, deploy, bench": ["tests/docs", "tests/export", "tests/cli", "tests/deploy", "tests/bench"],
-    "demo": ["tests/demo"],
-}
-LANES: dict[str, list[str]] = {
-    **WITHOUT_KAFKA,
-    "Kafka": ["tests/stream", "tests/broker", "tests/nights"],
-    "board, in a browser": ["tests/board"],
-    "chaos": ["tests/chaos"],
-}
-SIDE_BY_SIDE = min(2, os.cpu_count() or 1)
+AT_ONCE = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One that is through: its exit code, and what it said (its last line counts the tests)."""
+    """Folders (or files) that one pytest runs; or, without any, a command of make."""
 
     name: str
+    paths: tuple[str, ...] = ()
+    is_interpreted: bool = False
+    """In a copy where nothing is compiled: the files themselves, as they run where there is no C compiler. Only there can
+    coverage be measured."""
+    flags: tuple[str, ...] = ()
+
+
+# The longest first: a long one that begins last has the machine to itself at the end.
+LANES = (
+    Lane("nights on Kafka", ("tests/nights",)),
+    Lane("streams and brokers on Kafka", ("tests/stream", "tests/broker")),
+    Lane("board, in a browser", ("tests/board",)),
+    Lane("chaos", ("tests/chaos",)),
+    Lane("simulation", ("tests/simulation",)),
+    Lane("interpreted: domain, wire", ("tests/domain", "tests/wire"), is_interpreted=True),
+    Lane("install", ("tests/install",)),
+    Lane("domain, wire, recorded nights", ("tests/domain", "tests/wire", "tests/audit", "tests/elections")),
+    Lane(
+        "docs, exports, command line, deploy, bench",
+        ("tests/docs", "tests/export", "tests/cli", "tests/deploy", "tests/bench", "tests/gate"),
+    ),
+    Lane("demo", ("tests/demo",)),
+    Lane("fuzz", ("tests/fuzz",)),
+)
+CHECK = Lane("check")
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """A lane that is through: its exit code, and what it said (its last line counts the tests)."""
+
+    lane: Lane
     code: int
     said: str
     seconds: float
@@ -55,14 +74,21 @@ class Lane:
     @property
     def counts(self) -> dict[str, int]:
         lines = [line for line in self.said.splitlines() if line.strip()]
-        found = re.findall(r"(\d+) (passed|failed|skipped|error)", lines[-1] if lines else "")
+        found = re.findall(r"(\d+) (passed|failed|skipped|error)", lines[-1] if lines and self.lane.paths else "")
         return {"failed" if word == "error" else word: int(count) for count, word in found}
 
     @property
     def failure(self) -> str:
         if self.code != 0:
-            return self.name
-        return f"{self.name} (a test was skipped)" if os.environ.get("TALLY_CI") and self.counts.get("skipped") else ""
+            return self.lane.name
+        return f"{self.lane.name} (a test was skipped)" if os.environ.get("TALLY_CI") and self.counts.get("skipped") else ""
+
+
+def without_lane(tests: Path, lanes: Iterable[Lane] = LANES) -> list[str]:
+    """The folders below `tests` that hold tests which no lane runs."""
+    named = {path for lane in lanes for path in lane.paths}
+    found = {path.relative_to(tests.parent) for path in tests.rglob("test_*.py")}
+    return sorted({str(p.parent) for p in found if named.isdisjoint(map(str, [p, *p.parents]))})
 
 
 def without_compiled() -> str:
@@ -77,57 +103,50 @@ def without_compiled() -> str:
     return scratch
 
 
-def run(name: str, *, is_shown: bool) -> Lane:
-    """A lane from beginning to end; `is_shown`: line by line, while it runs."""
+def run(lane: Lane) -> Through:
+    """A lane from beginning to end."""
     begin = time.monotonic()
     with ExitStack() as stack:
-        scratch = without_compiled() if name.startswith("interpreted") else None
-        if scratch:
+        scratch, more = ROOT, {}
+        if lane.is_interpreted:
+            scratch = Path(without_compiled())
             stack.callback(shutil.rmtree, scratch)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", *(p for p in LANES[name] if (ROOT / p).exists())], cwd=scratch or ROOT,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            **LIFELINE.arguments({**os.environ, **({"PYTHONPATH": scratch, "TALLY_TEST_INTERPRETED": "1"} if scratch else {})}),
+            more = {"PYTHONPATH": str(scratch), "TALLY_TEST_INTERPRETED": "1"}
+        words = [sys.executable, "-m", "pytest", "-q", *lane.flags, *lane.paths] if lane.paths else ["make", "-s", lane.name]
+        done = subprocess.run(
+            words, cwd=scratch, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            **LIFELINE.arguments({**os.environ, **more}),
         )  # fmt: skip
-        assert process.stdout is not None
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if is_shown:
-                print(line, end="", flush=True)
-        code = process.wait()
-    return Lane(name, code, "".join(said), time.monotonic() - begin)
+    return Through(lane, done.returncode, done.stdout, time.monotonic() - begin)
 
 
-def run_all(names: list[str]) -> list[Lane]:
+def run_all(lanes: Iterable[Lane], run: Callable[[Lane], Through] = run) -> list[Through]:
     through = []
-    first = [name for name in names if name in WITHOUT_KAFKA]
-    if first:
-        print(f"== {SIDE_BY_SIDE} at a time: {'; '.join(first)}", flush=True)
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            for lane in as_completed([pool.submit(run, name, is_shown=False) for name in first]):
-                through.append(lane.result())
-                print(f"== {through[-1].name}\n{through[-1].said}", end="", flush=True)
-    for name in names:
-        if name not in WITHOUT_KAFKA:
-            print(f"== {name}", flush=True)
-            through.append(run(name, is_shown=True))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for done in as_completed([pool.submit(run, lane) for lane in lanes]):
+            through.append(done.result())
+            print(f"== {through[-1].lane.name}: {through[-1].seconds:.0f} s\n{through[-1].said}", end="", flush=True)
     return through
 
 
 def main() -> int:
-    chosen = sys.argv[1:]
-    names = [name for name in LANES if not chosen or any(word in name for word in chosen)]
-    if not names:
-        print(f"no lane is named {' '.join(chosen)}; there are: {', '.join(LANES)}")
+    words = sys.argv[1:]
+    known = [CHECK, *LANES]
+    chosen = known if words == ["--all"] else [n for n in known if any(w in n.name for w in words)] if words else [*LANES]
+    if not chosen:
+        print(f"no lane is named {' '.join(words)}; there are: {', '.join(lane.name for lane in known)}")
         return 2
-    lanes = run_all(names)
+    begin = time.monotonic()
+    print(f"== {AT_ONCE} at a time: {'; '.join(lane.name for lane in chosen)}", flush=True)
+    through = run_all(chosen)
     print("== lanes")
-    for lane in lanes:
-        print(f"{lane.seconds:6.0f} s  {lane.name}")
-    totals = {word: sum(lane.counts.get(word, 0) for lane in lanes) for word in ("passed", "failed", "skipped")}
+    for one in through:
+        print(f"{one.seconds:6.0f} s  {one.lane.name}")
+    print(f"{time.monotonic() - begin:6.0f} s  all, {AT_ONCE} at a time")
+    totals = {word: sum(one.counts.get(word, 0) for one in through) for word in ("passed", "failed", "skipped")}
     print(", ".join(f"{count} {word}" for word, count in totals.items()))
-    failed = [lane.failure for lane in lanes if lane.failure]
+    failed = [one.failure for one in through if one.failure]
+    failed += [f"{folder} (no lane of tests/lanes.py runs it)" for folder in without_lane(ROOT / "tests")]
     if failed:
         print("failed: " + "; ".join(failed))
     return 1 if failed else 0
