@@ -10,8 +10,8 @@ from aiohttp import web
 
 from tally_stream.board.answers import Answer, json_answer
 from tally_stream.kafka.topics import Topics, wanted_configs
-from tally_stream.wire.asyncapi import document
-from tally_stream.wire.schemas import schemas
+from tally_stream.wire.schema.asyncapi import document
+from tally_stream.wire.schema.documents import schemas
 
 ASYNCAPI = "/api/v1/asyncapi.json"
 SCHEMAS = "/api/v1/schemas/"

@@ -21,7 +21,7 @@ from tally_stream.kafka.following import Follower
 from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings
 from tally_stream.wire.messages import PublishedStandings, read_published
-from tally_stream.wire.published import read_canonical_standings
+from tally_stream.wire.schema.published import read_canonical_standings
 
 FOREIGN_DEFINITIONS_MAX = 100
 """Digests of other definitions that are told apart."""

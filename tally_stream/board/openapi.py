@@ -19,7 +19,7 @@ from tally_stream.board.api import (
 )
 from tally_stream.board.described import ASYNCAPI, SCHEMAS
 from tally_stream.domain.election import Election
-from tally_stream.wire.schemas import schemas
+from tally_stream.wire.schema.documents import schemas
 
 Schema = dict[str, Any]
 

@@ -31,8 +31,8 @@ from tally_stream.export.table import csv_table
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import election_day
 from tally_stream.wire.messages import canonical_json
-from tally_stream.wire.published import read_standings
 from tally_stream.wire.report_log import LogError
+from tally_stream.wire.schema.published import read_standings
 
 WHOLE_WITHIN_SECONDS = 30.0
 """How long to wait for the root of areas that are on the topic already: a root comes every 10 s at the latest."""

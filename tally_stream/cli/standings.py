@@ -12,7 +12,7 @@ from tally_stream.cli.common import out, refuse, run_async, say, settings_of, wi
 from tally_stream.cli.follow import Following, follow_in_lines, follow_on_screen, json_of, lines_of
 from tally_stream.cli.view import board, title_of
 from tally_stream.settings import Settings
-from tally_stream.wire.published import read_standings
+from tally_stream.wire.schema.published import read_standings
 
 WHOLE_WITHIN_SECONDS = 30.0
 """How long areas that are on the topic already may wait for their root: one comes every 10 s at the latest."""

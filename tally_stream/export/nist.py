@@ -19,7 +19,7 @@ from tally_stream.domain.election import Candidate, Contest
 from tally_stream.domain.scalars import format_time
 from tally_stream.export.snapshot import AreaStandings, ContestSnapshot
 from tally_stream.wire.messages import canonical_json
-from tally_stream.wire.published import Standings
+from tally_stream.wire.schema.published import Standings
 
 LANGUAGE = "und"  # BCP 47: the definition does not say which language its names are in
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tally_stream.domain.election import Area, Contest, Election
-from tally_stream.wire.published import Standings
+from tally_stream.wire.schema.published import Standings
 
 PROBLEMS_SHOWN_MAX = 20
 

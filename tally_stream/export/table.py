@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tally_stream.domain.election import Candidate
 from tally_stream.export.snapshot import AreaStandings, ContestSnapshot
 from tally_stream.wire.messages import canonical_json
-from tally_stream.wire.published import CandidateLine, Measure
+from tally_stream.wire.schema.published import CandidateLine, Measure
 
 COLUMNS = (
     "election", "phase", "contest", "contest_name", "area", "area_name", "level", "status", "on_hold", "as_of", "version",

@@ -4,7 +4,7 @@
     python tests/docs/generate.py --check    exit 1 and name the pages that differ
 
 Decides the form of `docs/metrics.md`; that of `docs/rules.md` is the command's (`tally_stream/cli/rules.py`), that of the
-schemas is the product's (`tally_stream/wire/schemas.py`, `tally_stream/wire/asyncapi.py`).
+schemas is the product's (`tally_stream/wire/schema/documents.py`, `tally_stream/wire/schema/asyncapi.py`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 from tally_stream.cli.rules import markdown as rules_markdown
 from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.metrics import BOARD_METRICS, METRICS, MetricDefinition
-from tally_stream.wire import asyncapi
-from tally_stream.wire.schemas import schemas
+from tally_stream.wire.schema import asyncapi
+from tally_stream.wire.schema.documents import schemas
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -21,9 +21,9 @@ from tally_stream.wire import codec
 from tally_stream.wire.changes import encode_change
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json, encode_partial
-from tally_stream.wire.published import read_standings
 from tally_stream.wire.report_log import ReportLog
-from tally_stream.wire.schemas import schemas
+from tally_stream.wire.schema.documents import schemas
+from tally_stream.wire.schema.published import read_standings
 
 from . import vectors
 from .generate import asyncapi_document

@@ -16,8 +16,8 @@ from tally_stream.export.nist import nist_report
 from tally_stream.export.snapshot import ContestSnapshot
 from tally_stream.wire.folder.assembling import election_day, load_election
 from tally_stream.wire.messages import canonical_json
-from tally_stream.wire.published import read_standings
 from tally_stream.wire.report_log import LogRecord
+from tally_stream.wire.schema.published import read_standings
 
 NIGHTS = Path(__file__).resolve().parents[2] / "tally_stream" / "elections"
 ALL = ("az-2024", "bolivia-2019", "wisconsin-2024")

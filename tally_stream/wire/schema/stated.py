@@ -2,7 +2,7 @@
 
 Decides as much of a statement's form as a schema can say: fields, types, ranges, and what each kind requires. Judges
 nothing: `codec.py` reads statements by the rules, and is stricter where a schema has no words (a test lists where). A
-test holds that both have the same fields. Read `schemas.py` next, which makes JSON Schemas of these.
+test holds that both have the same fields. Read `documents.py` next, which makes JSON Schemas of these.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from tally_stream.domain.scalars import TEXT_MAX_CODE_POINTS, TIME_MAX_CHARS
-from tally_stream.wire.published import NOT_IN_TEXT, Count, Id, Revision, Schema, Text
+from tally_stream.wire.schema.published import NOT_IN_TEXT, Count, Id, Revision, Schema, Text
 
 Time = Annotated[
     str,

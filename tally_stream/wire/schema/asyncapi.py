@@ -1,7 +1,7 @@
 """The AsyncAPI 3 document: which topics there are, who writes and reads them, what their records are.
 
 Decides the document's form and sentences. Refuses to know how topics are created: their settings are given by the
-caller, from `kafka/topics.py`. Payloads are references to the schemas of `schemas.py`, which lie beside the document.
+caller, from `kafka/topics.py`. Payloads are references to the schemas of `documents.py`, which lie beside the document.
 """
 
 from __future__ import annotations

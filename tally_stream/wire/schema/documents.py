@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from tally_stream.wire import published, stated
 from tally_stream.wire.messages import Partial
+from tally_stream.wire.schema import published, stated
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -2,7 +2,7 @@
 
 Decides which fields each message has, their types and limits. Every field is always there; null means unknown, hidden
 or without object, and never 0. `messages.py`, `changes.py` and `domain/standings.py` make the messages; tests hold that
-every message of three nights fits here to the last field. Read `schemas.py` next, which makes JSON Schemas of these.
+every message of three nights fits here to the last field. Read `documents.py` next, which makes JSON Schemas of these.
 """
 
 from __future__ import annotations
