@@ -21,7 +21,7 @@ class ChangeSource(msgspec.Struct, gc=False):
     topic: str
 
 
-class BallotsDelta(msgspec.Struct, gc=False):
+class BallotsDeltaLine(msgspec.Struct, gc=False):
     blank: int | None
     cast: int | None
     invalid: int | None
@@ -31,7 +31,7 @@ class BallotsDelta(msgspec.Struct, gc=False):
 class ChangeLine(msgspec.Struct, gc=False):
     area: str
     authority: str | None
-    ballots_delta: BallotsDelta
+    ballots_delta: BallotsDeltaLine
     contest: str
     definition: str
     from_revision: int

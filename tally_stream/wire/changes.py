@@ -10,7 +10,7 @@ import msgspec
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.ledger import Change
-from tally_stream.wire.change_line import BallotsDelta, ChangeLine, ChangeSource, votes_line
+from tally_stream.wire.change_line import BallotsDeltaLine, ChangeLine, ChangeSource, votes_line
 
 _in_order = msgspec.json.Encoder()
 """Writes the fields of a class in the order in which they stand there."""
@@ -23,7 +23,7 @@ def encode_change(election: Election, topic: str, partition: int, offset: int, l
     line = ChangeLine(
         election.areas[change.station.leaf].id,
         change.authority,
-        BallotsDelta(blank, cast, invalid, valid),
+        BallotsDeltaLine(blank, cast, invalid, valid),
         contest.id,
         election.digest,
         change.from_revision,

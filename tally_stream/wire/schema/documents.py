@@ -21,11 +21,11 @@ Schema = dict[str, Any]
 _MODELS: dict[str, tuple[type, ...]] = {
     "report": (stated.Report, stated.Correction, stated.Decision),
     "turnout": (stated.TurnoutStatement,),
-    "control": (stated.Control,),
+    "control": (stated.ControlStatement,),
     "partial": (Partial,),
     "standings": (published.Standings,),
     "rejection": (published.Rejection,),
-    "change": (published.Change,),
+    "change": (published.ChangeMessage,),
 }
 _OF_SEVERAL = {"report": "What a polling station states, or an authority about it. Key of the record: the station's id."}
 

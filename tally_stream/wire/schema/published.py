@@ -213,7 +213,7 @@ class BallotsDelta(_Model):
     invalid: int | None
 
 
-class Change(_Model):
+class ChangeMessage(_Model):
     """Why a total fell, or complete counts were replaced, removed or put back. Key: `<partition>/<offset>` of the
     statement that did it. May repeat with the same key and bytes: keep one a key."""
 

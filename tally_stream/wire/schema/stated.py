@@ -110,7 +110,7 @@ class TurnoutStatement(_Model, kw_only=True):
     phase: Phase | None = None
 
 
-class Control(_Model, kw_only=True):
+class ControlStatement(_Model, kw_only=True):
     """Hold, release or certify a contest. The same bytes go to every partition, under the contest's id as key; a rising
     revision of its own for each contest."""
 
