@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tally_stream.cli.common import err, out, refuse, run_async, say, settings_of, stop_when_told, with_broker
 from tally_stream.settings import Settings
+from tally_stream.wire.limits import LOG_TIMESTAMP_MAX_MS, LOG_TIMESTAMP_MIN_MS
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
 from tally_stream.wire.saved_log import Appender, FrameError
 
@@ -54,7 +55,7 @@ def dump(file: Path, follow: bool, **flags: object) -> None:
     out.print(f"{total:,} records of {settings.prefix}.reports stand in {file}", markup=False, soft_wrap=True)
 
 
-class _Dump:
+class Saving:
     """The file with what it holds so far, and lines of a frame that is not written yet."""
 
     def __init__(self, path: Path, topic: str, partitions: int) -> None:
@@ -88,6 +89,9 @@ class _Dump:
         if record.offset > due:
             raise DumpRefused(f"the report log lost records: partition {record.partition}, "
                               f"from {due}, to {record.offset - 1}")  # fmt: skip
+        if not LOG_TIMESTAMP_MIN_MS <= record.timestamp_ms <= LOG_TIMESTAMP_MAX_MS:
+            raise DumpRefused(f"partition {record.partition}: the timestamp of offset {record.offset} ({record.timestamp_ms}) "
+                              "is outside the years 1 to 9999: no log can hold it")  # fmt: skip
         self.next_offsets[record.partition] += 1
         line = encode_line(record, with_position=True)
         self._lines.append(line)
@@ -114,7 +118,7 @@ async def _dump(settings: Settings, path: Path, follow: bool) -> int:
     topic = f"{settings.prefix}.reports"
     async with TopicReader(settings, topic, is_log=True) as reader:
         bounds = await reader.bounds()
-        saved = _Dump(path, topic, len(bounds))
+        saved = Saving(path, topic, len(bounds))
         try:
             for partition, (start, end) in sorted(bounds.items()):
                 reached = saved.next_offsets[partition]

@@ -19,7 +19,13 @@ from typing import IO, Annotated, Literal, cast
 
 import msgspec
 
-from tally_stream.wire.limits import LOG_LINE_MAX_BYTES, LOG_PARTITIONS_MAX, VALUE_MAX_BYTES
+from tally_stream.wire.limits import (
+    LOG_LINE_MAX_BYTES,
+    LOG_PARTITIONS_MAX,
+    LOG_TIMESTAMP_MAX_MS,
+    LOG_TIMESTAMP_MIN_MS,
+    VALUE_MAX_BYTES,
+)
 from tally_stream.wire.saved_log import FRAME_START, Frames
 
 RECORDED_TOPIC = "tally.reports"
@@ -44,7 +50,7 @@ class LogRecord:
 
 
 class _RecordLine(msgspec.Struct, forbid_unknown_fields=True):
-    timestamp: int
+    timestamp: Annotated[int, msgspec.Meta(ge=LOG_TIMESTAMP_MIN_MS, le=LOG_TIMESTAMP_MAX_MS)]
     key: str | None = None
     key_base64: str | None = None
     value: str | None = None

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally_stream.cli.dump import FRAME_CONTENT_BYTES
+from tally_stream.domain.scalars import format_time
 from tally_stream.kafka.inflate import BATCH_INFLATED_MAX_BYTES
 from tally_stream.wire.limits import LOG_LINE_MAX_BYTES, VALUE_MAX_BYTES
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
@@ -244,6 +245,22 @@ class TestLines:
             assert len(files.read(line)) == 1
 
 
+class TestTimestamps:
+    """Years that RFC 3339 can write, and no others: a published time has four digits for its year."""
+
+    FIRST = -62_135_596_800_000
+    LAST = 253_402_300_799_999
+
+    def test_at_the_first_and_the_last_millisecond(self, files: Files) -> None:
+        found = [r.timestamp_ms for r in files.read(record(timestamp=self.FIRST), record(timestamp=self.LAST))]
+        assert [format_time(ms) for ms in found] == ["0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"]
+
+    @pytest.mark.parametrize("timestamp", [FIRST - 1, LAST + 1, -(2**63), 2**63 - 1, 2**64])
+    def test_one_past_them_the_line_is_broken(self, files: Files, timestamp: int) -> None:
+        assert files.refusal(record(), record(timestamp=timestamp)).startswith(":2: not a line of a report log: ")
+        assert files.refusal(HEADER, record(0, 0, timestamp=timestamp)).startswith(":2: not a line of a report log: ")
+
+
 class TestBytes:
     def test_base64_where_they_are_not_utf_8(self, files: Files) -> None:
         fields = {"key": None, "key_base64": "/w==", "value": None, "value_base64": ""}
@@ -330,7 +347,7 @@ class TestFiles:
 
 records = st.builds(
     LogRecord,
-    timestamp_ms=st.integers(-(2**53), 2**53),
+    timestamp_ms=st.integers(TestTimestamps.FIRST, TestTimestamps.LAST),
     key=st.none() | st.binary(max_size=20) | st.text(max_size=10).map(lambda t: t.encode("utf-8", "replace")),
     value=st.none() | st.binary(max_size=60) | st.text(max_size=30).map(lambda t: t.encode("utf-8", "replace")),
     partition=st.just(0),

@@ -1,0 +1,103 @@
+"""`dump` without a broker: which records the file takes, and when it may be gone on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tally_stream.cli.dump import FRAME_CONTENT_BYTES, FRAME_RECORDS_MAX, DumpRefused, Saving
+from tally_stream.kafka.client import StoredRecord
+from tally_stream.wire.limits import LOG_TIMESTAMP_MAX_MS, LOG_TIMESTAMP_MIN_MS
+from tally_stream.wire.report_log import ReportLog
+from tally_stream.wire.saved_log import FRAME_START
+
+
+def stored(offset: int, partition: int = 0, *, timestamp_ms: int = 1_730_000_000_000, value: bytes = b"{}") -> StoredRecord:
+    return StoredRecord(partition, offset, timestamp_ms, b"A-1", value)
+
+
+def saved(path: Path, *records: StoredRecord, partitions: int = 2) -> None:
+    """One call of `dump` that took these."""
+    saving = Saving(path, "t.reports", partitions)
+    try:
+        for record in records:
+            saving.take(record)
+        saving.flush()
+    finally:
+        saving.close()
+
+
+def in_file(path: Path) -> list[tuple[int, int, int, bytes | None]]:
+    log = ReportLog(path)
+    found = [(r.partition, r.offset, r.timestamp_ms, r.value) for r in log]
+    log.check_end()
+    return found
+
+
+def refusal(path: Path, *records: StoredRecord, partitions: int = 2) -> str:
+    """What it says; the file stays as it is."""
+    before = path.read_bytes()
+    with pytest.raises(DumpRefused) as caught:
+        saved(path, *records, partitions=partitions)
+    assert path.read_bytes() == before
+    return str(caught.value)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    made = tmp_path / "d.gz"
+    saved(made, stored(0), stored(0, 1), stored(1))
+    return made
+
+
+def test_goes_on_behind_what_the_file_holds(path: Path) -> None:
+    saved(path, stored(1), stored(0, 1), stored(2), stored(1, 1))
+    assert [(p, o) for p, o, *_ in in_file(path)] == [(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)]
+
+
+def test_the_last_record_held_must_be_the_topics(path: Path) -> None:
+    for other in (stored(1, value=b"[]"), stored(1, timestamp_ms=5)):
+        assert refusal(path, other) == (
+            "partition 0: another record stands at offset 1 than in the file: this is not the topic it was saved from"
+        )
+
+
+def test_a_gap_is_lost_records(path: Path) -> None:
+    assert refusal(path, stored(1), stored(4)) == "the report log lost records: partition 0, from 2, to 3"
+
+
+def test_another_topic_is_refused(path: Path) -> None:
+    assert refusal(path, partitions=3) == f"{path} holds t.reports with 2 partitions, this is t.reports with 3"
+
+
+@pytest.mark.parametrize(("at", "past"), [(LOG_TIMESTAMP_MIN_MS, -1), (LOG_TIMESTAMP_MAX_MS, 1)])
+def test_a_time_that_no_log_can_hold_is_refused_before_it_is_written(path: Path, at: int, past: int) -> None:
+    saved(path, stored(2, timestamp_ms=at))
+    assert in_file(path)[-1] == (0, 2, at, b"{}")
+    assert refusal(path, stored(3, timestamp_ms=at + past)) == (
+        f"partition 0: the timestamp of offset 3 ({at + past}) is outside the years 1 to 9999: no log can hold it"
+    )
+
+
+def frames_of(path: Path) -> int:
+    return path.read_bytes().count(FRAME_START)
+
+
+def test_a_frame_is_closed_at_the_most_records_and_at_its_most_bytes(tmp_path: Path) -> None:
+    by_count, by_bytes = tmp_path / "c.gz", tmp_path / "b.gz"
+    saving = Saving(by_count, "t.reports", 2)
+    for offset in range(FRAME_RECORDS_MAX):
+        assert frames_of(by_count) == 1, offset
+        saving.take(stored(offset))
+    assert frames_of(by_count) == 2
+    saving.close()
+    assert len(in_file(by_count)) == FRAME_RECORDS_MAX
+    saving = Saving(by_bytes, "t.reports", 2)
+    value = b"x" * (FRAME_CONTENT_BYTES // 64)
+    for offset in range(64):
+        assert frames_of(by_bytes) == 1, offset
+        saving.take(stored(offset, value=value))
+    assert frames_of(by_bytes) == 2
+    saving.close()
+    assert len(in_file(by_bytes)) == 64
