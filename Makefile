@@ -40,12 +40,14 @@ test: setup      ## every test; real-Kafka tests are skipped by name without Jav
 gate: setup      ## what must pass before anything is merged: every test, and beside them `make check`
 	@$(BIN)/python tests/lanes.py --all
 
-check: setup     ## lint, types, import arrows, generated pages
+check: setup     ## format, lint, types, import arrows, generated pages, links, names in the docs
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/docs/generate.py --check
+	$(BIN)/python tests/docs/links.py
+	$(BIN)/python tests/docs/names.py
 
 mutants: setup   ## plant faults in a copy; a named test must catch each
 	@$(BIN)/python -m tests.mutants.run
