@@ -29,7 +29,7 @@ from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 
 if TYPE_CHECKING:  # the engine is loaded late, so that --help is quick
-    from tally_stream.stream.app import WorkerOptions
+    from tally_stream.stream.starting import WorkerOptions
 
 PROCESSES_MAX = 64
 PORT_MAX = 65_535
@@ -79,7 +79,8 @@ def worker(
     if os.environ.get("TALLY_DEBUG"):
         logging.getLogger("tally_stream").addHandler(logging.StreamHandler())  # traces too; else a line names the place
 
-    from tally_stream.stream.app import WorkerOptions  # before any fork: what is loaded here no worker loads again
+    import tally_stream.stream.worker  # noqa: F401 (before any fork: what is loaded here no worker loads again)
+    from tally_stream.stream.starting import WorkerOptions
 
     options = WorkerOptions(
         checks_topics=not embedded, replaced_definitions=frozenset(replace_definition), resends_outputs=resend
@@ -104,8 +105,9 @@ def _settings_of_process(number: int, settings: Settings, flags: dict[str, Any])
 def _count(settings: Settings, definition: Election, options: WorkerOptions, supervisor: ToSupervisor) -> int:
     """A worker from start to end, in this process; its exit code."""
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
-    from tally_stream.stream.app import WorkerRefused, run
     from tally_stream.stream.batching import fatal
+    from tally_stream.stream.starting import WorkerRefused
+    from tally_stream.stream.worker import run
 
     def tell(line: str) -> None:
         say(f"tally-stream: {supervisor.begin}{line}")

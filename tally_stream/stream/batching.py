@@ -15,7 +15,7 @@ What a caller may rely on:
 - Nothing is read from a place nobody chose: a partition whose records are gone is a fatal reason.
 - Every surprise ends in `on_fatal(reason)`; after that nothing is committed and nothing delivered.
 
-Read next: `counting.py` (what is done with a run), `app.py` (who puts it together).
+Read next: `counting.py` (what is done with a run), `worker.py` (who puts it together).
 """
 
 from __future__ import annotations

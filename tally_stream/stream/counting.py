@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
@@ -23,6 +23,8 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures, Outcome, PartitionFold, stations_by_partition
 from tally_stream.domain.ledger import Change
 from tally_stream.kafka.topics import Topics
+from tally_stream.stream.invariant import BrokenInvariant
+from tally_stream.stream.outlet import Outlet
 from tally_stream.wire.changes import encode_change
 from tally_stream.wire.codec import Codec, RecordCrash, read_run
 from tally_stream.wire.messages import (
@@ -41,23 +43,8 @@ DRAIN_LOOK_SECONDS = 0.005
 ENCODE_SHARE_MAX = 20
 """Partials are at least this many times their own encoding time apart: at most 5 % of the time goes into them."""
 
-
 HELD_BACK_BYTES = 64 * 1024 * 1024
 """Most bytes of changes that wait behind holds, each partition: about 90,000 changes of 700 bytes."""
-
-
-class Outlet(Protocol):
-    """Where records leave. `send` hands a record over (waiting while buffers are full) and returns a future that is
-    done when the broker acknowledged it, with its offset, or failed. It raises where this worker is out of its group: a
-    worker whose last answered heartbeat is older than the session sends nothing more."""
-
-    async def send(self, topic: str, key: bytes, value: bytes, partition: int) -> asyncio.Future[int]: ...
-
-    async def send_batch(
-        self, topic: str, records: Iterable[tuple[bytes, bytes]], partition: int
-    ) -> tuple[int, asyncio.Future[int]]:
-        """As `send` for the first of these (key, value) pairs that fit one batch: how many, and the first one's offset."""
-        ...
 
 
 class Run(Protocol):
@@ -66,10 +53,6 @@ class Run(Protocol):
     partition: int
     records: list[Any]
     after_seek: bool
-
-
-class BrokenInvariant(Exception):
-    """Counting must not go on: the process ends before another commit, with this sentence."""
 
 
 class _Pending(msgspec.Struct, gc=False):

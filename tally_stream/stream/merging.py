@@ -23,7 +23,8 @@ from tally_stream.domain.standings import Message, Standings, body_of
 from tally_stream.domain.tally import baseline
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.kafka.topics import Topics
-from tally_stream.stream.counting import BrokenInvariant, Outlet
+from tally_stream.stream.invariant import BrokenInvariant
+from tally_stream.stream.outlet import Outlet
 from tally_stream.wire.messages import (
     ForeignPartial,
     PartialReader,

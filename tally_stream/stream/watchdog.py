@@ -1,7 +1,7 @@
 """Positions that stand still while work waits for them: what a hang looks like from outside.
 
 Decides when silence is a hang. A position is judged only while something is owed to it and the brokers answer, so a
-quiet night, an outage and a rebalance are none. Pure: the time is an argument. `app.py` says what is watched.
+quiet night, an outage and a rebalance are none. Pure: the time is an argument. `watches.py` says what is watched.
 """
 
 from __future__ import annotations

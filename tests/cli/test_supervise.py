@@ -337,7 +337,7 @@ def test_nothing_of_the_supervisor_is_left_in_a_worker_but_what_it_loaded(start:
 def test_a_worker_s_code_has_no_thread_and_no_loop_when_it_is_loaded() -> None:
     """What the supervisor loads before it forks must be fit for it."""
     loads = (
-        "import asyncio, os, sys, warnings\nimport tally_stream.cli.worker, tally_stream.stream.app\n"
+        "import asyncio, os, sys, warnings\nimport tally_stream.cli.worker, tally_stream.stream.worker\n"
         "from tally_stream.cli.common import open_election\nopen_election('az-2024')\n"
         "print(len(os.listdir('/proc/self/task')), sum(os.readlink(f'/proc/self/fd/{d}').split(':')[0] in ('socket', 'pipe',"
         " 'anon_inode') for d in os.listdir('/proc/self/fd') if int(d) > 2 and os.path.islink(f'/proc/self/fd/{d}')),"

@@ -20,12 +20,12 @@ from aiokafka.producer.producer import AIOKafkaProducer
 from aiokafka.producer.sender import Sender
 from faust.transport.consumer import Consumer
 
-from tally_stream.stream import app as app_module
 from tally_stream.stream import batching
-from tally_stream.stream.app import Worker
+from tally_stream.stream import worker as worker_module
 from tally_stream.stream.batching import RunApp, RunClient, RunConsumer, RunProducer, RunTransport
 from tally_stream.stream.counting import Counting
 from tally_stream.stream.merging import Merging
+from tally_stream.stream.worker import Worker
 
 from .cluster import Cluster
 
@@ -90,8 +90,8 @@ class NoServer:
 REPLACED = (
     "aiokafka.client.create_conn",
     "tally_stream.stream.batching.threading.Timer",
-    "tally_stream.stream.app.HealthServer",
-    "tally_stream.stream.app.gc",
+    "tally_stream.stream.worker.HealthServer",
+    "tally_stream.stream.worker.gc",
     "on_fatal (Process.exit)",
     "time.monotonic, time.time, time.perf_counter",
 )
@@ -100,8 +100,8 @@ REPLACED = (
 def replace(cluster: Cluster) -> None:
     aiokafka.client.create_conn = cluster.connect
     batching.threading = SimpleNamespace(Timer=LoopTimer)  # type: ignore[assignment]
-    app_module.HealthServer = NoServer  # type: ignore[assignment,misc]
-    app_module.gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)  # type: ignore[assignment]
+    worker_module.HealthServer = NoServer  # type: ignore[assignment,misc]
+    worker_module.gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)  # type: ignore[assignment]
 
 
 def parts_of(worker: Worker) -> dict[str, Any]:

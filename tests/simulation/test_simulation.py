@@ -92,8 +92,8 @@ def test_only_sockets_threads_and_clocks_are_replaced(parts: dict[str, Any]) -> 
     assert parts["replaced"] == [
         "aiokafka.client.create_conn",
         "tally_stream.stream.batching.threading.Timer",
-        "tally_stream.stream.app.HealthServer",
-        "tally_stream.stream.app.gc",
+        "tally_stream.stream.worker.HealthServer",
+        "tally_stream.stream.worker.gc",
         "on_fatal (Process.exit)",
         "time.monotonic, time.time, time.perf_counter",
     ]

@@ -9,10 +9,11 @@ import pytest
 from domain.builders import election
 
 from tally_stream.settings import load_settings
-from tally_stream.stream.app import Worker, WorkerOptions, _Start
 from tally_stream.stream.batching import LogBounds
-from tally_stream.stream.counting import BrokenInvariant
+from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.shares import Key
+from tally_stream.stream.starting import Start, WorkerOptions
+from tally_stream.stream.worker import Worker
 
 DEADLINE_SECONDS = 5.0
 REPORTS: Key = ("tally.reports", 0)
@@ -21,7 +22,7 @@ REPORTS: Key = ("tally.reports", 0)
 @pytest.fixture
 async def worker() -> AsyncIterator[Worker]:
     settings = load_settings(bootstrap="127.0.0.1:1", metrics_port=0)
-    worker = Worker(settings, election(), _Start(1, {}, []), WorkerOptions(), on_fatal=lambda reason: None)
+    worker = Worker(settings, election(), Start(1, {}, []), WorkerOptions(), on_fatal=lambda reason: None)
     yield worker
     worker.counting.stop()
 

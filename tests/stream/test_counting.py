@@ -11,7 +11,8 @@ from wire.builders import control, counts
 from tally_stream.domain.election import Station
 from tally_stream.domain.fold import stations_by_partition
 from tally_stream.stream import counting as counting_module
-from tally_stream.stream.counting import BrokenInvariant, Counting
+from tally_stream.stream.counting import Counting
+from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.place import place_of
 from tests.stream.outlets import ELECTION, TOPICS, Event, HeldOutlet, Record, Run, falling, report, settle
 

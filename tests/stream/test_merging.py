@@ -8,7 +8,7 @@ import pytest
 from tally_stream.domain.fold import Figures, PartitionFold
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.stream import merging as module
-from tally_stream.stream.counting import BrokenInvariant
+from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.merging import Merging
 from tally_stream.wire.codec import Codec, read_run
 from tally_stream.wire.messages import encode_partial

@@ -10,8 +10,10 @@ import pytest
 from domain.builders import election
 
 from tally_stream.settings import load_settings
-from tally_stream.stream import app
-from tally_stream.stream.app import Worker, WorkerOptions, WorkerRefused, _Start
+from tally_stream.stream import worker as worker_module
+from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused
+from tally_stream.stream.watches import ProgressWatch
+from tally_stream.stream.worker import Worker
 
 DEADLINE_SECONDS = 5.0
 
@@ -29,9 +31,9 @@ async def reasons_of(monkeypatch: pytest.MonkeyPatch, *, stops_by_itself: bool) 
         await asyncio.sleep(0)  # the watchers begin
         await stop.wait()
 
-    monkeypatch.setattr(app, "run_worker", run_worker)
+    monkeypatch.setattr(worker_module, "run_worker", run_worker)
     settings = load_settings(bootstrap="127.0.0.1:1", metrics_port=0)
-    worker = Worker(settings, election(), _Start(1, {}, []), WorkerOptions(), on_fatal=on_fatal)
+    worker = Worker(settings, election(), Start(1, {}, []), WorkerOptions(), on_fatal=on_fatal)
     if stops_by_itself:
         ended.set()
     async with asyncio.timeout(DEADLINE_SECONDS):
@@ -40,14 +42,17 @@ async def reasons_of(monkeypatch: pytest.MonkeyPatch, *, stops_by_itself: bool) 
     return reasons
 
 
-@pytest.mark.parametrize(("method", "name"), [("_watch_progress", "progress"), ("_watch_partition_count", "partition count")])
+@pytest.mark.parametrize(
+    ("watched", "method", "name"),
+    [(ProgressWatch, "run", "progress"), (Worker, "_catch_up_then_watch_partitions", "partition count")],
+)
 async def test_a_watcher_that_fails_ends_the_worker_and_is_named(
-    monkeypatch: pytest.MonkeyPatch, method: str, name: str
+    monkeypatch: pytest.MonkeyPatch, watched: type, method: str, name: str
 ) -> None:
-    async def fail(self: Worker, *_: Any) -> None:
+    async def fail(self: Any, *_: Any) -> None:
         raise KeyError("planted")
 
-    monkeypatch.setattr(Worker, method, fail)
+    monkeypatch.setattr(watched, method, fail)
     (reason,) = await reasons_of(monkeypatch, stops_by_itself=False)
     assert reason.startswith(f"the watch over the {name} ended: KeyError('planted') (tests/stream/test_watchers.py:")
 
@@ -60,7 +65,7 @@ async def test_a_metrics_port_that_is_taken_is_refused_in_one_line_with_the_sett
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         settings = load_settings(bootstrap="127.0.0.1:1", metrics_port=port)
-        worker = Worker(settings, election(), _Start(1, {}, []), WorkerOptions(), on_fatal=lambda reason: None)
+        worker = Worker(settings, election(), Start(1, {}, []), WorkerOptions(), on_fatal=lambda reason: None)
         with pytest.raises(WorkerRefused) as refused:
             await worker.run(asyncio.Event(), lambda line: None, lambda: None)
     assert refused.value.errors == [

@@ -51,7 +51,7 @@ def no_commits() -> None:
 
 def wrong_sum() -> None:
     """Stage 2 finds its totals impossible: what a broken invariant looks like."""
-    from tally_stream.stream.counting import BrokenInvariant
+    from tally_stream.stream.invariant import BrokenInvariant
     from tally_stream.stream.merging import Merging
 
     real = Merging._publish_contest
@@ -65,10 +65,10 @@ def wrong_sum() -> None:
 
 
 def stall_seconds(limit: str) -> None:
-    from tally_stream.stream import app
+    from tally_stream.stream import watches
 
-    app.STALL_SECONDS = float(limit)
-    app.STALL_LOOK_SECONDS = float(limit) / 10
+    watches.STALL_SECONDS = float(limit)
+    watches.STALL_LOOK_SECONDS = float(limit) / 10
 
 
 for planted in filter(None, os.environ.get("TALLY_TEST_PLANTED", "").split(",")):

@@ -1,0 +1,113 @@
+"""What an operator asks of a worker: is it ready, and its metrics.
+
+Decides what "ready" means: the worker has joined its group, has read all that stood on the topics when its ownership began,
+and has published each of its partitions once. Everything is read from the state that is there anyway, when it is asked for;
+no broker is asked. Read `health.py` for how it is served and `metrics.py` for what each sample means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from faust.exceptions import ConsumerNotStarted
+from faust.types import TP
+
+from tally_stream.domain.election import Election
+from tally_stream.kafka.topics import Topics
+from tally_stream.metrics import Sample
+from tally_stream.stream.batching import RunTransport
+from tally_stream.stream.counting import Counting
+from tally_stream.stream.merging import Merging
+
+
+class Operators:
+    """`has_joined` is set by the worker at its first assignment; `risks` are those that a rehearsal takes."""
+
+    def __init__(
+        self,
+        election: Election,
+        topics: Topics,
+        counting: Counting,
+        merging: Merging,
+        transport: RunTransport,
+        risks: list[str],
+    ) -> None:
+        self.has_joined = False
+        self.risks = risks
+        self._election = election
+        self._topics = topics
+        self._counting = counting
+        self._merging = merging
+        self._transport = transport
+
+    def readiness(self) -> dict[str, Any]:
+        """`ready`, and why not: every owned partition with what is left to read."""
+        partitions = self._counting.partitions
+        is_ready = (
+            self.has_joined
+            and self._merging.is_caught_up
+            and all(p.is_caught_up and p.flushed_offset >= 0 for p in partitions.values())
+        )
+        return {
+            "ready": bool(is_ready),
+            "rehearsal": self.risks,
+            "election": self._election.id,
+            "definition": self._election.digest,
+            "publishes_standings": self._merging.is_owner,
+            "partitions": {
+                str(number): {
+                    "next_offset": p.fold.next_offset,
+                    "remaining": max(0, p.log_end - p.fold.next_offset),
+                }
+                for number, p in sorted(partitions.items())
+            },
+        }
+
+    def samples(self) -> dict[str, Iterable[Sample]]:
+        """The metrics of `metrics.METRICS` that have a value now."""
+        counting, merging = self._counting, self._merging
+        partitions = sorted(counting.partitions.items())
+        ends = self._known_ends()
+        found: dict[str, Iterable[Sample]] = {
+            "tally_records_read_total": [((str(n),), p.fold.next_offset) for n, p in partitions],
+            "tally_verdicts_total": [
+                ((str(n), verdict), count) for n, p in partitions for verdict, count in p.fold.verdicts.items()
+            ],
+            "tally_codes_total": [
+                ((str(n), code), count) for n, p in partitions for code, count in sorted(p.fold.codes.items())
+            ],
+            "tally_lag_records": [
+                ((str(n),), max(0, max(p.log_end, ends.get(n, 0)) - p.fold.next_offset)) for n, p in partitions
+            ],
+            "tally_replay_remaining_records": [((str(n),), max(0, p.committed - p.fold.next_offset)) for n, p in partitions],
+            "tally_unacknowledged_runs": [((str(n),), len(p.events)) for n, p in partitions],
+            "tally_partials_sent_total": [((), counting.partials_sent)],
+            "tally_ready": [((), int(self.readiness()["ready"]))],
+            "tally_rehearsal": [((), int(bool(self.risks)))],
+        }
+        if merging.is_owner:
+            found["tally_standings_version"] = [
+                ((contest.id,), merging.version(index) or 0) for index, contest in enumerate(self._election.contests)
+            ]
+        newest = [p.fold.newest_ms for _, p in partitions if p.fold.newest_ms is not None]
+        if newest:
+            found["tally_last_input_timestamp_seconds"] = [((), max(newest) / 1000)]
+        if merging.last_publication_seconds is not None:
+            found["tally_last_publication_timestamp_seconds"] = [((), merging.last_publication_seconds)]
+        age = self._transport.heartbeat_age() if self.has_joined else None
+        if age is not None:
+            found["tally_last_heartbeat_age_seconds"] = [((), age)]
+        return found
+
+    def _known_ends(self) -> dict[int, int]:
+        """Partition → end offset as the last fetch reply told it; a scrape asks no broker."""
+        ends = {}
+        for partition in self._counting.partitions:
+            try:
+                end = self._transport.app.consumer.highwater(TP(self._topics.reports, partition))
+            except (AssertionError, ConsumerNotStarted):  # between two assignments
+                continue
+            if end is not None:
+                ends[partition] = end
+        return ends

@@ -1,0 +1,265 @@
+"""The worker: waits for its broker, checks its topics, then runs both stages in one Faust app until told to stop.
+
+Decides what belongs to one process: which stage gets which partition, the lost-log check at each assignment, and that a watch
+that fails ends the worker. What is looked at before the start stands in `starting.py`, what leaves in `outlet.py`, what is
+watched in `watches.py`, what operators see in `operators.py`. Read `topology.py` for the stages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from tally_stream.domain import fold
+from tally_stream.domain.election import Election
+from tally_stream.kafka.client import ssl_context, wait_for_broker
+from tally_stream.kafka.topics import Topics
+from tally_stream.metrics import registry_of
+from tally_stream.settings import Settings, why_not_listening
+from tally_stream.stream.batching import (
+    RunApp,
+    RunTransport,
+    app_settings,
+    fatal,
+    make_transport,
+    run_worker,
+)
+from tally_stream.stream.counting import Counting
+from tally_stream.stream.health import HealthServer
+from tally_stream.stream.invariant import BrokenInvariant
+from tally_stream.stream.merging import Merging
+from tally_stream.stream.operators import Operators
+from tally_stream.stream.outlet import KafkaOutlet
+from tally_stream.stream.shares import Key
+from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused, look_at_topics, lost_records
+from tally_stream.stream.topology import declare
+from tally_stream.stream.watches import ProgressWatch, count_partitions, follow_standings, watch_partition_count
+
+GC_THRESHOLDS = (5_000, 200, 100)
+"""A million live objects under the default thresholds made decoding 1.8 times slower: few collections look at old ones. The
+young ones are small and frequent instead: of 50,000 objects each stopped everything for 30 ms every six seconds."""
+
+READY_LOOK_SECONDS = 0.2
+
+
+class Worker:
+    """One worker process. It is the `PositionSource` of its consumer."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        election: Election,
+        start: Start,
+        options: WorkerOptions,
+        on_fatal: Callable[[str], object] = fatal,
+    ) -> None:
+        self.settings = settings
+        self.election = election
+        self.topics = Topics(settings.prefix)
+        self._partition_count = start.partition_count
+        self._follower: asyncio.Task[None] | None = None
+        outlet = KafkaOutlet(
+            lambda: self.app.kafka_producer,
+            lambda: self.transport.is_membership_lost(),  # noqa: PLW0108 (there is no transport yet)
+        )
+        self.merging = Merging(
+            election, self.topics, start.partition_count, outlet,
+            ignored_definitions=options.replaced_definitions, on_fatal=self._fail,
+        )  # fmt: skip
+        self.merging.published_offsets = dict(start.published_offsets)
+        self.counting = Counting(
+            election, self.topics, start.partition_count, outlet,
+            publish_interval_seconds=settings.publish_interval_ms / 1000, on_fatal=self._fail,
+            on_partial=self.merging.take_own,
+        )  # fmt: skip
+        self.counting.resends_outputs = options.resends_outputs or bool(options.replaced_definitions)
+        self.app = RunApp(
+            **app_settings(
+                settings.group_id,
+                settings.bootstrap,
+                instance_id=settings.instance_id,
+                credentials=_credentials(settings),
+            )
+        )
+        self.transport: RunTransport = make_transport(
+            self.app,
+            self,
+            frozenset({self.topics.reports, self.topics.partials}),
+            zero_start_topics=frozenset({self.topics.reports}),
+            on_fatal=on_fatal,
+        )
+        declare(self.app, self.topics, self.counting, self.merging)
+        self.operators = Operators(election, self.topics, self.counting, self.merging, self.transport, start.risks)
+
+    def _fail(self, reason: str) -> None:
+        self.transport.fail(reason)
+
+    # -- PositionSource --------------------------------------------------------------------------------------------
+
+    def next_offset(self, topic: str, partition: int) -> int | None:
+        if topic == self.topics.reports:
+            return self.counting.next_offset(partition)
+        return self.merging.next_offset()
+
+    async def partitions_assigned(self, assigned: set[Key], committed: dict[Key, int | None]) -> None:
+        # As published before the bounds are asked for: the others go on publishing while the answer is under way.
+        published = dict(self.merging.published_offsets)
+        bounds = await self.transport.log_bounds() if assigned else {}
+        self.operators.has_joined = True
+        reports = {p: committed[t, p] for t, p in assigned if t == self.topics.reports}
+        for partition, offset in sorted(reports.items()):
+            if not 0 <= partition < self._partition_count:
+                raise BrokenInvariant(
+                    f"{self.topics.reports} has partition {partition}, it had {self._partition_count} partitions"
+                )
+            start, end = bounds[self.topics.reports, partition]
+            for needed, by in (
+                (self.counting.next_offset(partition) or 0, "this worker's counts"),
+                (offset or 0, "the group's commits"),
+                (published.get(partition, 0), "the published standings"),
+            ):
+                found = lost_records(partition, start, end, needed, by)
+                if found:
+                    raise BrokenInvariant("; ".join(found))
+        self.counting.assign(reports, {p: bounds[self.topics.reports, p].log_end for p in reports})
+        partials = (self.topics.partials, 0)
+        if partials in assigned:
+            self.merging.own(*bounds[partials])
+            if self._follower is None:
+                self._follower = asyncio.create_task(
+                    follow_standings(self.settings, self.topics.standings, self.merging, self._fail),
+                    name="standings as published",
+                )
+        else:
+            self.merging.disown()
+            self._stop_following()
+
+    async def partitions_revoked(self, revoked: set[Key]) -> None:
+        await self.counting.drain({p for t, p in revoked if t == self.topics.reports})
+
+    def _stop_following(self) -> None:
+        if self._follower is not None:
+            self._follower.cancel()
+            self._follower = None
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event, say: Callable[[str], None], on_ready: Callable[[], object]) -> None:
+        """Count until `stop` is set. Raises WorkerRefused where the metrics address is taken."""
+        health = HealthServer(
+            self.settings.metrics_host,
+            self.settings.metrics_port,
+            registry_of(self.operators.samples),
+            self.operators.readiness,
+        )
+        try:
+            await health.start()
+        except OSError as error:
+            address = f"{self.settings.metrics_host}:{self.settings.metrics_port}"
+            why = why_not_listening(error)
+            raise WorkerRefused(
+                [f"metrics can't be served at {address}: {why}; another port: --metrics-port or TALLY_METRICS_PORT"]
+            ) from error
+        say(f"counting {self.election.id} ({self.election.digest}), {self._partition_count} partitions, "
+            f"metrics at http://{self.settings.metrics_host}:{health.port}/metrics")  # fmt: skip
+        for risk in self.operators.risks:
+            say(f"rehearsal: {risk}")
+        if fold.__file__.endswith(".py"):
+            say("the counting code is not compiled: it counts at less than half the speed (docs/adr/0007)")
+        gc.collect()
+        gc.freeze()  # the definition lives as long as the process
+        gc.set_threshold(*GC_THRESHOLDS)
+        progress = ProgressWatch(self.topics, self.counting, self.merging, self.transport)
+        watchers = [
+            asyncio.create_task(self._catch_up_then_watch_partitions(say, on_ready), name="partition count"),
+            asyncio.create_task(progress.run(lambda: self.operators.has_joined, self._fail), name="progress"),
+        ]
+        for watcher in watchers:
+            watcher.add_done_callback(self._end_with)
+        try:
+            await run_worker(self.app, stop)
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            self.counting.stop()
+            self.merging.disown()
+            self._stop_following()
+            await health.stop()
+
+    def _end_with(self, watcher: asyncio.Task[None]) -> None:
+        """A watcher ends when the worker does. Nobody would miss one that failed, and then a hang looks alive."""
+        if not watcher.cancelled():
+            error = watcher.exception()
+            self.transport.fail(f"the watch over the {watcher.get_name()} ended: {error!r}", error)
+
+    async def _catch_up_then_watch_partitions(self, say: Callable[[str], None], on_ready: Callable[[], object]) -> None:
+        """Say once that the worker has caught up; from then on watch the number of partitions."""
+        while not self.operators.readiness()["ready"]:  # noqa: ASYNC110 (what it waits for has many causes)
+            await asyncio.sleep(READY_LOOK_SECONDS)
+        on_ready()
+        gc.freeze()  # not collected first: that is 0.1 s of silence at a million stations, for hardly any garbage
+        say(f"caught up: {sum(p.fold.next_offset for p in self.counting.partitions.values())} records")
+        await watch_partition_count(
+            lambda: count_partitions(self.app.kafka_producer, self.topics.reports),
+            self.topics.reports, self._partition_count, self._fail,
+        )  # fmt: skip
+
+
+def _credentials(settings: Settings) -> Any:
+    """Faust's credentials object, or an SSL context, or None."""
+    if settings.security_protocol == "PLAINTEXT":
+        return None
+    context = ssl_context(settings)
+    if not settings.security_protocol.startswith("SASL"):
+        return context
+    from faust import SASLCredentials
+
+    password = settings.security_password
+    return SASLCredentials(
+        username=settings.security_username,
+        password=password.get_secret_value() if password else None,
+        mechanism=settings.security_sasl_mechanism,
+        ssl_context=context,
+    )
+
+
+async def _first_look(settings: Settings, election: Election, options: WorkerOptions, say: Callable[[str], None]) -> Start:
+    await wait_for_broker(settings, say)
+    return await look_at_topics(settings, election, options)
+
+
+async def _unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, Start]) -> Start | None:
+    """The work's result, or None where `stop` was set first."""
+    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return await doing if doing.done() else None
+    finally:
+        for task in (doing, stopping):
+            task.cancel()
+        await asyncio.gather(doing, stopping, return_exceptions=True)
+
+
+async def run(
+    settings: Settings,
+    election: Election,
+    options: WorkerOptions,
+    say: Callable[[str], None],
+    stop: asyncio.Event,
+    *,
+    on_ready: Callable[[], object] = lambda: None,
+    on_fatal: Callable[[str], object] = fatal,
+) -> None:
+    """A worker from the first contact to a clean stop, for which `stop` is set.
+
+    Raises WorkerRefused or `kafka.client.BrokerUnavailable` before it counts; afterwards any surprise ends the process.
+    """
+    start = await _unless_stopped(stop, _first_look(settings, election, options, say))
+    if start is None:
+        say("stopped before counting")
+        return
+    worker = Worker(settings, election, start, options, on_fatal)
+    await worker.run(stop, say, on_ready)
+    say("stopped")
