@@ -29,7 +29,9 @@ COMPILED = (
     "tally_stream/domain/outcome.py",
     "tally_stream/domain/rounding.py",
     "tally_stream/domain/standings.py",
-    "tally_stream/wire/codec.py",
+    "tally_stream/wire/exact.py",
+    "tally_stream/wire/reading.py",
+    "tally_stream/wire/run.py",
     "tally_stream/wire/changes.py",
 )
 """What runs once for each record or change, and what it runs on. `make` reads this list."""

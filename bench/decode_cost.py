@@ -25,8 +25,8 @@ import pydantic
 
 from tally_stream.domain.election import Candidate, Contest, Rounding, build_election
 from tally_stream.domain.scalars import COUNT_MAX
-from tally_stream.wire.codec import Codec
 from tally_stream.wire.counts import Counts
+from tally_stream.wire.reading import ReportReader
 
 CANDIDATES = tuple(f"CANDIDATE-{n}" for n in range(1, 8))
 
@@ -75,14 +75,14 @@ def report(station: str, revision: int) -> bytes:
     ).encode()  # fmt: skip
 
 
-def codec(stations: list[str]) -> Codec:
+def reader_of(stations: list[str]) -> ReportReader:
     contest = Contest("PRES", "President", 1, "majority", "valid", Rounding("half-up", 2),
                       tuple(Candidate(c, c) for c in CANDIDATES))  # fmt: skip
     election = build_election(
         id="BENCH-2024", name="Bench", phase="official", polls_close_ms=0, root="X", root_name="X", levels=(),
         publish_depth=0, contests=[contest], stations=[(s, s, 2_000, None, ()) for s in stations],
     )  # fmt: skip
-    return Codec(election)
+    return ReportReader(election)
 
 
 def microseconds(read: Callable[[Any], object], inputs: list[Any]) -> float:
@@ -101,8 +101,8 @@ def main() -> None:
     stations = [f"S-{n:06d}" for n in range(options.reports)]
     values = [report(station, 1) for station in stations]
     keyed = list(zip(values, (s.encode() for s in stations), strict=True))
-    reader = codec(stations)
-    assert all(reader.read_fast(value, key) == reader.read_exactly(value, key) for value, key in keyed[:100])
+    reader = reader_of(stations)
+    assert all(reader.read_fast(value, key) == reader.exact.read(value, key) for value, key in keyed[:100])
 
     validate_json = PydanticReport.__pydantic_validator__.validate_json
     validate_python = PydanticReport.__pydantic_validator__.validate_python
@@ -112,7 +112,7 @@ def main() -> None:
         "pydantic, json.loads then validate_python": (lambda v: validate_python(json.loads(v), strict=False), values),
         "msgspec": (decode, values),
         "the product's fast reader": (lambda pair: reader.read_fast(*pair), keyed),
-        "the product's exact reader": (lambda pair: reader.read_exactly(*pair), keyed),
+        "the product's exact reader": (lambda pair: reader.exact.read(*pair), keyed),
     }
     rounds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(options.rounds):

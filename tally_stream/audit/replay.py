@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Outcome, folds_of
+from tally_stream.domain.fold import Verdict, folds_of
 from tally_stream.domain.rules import VERDICTS
-from tally_stream.domain.standings import Message, Standings
-from tally_stream.wire.codec import Codec, read_record
+from tally_stream.domain.standings import MergedFigures, Message
+from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog
+from tally_stream.wire.run import read_record
 
 
 class Replay:
@@ -26,11 +27,11 @@ class Replay:
         self.election = election
         self.topic = topic
         self.folds = folds_of(election, partition_count)
-        self._codec = Codec(election)
+        self._reader = ReportReader(election)
 
-    def take(self, record: LogRecord) -> Outcome:
+    def take(self, record: LogRecord) -> Verdict:
         fold = self.folds[record.partition]
-        return read_record(self._codec, fold, record.offset, record.timestamp_ms, record.key, record.value)
+        return read_record(self._reader, fold, record.offset, record.timestamp_ms, record.key, record.value)
 
     @property
     def record_count(self) -> int:
@@ -38,7 +39,7 @@ class Replay:
 
     def messages(self, contest: int) -> list[Message]:
         """The contest's standings messages at the folds' vector: areas first, root last."""
-        standings = Standings(self.election, contest, self.topic, len(self.folds))
+        standings = MergedFigures(self.election, contest, self.topic, len(self.folds))
         for fold in self.folds:
             standings.put(fold.figures(contest))
         return standings.messages()

@@ -21,11 +21,12 @@ import msgspec
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures, PartitionFold, folds_of
 from tally_stream.domain.rules import Limits
-from tally_stream.domain.standings import Standings
+from tally_stream.domain.standings import MergedFigures
 from tally_stream.domain.tally import baseline
-from tally_stream.wire.codec import Codec, read_record
 from tally_stream.wire.messages import canonical_json, read_published, standings_key
+from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogRecord
+from tally_stream.wire.run import read_record
 
 SHOWN_MAX_CHARS = 60
 PACKING_LEVEL = 1
@@ -78,7 +79,7 @@ class _Vector:
 class _ContestCheck:
     """One contest: what waits, and the figures that it waits for."""
 
-    def __init__(self, fresh: Callable[[], Standings]) -> None:
+    def __init__(self, fresh: Callable[[], MergedFigures]) -> None:
         self._fresh = fresh
         self._standings = fresh()
         self._at: tuple[int, ...] = ()
@@ -162,10 +163,10 @@ class Verification:
 
     def __post_init__(self) -> None:
         self._folds = folds_of(self.election, self.partition_count)
-        self._codec = Codec(self.election)
+        self._reader = ReportReader(self.election)
         shared = baseline(self.election, Limits(self.election.checks, self.election.polls_close_ms))
         self._contests = [
-            _ContestCheck(partial(Standings, self.election, contest, self.topic, len(self._folds), shared))
+            _ContestCheck(partial(MergedFigures, self.election, contest, self.topic, len(self._folds), shared))
             for contest in range(len(self.election.contests))
         ]
 
@@ -213,7 +214,7 @@ class Verification:
         if not self.records:
             self._begin()
         fold = self._folds[record.partition]
-        read_record(self._codec, fold, record.offset, record.timestamp_ms, record.key, record.value)
+        read_record(self._reader, fold, record.offset, record.timestamp_ms, record.key, record.value)
         self.records += 1
         self._keep(fold)
 

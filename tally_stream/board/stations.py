@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from tally_stream.domain.election import Election, Station
-from tally_stream.domain.fold import Outcome, PartitionFold, folds_of
+from tally_stream.domain.fold import PartitionFold, Verdict, folds_of
 from tally_stream.domain.ledger import Entry
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import RULES, VERDICTS, Finding
@@ -25,7 +25,8 @@ from tally_stream.kafka.client import StoredRecord, TopicReader
 from tally_stream.kafka.following import Follower
 from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings
-from tally_stream.wire.codec import Codec, read_at
+from tally_stream.wire.reading import ReportReader
+from tally_stream.wire.run import read_at
 
 STATEMENTS_MAX = 50
 """Statements listed of one station; a flood of them must not fill the memory."""
@@ -53,7 +54,7 @@ class Stations:
     def __init__(self, settings: Settings, election: Election) -> None:
         self._settings, self._election = settings, election
         self._topic = Topics(settings.prefix).reports
-        self._codec = Codec(election)
+        self._reader = ReportReader(election)
         self._folds: list[PartitionFold] = []
         self._ends: dict[int, int] = {}
         self._lines: dict[Station, bytes] = {}
@@ -148,7 +149,7 @@ class Stations:
     def take(self, record: StoredRecord) -> None:
         """The next record of its partition."""
         fold = self._folds[record.partition]
-        read = read_at(self._codec, fold, record.offset, record.key, record.value)
+        read = read_at(self._reader, fold, record.offset, record.key, record.value)
         self._keep_what_a_hold_shows(fold, read)
         outcome = fold.take(record.offset, record.timestamp_ms, record.key, read)
         if isinstance(read, Control) and not fold.is_on_hold(read.contest):
@@ -170,7 +171,7 @@ class Stations:
             return None
         return self._election.stations.get(key.decode("ascii", "replace"))
 
-    def _note(self, station: Station, record: StoredRecord, read: Statement | Finding, outcome: Outcome) -> None:
+    def _note(self, station: Station, record: StoredRecord, read: Statement | Finding, outcome: Verdict) -> None:
         revision, kind = 0, ""
         if isinstance(read, Report):
             revision, kind = read.revision, read.kind

@@ -26,13 +26,13 @@ from tally_stream.domain.ledger import (
     put_plain,
 )
 from tally_stream.domain.report import Control, Report, Statement, Turnout
-from tally_stream.domain.rules import REVISION_STEP_MAX, VERDICTS, Finding, Limits, Verdict, is_plain
+from tally_stream.domain.rules import REVISION_STEP_MAX, VERDICTS, Finding, Limits, VerdictName, is_plain
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.tally import Totals, add_plain, tally
 
 
 @mypyc_attr(acyclic=True)
-class Outcome:
+class Verdict:
     """What one record led to. `change` is the public line it owes, if any."""
 
     __slots__ = ("change", "judgement")
@@ -42,13 +42,13 @@ class Outcome:
         self.change: Final = change
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Outcome) and self.judgement == other.judgement and self.change == other.change
+        return isinstance(other, Verdict) and self.judgement == other.judgement and self.change == other.change
 
     def __hash__(self) -> int:
         return hash((self.judgement, self.change))
 
     def __repr__(self) -> str:
-        return f"Outcome({self.judgement}, {self.change})"
+        return f"Verdict({self.judgement}, {self.change})"
 
     @property
     def is_refusal(self) -> bool:
@@ -56,7 +56,7 @@ class Outcome:
         return self.judgement.verdict not in ("counted", "repeated")
 
 
-PLAIN = Outcome(COUNTED)
+OWES_NOTHING = Verdict(COUNTED)
 """Counted, nothing owed: the one object for nearly every record."""
 
 
@@ -122,7 +122,7 @@ class PartitionFold:
         self.next_offset = 0
         self.newest_ms: int | None = None
         self._plain_count = 0
-        self._verdicts: dict[Verdict, int] = dict.fromkeys(VERDICTS, 0)
+        self._verdicts: dict[VerdictName, int] = dict.fromkeys(VERDICTS, 0)
         """All but the plain ones."""
         self.codes: Counter[str] = Counter()
         self.skipped_offsets = {s.offset: s for s in election.skips if s.partition == partition}
@@ -165,7 +165,7 @@ class PartitionFold:
         )  # fmt: skip
 
     @property
-    def verdicts(self) -> dict[Verdict, int]:
+    def verdicts(self) -> dict[VerdictName, int]:
         """Records by verdict; they add up to the records taken."""
         return {**self._verdicts, "counted": self._verdicts["counted"] + self._plain_count}
 
@@ -177,7 +177,7 @@ class PartitionFold:
 
     def take(
         self, offset: int, log_ms: int, key: bytes | None, read: Statement | Finding, entry: Entry | None = None
-    ) -> Outcome:
+    ) -> Verdict:
         """Judge and apply the record at `offset` (which must be `next_offset`); `read` is what its bytes were, `entry` that
         of the station of a report, where it was looked up before.
 
@@ -189,44 +189,44 @@ class PartitionFold:
         if self.newest_ms is None or log_ms > self.newest_ms:
             self.newest_ms = log_ms
         if type(read) is Report:
-            outcome = self._take_report(read, log_ms, key, entry)
+            verdict = self._take_report(read, log_ms, key, entry)
         elif type(read) is Turnout:
-            outcome = self._take_turnout(read, key)
+            verdict = self._take_turnout(read, key)
         elif type(read) is Control:
-            outcome = self._take_control(read)
+            verdict = self._take_control(read)
         else:
             assert type(read) is Finding
-            outcome = Outcome(Judgement("rejected", (read,)))
-        if outcome is PLAIN:
+            verdict = Verdict(Judgement("rejected", (read,)))
+        if verdict is OWES_NOTHING:
             self._plain_count += 1
-            return outcome
-        judgement = outcome.judgement
+            return verdict
+        judgement = verdict.judgement
         self._verdicts[judgement.verdict] += 1
         for finding in judgement.findings:
             self.codes[finding.code] += 1
-        return outcome
+        return verdict
 
-    def _misplaced(self, station: Station, key: bytes | None) -> Outcome:
+    def _misplaced(self, station: Station, key: bytes | None) -> Verdict:
         """Rule S7, of a station that is not among this partition's."""
         assert key is not None, "S5 refuses a record without a key before S7 is asked"
         assert self.partition_count is not None, "every station belongs to a log without partitions"
         due = murmur2_partition(key, self.partition_count)
         assert due != self.partition, "a station that belongs here is among this partition's"
         finding = Finding("S7", "in partition {left}, belongs into {right}", self.partition, due)
-        return Outcome(Judgement("rejected", (finding,)))
+        return Verdict(Judgement("rejected", (finding,)))
 
-    def _take_report(self, r: Report, log_ms: int, key: bytes | None, known: Entry | None) -> Outcome:
+    def _take_report(self, r: Report, log_ms: int, key: bytes | None, known: Entry | None) -> Verdict:
         state = self._contests[r.contest]
         entry = state.entries.get(r.station.id) if known is None else known
         if entry is None:
             return self._misplaced(r.station, key)
         if entry.is_plain and r.kind == "report" and self._take_plainly(state, entry, r, log_ms):
-            return PLAIN
+            return OWES_NOTHING
         contest = self.election.contests[r.contest]
         judgement = judge(entry, r, contest, self.limits, state.is_certified, log_ms)
         verdict = judgement.verdict
         if verdict not in ("counted", "held", "conflicting"):
-            return Outcome(judgement)
+            return Verdict(judgement)
 
         station = entry.station
         totals = state.totals.get(station.leaf)
@@ -241,9 +241,9 @@ class PartitionFold:
         tally(totals, entry, voted, self.limits, 1)
         state.touched.add(station.leaf)
         if before is None and r.kind != "restore":
-            return PLAIN if judgement is COUNTED else Outcome(judgement)
+            return OWES_NOTHING if judgement is COUNTED else Verdict(judgement)
         change = change_of(r, before, entry.counts_in_force, from_revision)
-        return PLAIN if change is None and judgement is COUNTED else Outcome(judgement, change)
+        return OWES_NOTHING if change is None and judgement is COUNTED else Verdict(judgement, change)
 
     def _take_plainly(self, state: _ContestState, entry: Entry, r: Report, log_ms: int) -> bool:
         """Count `r` in one step, if it is plain and so is all that is known of its station; else nothing is done."""
@@ -265,13 +265,13 @@ class PartitionFold:
         turnout = self._turnouts.get(station)
         return None if turnout is None else turnout.voted
 
-    def _take_turnout(self, t: Turnout, key: bytes | None) -> Outcome:
+    def _take_turnout(self, t: Turnout, key: bytes | None) -> Verdict:
         if t.station.id not in self._contests[0].entries:
             return self._misplaced(t.station, key)
         known = self._turnouts.get(t.station)
         judgement = judge_sequence(known.revision if known else 0, t == known, t.revision)
         if judgement is not None:
-            return Outcome(judgement)
+            return Verdict(judgement)
         station = t.station
         for state, contest in zip(self._contests, self.election.contests, strict=True):
             entry = state.entries[station.id]
@@ -282,13 +282,13 @@ class PartitionFold:
             tally(totals, entry, t.voted, self.limits, 1)
             state.touched.add(station.leaf)
         self._turnouts[t.station] = t
-        return PLAIN
+        return OWES_NOTHING
 
-    def _take_control(self, c: Control) -> Outcome:
+    def _take_control(self, c: Control) -> Verdict:
         state = self._contests[c.contest]
         judgement = judge_sequence(state.top, c == state.top_statement, c.revision)
         if judgement is not None:
-            return Outcome(judgement)
+            return Verdict(judgement)
         state.top, state.top_statement = c.revision, c
         if c.kind == "hold":
             if state.frozen is None:
@@ -297,7 +297,7 @@ class PartitionFold:
             state.frozen = None
         else:
             state.is_certified = True
-        return PLAIN
+        return OWES_NOTHING
 
 
 def folds_of(election: Election, partition_count: int | None) -> list[PartitionFold]:

@@ -18,7 +18,7 @@ from tally_stream.domain.rules import (
     WARNING_RULES,
     Finding,
     Limits,
-    Verdict,
+    VerdictName,
     is_ordinary,
     p10_changes_much,
     q6_lowers,
@@ -33,7 +33,7 @@ class Judgement:
 
     __slots__ = ("findings", "verdict")
 
-    def __init__(self, verdict: Verdict, findings: tuple[Finding, ...] = ()) -> None:
+    def __init__(self, verdict: VerdictName, findings: tuple[Finding, ...] = ()) -> None:
         self.verdict: Final = verdict
         self.findings: Final = findings
 
@@ -186,7 +186,7 @@ def q5_fits(r: Report, entry: Entry) -> Finding | None:
 
 
 def judge(entry: Entry, r: Report, contest: Contest, limits: Limits, is_certified: bool, log_ms: int) -> Judgement:
-    """Verdict and codes of a report or decision against what is known of its station. Mutates nothing."""
+    """VerdictName and codes of a report or decision against what is known of its station. Mutates nothing."""
     if not 0 < r.revision - entry.top <= REVISION_STEP_MAX:
         sequence = judge_sequence(entry.top, r == entry.top_statement, r.revision)
         assert sequence is not None

@@ -1,7 +1,7 @@
 """The numbered rules: one small function each, with its number, the figures it compares and its source.
 
 Decides what contradicts itself (error), what is plausible but unusual (warning). Structure and identity (S codes) are
-found where bytes become statements (`wire/codec.py`), sequence (Q1–Q5, Q8) where the ledger is known (`ledger.py`);
+found where bytes become statements (`wire/exact.py`), sequence (Q1–Q5, Q8) where the ledger is known (`ledger.py`);
 their texts stand here too, because `RULES` is the one list that code, messages, metrics and docs use.
 A rule whose figures are unknown does not fire. Read `ledger.py` next.
 """
@@ -18,8 +18,8 @@ from tally_stream.domain.election import Checks, Station
 from tally_stream.domain.report import Report
 
 Severity = Literal["reject", "error", "warning", "information"]
-Verdict = Literal["counted", "repeated", "stale", "conflicting", "held", "rejected"]
-VERDICTS: tuple[Verdict, ...] = ("counted", "repeated", "stale", "conflicting", "held", "rejected")
+VerdictName = Literal["counted", "repeated", "stale", "conflicting", "held", "rejected"]
+VERDICTS: tuple[VerdictName, ...] = ("counted", "repeated", "stale", "conflicting", "held", "rejected")
 
 Figure = int | str | None
 
@@ -28,7 +28,7 @@ Figure = int | str | None
 class Finding:
     """One rule that fired: its code, a sentence, and the two figures (or texts) it compared.
 
-    Not a dataclass, nor are `Judgement`, `Change` and `Outcome`: compiled, one is made in 0.07 us, a frozen dataclass in 0.4.
+    Not a dataclass, nor are `Judgement`, `Change` and `Verdict`: compiled, one is made in 0.07 us, a frozen dataclass in 0.4.
     """
 
     __slots__ = ("code", "left", "message", "right")

@@ -20,7 +20,7 @@ from tally_stream.domain.tally import SCALARS, Totals, baseline, integers_per_ar
 Message = dict[str, Any]
 
 
-class Standings:
+class MergedFigures:
     """One contest's standings over `partition_count` partitions of `topic`. `put` figures, then `messages`."""
 
     def __init__(

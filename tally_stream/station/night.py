@@ -17,7 +17,7 @@ from tally_stream.domain.report import Control
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.settings import Settings
 from tally_stream.station.standing import Fingerprints, StandsOtherwise, standing
-from tally_stream.wire.codec import Codec
+from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogRecord, ReportLog
 
 IN_FLIGHT_MAX = 20_000
@@ -48,7 +48,7 @@ class Night:
             raise NightRefused(
                 f"{log_path} was saved from {self.log.partition_count} partitions, the topic has {partition_count}"
             )
-        self._codec = Codec(election)
+        self._reader = ReportReader(election)
         self._contest_keys = {contest.id.encode() for contest in election.contests}
         self._partition_of: dict[bytes, int] = {}
 
@@ -62,7 +62,7 @@ class Night:
         key = record.key
         if key is None:
             return (0,)
-        if key in self._contest_keys and isinstance(self._codec.read(record.value, key), Control):
+        if key in self._contest_keys and isinstance(self._reader.read(record.value, key), Control):
             return tuple(range(self.partition_count))
         partition = self._partition_of.get(key)
         if partition is None:

@@ -20,19 +20,20 @@ from typing import Any, Protocol
 import msgspec
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Figures, Outcome, PartitionFold, stations_by_partition
+from tally_stream.domain.fold import Figures, PartitionFold, Verdict, stations_by_partition
 from tally_stream.domain.ledger import Change
 from tally_stream.kafka.topics import Topics
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.outlet import Outlet
 from tally_stream.wire.changes import encode_change
-from tally_stream.wire.codec import Codec, RecordCrash, read_run
 from tally_stream.wire.messages import (
     encode_partial,
     encode_rejection,
     partial_key,
     record_key,
 )
+from tally_stream.wire.reading import ReportReader
+from tally_stream.wire.run import RecordCrash, read_run
 
 RESEND_SECONDS = 10.0
 """The newest partial of each (contest, partition) is sent again after this long without one."""
@@ -144,7 +145,7 @@ class Counting:
         """Set to send rejections and changes again from offset 0 (a replaced definition)."""
         self._stations = stations_by_partition(election, partition_count)
         self._outlet = outlet
-        self._codec = Codec(election)
+        self._reader = ReportReader(election)
         self._interval = publish_interval_seconds
         self._interval_began_at = 0.0
         self._on_fatal = on_fatal
@@ -240,7 +241,7 @@ class Counting:
 
     def _fold(self, owned: PartitionCount, records: list[Any]) -> None:
         try:
-            owed = read_run(self._codec, owned.fold, records)
+            owed = read_run(self._reader, owned.fold, records)
         except RecordCrash as crash:
             cause = crash.__cause__ or crash.__context__  # compiled code sets only the second
             raise BrokenInvariant(
@@ -265,7 +266,7 @@ class Counting:
         else:
             owned.outboxes[self.topics.changes].append(pending)
 
-    def _collect_rejection(self, owned: PartitionCount, record: Any, outcome: Outcome) -> None:
+    def _collect_rejection(self, owned: PartitionCount, record: Any, outcome: Verdict) -> None:
         offset, partition = record.offset, owned.fold.partition
         value = encode_rejection(
             self.election, self.topics.reports, partition, offset, record.timestamp, record.key, record.value, outcome

@@ -19,7 +19,7 @@ from typing import Any
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures
 from tally_stream.domain.rules import Limits
-from tally_stream.domain.standings import Message, Standings, body_of
+from tally_stream.domain.standings import MergedFigures, Message, body_of
 from tally_stream.domain.tally import baseline
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.kafka.topics import Topics
@@ -53,7 +53,7 @@ class _Sent:
 
 @dataclass(slots=True)
 class _ContestMerge:
-    standings: Standings
+    standings: MergedFigures
     sent: dict[bytes, _Sent] = field(default_factory=dict)
     on_top: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     """Key → offset and version of the last record seen on the topic, whoever sent it."""
@@ -117,7 +117,7 @@ class Merging:
         self._partials_end, self._partials_read, self._standings_read = partials_end, partials_start, False
         self._put_below = partials_start
         self._contests = [
-            _ContestMerge(Standings(self.election, index, self.topics.reports, self.partition_count, self._baseline))
+            _ContestMerge(MergedFigures(self.election, index, self.topics.reports, self.partition_count, self._baseline))
             for index in range(len(self.election.contests))
         ]
         self._task = asyncio.create_task(self._publish(), name="standings")

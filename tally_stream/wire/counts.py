@@ -1,7 +1,7 @@
 """The shape of a statement with counts as it stands in JSON, for the fast reader alone.
 
-Decides nothing that `codec.py` does not: whatever does not fit is read again there, by the rules. Apart from it because
-msgspec makes decoders from annotations, which a compiled module does not keep. Read `codec.py` next.
+Decides nothing: what does not fit this shape is read again, by the rules, in `exact.py`. In a file of its own because
+msgspec makes decoders from annotations, which a compiled module does not keep. Read `reading.py` next.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Revision = Annotated[int, msgspec.Meta(ge=1, le=REVISION_MAX)]
 
 
 class Ballots(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """None = absent or null; a null differs in the number of quotation marks."""
+    """None where a figure is absent or null; of a null the reader finds the quotation marks of its key (`reading.py`)."""
 
     valid: Count
     cast: Count | None = None

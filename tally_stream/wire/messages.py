@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Figures, Outcome
+from tally_stream.domain.fold import Figures, Verdict
 from tally_stream.domain.rules import message_of
 from tally_stream.domain.tally import integers_per_area
 from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
@@ -48,7 +48,7 @@ def encode_rejection(
     log_ms: int,
     key: bytes | None,
     value: bytes | None,
-    outcome: Outcome,
+    outcome: Verdict,
 ) -> bytes:
     """A refused or held record with its raw bytes: the key and value are cut at 64 KiB, length and SHA-256 are whole."""
     judgement = outcome.judgement

@@ -1,4 +1,4 @@
-"""The published schemas are right: they take what the codec takes, refuse what a schema can refuse, and fit what is published."""
+"""The published schemas are right: they take what the reader takes, refuse what a schema can refuse, and fit what is published."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tally_stream.audit.replay import Replay
 from tally_stream.domain.report import CONTROL_KINDS, COUNT_KINDS, DECISION_KINDS
 from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, REVISION_MAX, TEXT_MAX_CODE_POINTS
 from tally_stream.kafka.topics import Topics, wanted_configs
-from tally_stream.wire import codec
 from tally_stream.wire.changes import encode_change
+from tally_stream.wire.exact import FIELDS_OF_KIND
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json, encode_partial
 from tally_stream.wire.report_log import ReportLog
@@ -93,7 +93,7 @@ def test_a_schema_is_one(name: str) -> None:
 
 
 class TestStatements:
-    def test_what_the_codec_takes_fits(self) -> None:
+    def test_what_the_reader_takes_fits(self) -> None:
         refused = [(n, i, v) for n, i, value, v in judged() if not v.startswith("rejected") and not statement_fits(value)]
         assert refused == []
 
@@ -102,7 +102,7 @@ class TestStatements:
         assert taken == set(BEYOND_A_SCHEMA)
 
     def test_a_decision_without_its_reason_does_not_fit(self) -> None:
-        """The codec lets it through to Q5; for who writes one it is required."""
+        """The reader lets it through to Q5; for who writes one it is required."""
         decision = json.loads(marked(vectors.PAGE, "base")["decision"].text)
         assert fits("report", decision)
         for name in ("replaces", "reason", "authority"):
@@ -111,9 +111,9 @@ class TestStatements:
         assert not fits("report", {**decision, "reason": ""})
         assert not fits("report", {**decision, "kind": "report"})
 
-    @pytest.mark.parametrize("kind", codec._FIELDS_OF_KIND)
-    def test_its_fields_are_the_codecs(self, kind: str) -> None:
-        required, optional = codec._FIELDS_OF_KIND[kind]
+    @pytest.mark.parametrize("kind", FIELDS_OF_KIND)
+    def test_its_fields_are_the_readers(self, kind: str) -> None:
+        required, optional = FIELDS_OF_KIND[kind]
         schema = schemas()[OF_KIND[kind]]
         shapes = [schema, *schema.get("$defs", {}).values()]
         (shape,) = [s for s in shapes if kind in s.get("properties", {}).get("kind", {}).get("enum", ())]

@@ -1,4 +1,4 @@
-"""Runs the test vectors of docs/wire-format.md through the product: folder, codec, fold, standings, replay.
+"""Runs the test vectors of docs/wire-format.md through the product: folder, reader, fold, standings, replay.
 
 A vector is a JSON object. What it may say stands on the page itself, "How to read the vectors"; an unknown word in one
 is an error here, so that a slip of the pen never passes as a test. Expected objects name the fields that matter: a

@@ -25,11 +25,11 @@ from tally_stream.domain.election import (
     Station,
     build_election,
 )
-from tally_stream.domain.fold import Outcome, PartitionFold
+from tally_stream.domain.fold import PartitionFold, Verdict
 from tally_stream.domain.ledger import Change
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import Finding
-from tally_stream.domain.standings import Message, Standings
+from tally_stream.domain.standings import MergedFigures, Message
 
 CLOSE = "2024-02-07T19:00:00+04:00"
 CLOSE_MS = 1_707_318_000_000
@@ -183,7 +183,7 @@ class Night:
         for statement in statements:
             self.take(statement)
 
-    def take(self, statement: Statement | Finding, *, at_ms: int | None = None) -> Outcome:
+    def take(self, statement: Statement | Finding, *, at_ms: int | None = None) -> Verdict:
         offset = self.fold.next_offset
         log_ms = COUNTED_MS + offset * 1000 if at_ms is None else at_ms
         return self.fold.take(offset, log_ms, key_of(statement, self.election), placed(statement, self.election))
@@ -197,7 +197,7 @@ class Night:
         return self.take(statement).change
 
     def messages(self, contest: int = 0) -> list[Message]:
-        standings = Standings(self.election, contest, TOPIC, 1)
+        standings = MergedFigures(self.election, contest, TOPIC, 1)
         standings.put(self.fold.figures(contest))
         return standings.messages()
 

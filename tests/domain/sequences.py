@@ -17,7 +17,7 @@ from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Control, Statement
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import murmur2_partition
-from tally_stream.domain.standings import Standings
+from tally_stream.domain.standings import MergedFigures
 
 from .builders import CLOSE_MS, TOPIC, contest, decision, election, key_of, placed, report, station, turnout
 from .model import Position, Record, walk
@@ -208,8 +208,8 @@ def folded(of: Election, logs: Sequence[Sequence[Record]]) -> list[PartitionFold
     return folds
 
 
-def standings_of(of: Election, folds: Sequence[PartitionFold], contest_index: int) -> Standings:
-    standings = Standings(of, contest_index, TOPIC, len(folds))
+def standings_of(of: Election, folds: Sequence[PartitionFold], contest_index: int) -> MergedFigures:
+    standings = MergedFigures(of, contest_index, TOPIC, len(folds))
     for fold in folds:
         standings.put(fold.figures(contest_index))
     return standings

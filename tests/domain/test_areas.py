@@ -3,7 +3,7 @@
 import pytest
 
 from tally_stream.domain.election import Election, build_election
-from tally_stream.domain.standings import STAMP_FIELDS, Standings, body_of, widest_partial_bytes
+from tally_stream.domain.standings import STAMP_FIELDS, MergedFigures, body_of, widest_partial_bytes
 
 from .builders import CLOSE_MS, TOPIC, Night, contest, decision, election, report, station
 
@@ -105,7 +105,7 @@ def test_an_area_whose_stations_did_not_change_has_the_same_body() -> None:
 
 def test_changed_messages_are_those_whose_area_changed_since_the_last_call_and_the_root() -> None:
     night = busy(2)
-    standings = Standings(night.election, 0, TOPIC, 1)
+    standings = MergedFigures(night.election, 0, TOPIC, 1)
     standings.put(night.fold.figures(0))
     assert standings.changed_messages() == standings.messages()
     assert [m["area"] for m in standings.changed_messages()] == ["X"]

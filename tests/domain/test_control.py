@@ -5,7 +5,7 @@ import pytest
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Statement
-from tally_stream.domain.standings import Message, Standings
+from tally_stream.domain.standings import MergedFigures, Message
 
 from .builders import COUNTED_MS, TOPIC, Night, contest, control, election, key_of, placed, report, station, turnout
 from .sequences import HOME
@@ -27,7 +27,7 @@ class Nights:
         return fold.take(fold.next_offset, at_ms, key, placed(statement, self.election)).judgement.verdict
 
     def root(self, contest: int = 0) -> Message:
-        standings = Standings(self.election, contest, TOPIC, 2)
+        standings = MergedFigures(self.election, contest, TOPIC, 2)
         for fold in self.folds:
             standings.put(fold.figures(contest))
         return standings.messages()[-1]
@@ -111,7 +111,7 @@ class TestCertify:
 
     def test_not_before_figures_of_every_partition_are_there(self) -> None:
         of = election()
-        standings = Standings(of, 0, TOPIC, 2)
+        standings = MergedFigures(of, 0, TOPIC, 2)
         fold = PartitionFold(of, 0, 2)
         fold.take(0, COUNTED_MS, b"PRES", control("certify"))
         standings.put(fold.figures(0))

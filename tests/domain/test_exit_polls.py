@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tally_stream.domain.election import Election, ExitPoll
-from tally_stream.domain.standings import Standings
+from tally_stream.domain.standings import MergedFigures
 
 from .builders import CLOSE_MS, Night, contest, election, report, station
 
@@ -76,7 +76,7 @@ def test_on_the_root_alone_and_of_its_own_contest() -> None:
 def test_a_poll_appears_though_no_figure_of_the_area_changed() -> None:
     of = election(polls=[poll(CLOSE_MS + 5_000, ANNA="52")])
     night = Night(of)
-    standings = Standings(of, 0, "t", 1)
+    standings = MergedFigures(of, 0, "t", 1)
     for at_ms, count in ((CLOSE_MS, 0), (CLOSE_MS + 5_000, 1)):
         night.take(report(), at_ms=at_ms)
         assert standings.put(night.fold.figures(0))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures, PartitionFold
 from tally_stream.domain.report import Control, Report, Turnout
-from tally_stream.domain.standings import Message, Standings, body_of
+from tally_stream.domain.standings import MergedFigures, Message, body_of
 from tally_stream.domain.tally import baseline
 
 from .builders import TOPIC, examples
@@ -92,7 +92,7 @@ def test_any_cutting_into_runs_with_partials_between_them_in_any_order(
         expected = encoded(standings_of(of, folds, contest).messages())
         for _ in range(3):
             order.shuffle(found)
-            standings = Standings(of, contest, TOPIC, PARTITIONS, baseline(of, folds[0].limits))
+            standings = MergedFigures(of, contest, TOPIC, PARTITIONS, baseline(of, folds[0].limits))
             for figures in found:
                 is_newer = figures.next_offset > standings.next_offsets[figures.partition]
                 was_nothing = standings.figures[figures.partition] is None

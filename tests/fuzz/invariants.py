@@ -21,16 +21,17 @@ from aiokafka.record.util import calc_crc32c
 
 from tally_stream.audit.replay import Replay
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import PLAIN, Outcome, PartitionFold
+from tally_stream.domain.fold import OWES_NOTHING, PartitionFold, Verdict
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import VERDICTS, Finding
 from tally_stream.kafka.batches import RawBatches, records_of
 from tally_stream.kafka.inflate import HEADER_BYTES, Inflater
 from tally_stream.wire.changes import encode_change
-from tally_stream.wire.codec import Codec, read_record, read_run
 from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
 from tally_stream.wire.messages import canonical_json, encode_rejection
+from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
+from tally_stream.wire.run import read_record, read_run
 from tests.docs.pages import marked
 from tests.docs.vectors import PAGE
 
@@ -58,7 +59,7 @@ def _elections() -> list[Election]:
 
 
 ELECTIONS = _elections()
-CODECS = [Codec(election) for election in ELECTIONS]
+READERS = [ReportReader(election) for election in ELECTIONS]
 
 
 # -- one record ----------------------------------------------------------------------------------------------------
@@ -68,26 +69,26 @@ def report(data: bytes) -> None:
     """Nothing raises; both readers agree; a statement is what its JSON says and is read back; a repetition moves nothing."""
     key, found, value = data.partition(b"\n")
     pair = (key, value) if found else (None, data)
-    for codec in CODECS:
-        read = _both_read(codec, *pair)
-        fold = PartitionFold(codec.election)
-        first = _taken(codec, fold, 0, *pair)
+    for reader in READERS:
+        read = _both_read(reader, *pair)
+        fold = PartitionFold(reader.election)
+        first = _taken(reader, fold, 0, *pair)
         if isinstance(read, Finding):
             assert first.judgement.findings == (read,)
         else:
-            _says_what_it_said(codec, read, *pair)
+            _says_what_it_said(reader, read, *pair)
         if first.judgement.verdict == "counted":
-            figures = [fold.figures(contest).areas for contest in range(len(codec.election.contests))]
-            again = _taken(codec, fold, 1, *pair)
+            figures = [fold.figures(contest).areas for contest in range(len(reader.election.contests))]
+            again = _taken(reader, fold, 1, *pair)
             assert again.judgement.verdict == "repeated", again
-            assert figures == [fold.figures(contest).areas for contest in range(len(codec.election.contests))]
-            _as_a_run(codec, fold, [first, again], *pair)
+            assert figures == [fold.figures(contest).areas for contest in range(len(reader.election.contests))]
+            _as_a_run(reader, fold, [first, again], *pair)
         else:
-            _as_a_run(codec, fold, [first], *pair)
+            _as_a_run(reader, fold, [first], *pair)
 
 
-def _both_read(codec: Codec, key: bytes | None, value: bytes) -> Statement | Finding:
-    fast, exact, read = codec.read_fast(value, key), codec.read_exactly(value, key), codec.read(value, key)
+def _both_read(reader: ReportReader, key: bytes | None, value: bytes) -> Statement | Finding:
+    fast, exact, read = reader.read_fast(value, key), reader.exact.read(value, key), reader.read(value, key)
     assert type(read) is type(exact)
     assert read == exact
     if fast is not None:
@@ -97,13 +98,13 @@ def _both_read(codec: Codec, key: bytes | None, value: bytes) -> Statement | Fin
     return read
 
 
-def _as_a_run(codec: Codec, alone: PartitionFold, outcomes: list[Outcome], key: bytes | None, value: bytes) -> None:
+def _as_a_run(reader: ReportReader, alone: PartitionFold, outcomes: list[Verdict], key: bytes | None, value: bytes) -> None:
     """The same records read at once, as a worker does."""
     records = [SimpleNamespace(offset=offset, timestamp=LOG_MS, key=key, value=value) for offset in range(len(outcomes))]
-    fold = PartitionFold(codec.election)
-    owed = read_run(codec, fold, records)
+    fold = PartitionFold(reader.election)
+    owed = read_run(reader, fold, records)
     assert [(record.offset, outcome) for record, outcome in owed] == [
-        (offset, outcome) for offset, outcome in enumerate(outcomes) if outcome is not PLAIN
+        (offset, outcome) for offset, outcome in enumerate(outcomes) if outcome is not OWES_NOTHING
     ]
     assert fold.verdict_counts() == alone.verdict_counts()
     assert fold.next_offset == len(records)
@@ -119,21 +120,21 @@ def _fields(statement: Report) -> list[Any]:
     return [getattr(statement, name) for name in _REPORT_FIELDS]
 
 
-def _taken(codec: Codec, fold: PartitionFold, offset: int, key: bytes | None, value: bytes | None) -> Outcome:
-    outcome = read_record(codec, fold, offset, LOG_MS, key, value)
+def _taken(reader: ReportReader, fold: PartitionFold, offset: int, key: bytes | None, value: bytes | None) -> Verdict:
+    outcome = read_record(reader, fold, offset, LOG_MS, key, value)
     assert outcome.judgement.verdict in VERDICTS
     assert fold.next_offset == offset + 1
     assert sum(fold.verdicts.values()) == offset + 1
     if outcome.is_refusal:
-        rejection = encode_rejection(codec.election, "t", 0, offset, LOG_MS, key, value, outcome)
+        rejection = encode_rejection(reader.election, "t", 0, offset, LOG_MS, key, value, outcome)
         assert len(rejection) < REJECTION_MAX_BYTES
         assert canonical_json(json.loads(rejection)) == rejection
     if outcome.change is not None:
-        encode_change(codec.election, "t", 0, offset, LOG_MS, outcome.change)
+        encode_change(reader.election, "t", 0, offset, LOG_MS, outcome.change)
     return outcome
 
 
-def _says_what_it_said(codec: Codec, statement: Statement, key: bytes | None, value: bytes) -> None:
+def _says_what_it_said(reader: ReportReader, statement: Statement, key: bytes | None, value: bytes) -> None:
     """The standard library's own reading of the value; and the statement written and read again."""
 
     def no_double(pairs: list[tuple[str, Any]]) -> Json:
@@ -141,14 +142,14 @@ def _says_what_it_said(codec: Codec, statement: Statement, key: bytes | None, va
         return dict(pairs)
 
     said = json.loads(value, object_pairs_hook=no_double)
-    message = as_message(codec.election, statement)
+    message = as_message(reader.election, statement)
     for name, told in said.items():
         if name == "ballots":
             assert told == {figure: message[name][figure] for figure in told}
         elif told is not None:
             assert told == message[name], name
     assert key == str(said.get("station") or said["contest"]).encode()
-    assert codec.read(json.dumps(message).encode(), key) == statement
+    assert reader.read(json.dumps(message).encode(), key) == statement
 
 
 def as_message(election: Election, statement: Statement) -> Json:
@@ -238,7 +239,7 @@ def batch(data: bytes) -> None:
     assert [r.offset for r in records] == list(range(count))
     assert all(isinstance(x, bytes | None) for r in records for x in (r.key, r.value))  # type: ignore[misc]
     fold = PartitionFold(ELECTIONS[0])
-    read_run(CODECS[0], fold, records)
+    read_run(READERS[0], fold, records)
     assert fold.next_offset == count
 
 

@@ -12,12 +12,12 @@ import atheris
 with atheris.instrument_imports(include=["tally_stream"], enable_loader_override=False):
     from tests.fuzz.invariants import TARGETS
 
-from tally_stream.wire import codec
+from tally_stream.wire import reading
 
 
 def main() -> None:
-    if not codec.__file__.endswith(".py"):
-        sys.exit(f"compiled code cannot be fuzzed: {codec.__file__}")
+    if not reading.__file__.endswith(".py"):
+        sys.exit(f"compiled code cannot be fuzzed: {reading.__file__}")
     name = sys.argv.pop(1)
     atheris.Setup(sys.argv, TARGETS[name])
     atheris.Fuzz()

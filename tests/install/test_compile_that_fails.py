@@ -37,7 +37,7 @@ def compiled_files(clone: Path) -> list[Path]:
 
 
 def left_by_an_earlier_build(clone: Path) -> None:
-    for name in ("compiled__mypyc", "domain/fold", "wire/codec"):
+    for name in ("compiled__mypyc", "domain/fold", "wire/reading"):
         (clone / "tally_stream" / f"{name}{SUFFIX}").write_bytes(b"stale")
 
 
@@ -52,7 +52,9 @@ def compile_in(clone: Path, tmp_path: Path, *command: str, **environment: str) -
 def runs_interpreted(clone: Path) -> None:
     assert compiled_files(clone) == []
     assert "S1" in run(sys.executable, "-m", "tally_stream", "rules", "--json", cwd=clone).stdout
-    where = "from tally_stream.domain import fold; from tally_stream.wire import codec; print(fold.__file__, codec.__file__)"
+    where = (
+        "from tally_stream.domain import fold; from tally_stream.wire import reading; print(fold.__file__, reading.__file__)"
+    )
     assert ".so" not in run(sys.executable, "-c", where, cwd=clone).stdout
 
 

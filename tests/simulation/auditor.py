@@ -29,7 +29,7 @@ from domain.model import Walk, message, step
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.report import Report
-from tally_stream.wire.codec import Codec
+from tally_stream.wire.reading import ReportReader
 
 from .cluster import Record
 
@@ -75,7 +75,7 @@ class Auditor:
         self.partials: dict[tuple[str, int], int] = {}
         """(contest, partition) → highest next offset of an acknowledged partial."""
         self.counts: Counter[str] = Counter()
-        self._codec = Codec(election)
+        self._reader = ReportReader(election)
         self._index = {c.id: i for i, c in enumerate(election.contests)}
         self._walks: dict[tuple[Any, int], Walk] = {}
         self._expected: dict[tuple[str, str, Vector], bytes] = {}
@@ -86,7 +86,7 @@ class Auditor:
         for r in records:
             assert r.offset == len(self.raw[partition]), "the simulation appends in order"
             self.raw[partition].append(r)
-            self.logs[partition].append((r.timestamp, r.key or b"", self._codec.read(r.value, r.key)))
+            self.logs[partition].append((r.timestamp, r.key or b"", self._reader.read(r.value, r.key)))
 
     def walk(self, partition: int, length: int, reader: Any = None) -> Walk:
         """The prefix of that length, judged. Each `reader` goes forward through it once, mostly."""

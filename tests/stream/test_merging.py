@@ -10,8 +10,9 @@ from tally_stream.kafka.client import StoredRecord
 from tally_stream.stream import merging as module
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.merging import Merging
-from tally_stream.wire.codec import Codec, read_run
 from tally_stream.wire.messages import encode_partial
+from tally_stream.wire.reading import ReportReader
+from tally_stream.wire.run import read_run
 from tests.stream.outlets import ELECTION, TOPICS, HeldOutlet, Record, falling, report, settle
 
 ROOT = b"PRES|X"
@@ -25,7 +26,7 @@ class Stored:
 def own_partials(*records: Record) -> list[tuple[Figures, bytes]]:
     """Each contest's figures after these records, and its partial."""
     fold = PartitionFold(ELECTION, 0, 1)
-    read_run(Codec(ELECTION), fold, list(records))
+    read_run(ReportReader(ELECTION), fold, list(records))
     figures = [fold.figures(i) for i in range(len(ELECTION.contests))]
     return [(f, encode_partial(ELECTION, f, 1)) for f in figures]
 

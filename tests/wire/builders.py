@@ -1,4 +1,4 @@
-"""One small election, good messages as dictionaries, and a codec to read them."""
+"""One small election, good messages as dictionaries, and a reader to read them."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from statements import REPORT_FIELDS  # noqa: F401 (as above)
 from tally_stream.domain.election import Candidate, Contest, Election, Phase, Rounding, Skip, build_election
 from tally_stream.domain.report import Statement
 from tally_stream.domain.rules import Finding
-from tally_stream.wire.codec import Codec
+from tally_stream.wire.reading import ReportReader
 
 CLOSE_MS = 1_707_318_000_000
 LOG_MS = CLOSE_MS + 3_600_000
@@ -39,7 +39,7 @@ def election(phase: Phase = "official", skips: tuple[Skip, ...] = (), contest_co
 
 
 ELECTION = election()
-CODEC = Codec(ELECTION)
+READER = ReportReader(ELECTION)
 
 
 def counts(**changes: Any) -> Json:
@@ -97,20 +97,20 @@ def key_of(message: Json) -> bytes:
 OWN_KEY = b"\x00the message's own"
 
 
-def read(message: Json | bytes, key: bytes | None = OWN_KEY, codec: Codec = CODEC) -> Statement | Finding:
-    """What the codec reads; the key is the message's own unless given."""
+def read(message: Json | bytes, key: bytes | None = OWN_KEY, reader: ReportReader = READER) -> Statement | Finding:
+    """What the reader reads; the key is the message's own unless given."""
     value = message if isinstance(message, bytes) else as_bytes(message)
     if key == OWN_KEY:
         key = key_of(message) if isinstance(message, dict) else b"A-1"
-    found = codec.read(value, key)
-    exact = codec.read_exactly(value, key)
+    found = reader.read(value, key)
+    exact = reader.exact.read(value, key)
     assert found == exact, "the fast reader and the exact one disagree"
     return found
 
 
-def code(message: Json | bytes, key: bytes | None = OWN_KEY, codec: Codec = CODEC) -> str | None:
+def code(message: Json | bytes, key: bytes | None = OWN_KEY, reader: ReportReader = READER) -> str | None:
     """The code that refuses a message, None where it is a statement."""
-    found = read(message, key, codec)
+    found = read(message, key, reader)
     return found.code if isinstance(found, Finding) else None
 
 

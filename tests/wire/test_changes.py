@@ -8,17 +8,17 @@ import pytest
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.wire.change_line import votes_line
 from tally_stream.wire.changes import encode_change
-from tally_stream.wire.codec import read_record
 from tally_stream.wire.messages import canonical_json
+from tally_stream.wire.run import read_record
 
-from .builders import CODEC, ELECTION, LOG_MS, Json, as_bytes, counts, decision
+from .builders import ELECTION, LOG_MS, READER, Json, as_bytes, counts, decision
 
 
 class TestChange:
     def changed(self, *messages: Json) -> Json:
         fold = PartitionFold(ELECTION, 0)
         for offset, message in enumerate(messages):
-            outcome = read_record(CODEC, fold, offset, LOG_MS + offset, b"A-1", as_bytes(message))
+            outcome = read_record(READER, fold, offset, LOG_MS + offset, b"A-1", as_bytes(message))
         encoded = encode_change(ELECTION, "tally.reports", 0, offset, LOG_MS + offset, outcome.change)
         assert encoded == canonical_json(json.loads(encoded))
         found: Json = json.loads(encoded)

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally_stream.domain.fold import Figures, Outcome, PartitionFold
+from tally_stream.domain.fold import Figures, PartitionFold, Verdict
 from tally_stream.domain.report import Statement
-from tally_stream.domain.standings import Standings, widest_partial_bytes
+from tally_stream.domain.standings import MergedFigures, widest_partial_bytes
 from tally_stream.domain.tally import SCALARS, integers_per_area
-from tally_stream.wire.codec import read_record
 from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
 from tally_stream.wire.messages import (
     ForeignPartial,
@@ -27,8 +26,9 @@ from tally_stream.wire.messages import (
     record_key,
     standings_key,
 )
+from tally_stream.wire.run import read_record
 
-from .builders import CODEC, ELECTION, LOG_MS, Json, as_bytes, counts, decision, election, examples
+from .builders import ELECTION, LOG_MS, READER, Json, as_bytes, counts, decision, election, examples
 
 WIDTH = integers_per_area(2)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -56,7 +56,7 @@ class TestCanonicalJson:
     def test_of_a_standings_message(self) -> None:
         fold = PartitionFold(ELECTION)
         fold.take(0, LOG_MS, b"A-1", statement(counts()))
-        standings = Standings(ELECTION, 0, "tally.reports", 12)
+        standings = MergedFigures(ELECTION, 0, "tally.reports", 12)
         standings.put(fold.figures(0))
         for message in standings.messages():
             value = canonical_json(message)
@@ -68,7 +68,7 @@ class TestCanonicalJson:
 
 
 def statement(message: Json) -> Statement:
-    found = CODEC.read(as_bytes(message), str(message.get("station") or message["contest"]).encode())
+    found = READER.read(as_bytes(message), str(message.get("station") or message["contest"]).encode())
     assert isinstance(found, Statement)
     return found
 
@@ -83,9 +83,9 @@ class TestRejection:
     def taken(self, key: bytes | None, value: bytes | None, *before: bytes) -> Json:
         fold = PartitionFold(ELECTION, 0)
         for offset, earlier in enumerate(before):
-            read_record(CODEC, fold, offset, LOG_MS, b"A-1", earlier)
+            read_record(READER, fold, offset, LOG_MS, b"A-1", earlier)
         offset = len(before)
-        outcome = read_record(CODEC, fold, offset, LOG_MS + 7, key, value)
+        outcome = read_record(READER, fold, offset, LOG_MS + 7, key, value)
         assert outcome.is_refusal
         encoded = encode_rejection(ELECTION, "tally.reports", 0, offset, LOG_MS + 7, key, value, outcome)
         assert encoded == canonical_json(json.loads(encoded))
@@ -282,7 +282,7 @@ def test_an_outcome_owes_a_rejection_unless_counted_or_repeated() -> None:
     fold = PartitionFold(election())
     owed = []
     for offset, value in enumerate([counts(), counts(), counts(registered=200), counts(revision=9000), decision(kind="x")]):
-        outcome: Outcome = read_record(CODEC, fold, offset, LOG_MS, b"A-1", as_bytes(value))
+        outcome: Verdict = read_record(READER, fold, offset, LOG_MS, b"A-1", as_bytes(value))
         owed.append(outcome.is_refusal)
     assert owed == [False, False, True, True, True]
 

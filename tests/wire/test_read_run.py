@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally_stream.domain.election import Skip
-from tally_stream.domain.fold import PLAIN, PartitionFold
+from tally_stream.domain.fold import OWES_NOTHING, PartitionFold
 from tally_stream.domain.scalars import murmur2_partition
-from tally_stream.domain.standings import Standings
-from tally_stream.wire.codec import Codec, RecordCrash, read_record, read_run
+from tally_stream.domain.standings import MergedFigures
+from tally_stream.wire.reading import ReportReader
+from tally_stream.wire.run import RecordCrash, read_record, read_run
 
 from .builders import LOG_MS, as_bytes, control, counts, decision, election, examples, turnout
 
@@ -52,23 +53,23 @@ def a_log(seed: int) -> list[Record]:
 def test_a_run_is_its_records_one_by_one(seed: int, has_skips: bool, length: int, partitions: int | None) -> None:
     skips = tuple(Skip(0, offset, "r", "a") for offset in (1, 4)) if has_skips else ()
     of = election(skips=skips)
-    records, codec = a_log(seed), Codec(of)
+    records, reader = a_log(seed), ReportReader(of)
     alone, together = PartitionFold(of, 0, partitions), PartitionFold(of, 0, partitions)
     expected = []
     for r in records:
-        outcome = read_record(codec, alone, r.offset, r.timestamp, r.key, r.value)
-        if outcome is not PLAIN:
+        outcome = read_record(reader, alone, r.offset, r.timestamp, r.key, r.value)
+        if outcome is not OWES_NOTHING:
             expected.append((r, outcome))
     found = []
     for start in range(0, len(records), length):
-        found += read_run(codec, together, records[start : start + length])
+        found += read_run(reader, together, records[start : start + length])
     assert found == expected
     assert all(o.is_refusal or o.change or o.judgement.findings for _, o in found), "plain ones are left out"
     assert together.verdict_counts() == alone.verdict_counts()
     for contest in (0, 1):
         messages = []
         for fold in (alone, together):
-            standings = Standings(of, contest, "t", 1)
+            standings = MergedFigures(of, contest, "t", 1)
             standings.put(fold.figures(contest))
             messages.append(standings.messages())
         assert messages[0] == messages[1]
@@ -82,7 +83,7 @@ def test_a_report_in_another_partition_is_refused_in_a_run_too() -> None:
         for place in (0, 1):
             fold = PartitionFold(of, place, 2)
             run = [Record(0, LOG_MS, station.encode(), as_bytes(counts(station=station)))]
-            owed = read_run(Codec(of), fold, run)
+            owed = read_run(ReportReader(of), fold, run)
             assert [o.judgement.findings[0].code for _, o in owed] == ([] if place == partition else ["S7"])
 
 
@@ -91,5 +92,5 @@ def test_a_record_out_of_its_place_inside_a_run_is_never_counted() -> None:
     fold = PartitionFold(of)
     run = [Record(offset, LOG_MS, b"A-1", as_bytes(counts(revision=offset + 1))) for offset in (0, 2, 1)]
     with pytest.raises(RecordCrash):
-        read_run(Codec(of), fold, run)
+        read_run(ReportReader(of), fold, run)
     assert fold.next_offset == 1

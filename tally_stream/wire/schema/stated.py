@@ -1,7 +1,7 @@
 """The shape of what stations and authorities may state, for strangers who write it.
 
 Decides as much of a statement's form as a schema can say: fields, types, ranges, and what each kind requires. Judges
-nothing: `codec.py` reads statements by the rules, and is stricter where a schema has no words (a test lists where). A
+nothing: `exact.py` reads statements by the rules, and is stricter where a schema has no words (a test lists where). A
 test holds that both have the same fields. Read `documents.py` next, which makes JSON Schemas of these.
 """
 

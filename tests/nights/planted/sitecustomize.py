@@ -11,16 +11,16 @@ from typing import Any
 def crash_at(offset: str) -> None:
     """The code fails on the record of partition 0 at this offset, unless a skip passes over it."""
     from tally_stream.stream import counting
-    from tally_stream.wire.codec import RecordCrash
+    from tally_stream.wire.run import RecordCrash
 
     real = counting.read_run
 
-    def read_run(codec: Any, fold: Any, records: Any) -> Any:
+    def read_run(reader: Any, fold: Any, records: Any) -> Any:
         for index, record in enumerate(records):
             if fold.partition == 0 and record.offset == int(offset) and record.offset not in fold.skipped_offsets:
-                real(codec, fold, records[:index])
+                real(reader, fold, records[:index])
                 raise RecordCrash(record.offset) from ZeroDivisionError("planted")
-        return real(codec, fold, records)
+        return real(reader, fold, records)
 
     counting.read_run = read_run
 

@@ -8,13 +8,14 @@ from tally_stream.domain.election import Skip
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Control, Report, Turnout
 from tally_stream.domain.rules import Finding, message_of
-from tally_stream.wire.codec import Codec, read_record
+from tally_stream.wire.reading import ReportReader
+from tally_stream.wire.run import read_record
 
 from .builders import (
     ABSENT,
-    CODEC,
     ELECTION,
     LOG_MS,
+    READER,
     Json,
     as_bytes,
     code,
@@ -69,7 +70,7 @@ class TestCounts:
         for text in ("[1.5]", '{"a": 1e3}', "2.50"):
             found = read(literal("revision", text))
             assert isinstance(found, Finding)
-            assert found == CODEC.read_exactly(literal("revision", text), b"A-1")
+            assert found == READER.exact.read(literal("revision", text), b"A-1")
             assert "0x" not in str(found.left)
             assert text.strip("[{}]").split(" ")[-1] in str(found.left)
 
@@ -170,7 +171,7 @@ class TestKeyAndPhase:
     @pytest.mark.parametrize("key", [None, b"A-2", b"A-1 ", b"", b"\xff", b"PRES"])
     def test_s5_the_key_is_the_station(self, key: bytes | None) -> None:
         for message in (counts(), decision(), turnout()):
-            found = CODEC.read(as_bytes(message), key)
+            found = READER.read(as_bytes(message), key)
             assert isinstance(found, Finding)
             assert found.code == "S5"
 
@@ -197,7 +198,7 @@ class TestKeyAndPhase:
         self, message: Json, of: Any, phase: Any, expected: str | None
     ) -> None:
         given = {k: v for k, v in (message | {"phase": phase}).items() if v is not ABSENT}
-        assert code(given, codec=Codec(election(of))) == expected
+        assert code(given, reader=ReportReader(election(of))) == expected
 
 
 class TestOrder:
@@ -277,17 +278,17 @@ class TestSkips:
 
     def test_a_skipped_record_is_refused_whatever_it_says(self) -> None:
         of = election(skips=(Skip(0, 1, "crashes the code", "commission"), Skip(1, 0, "elsewhere", "commission")))
-        codec, fold = Codec(of), PartitionFold(of)
+        reader, fold = ReportReader(of), PartitionFold(of)
         values = [as_bytes(counts()), as_bytes(counts(revision=2)), as_bytes(counts(revision=3)), b"junk"]
         verdicts = []
         for offset, value in enumerate(values):
-            judgement = read_record(codec, fold, offset, LOG_MS, b"A-1", value).judgement
+            judgement = read_record(reader, fold, offset, LOG_MS, b"A-1", value).judgement
             verdicts.append((judgement.verdict, [f.code for f in judgement.findings]))
         assert verdicts == [("counted", []), ("rejected", ["X1"]), ("counted", []), ("rejected", ["S1"])]
 
     def test_it_says_why_and_by_whom(self) -> None:
         of = election(skips=(Skip(0, 0, "crashes the code", "commission"),))
-        (finding,) = read_record(Codec(of), PartitionFold(of), 0, LOG_MS, None, None).judgement.findings
+        (finding,) = read_record(ReportReader(of), PartitionFold(of), 0, LOG_MS, None, None).judgement.findings
         assert (finding.left, finding.right) == (0, 0)
         assert message_of(finding) == "skipped: crashes the code (commission)"
 
@@ -306,10 +307,10 @@ def test_hostile_material_in_a_sentence_is_short_printable_ascii() -> None:
 
 
 def test_the_cache_of_times_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tally_stream.wire.codec._TIMES_CACHED_MAX", 3)
-    codec = Codec(election())
+    monkeypatch.setattr("tally_stream.wire.exact.TIMES_CACHED_MAX", 3)
+    reader = ReportReader(election())
     for second in [*range(10), *range(10)]:
-        found = codec.read(as_bytes(counts(counted_at=f"2024-02-07T16:00:0{second}Z")), b"A-1")
+        found = reader.read(as_bytes(counts(counted_at=f"2024-02-07T16:00:0{second}Z")), b"A-1")
         assert isinstance(found, Report)
         assert found.counted_at_ms == LOG_MS + second * 1000
-        assert len(codec._times) <= 3
+        assert len(reader.exact.times) <= 3

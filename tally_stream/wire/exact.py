@@ -1,14 +1,8 @@
-"""Report bytes → statement, or the finding that refuses them (rules S1, S6, S4, S2, S3, S5).
+"""Report bytes → statement by the letter of the rules, or the finding that refuses them (S1, S6, S4, S2, S3, S5).
 
-Two readers. The **exact** one follows the rules' order to the letter and says what is wrong. The **fast** one accepts
-only what is right in every respect, in one msgspec pass (1.6 µs against 16, bench/decode_cost.py), and hands everything
-else to the exact one; it refuses itself only what has no other fault than an unknown station. A property test holds
-that whatever the fast reader says, the exact one says too. Nothing here raises on any bytes.
-
-Duplicate keys: each key and each string value takes two quotation marks at least, however it is escaped. The text of a
-decoded statement whose keys are distinct has exactly two for each of them; one key more, or an escaped quotation mark,
-and the count is higher. That is the fast check.
-Refuses to know partitions (S7) and revisions; `domain/fold.py` goes on from here.
+Decides which rule a refused report breaks first, in the order in which the rules are published. Nothing here raises on
+any bytes. It is slow (16 µs a report, bench/decode_cost.py): `reading.py` sends only what its fast way can't pass.
+Refuses to know partitions (S7), revisions and everything else that depends on what was counted before. Read `run.py` next.
 """
 
 from __future__ import annotations
@@ -17,178 +11,52 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Any, NoReturn
 
-from msgspec import MsgspecError
-from msgspec.structs import astuple
-
-from tally_stream.domain.election import Election, Station
-from tally_stream.domain.fold import PLAIN, Outcome, PartitionFold
-from tally_stream.domain.ledger import Entry
+from tally_stream.domain.election import Election
 from tally_stream.domain.report import (
     CONTROL_KINDS,
     COUNT_KINDS,
     DECISION_KINDS,
     Control,
-    CountKind,
     Report,
     Statement,
     Turnout,
 )
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import COUNT_MAX, REVISION_MAX, is_id, parse_time, text_error
-from tally_stream.wire.counts import Ballots, counts_decoder
 from tally_stream.wire.limits import INTEGER_MAX_DIGITS, NESTING_MAX_LEVELS, VALUE_MAX_BYTES
 
-_Fields = tuple[
-    int, CountKind, str, str, str, int, str, Ballots, Any, bool | None, int | None, str | None, int | None,
-    str | None, str | None,
-]  # fmt: skip
-"""The fields of `Counts`, in its order."""
-_Four = tuple[int, int | None, int | None, int | None]
-"""The fields of `Ballots`, in its order."""
-
-_REQUIRED_STRINGS = 9 + 5 + 1  # nine keys, five of them with a string value, and the key "valid"
-_TIMES_CACHED_MAX = 50_000
-
-TOGETHER = 128
-"""Records whose entries are looked up one after the other, before they are judged: each look-up waits for memory that no
-cache holds, and a processor waits for several at once. 2.33 us a report instead of 2.51, at 500,000 stations."""
+TIMES_CACHED_MAX = 50_000
 
 
-class _ContestVotes:
-    """A contest for the fast reader; `pick` gives decoded votes in candidate order, KeyError where one is missing."""
-
-    def __init__(self, id: str, index: int, candidate_ids: tuple[str, ...], is_only: bool) -> None:
-        self.id = id
-        self.index = index
-        self.candidate_count = len(candidate_ids)
-        first = candidate_ids[0]
-        self.pick: Callable[[Any], tuple[int, ...]] = lambda votes: (votes[first],)
-        if is_only:
-            self.pick = astuple
-        elif len(candidate_ids) > 1:
-            self.pick = itemgetter(*candidate_ids)
-
-
-class Codec:
+class ExactReader:
     """Reads the reports of one election. `read(value, key)` never raises and never changes anything but a cache."""
 
     def __init__(self, election: Election) -> None:
         self.election = election
-        self._election_id = election.id
-        self._phase = election.phase
         self._stations = election.stations
-        is_only = len(election.contests) == 1
-        self._contests = {c.id: _ContestVotes(c.id, i, c.candidate_ids, is_only) for i, c in enumerate(election.contests)}
-        self._contest = self._contests[election.contests[0].id]
-        """The one looked up last: reports of one contest often come together."""
-        self._decode = counts_decoder(election.id, {c.id: c.candidate_ids for c in election.contests})
+        self._contest_indices = {c.id: i for i, c in enumerate(election.contests)}
         self._any_candidate = frozenset(k for c in election.contests for k in c.candidate_ids)
-        self._times: dict[str, tuple[str, int]] = {}
+        self.times: dict[str, tuple[str, int]] = {}
+        """Texts of times read before: the text itself, so that the many reports of one second share it, and its
+        milliseconds. The fast reader looks here too."""
 
-    def read(self, value: bytes | None, key: bytes | None) -> Statement | Finding:
-        """The statement in `value` (a record's value) under `key` (its key), or why it is refused."""
-        decoded = self.decode(value)
-        fast: Report | Finding | None = None
-        if decoded is not None:
-            station = self._stations.get(decoded[4])
-            fast = self.read_unknown(decoded, value) if station is None else self.read_decoded(decoded, station, value, key)
-        return fast if fast is not None else self.read_exactly(value, key)
-
-    def read_fast(self, value: bytes | None, key: bytes | None) -> Report | None:
-        """A counts statement that is right in every respect, else None (which says nothing about it)."""
-        decoded = self.decode(value)
-        if decoded is None:
-            return None
-        station = self._stations.get(decoded[4])
-        return None if station is None else self.read_decoded(decoded, station, value, key)
-
-    def decode(self, value: bytes | None) -> tuple[Any, ...] | None:
-        """The first half of `read_fast`: `_Fields`, where `value` has their shape."""
-        if value is None or len(value) > VALUE_MAX_BYTES:
-            return None
-        try:
-            return astuple(self._decode(value))
-        except (MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
-
-    def entries_of(self, decoded: list[tuple[Any, ...] | None], entries: list[dict[str, Entry]]) -> list[Entry | None]:
-        """The entry each decoded statement is about, among those of a fold (`PartitionFold.entries`)."""
-        if len(entries) == 1:
-            find: Callable[[str], Entry | None] = entries[0].get
-            return list(map(find, ["" if d is None else d[4] for d in decoded]))  # no station's id is empty
-        return [None if d is None else entries[self._contests[d[3]].index].get(d[4]) for d in decoded]
-
-    def read_decoded(self, decoded: tuple[Any, ...], station: Station, value: bytes | None, key: bytes | None) -> Report | None:
-        """The second half: everything that the shape leaves open. `station` is the one of the name decoded."""
-        fields: _Fields = decoded
-        (_, kind, _, contest_id, name, revision, counted_at, ballots, votes, complete, registered, phase, replaces,
-         reason, authority) = fields  # fmt: skip
-        four: _Four = astuple(ballots)
-        valid, cast, blank, invalid = four
-        contest = self._contest if self._contest.id == contest_id else self._contests[contest_id]
-        counted = self._times.get(counted_at) or self._remember_time(counted_at)
-        if (
-            counted is None
-            or value is None
-            or key is None
-            or name.encode("utf-8") != key
-            or ("official" if phase is None else phase) != self._phase
-        ):
-            return None
-        self._contest = contest
-        if not _is_all(
-            value, contest.candidate_count, cast, blank, invalid, registered, complete, phase, replaces, reason, authority
-        ):
-            return None
-        try:
-            in_order = contest.pick(votes)
-        except KeyError:
-            return None
-        return Report(
-            contest.index, station, revision, kind, complete is not False, counted[0], counted[1], registered,
-            cast, valid, blank, invalid, in_order, replaces, reason, authority,
-        )  # fmt: skip
-
-    def read_unknown(self, decoded: tuple[Any, ...], value: bytes | None) -> Finding | None:
-        """What is wrong with a decoded statement whose station is not in the definition, where that is all; else None.
-
-        Many records of an unknown station cost no more than counted ones; the exact reader takes ten times as long.
-        """
-        fields: _Fields = decoded
-        (_, _, _, contest_id, name, _, counted_at, ballots, votes, complete, registered, phase, replaces, reason,
-         authority) = fields  # fmt: skip
-        if value is None or name in self._stations or not is_id(name) or (phase is not None and phase != self._phase):
-            return None
-        four: _Four = astuple(ballots)
-        _, cast, blank, invalid = four
-        contest = self._contests[contest_id]
-        if not _is_all(
-            value, contest.candidate_count, cast, blank, invalid, registered, complete, phase, replaces, reason, authority
-        ):
-            return None
-        try:
-            contest.pick(votes)
-        except KeyError:
-            return None
-        if counted_at not in self._times and parse_time(counted_at) is None:
-            return None
-        return _unknown_station(name)
-
-    def _remember_time(self, text: str) -> tuple[str, int] | None:
-        """`parse_time` with the text itself, so that the many reports of one second share both objects."""
+    def time_of(self, text: str) -> tuple[str, int] | None:
+        """`parse_time`, remembered, with a text to keep; None where `text` is no time."""
+        known = self.times.get(text)
+        if known is not None:
+            return known
         time_ms = parse_time(text)
         if time_ms is None:
             return None
-        if len(self._times) >= _TIMES_CACHED_MAX:
-            self._times.clear()
-        self._times[text] = (text, time_ms)
-        return self._times[text]
+        if len(self.times) >= TIMES_CACHED_MAX:
+            self.times.clear()
+        self.times[text] = (text, time_ms)
+        return self.times[text]
 
-    def read_exactly(self, value: bytes | None, key: bytes | None) -> Statement | Finding:
-        """As `read`, by the rules' own order."""
+    def read(self, value: bytes | None, key: bytes | None) -> Statement | Finding:
+        """The statement in `value` (a record's value) under `key` (its key), or why it is refused."""
         try:
             fields = _parse_object(value)
             _not_signed(fields)
@@ -203,19 +71,19 @@ class Codec:
     # -- S2, S3, S5: who is speaking of what -----------------------------------------------------------------------
 
     def _identity(self, f: dict[str, Any], kind: str) -> None:
-        if f["election"] != self._election_id:
-            _refuse("S2", "unknown election {left}", f["election"], self._election_id)
-        if "contest" in f and f["contest"] not in self._contests:
+        if f["election"] != self.election.id:
+            _refuse("S2", "unknown election {left}", f["election"], self.election.id)
+        if "contest" in f and f["contest"] not in self._contest_indices:
             _refuse("S2", "unknown contest {left}", f["contest"])
         if "station" in f and f["station"] not in self._stations:
-            raise _Refused(_unknown_station(f["station"]))
+            raise _Refused(unknown_station(f["station"]))
         if kind not in COUNT_KINDS:
             return
         votes = f["votes"]
         for candidate in votes:
             if candidate not in self._any_candidate:
                 _refuse("S2", "unknown candidate {left}", candidate)
-        candidate_ids = self.election.contests[self._contests[f["contest"]].index].candidate_ids
+        candidate_ids = self.election.contests[self._contest_indices[f["contest"]]].candidate_ids
         for candidate in votes:
             if candidate not in candidate_ids:
                 _refuse("S3", "candidate {left} is not of contest {right}", candidate, f["contest"])
@@ -230,16 +98,16 @@ class Codec:
         if key != name.encode():
             _refuse("S5", "the record key is {left}, it should be {right}", _shown(key), name)
         phase = f.get("phase") or "official"
-        if phase != self._phase:
-            _refuse("S5", "phase {left} in an election of phase {right}", phase, self._phase)
+        if phase != self.election.phase:
+            _refuse("S5", "phase {left} in an election of phase {right}", phase, self.election.phase)
 
     def _statement(self, f: dict[str, Any]) -> Statement:
         kind = f["kind"]
         if kind == "turnout":
-            as_of = self._times.get(f["as_of"]) or self._remember_time(f["as_of"])
+            as_of = self.time_of(f["as_of"])
             assert as_of is not None, "S4 refuses what is no time"
             return Turnout(self._stations[f["station"]], f["revision"], as_of[0], f["voted"])
-        contest = self._contests[f["contest"]].index
+        contest = self._contest_indices[f["contest"]]
         if kind in CONTROL_KINDS:
             return Control(contest, kind, f["revision"], f["reason"], f["authority"])
         ballots = f.get("ballots") or {}
@@ -265,109 +133,8 @@ class Codec:
         )
 
 
-def _is_all(
-    value: bytes,
-    candidate_count: int,
-    cast: int | None,
-    blank: int | None,
-    invalid: int | None,
-    registered: int | None,
-    complete: bool | None,
-    phase: str | None,
-    replaces: int | None,
-    reason: str | None,
-    authority: str | None,
-) -> bool:
-    """Whether `value` has no key twice and no other than those decoded from it, and texts that may be shown."""
-    strings = _REQUIRED_STRINGS + candidate_count
-    if cast is not None:
-        strings += 1
-    if blank is not None:
-        strings += 1
-    if invalid is not None:
-        strings += 1
-    if registered is not None:
-        strings += 1
-    if complete is not None:
-        strings += 1
-    if phase is not None:
-        strings += 2
-    if replaces is not None:
-        strings += 1
-    if reason is not None:
-        strings += 2
-        if text_error(reason):
-            return False
-    if authority is not None:
-        strings += 2
-        if text_error(authority):
-            return False
-    return value.count(b'"') == 2 * strings
-
-
-def _unknown_station(name: str) -> Finding:
+def unknown_station(name: str) -> Finding:
     return Finding("S2", "unknown polling station {left}", name)
-
-
-def read_record(codec: Codec, fold: PartitionFold, offset: int, log_ms: int, key: bytes | None, value: bytes | None) -> Outcome:
-    """Read, judge and apply one record: the one way from bytes into a fold, for workers and for `replay`."""
-    return fold.take(offset, log_ms, key, read_at(codec, fold, offset, key, value))
-
-
-def read_at(codec: Codec, fold: PartitionFold, offset: int, key: bytes | None, value: bytes | None) -> Statement | Finding:
-    """What the record at `offset` says, for those who want to see it before the fold takes it."""
-    skip = fold.skipped_offsets.get(offset) if fold.skipped_offsets else None
-    if skip is not None:
-        return Finding("X1", f"skipped: {skip.reason} ({skip.authority})", fold.partition, offset)
-    return codec.read(value, key)
-
-
-class RecordCrash(Exception):
-    """The code failed on the record at `offset`: a fault of ours, whatever the record says."""
-
-    def __init__(self, offset: int) -> None:
-        super().__init__(offset)
-        self.offset = offset
-
-
-def read_run(codec: Codec, fold: PartitionFold, records: list[Any]) -> list[tuple[Any, Outcome]]:
-    """`read_record` for each record of a run (with `.offset`, `.timestamp`, `.key`, `.value`); those that are owed
-    something (a rejection, a change) with their outcome. Nearly all records of a night are not. Raises RecordCrash."""
-    owed: list[tuple[Any, Outcome]] = []
-    r: Any = None
-    try:
-        if fold.skipped_offsets:
-            for r in records:
-                outcome = read_record(codec, fold, r.offset, r.timestamp, r.key, r.value)
-                if outcome is not PLAIN:
-                    owed.append((r, outcome))
-            return owed
-        for start in range(0, len(records), TOGETHER):
-            few = records[start : start + TOGETHER]
-            values, decoded = [], []
-            for r in few:
-                value = r.value
-                values.append(value)
-                decoded.append(codec.decode(value))
-            entries = codec.entries_of(decoded, fold.entries)
-            stations = [None if entry is None else entry.station for entry in entries]
-            for i in range(len(few)):
-                r, value, fields, station, entry = few[i], values[i], decoded[i], stations[i], entries[i]
-                key = r.key
-                read: Statement | Finding | None = None
-                if fields is not None:
-                    if station is not None:
-                        read = codec.read_decoded(fields, station, value, key)
-                    else:
-                        read = codec.read_unknown(fields, value)
-                if read is None:
-                    read, entry = codec.read_exactly(value, key), None
-                outcome = fold.take(r.offset, r.timestamp, key, read, entry)
-                if outcome is not PLAIN:
-                    owed.append((r, outcome))
-    except Exception as error:
-        raise RecordCrash(r.offset) from error
-    return owed
 
 
 # -- S1: structure -------------------------------------------------------------------------------------------------
@@ -502,7 +269,7 @@ _DECISION_FIELDS = (
 )
 _TURNOUT_FIELDS = ((*_COMMON, "station", "as_of", "voted"), ("phase",))
 _CONTROL_FIELDS = ((*_COMMON, "contest", "reason", "authority"), ("phase",))
-_FIELDS_OF_KIND: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+FIELDS_OF_KIND: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **dict.fromkeys(COUNT_KINDS, _COUNTS_FIELDS),
     **dict.fromkeys(DECISION_KINDS, _DECISION_FIELDS),
     **dict.fromkeys(CONTROL_KINDS, _CONTROL_FIELDS),
@@ -520,9 +287,9 @@ def _structure(f: dict[str, Any]) -> str:
         _refuse("S1", "unknown schema {left}", _shown(schema))
     if kind is None:
         _refuse("S1", "the field kind is missing")
-    if not isinstance(kind, str) or kind not in _FIELDS_OF_KIND:
+    if not isinstance(kind, str) or kind not in FIELDS_OF_KIND:
         _refuse("S1", "unknown kind {left}", _shown(kind))
-    required, optional = _FIELDS_OF_KIND[kind]
+    required, optional = FIELDS_OF_KIND[kind]
     for name in f:
         if name not in required and name not in optional:
             _refuse("S1", "unknown field {left}", _shown(name))

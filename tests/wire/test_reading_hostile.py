@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally_stream.domain.fold import Outcome, PartitionFold
+from tally_stream.domain.fold import PartitionFold, Verdict
 from tally_stream.domain.report import Report
 from tally_stream.domain.rules import VERDICTS, Finding
-from tally_stream.wire.codec import Codec, read_record
 from tally_stream.wire.messages import encode_rejection
+from tally_stream.wire.reading import ReportReader
+from tally_stream.wire.run import read_record
 
 from .builders import (
-    CODEC,
     LOG_MS,
+    READER,
     REPORT_FIELDS,
     Json,
     as_bytes,
@@ -40,7 +41,7 @@ BASES: list[Json] = [
     turnout(),
     control(),
 ]
-CODECS = (CODEC, Codec(election("test")), Codec(election(contest_count=1)))
+READERS = (READER, ReportReader(election("test")), ReportReader(election(contest_count=1)))
 VALUES = [
     "9223372036854775808", "-9223372036854775809", "18446744073709551616", "1E400", "-0e-0",
     "null", "true", "false", "0", "-0", '"Z-9"', "1", "1.0", "1e3", "-1", "999999999", "1000000000", "123456789012345678901234567890",
@@ -57,8 +58,8 @@ NAMES = [
 
 def both_read(value: bytes, key: bytes | None) -> None:
     """The property: what the fast reader accepts, the exact one reads as the same statement; neither raises."""
-    for codec in CODECS:
-        fast, exact, found = codec.read_fast(value, key), codec.read_exactly(value, key), codec.read(value, key)
+    for reader in READERS:
+        fast, exact, found = reader.read_fast(value, key), reader.exact.read(value, key), reader.read(value, key)
         assert found == exact
         assert type(found) is type(exact)
         if fast is not None:
@@ -128,12 +129,12 @@ def test_random_json(value: Any) -> None:
     both_read(json.dumps(value).encode(), b"A-1")
 
 
-def judged(value: bytes | None, key: bytes | None, codec: Codec = CODEC) -> Outcome:
+def judged(value: bytes | None, key: bytes | None, reader: ReportReader = READER) -> Verdict:
     """What a worker makes of one record at offset 0: never an exception, and a rejection that fits its topic."""
-    outcome = read_record(codec, PartitionFold(codec.election), 0, LOG_MS, key, value)
+    outcome = read_record(reader, PartitionFold(reader.election), 0, LOG_MS, key, value)
     assert outcome.judgement.verdict in VERDICTS
     if outcome.is_refusal:
-        rejection = encode_rejection(codec.election, "t.reports", 0, 0, LOG_MS, key, value, outcome)
+        rejection = encode_rejection(reader.election, "t.reports", 0, 0, LOG_MS, key, value, outcome)
         assert len(rejection) < REJECTION_MAX_BYTES
         assert json.loads(rejection)["codes"] == [f.code for f in outcome.judgement.findings]
     return outcome
@@ -226,11 +227,11 @@ def test_duplicate_keys_are_found_as_the_standard_library_finds_them(seed: int) 
         json.loads(value, object_pairs_hook=note)
     except ValueError:
         return
-    found = CODEC.read(value, b"A-1")
+    found = READER.read(value, b"A-1")
     twice = isinstance(found, Finding) and found.message == "the key {left} occurs twice"
     assert twice == bool(doubles)
     if twice:
-        assert CODEC.read_fast(value, b"A-1") is None
+        assert READER.read_fast(value, b"A-1") is None
 
 
 @examples(300)
@@ -249,21 +250,21 @@ def test_what_is_written_is_read_back(seed: int) -> None:
         complete=order.random() < 0.5,
         reason="".join(order.choices("aÉ क😀/|{}[]:,", k=order.randint(0, 20))),
     )
-    found = CODEC.read(as_bytes(message), b"A-1")
+    found = READER.read(as_bytes(message), b"A-1")
     assert isinstance(found, Report)
     assert (found.revision, found.kind, found.complete) == (message["revision"], message["kind"], message["complete"])
     assert dict(zip(("ANNA", "BELA"), found.votes, strict=True)) == votes
     assert {n: getattr(found, n) for n in ("cast", "valid", "blank", "invalid") if n in ballots} == ballots
     assert found.reason == message["reason"]
-    assert CODEC.read_fast(as_bytes(message), b"A-1") == found
+    assert READER.read_fast(as_bytes(message), b"A-1") == found
 
 
 class TestOfAnUnknownStation:
     """The one refusal that the fast reader gives itself."""
 
-    @pytest.mark.parametrize("codec", CODECS, ids=["official", "test", "one contest"])
+    @pytest.mark.parametrize("reader", READERS, ids=["official", "test", "one contest"])
     @pytest.mark.parametrize("name", ["Z-9", "a" * 64, "A-1 ", "", "é", "a" * 65, "A/1"])
-    def test_what_it_says_the_exact_one_says(self, codec: Codec, name: str) -> None:
+    def test_what_it_says_the_exact_one_says(self, reader: ReportReader, name: str) -> None:
         """With one more thing wrong, or none: either it leaves the record alone, or it is the same finding."""
         spoils: list[Json] = [
             {}, {"counted_at": "2024-02-07"}, {"phase": "official"}, {"phase": "test"}, {"reason": "a\u202eb"}, {"authority": "x"},
@@ -271,26 +272,26 @@ class TestOfAnUnknownStation:
         ]  # fmt: skip
         for spoil in spoils:
             value = as_bytes({**counts(station=name), **spoil})
-            decoded = codec.decode(value)
-            found = None if decoded is None else codec.read_unknown(decoded, value)
+            decoded = reader.decode(value)
+            found = None if decoded is None else reader.read_unknown(decoded, value)
             if found is not None:
-                assert found == codec.read_exactly(value, name.encode()), spoil
-            assert codec.read(value, name.encode()) == codec.read_exactly(value, name.encode())
+                assert found == reader.exact.read(value, name.encode()), spoil
+            assert reader.read(value, name.encode()) == reader.exact.read(value, name.encode())
 
     def test_it_says_so_at_all(self) -> None:
         value = as_bytes(counts(station="Z-9"))
-        decoded = CODEC.decode(value)
+        decoded = READER.decode(value)
         assert decoded is not None
-        assert CODEC.read_unknown(decoded, value) == Finding("S2", "unknown polling station {left}", "Z-9")
+        assert READER.read_unknown(decoded, value) == Finding("S2", "unknown polling station {left}", "Z-9")
 
     def test_a_station_of_the_definition_is_left_alone(self) -> None:
         value = as_bytes(counts())
-        decoded = CODEC.decode(value)
+        decoded = READER.decode(value)
         assert decoded is not None
-        assert CODEC.read_unknown(decoded, value) is None
+        assert READER.read_unknown(decoded, value) is None
 
     def test_a_key_twice_is_left_to_the_exact_one(self) -> None:
         value = as_bytes(counts(station="Z-9")).replace(b'"revision"', b'"schema":1,"revision"')
-        decoded = CODEC.decode(value)
+        decoded = READER.decode(value)
         assert decoded is not None
-        assert CODEC.read_unknown(decoded, value) is None
+        assert READER.read_unknown(decoded, value) is None

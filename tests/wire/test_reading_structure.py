@@ -10,7 +10,7 @@ from tally_stream.domain.report import Report
 from tally_stream.domain.rules import Finding
 from tally_stream.wire.limits import NESTING_MAX_LEVELS, VALUE_MAX_BYTES
 
-from .builders import ABSENT, CODEC, Json, as_bytes, code, control, counts, decision, key_of, literal, read, turnout
+from .builders import ABSENT, READER, Json, as_bytes, code, control, counts, decision, key_of, literal, read, turnout
 
 EVERY_KIND = [counts(), decision(), turnout(), control()]
 kinds = pytest.mark.parametrize("message", EVERY_KIND, ids=lambda m: m["kind"])
@@ -52,7 +52,7 @@ class TestBytes:
         assert code(value) == "S1"
 
     def test_no_value(self) -> None:
-        found = CODEC.read(None, b"A-1")
+        found = READER.read(None, b"A-1")
         assert isinstance(found, Finding)
         assert found.code == "S1"
 
