@@ -40,9 +40,6 @@ from faust.types import TP
 from tally_stream.kafka import batches
 from tally_stream.stream import batching
 from tally_stream.stream.batching import (
-    PINNED,
-    RELIED_ON,
-    RELIED_ON_ATTRIBUTES,
     RunApp,
     RunConsumer,
     app_settings,
@@ -52,6 +49,7 @@ from tally_stream.stream.batching import (
     run_topic,
 )
 from tally_stream.stream.shares import decode_claims
+from tests.stream.relied_on import PINNED, RELIED_ON, RELIED_ON_ATTRIBUTES
 
 NOWHERE = "127.0.0.1:1"
 TOPIC = "runs"
