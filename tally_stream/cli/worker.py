@@ -105,7 +105,7 @@ def _settings_of_process(number: int, settings: Settings, flags: dict[str, Any])
 def _count(settings: Settings, definition: Election, options: WorkerOptions, supervisor: ToSupervisor) -> int:
     """A worker from start to end, in this process; its exit code."""
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
-    from tally_stream.stream.batching import fatal
+    from tally_stream.stream.fatal import fatal
     from tally_stream.stream.starting import WorkerRefused
     from tally_stream.stream.worker import run
 

@@ -1,7 +1,7 @@
 """Clients of a Kafka cluster for everything that is not the worker's own group: admin, readers, a sender.
 
 Decides how a broker that is not up is waited for, and how a topic is read without a group. Refuses to know what
-records say. The worker's consumer and producer are Faust's (`stream/batching.py`).
+records say. The worker's consumer and producer are Faust's (`stream/faust/`).
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ HELD_BACK_BYTES = 64 * 1024 * 1024
 
 
 class Run(Protocol):
-    """Consecutive records of one partition, as one fetch returned them (`batching.RecordRun`)."""
+    """Consecutive records of one partition, as one fetch returned them (`runs.RecordRun`)."""
 
     partition: int
     records: list[Any]

@@ -16,8 +16,8 @@ from faust.types import TP
 from tally_stream.domain.election import Election
 from tally_stream.kafka.topics import Topics
 from tally_stream.metrics import Sample
-from tally_stream.stream.batching import RunTransport
 from tally_stream.stream.counting import Counting
+from tally_stream.stream.faust.transport import RunTransport
 from tally_stream.stream.merging import Merging
 
 

@@ -1,7 +1,7 @@
 """Where in the code an error came from, for the one line that ends a worker.
 
 Decides which frame a reader wants: the innermost of the innermost cause. Refuses to know what the error means and who
-ends because of it; `batching.RunTransport.fail` does.
+ends because of it; `RunTransport.fail` does.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Of a plan holds, in this order:
    the partials. No partition moves for that.
 5. The same members, claims and partitions give the same plan, in whatever order they come.
 
-It refuses to know how a plan reaches the members. Read next: `InformedAssignor` in `batching.py`, which asks for it.
+It refuses to know how a plan reaches the members. Read next: `InformedAssignor` in `faust/membership.py`, which asks for it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
   <p>.reports  ─► stage 1 (counting.py): decode → judge → evolve ─► <p>.rejections, <p>.changes ─► <p>.partials
   <p>.partials ─► stage 2 (merging.py): newest per partition → add → roll up ─► <p>.standings
 
-An event is a run: what one fetch returned of one partition (batching.py). Stage 1 acks a run when everything it led to
+An event is a run: what one fetch returned of one partition (runs.py). Stage 1 acks a run when everything it led to
 was acknowledged; stage 2 acks at once, because it reads partials from the start whenever it becomes their owner.
 """
 
@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from tally_stream.kafka.topics import Topics
-from tally_stream.stream.batching import RunApp, guarded, run_topic
 from tally_stream.stream.counting import Counting
+from tally_stream.stream.faust.app import RunApp, guarded, run_topic
 from tally_stream.stream.merging import Merging
 
 

@@ -2,7 +2,7 @@
 
 Decides what ends a running worker although neither stage failed: the reports topic has another number of partitions, or a
 position stands still with work for it and brokers that answer (`watchdog.py` judges that). Refuses to decide about an outage:
-where brokers do not answer, the group's own watch does (`batching.py`). `worker.py` begins and ends the watches; one that
+where brokers do not answer, the group's own watch does (`faust/client.py`). `worker.py` begins and ends the watches; one that
 fails ends the worker.
 """
 
@@ -17,8 +17,8 @@ from typing import Any
 from tally_stream.kafka.client import TopicReader
 from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings
-from tally_stream.stream.batching import RunTransport
 from tally_stream.stream.counting import Counting
+from tally_stream.stream.faust.transport import RunTransport
 from tally_stream.stream.merging import Merging
 from tally_stream.stream.shares import Key
 from tally_stream.stream.watchdog import Watchdog, Watched

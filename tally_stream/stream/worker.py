@@ -18,15 +18,11 @@ from tally_stream.kafka.client import ssl_context, wait_for_broker
 from tally_stream.kafka.topics import Topics
 from tally_stream.metrics import registry_of
 from tally_stream.settings import Settings, why_not_listening
-from tally_stream.stream.batching import (
-    RunApp,
-    RunTransport,
-    app_settings,
-    fatal,
-    make_transport,
-    run_worker,
-)
 from tally_stream.stream.counting import Counting
+from tally_stream.stream.fatal import fatal
+from tally_stream.stream.faust.app import RunApp, run_worker
+from tally_stream.stream.faust.settings import app_settings
+from tally_stream.stream.faust.transport import RunTransport, make_transport
 from tally_stream.stream.health import HealthServer
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.merging import Merging

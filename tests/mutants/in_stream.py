@@ -3,10 +3,10 @@
 from tests.mutants.planted import STREAM, Mutant
 
 MUTANTS = (
-    Mutant("commit past a run that was not acked", f"{STREAM}/batching.py",
+    Mutant("commit past a run that was not acked", f"{STREAM}/faust/consumer.py",
            "            if not receipt.is_acked:\n                break\n", "",
            "tests/stream/test_batching_contract.py::test_an_early_ack_waits_for_the_runs_before_it"),
-    Mutant("wait for acks of what was committed before", f"{STREAM}/batching.py",
+    Mutant("wait for acks of what was committed before", f"{STREAM}/faust/consumer.py",
            "while receipts and receipts[0].last_offset < committed:", "while False:",
            "tests/stream/test_batching_contract.py::test_runs_below_the_committed_offset_need_no_ack"),
     Mutant("one for each member, the rest for nobody", f"{STREAM}/shares.py",
@@ -18,9 +18,9 @@ MUTANTS = (
            "member.generation > other[0]", "member.generation < other[0]", "tests/stream/test_shares.py"),
     Mutant("the larger share beside the partials", f"{STREAM}/shares.py",
            "<= least, work[member], member)", "<= least, -work[member], member)", "tests/stream/test_shares.py"),
-    Mutant("forget since when a member has what it has", f"{STREAM}/batching.py",
+    Mutant("forget since when a member has what it has", f"{STREAM}/faust/client.py",
            "            self._assignor.on_generation(generation)\n", "", "tests/stream/test_batching_contract.py"),
-    Mutant("subscribe before what acts on an assignment", f"{STREAM}/batching.py",
+    Mutant("subscribe before what acts on an assignment", f"{STREAM}/faust/left_out.py",
            "        await self.recovery.start()\n        await self._update_channels()\n",
            "        await self._update_channels()\n        await self.recovery.start()\n",
            "tests/stream/test_batching_contract.py"),

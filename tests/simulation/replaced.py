@@ -20,10 +20,14 @@ from aiokafka.producer.producer import AIOKafkaProducer
 from aiokafka.producer.sender import Sender
 from faust.transport.consumer import Consumer
 
-from tally_stream.stream import batching
 from tally_stream.stream import worker as worker_module
-from tally_stream.stream.batching import RunApp, RunClient, RunConsumer, RunProducer, RunTransport
 from tally_stream.stream.counting import Counting
+from tally_stream.stream.faust import app as faust_app
+from tally_stream.stream.faust.app import RunApp
+from tally_stream.stream.faust.client import RunClient
+from tally_stream.stream.faust.consumer import RunConsumer
+from tally_stream.stream.faust.producer import RunProducer
+from tally_stream.stream.faust.transport import RunTransport
 from tally_stream.stream.merging import Merging
 from tally_stream.stream.worker import Worker
 
@@ -89,7 +93,7 @@ class NoServer:
 
 REPLACED = (
     "aiokafka.client.create_conn",
-    "tally_stream.stream.batching.threading.Timer",
+    "tally_stream.stream.faust.app.threading.Timer",
     "tally_stream.stream.worker.HealthServer",
     "tally_stream.stream.worker.gc",
     "on_fatal (Process.exit)",
@@ -99,7 +103,7 @@ REPLACED = (
 
 def replace(cluster: Cluster) -> None:
     aiokafka.client.create_conn = cluster.connect
-    batching.threading = SimpleNamespace(Timer=LoopTimer)  # type: ignore[assignment]
+    faust_app.threading = SimpleNamespace(Timer=LoopTimer)  # type: ignore[assignment]
     worker_module.HealthServer = NoServer  # type: ignore[assignment,misc]
     worker_module.gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)  # type: ignore[assignment]
 

@@ -91,7 +91,7 @@ def test_only_sockets_threads_and_clocks_are_replaced(parts: dict[str, Any]) -> 
     assert parts["production"].keys() == set(PRODUCTION)
     assert parts["replaced"] == [
         "aiokafka.client.create_conn",
-        "tally_stream.stream.batching.threading.Timer",
+        "tally_stream.stream.faust.app.threading.Timer",
         "tally_stream.stream.worker.HealthServer",
         "tally_stream.stream.worker.gc",
         "on_fatal (Process.exit)",

@@ -9,8 +9,8 @@ import pytest
 from domain.builders import election
 
 from tally_stream.settings import load_settings
-from tally_stream.stream.batching import LogBounds
 from tally_stream.stream.invariant import BrokenInvariant
+from tally_stream.stream.runs import LogBounds
 from tally_stream.stream.shares import Key
 from tally_stream.stream.starting import Start, WorkerOptions
 from tally_stream.stream.worker import Worker

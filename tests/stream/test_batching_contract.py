@@ -1,4 +1,4 @@
-"""What `batching.py` assumes of Faust, mode and aiokafka, by name; and what it does without a broker.
+"""What `stream/faust/` assumes of Faust, mode and aiokafka, by name; and what it does without a broker.
 
 An upgrade of any of the three fails here first, and says which name is gone or changed.
 """
@@ -38,16 +38,17 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from tally_stream.kafka import batches
-from tally_stream.stream import batching
-from tally_stream.stream.batching import (
-    RunApp,
-    RunConsumer,
-    app_settings,
-    fatal,
-    guarded,
-    make_transport,
-    run_topic,
-)
+from tally_stream.stream.fatal import fatal
+from tally_stream.stream.faust import client as client_module
+from tally_stream.stream.faust import consumer as consumer_module
+from tally_stream.stream.faust.app import RunApp, RunSchema, guarded, run_topic
+from tally_stream.stream.faust.client import RunClient, pace
+from tally_stream.stream.faust.consumer import RunConsumer
+from tally_stream.stream.faust.left_out import NoTables, SlimMonitor
+from tally_stream.stream.faust.membership import InformedAssignor
+from tally_stream.stream.faust.producer import RunProducer
+from tally_stream.stream.faust.settings import RUN_RECORDS, app_settings
+from tally_stream.stream.faust.transport import make_transport
 from tally_stream.stream.shares import decode_claims
 from tests.stream.relied_on import PINNED, RELIED_ON, RELIED_ON_ATTRIBUTES
 
@@ -104,14 +105,14 @@ def test_an_attribute_is_still_there(path: str, attribute: str) -> None:
 
 def overridden() -> Iterator[tuple[str, str]]:
     ours = (
-        batching.RunConsumer,
-        batching.RunClient,
-        batching.RunProducer,
-        batching.RunSchema,
-        batching.RunApp,
-        batching.InformedAssignor,
-        batching.SlimMonitor,
-        batching.NoTables,
+        RunConsumer,
+        RunClient,
+        RunProducer,
+        RunSchema,
+        RunApp,
+        InformedAssignor,
+        SlimMonitor,
+        NoTables,
     )
     listed = {path.rpartition(".")[2] for path in RELIED_ON}
     for cls in ours:
@@ -136,7 +137,7 @@ def test_faust_s_table_manager_does_at_its_start_what_ours_does_and_sleeps() -> 
 
 async def test_nothing_is_subscribed_before_what_acts_on_an_assignment_has_started(consumer: RunConsumer) -> None:
     tables = consumer.app.tables
-    assert isinstance(tables, batching.NoTables)
+    assert isinstance(tables, NoTables)
     order: list[str] = []
 
     async def note(what: str) -> None:
@@ -264,7 +265,7 @@ def test_settings_mean_to_faust_what_they_say(consumer: RunConsumer) -> None:
     assert conf.topic_disable_leader
     assert 8 <= conf.stream_buffer_maxsize <= 16
     assert conf.broker_rebalance_timeout < conf.broker_request_timeout
-    assert type(consumer.app.monitor) is batching.SlimMonitor
+    assert type(consumer.app.monitor) is SlimMonitor
 
 
 def test_several_bootstrap_addresses(consumer: RunConsumer) -> None:
@@ -392,7 +393,7 @@ async def test_a_fetch_becomes_one_message(consumer: RunConsumer) -> None:
     assert (message.value.position_before, message.value.after_seek) == (10, False), "a gap is passed on"
 
 
-@pytest.mark.parametrize(("count", "runs"), [(batching.RUN_RECORDS, 1), (batching.RUN_RECORDS + 1, 2)])
+@pytest.mark.parametrize(("count", "runs"), [(RUN_RECORDS, 1), (RUN_RECORDS + 1, 2)])
 async def test_a_long_fetch_is_cut(consumer: RunConsumer, count: int, runs: int) -> None:
     sought(consumer)
     messages = await fetched(consumer, {P0: records(0, count - 1)})
@@ -480,9 +481,9 @@ class PacedFetcher:
 
 
 async def test_a_broker_is_asked_no_more_often_than_agreed_and_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "FETCH_PACE_SECONDS", 0.2)
+    monkeypatch.setattr(client_module, "FETCH_PACE_SECONDS", 0.2)
     fetcher = PacedFetcher()
-    batching.pace(fetcher)
+    pace(fetcher)
     begin = monotonic()
     for node in (1, 2, 1):
         assert await fetcher._proc_fetch_request(None, node, None)
@@ -498,9 +499,9 @@ async def test_a_broker_is_asked_no_more_often_than_agreed_and_each_by_itself(mo
 async def test_a_fetch_that_is_called_off_while_it_waits_brings_nothing_and_asks_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(batching, "FETCH_PACE_SECONDS", 30.0)
+    monkeypatch.setattr(client_module, "FETCH_PACE_SECONDS", 30.0)
     fetcher = PacedFetcher()
-    batching.pace(fetcher)
+    pace(fetcher)
     await fetcher._proc_fetch_request(None, 1, None)
     waiting = asyncio.create_task(fetcher._proc_fetch_request(None, 1, None))
     await asyncio.sleep(0)
@@ -710,7 +711,7 @@ async def test_a_drain_is_bounded_and_commits_what_was_acknowledged(
         commits += 1
         return True
 
-    monkeypatch.setattr(batching, "DRAIN_SECONDS", 0.01)
+    monkeypatch.setattr(consumer_module, "DRAIN_SECONDS", 0.01)
     consumer._positions, consumer.commit = Hanging(), commit
     await consumer.drain({P0})
     assert commits == 1

@@ -1,4 +1,4 @@
-"""`batching.py` on a real Apache Kafka: order, commits, rebalances, kills, and the ways out.
+"""`stream/faust/` on a real Apache Kafka: order, commits, rebalances, kills, and the ways out.
 
 Each test has its own topic and group. Nothing sleeps: `until` looks at a condition until it holds or a
 deadline has passed. Run as a program, this file is the worker that some tests kill.
@@ -30,18 +30,11 @@ from aiokafka.structs import TopicPartition
 from broker.brokers import KafkaOne, require_local_kafka
 
 from tally_stream.cli.lifeline import end_with_parent
-from tally_stream.stream import batching
-from tally_stream.stream.batching import (
-    LogBounds,
-    RecordRun,
-    RunApp,
-    RunTransport,
-    app_settings,
-    guarded,
-    make_transport,
-    run_topic,
-    run_worker,
-)
+from tally_stream.stream.faust.app import RunApp, guarded, run_topic, run_worker
+from tally_stream.stream.faust.client import pace
+from tally_stream.stream.faust.settings import HEARTBEAT_SECONDS, SESSION_SECONDS, app_settings
+from tally_stream.stream.faust.transport import RunTransport, make_transport
+from tally_stream.stream.runs import LogBounds, RecordRun
 from tally_stream.stream.shares import Key
 from tests.nights.harness import LIFELINE
 
@@ -269,7 +262,7 @@ async def test_every_record_arrives_once_in_order_and_is_committed(bench: Bench)
     assert [after for *_, after in member.folds.runs].count(True) == PARTITIONS
     assert member.reasons == []
     fetcher = member.app.consumer._thread._consumer._fetcher
-    assert fetcher._proc_fetch_request.__qualname__.startswith(batching.pace.__name__), "it asks as often as it can"
+    assert fetcher._proc_fetch_request.__qualname__.startswith(pace.__name__), "it asks as often as it can"
 
 
 async def test_a_restart_replays_from_zero_and_goes_on_committing(bench: Bench) -> None:
@@ -555,11 +548,11 @@ async def test_the_age_of_the_last_heartbeat(freezer: tuple[KafkaOne, Bench]) ->
     await until(lambda: member.folds.assigned, "the assignment")
     confirmed = member.app.consumer._thread.confirmed_at
     await until(lambda: member.app.consumer._thread.confirmed_at > confirmed, "a heartbeat")
-    assert member.transport.heartbeat_age() < batching.HEARTBEAT_SECONDS
+    assert member.transport.heartbeat_age() < HEARTBEAT_SECONDS
     assert not member.transport.is_membership_lost()
     kafka.freeze(1)
     await until(member.transport.is_membership_lost, "a lost membership")
-    assert member.transport.heartbeat_age() > batching.SESSION_SECONDS
+    assert member.transport.heartbeat_age() > SESSION_SECONDS
     await until(lambda: member.reasons, "a fatal reason")
     assert "no answered heartbeat" in member.reasons[0]
     kafka.thaw(1)

@@ -18,7 +18,7 @@ from aiokafka.protocol.metadata import MetadataResponse_v1
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally_stream.stream.batching import InformedAssignor
+from tally_stream.stream.faust.membership import InformedAssignor
 from tally_stream.stream.shares import (
     NO_GENERATION,
     USER_DATA_BYTES_MAX,

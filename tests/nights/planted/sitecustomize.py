@@ -41,7 +41,7 @@ def hang_at(offset: str) -> None:
 
 def no_commits() -> None:
     """The group refuses every commit."""
-    from tally_stream.stream.batching import RunConsumer
+    from tally_stream.stream.faust.consumer import RunConsumer
 
     async def refuse(self: Any, offsets: Any, start_new_transaction: bool = True) -> bool:
         return False
