@@ -1,11 +1,13 @@
 """The five topics: their names, what creating them sets, and every reason not to count on them.
 
 Decides which settings a worker may start on. Counting settings always refuse; durability settings refuse unless the
-run is a rehearsal, which is then shown everywhere. All reasons are listed at once.
+run is a rehearsal, which is then shown everywhere. All reasons are listed at once. `judge_topics` decides, on what the
+brokers described; `check_topics` asks them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -118,39 +120,60 @@ class TopicReport:
     risks: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class DescribedTopic:
+    """A topic as the brokers describe it: the replicas of each partition, counted, and its settings."""
+
+    replica_counts: Sequence[int]
+    settings: Mapping[str, str]
+
+
 async def check_topics(settings: Settings, *, is_official: bool) -> TopicReport:
     """Everything that is wrong with the topics as they stand."""
     topics = Topics(settings.prefix)
-    refusals: list[str] = []
-    risks: list[str] = []
     async with admin_client(settings) as admin:
         existing = set(await admin.list_topics())
         present = [name for name in topics.all if name in existing]
-        refusals += [f"{name}: there is no such topic" for name in topics.all if name not in existing]
-        described = {t["topic"]: t for t in await admin.describe_topics(present)} if present else {}
+        partitions = {t["topic"]: t["partitions"] for t in await admin.describe_topics(present)} if present else {}
         configs = await _configs(admin, ConfigResourceType.TOPIC, present)
         brokers = await _configs(admin, ConfigResourceType.BROKER, await _broker_ids(admin))
-    reports_partitions = len(described[topics.reports]["partitions"]) if topics.reports in described else 0
-    for name in present:
-        partitions = described[name]["partitions"]
-        config = configs.get(name, {})
-        _check_partitions(topics, name, len(partitions), reports_partitions, refusals)
+    described = {n: DescribedTopic([len(p["replicas"]) for p in partitions[n]], configs.get(n, {})) for n in present}
+    return judge_topics(topics, described, brokers, is_official=is_official)
+
+
+def judge_topics(
+    topics: Topics,
+    described: Mapping[str, DescribedTopic],
+    brokers: Mapping[str, Mapping[str, str]],
+    *,
+    is_official: bool,
+) -> TopicReport:
+    """`described`: those of the five that there are; `brokers`: id → settings."""
+    refusals = [f"{name}: there is no such topic" for name in topics.all if name not in described]
+    risks: list[str] = []
+    reports_partitions = len(described[topics.reports].replica_counts) if topics.reports in described else 0
+    for name in topics.all:
+        if name not in described:
+            continue
+        config = described[name].settings
+        _check_partitions(topics, name, len(described[name].replica_counts), reports_partitions, refusals)
         _check_cleanup(topics, name, config, refusals, risks)
-        replication = min(len(p["replicas"]) for p in partitions)
+        replication = min(described[name].replica_counts)
         if replication < 3:
             risks.append(f"{name}: replication is {replication}, it should be 3 or more")
         if int(config.get("min.insync.replicas", "1")) < 2:
             risks.append(f"{name}: min.insync.replicas is {config.get('min.insync.replicas')}, it should be 2 or more")
         if config.get("unclean.leader.election.enable", "false") != "false":
             risks.append(f"{name}: unclean.leader.election.enable is true, it should be false")
-    time_type = configs.get(topics.reports, {}).get("message.timestamp.type", "LogAppendTime")
-    if is_official and time_type != "LogAppendTime":
-        risks.append(f"{topics.reports}: message.timestamp.type is {time_type}, it should be LogAppendTime "
-                     "(a recorded night keeps its own times: --rehearsal)")  # fmt: skip
+        if name == topics.reports and is_official:
+            time_type = config.get("message.timestamp.type", "LogAppendTime")
+            if time_type != "LogAppendTime":
+                risks.append(f"{name}: message.timestamp.type is {time_type}, it should be LogAppendTime "
+                             "(a recorded night keeps its own times: --rehearsal)")  # fmt: skip
     for broker, config in brokers.items():
         if config.get("auto.create.topics.enable", "false") != "false":
             risks.append(f"broker {broker}: auto.create.topics.enable is true, it should be false")
-    return TopicReport(reports_partitions, len(present) == len(topics.all), refusals, risks)
+    return TopicReport(reports_partitions, len(described) == len(topics.all), refusals, risks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +207,7 @@ def _check_partitions(topics: Topics, name: str, count: int, reports_count: int,
         refusals.append(f"{name}: {count} partitions, {topics.reports} has {reports_count}")
 
 
-def _check_cleanup(topics: Topics, name: str, config: dict[str, str], refusals: list[str], risks: list[str]) -> None:
+def _check_cleanup(topics: Topics, name: str, config: Mapping[str, str], refusals: list[str], risks: list[str]) -> None:
     policy = config.get("cleanup.policy", "delete")
     if int(config.get("max.message.bytes", PARTIALS_MIN_MESSAGE_BYTES)) < PARTIALS_MIN_MESSAGE_BYTES:
         refusals.append(f"{name}: max.message.bytes is {config['max.message.bytes']}, "

@@ -1,0 +1,155 @@
+"""What `topics check` and a starting worker say of topics, on what brokers could describe: no broker is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from tally_stream.kafka.topics import DescribedTopic, TopicReport, Topics, judge_topics, wanted_configs
+
+TOPICS = Topics("t")
+HOUR_MS = 3_600_000
+KEPT = ("reports", "rejections", "changes")
+COMPACTED = ("partials", "standings")
+ALL = ("reports", "partials", "standings", "rejections", "changes")
+
+
+def described(
+    changes: Mapping[str, Mapping[str, str]] | None = None, replicas: Mapping[str, list[int]] | None = None
+) -> dict[str, DescribedTopic]:
+    """The five topics as `topics create` makes them, with three replicas, but for these settings and replicas."""
+    wanted = wanted_configs(TOPICS, is_log_append=True, min_insync=2)
+    found = {}
+    for short in ALL:
+        counts = (replicas or {}).get(short) or ([3] if short in COMPACTED else [3, 3, 3])
+        found[f"t.{short}"] = DescribedTopic(counts, wanted[f"t.{short}"] | dict((changes or {}).get(short, {})))
+    return found
+
+
+def judged(found: Mapping[str, DescribedTopic], *, is_official: bool = True) -> TopicReport:
+    return judge_topics(TOPICS, found, {"1": {"auto.create.topics.enable": "false"}}, is_official=is_official)
+
+
+@pytest.mark.parametrize("is_official", [True, False])
+def test_what_create_makes_is_as_it_should_be(is_official: bool) -> None:
+    assert judged(described(), is_official=is_official) == TopicReport(3, True, [], [])
+
+
+@pytest.mark.parametrize("topic", KEPT)
+@pytest.mark.parametrize("policy", ["compact", "compact,delete", "delete,compact"])
+def test_a_topic_that_is_kept_may_not_be_compacted(topic: str, policy: str) -> None:
+    assert judged(described({topic: {"cleanup.policy": policy}})).refusals == [
+        f"t.{topic}: cleanup.policy is {policy}, it must be delete: every record is kept"
+    ]
+
+
+@pytest.mark.parametrize("topic", COMPACTED)
+@pytest.mark.parametrize("policy", ["delete", "compact,delete"])
+def test_the_newest_of_a_key_may_not_be_deleted(topic: str, policy: str) -> None:
+    assert judged(described({topic: {"cleanup.policy": policy}})).refusals == [
+        f"t.{topic}: cleanup.policy is {policy}, it must be compact"
+    ]
+
+
+@pytest.mark.parametrize("topic", KEPT)
+@pytest.mark.parametrize("setting", ["retention.ms", "retention.bytes"])
+@pytest.mark.parametrize("limit", ["604800000", "0"])
+def test_what_is_kept_is_kept_for_ever(topic: str, setting: str, limit: str) -> None:
+    assert judged(described({topic: {setting: limit}})).refusals == [
+        f"t.{topic}: {setting} is {limit}, it must be -1: records are kept for ever"
+    ]
+
+
+@pytest.mark.parametrize("topic", COMPACTED)
+def test_a_compacted_topic_may_have_any_retention(topic: str) -> None:
+    assert judged(described({topic: {"retention.ms": "604800000", "retention.bytes": "1000"}})).refusals == []
+
+
+@pytest.mark.parametrize("topic", ALL)
+def test_the_largest_message_that_a_topic_takes(topic: str) -> None:
+    assert judged(described({topic: {"max.message.bytes": "600000"}})).refusals == []
+    assert judged(described({topic: {"max.message.bytes": "599999"}})).refusals == [
+        f"t.{topic}: max.message.bytes is 599999, it must be 600000 or more"
+    ]
+
+
+@pytest.mark.parametrize("topic", ALL)
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_one_partition_with_fewer_replicas_is_a_risk(topic: str, at: int) -> None:
+    counts = [3] if topic in COMPACTED else [3, 3, 3]
+    counts[min(at, len(counts) - 1)] = 2
+    report = judged(described(replicas={topic: counts}))
+    assert (report.refusals, report.risks) == ([], [f"t.{topic}: replication is 2, it should be 3 or more"])
+
+
+@pytest.mark.parametrize("topic", ALL)
+def test_one_replica_that_acknowledges_alone_is_a_risk(topic: str) -> None:
+    report = judged(described({topic: {"min.insync.replicas": "1"}}))
+    assert (report.refusals, report.risks) == ([], [f"t.{topic}: min.insync.replicas is 1, it should be 2 or more"])
+
+
+@pytest.mark.parametrize("topic", ALL)
+def test_an_unclean_election_of_a_leader_is_a_risk(topic: str) -> None:
+    report = judged(described({topic: {"unclean.leader.election.enable": "true"}}))
+    assert report.risks == [f"t.{topic}: unclean.leader.election.enable is true, it should be false"]
+
+
+@pytest.mark.parametrize("topic", COMPACTED)
+def test_a_record_stays_an_hour_before_it_is_compacted(topic: str) -> None:
+    report = judged(described({topic: {"min.compaction.lag.ms": str(HOUR_MS - 1)}}))
+    assert report.risks == [f"t.{topic}: min.compaction.lag.ms is {HOUR_MS - 1}, it should be {HOUR_MS} or more"]
+
+
+def test_stations_may_not_date_their_reports_in_an_official_election() -> None:
+    found = described({"reports": {"message.timestamp.type": "CreateTime"}})
+    assert judged(found).risks == [
+        "t.reports: message.timestamp.type is CreateTime, it should be LogAppendTime "
+        "(a recorded night keeps its own times: --rehearsal)"
+    ]
+    assert judged(found, is_official=False).risks == []
+    others = {short: {"message.timestamp.type": "CreateTime"} for short in ALL if short != "reports"}
+    assert judged(described(others)).risks == []
+
+
+@pytest.mark.parametrize("topic", COMPACTED)
+def test_one_partition_for_what_stage_2_reads_and_writes(topic: str) -> None:
+    assert judged(described(replicas={topic: [3, 3]})).refusals == [f"t.{topic}: 2 partitions, it must have 1"]
+
+
+@pytest.mark.parametrize("topic", ["rejections", "changes"])
+def test_as_many_partitions_as_reports(topic: str) -> None:
+    assert judged(described(replicas={topic: [3, 3]})).refusals == [f"t.{topic}: 2 partitions, t.reports has 3"]
+
+
+@pytest.mark.parametrize("topic", ALL)
+def test_a_topic_that_is_not_there(topic: str) -> None:
+    found = described()
+    del found[f"t.{topic}"]
+    report = judged(found)
+    assert report.refusals == [f"t.{topic}: there is no such topic"]
+    assert (report.is_complete, report.partitions) == (False, 0 if topic == "reports" else 3)
+
+
+def test_a_broker_that_makes_topics_by_itself_is_a_risk() -> None:
+    brokers = {"1": {"auto.create.topics.enable": "false"}, "2": {"auto.create.topics.enable": "true"}}
+    assert judge_topics(TOPICS, described(), brokers, is_official=True).risks == [
+        "broker 2: auto.create.topics.enable is true, it should be false"
+    ]
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    changes = {
+        "reports": {"cleanup.policy": "compact,delete", "retention.bytes": "5", "min.insync.replicas": "1"},
+        "changes": {"retention.ms": "5"},
+    }
+    report = judged(described(changes, {"standings": [1]}))
+    assert report.refusals == [
+        "t.reports: cleanup.policy is compact,delete, it must be delete: every record is kept",
+        "t.reports: retention.bytes is 5, it must be -1: records are kept for ever",
+        "t.changes: retention.ms is 5, it must be -1: records are kept for ever",
+    ]
+    assert report.risks == [
+        "t.reports: min.insync.replicas is 1, it should be 2 or more",
+        "t.standings: replication is 1, it should be 3 or more",
+    ]
