@@ -54,7 +54,7 @@ LANES = (
     Lane("domain, wire, recorded nights", ("tests/domain", "tests/wire", "tests/audit", "tests/elections")),
     Lane(
         "docs, exports, command line, deploy, bench",
-        ("tests/docs", "tests/export", "tests/cli", "tests/deploy", "tests/bench", "tests/gate"),
+        ("tests/docs", "tests/export", "tests/cli", "tests/station", "tests/deploy", "tests/bench", "tests/gate"),
     ),
     Lane("demo", ("tests/demo",)),
     Lane("fuzz", ("tests/fuzz",)),
