@@ -62,25 +62,25 @@ kafka-stop:      ## end it
 	$(BIN)/python deploy/kafka/local/kafka_local.py stop --directory .kafka
 
 bench: setup     ## beside Kafka Streams and others: speed, latency, replay (Java 17, Maven); ARGS=--quick for five minutes, --all for every row
-	$(BIN)/python bench/run.py $(ARGS)
+	$(BIN)/python -m bench.run $(ARGS)
 
 screenshots: setup  ## the board's pictures in docs/pictures, taken in chromium
-	@PYTHONPATH=. $(BIN)/python tests/board/screenshots.py
+	@$(BIN)/python -m tests.board.screenshots
 
 bench-board: setup  ## 5,000 readers of the stream on one board; ARGS="--readers 500 --seconds 10"
-	@$(BIN)/python bench/board.py $(ARGS)
+	@$(BIN)/python -m bench.board $(ARGS)
 
 simulate: setup  ## play seeded nights full of faults on a cluster in memory; SEEDS=10000, or ARGS="--seed 17" for one in full
-	@$(BIN)/python tests/simulation/run.py --seeds $(SEEDS) $(ARGS)
+	@$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) $(ARGS)
 
 fuzz: setup      ## try inputs on every reader of hostile bytes; SECONDS=600, ARGS="--only report"
 	@$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(ARGS)
 
 flood: setup     ## nonsense at ten times the rate of good reports on a real Kafka, with a table; ARGS="--times 20"
-	@PYTHONPATH=. $(BIN)/python -m tests.nights.flood $(ARGS)
+	@$(BIN)/python -m tests.nights.flood $(ARGS)
 
 chaos: setup     ## real faults on three brokers under load, with a table; ARGS="--short" or --only "kill -9"
-	PYTHONPATH=. $(BIN)/python tests/chaos/run.py $(ARGS)
+	$(BIN)/python -m tests.chaos.run $(ARGS)
 
 # Each file as it stands is the base: a pin moves only where it must. ARGS=--upgrade moves them all. Neither an index nor a
 # folder of wheels that this machine knows may get into them.

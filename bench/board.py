@@ -26,25 +26,24 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.ground import Filled, ground
+from bench.load import Load
+from bench.product import run_product
+from deploy.kafka.local.kafka_local import LocalKafka
+from tally_stream.audit.replay import replay
+from tally_stream.board.stations import Stations
+from tally_stream.domain.fold import PartitionFold
+from tally_stream.kafka.client import StoredRecord, sender
+from tally_stream.settings import Settings, load_settings
+from tally_stream.wire.folder.assembling import load_election
+from tally_stream.wire.messages import canonical_json
+from tally_stream.wire.report_log import ReportLog
+from tests.support.board_scene import BoardProcess
+from tests.support.paths import NIGHTS
+from tests.support.processes import run, settings_for
+from tests.support.waiting import wait_for
+
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "deploy" / "kafka" / "local")]
-
-from kafka_local import LocalKafka  # noqa: E402
-
-from bench.ground import Filled, ground  # noqa: E402
-from bench.load import Load  # noqa: E402
-from bench.product import run_product  # noqa: E402
-from tally_stream.audit.replay import replay  # noqa: E402
-from tally_stream.board.stations import Stations  # noqa: E402
-from tally_stream.domain.fold import PartitionFold  # noqa: E402
-from tally_stream.kafka.client import StoredRecord, sender  # noqa: E402
-from tally_stream.settings import Settings, load_settings  # noqa: E402
-from tally_stream.wire.folder.assembling import load_election  # noqa: E402
-from tally_stream.wire.messages import canonical_json  # noqa: E402
-from tally_stream.wire.report_log import ReportLog  # noqa: E402
-from tests.board.scene import BoardProcess  # noqa: E402
-from tests.nights.harness import NIGHTS, run, settings_for, wait_for  # noqa: E402
-
 LATE_MS = 1_000
 BATCH = 200
 """Connections opened at a time."""
@@ -134,7 +133,11 @@ def measure(settings: Settings, count: int, slow: int, seconds: int, directory: 
     board = BoardProcess(settings, "az-2024", directory / "board.log")
     host, port = board.address.removeprefix("http://").split(":")
     readers = subprocess.Popen(
-        [sys.executable, __file__, "--read", host, port, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "bench.board", "--read", host, port, str(count)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     idle = []
     try:
@@ -205,7 +208,11 @@ def board_with_readers(filled: Filled, count: int) -> Iterator[None]:
     wait_for(lambda: board.json("/readyz")["stations"]["caught_up"], "the board's own fold", 120)
     host, port = board.address.removeprefix("http://").split(":")
     readers = subprocess.Popen(
-        [sys.executable, __file__, "--read", host, port, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "bench.board", "--read", host, port, str(count)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert readers.stdout is not None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,16 +18,15 @@ from typing import Any
 from aiokafka.admin import NewTopic
 
 from bench.load import Load, Recount, reports, write_definition
+from deploy.kafka.local.kafka_local import LocalKafka, LocalKafkaError, available
 from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import admin_client, sender
 from tally_stream.settings import Settings, load_settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.report_log import LogRecord
-from tests.nights.harness import run, save_log
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "deploy" / "kafka" / "local"))
-from kafka_local import LocalKafka, LocalKafkaError, available
+from tests.support.processes import run
+from tests.support.topics import save_log
 
 PARTITIONS = 4
 

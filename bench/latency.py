@@ -28,7 +28,7 @@ from bench.load import Load
 from bench.peers import Peer, PeerProcess
 from bench.process import NoFigure
 from bench.product import workers
-from tests.nights.harness import wait_for
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parent.parent
 STATIONS = 50_000

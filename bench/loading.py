@@ -1,6 +1,6 @@
 """What a worker waits for before its first record: the election folder, each partition's stations, a fold's entries.
 
-    python bench/loading.py --stations 500000
+    python -m bench.loading --stations 500000
 
 Each figure is taken in a process of its own, in which nothing was loaded before; what a step needs is made before its
 clock begins. The steps run in turn, round after round; printed are the best and the median, in seconds, and the CPU
@@ -20,12 +20,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT)]
-
-from bench.load import Load, write_definition  # noqa: E402
-from tally_stream.domain.fold import PartitionFold, stations_by_partition  # noqa: E402
-from tally_stream.wire.folder.assembling import load_election  # noqa: E402
+from bench.load import Load, write_definition
+from tally_stream.domain.fold import PartitionFold, stations_by_partition
+from tally_stream.wire.folder.assembling import load_election
 
 PARTITIONS = (1, 4, 256)
 
@@ -64,7 +61,7 @@ def timed(step: Callable[[], object]) -> tuple[float, float]:
 
 
 def in_a_process(directory: Path, name: str) -> tuple[float, float]:
-    command = [sys.executable, __file__, "--directory", str(directory), "--step", name]
+    command = [sys.executable, "-m", "bench.loading", "--directory", str(directory), "--step", name]
     seconds, cpu = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return seconds, cpu
 

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from bench.ground import PARTITIONS, Filled, renew_outputs
 from bench.process import Figure, NoFigure, cpu_seconds, figure, peak_rss_bytes, wait_included
 from tally_stream.wire.report_log import LogRecord
-from tests.nights.harness import WorkerProcess, check_against_replay, newest_standings
+from tests.support.against_replay import check_against_replay
+from tests.support.topics import newest_standings
+from tests.support.worker import WorkerProcess
 
 LIMIT_SECONDS = 900
 ROOT_KEY = b"PRES|AZ"

@@ -14,7 +14,8 @@ from bench.latency import STATIONS, OpenLoop, Seen
 from bench.load import Load
 from bench.process import NoFigure, cpu_seconds, peak_rss_bytes, wait_included
 from bench.product import LIMIT_SECONDS, ROOT_KEY, workers
-from tests.nights.harness import WorkerProcess, wait_for
+from tests.support.waiting import wait_for
+from tests.support.worker import WorkerProcess
 
 LOOK_SECONDS = 0.01
 RATE = 2_000

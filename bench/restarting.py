@@ -15,7 +15,8 @@ from statistics import median
 
 from bench.ground import Filled, renew_outputs
 from bench.process import NoFigure
-from tests.nights.harness import WorkerProcess, children_of
+from tests.support.processes import children_of
+from tests.support.worker import WorkerProcess
 
 LOOK_SECONDS = 0.01
 LIMIT_SECONDS = 300.0

@@ -25,21 +25,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
+from bench.ground import PARTITIONS, Filled, Ground, ground
+from bench.latency import SYSTEMS, run_latency
+from bench.load import Load
+from bench.peers import PEERS, prepare, run_peer
+from bench.process import Figure, NoFigure
+from bench.product import AS_OFTEN_AS_STREAMS, run_product
+from bench.replaying import run_rebalance, run_replay
+from bench.restarting import run_restart
+from bench.table import REFERENCE, median_of, ratio, refusal, show, write_page
+
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT)]
-
-from rich.console import Console  # noqa: E402
-
-from bench.ground import PARTITIONS, Filled, Ground, ground  # noqa: E402
-from bench.latency import SYSTEMS, run_latency  # noqa: E402
-from bench.load import Load  # noqa: E402
-from bench.peers import PEERS, prepare, run_peer  # noqa: E402
-from bench.process import Figure, NoFigure  # noqa: E402
-from bench.product import AS_OFTEN_AS_STREAMS, run_product  # noqa: E402
-from bench.replaying import run_rebalance, run_replay  # noqa: E402
-from bench.restarting import run_restart  # noqa: E402
-from bench.table import REFERENCE, median_of, ratio, refusal, show, write_page  # noqa: E402
-
 RESULTS = ROOT / "bench" / "results" / "last.json"
 PARTS = ("night", "churn", "latency", "replay", "restart", "rebalance")
 QUICK_PARTS = ("night", "latency", "replay")

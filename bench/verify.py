@@ -3,7 +3,7 @@
 The reports are sent at a pace while a worker publishes every 50 ms; then the command runs twice in a process of its own,
 from the topic alone, and against a dump. Refuses to give a figure where anything differs.
 
-    python bench/verify.py --stations 97000 --rate 2500
+    python -m bench.verify --stations 97000 --rate 2500
 """
 
 from __future__ import annotations
@@ -13,22 +13,19 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "deploy" / "kafka" / "local")]
-
-from kafka_local import LocalKafka  # noqa: E402
-
-from bench.load import Load, reports, write_definition  # noqa: E402
-from tally_stream.domain.scalars import murmur2_partition  # noqa: E402
-from tally_stream.kafka.client import sender  # noqa: E402
-from tally_stream.settings import Settings, load_settings  # noqa: E402
-from tests.nights.harness import WorkerProcess, command, read_topic, run, tied, wait_published  # noqa: E402
+from bench.load import Load, reports, write_definition
+from deploy.kafka.local.kafka_local import LocalKafka
+from tally_stream.domain.scalars import murmur2_partition
+from tally_stream.kafka.client import sender
+from tally_stream.settings import Settings, load_settings
+from tests.support.processes import command, run, tied
+from tests.support.topics import read_topic, wait_published
+from tests.support.worker import WorkerProcess
 
 PARTITIONS = 4
 TICK_SECONDS = 0.02

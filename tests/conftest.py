@@ -1,4 +1,4 @@
-"""The brokers, for every test folder; see broker/brokers.py."""
+"""The brokers, for every test folder; see support/brokers.py."""
 
 import os
 import re
@@ -6,10 +6,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from broker.brokers import embedded_broker, kafka_one, kafka_three
 
 from tally_stream.cli.lifeline import end_with_parent
 from tally_stream.domain import fold
+from tests.support.brokers import embedded_broker, kafka_one, kafka_three
 
 __all__ = ["embedded_broker", "kafka_one", "kafka_three"]
 

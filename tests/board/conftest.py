@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.board.scene import CHROMIUM_FLAGS, Scene, chromium_path, rehearsal_folder, scene
+from tests.support.board_scene import CHROMIUM_FLAGS, Scene, chromium_path, rehearsal_folder, scene
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,8 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import sender
 from tally_stream.kafka.embedded import AUTO_PARTITIONS
 from tally_stream.wire.report_log import ReportLog
-from tests.board.scene import CHROMIUM_FLAGS, PREFIX, Scene, chromium_path, scene
-from tests.nights.harness import NIGHTS
+from tests.support.board_scene import CHROMIUM_FLAGS, PREFIX, Scene, chromium_path, scene
+from tests.support.paths import NIGHTS
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 SECOND_ANNOUNCEMENT_MS = 1_707_347_580_000

@@ -31,9 +31,11 @@ from tally_stream.metrics import BOARD_METRICS
 from tally_stream.settings import load_settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
-from tests.board.scene import Scene, rehearsal_folder, root_message
-from tests.docs.pages import DOCS
-from tests.nights.harness import command, environment, newest_standings, wait_for
+from tests.support.board_scene import Scene, rehearsal_folder, root_message
+from tests.support.paths import DOCS
+from tests.support.processes import command, environment
+from tests.support.topics import newest_standings
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from tally_stream.audit.replay import replay
+from tally_stream.domain.standings import body_of
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
-from tests.board.scene import HOSTILE, Scene, free_port
-from tests.nights.harness import NIGHTS, body_of, run
+from tests.support.board_scene import HOSTILE, Scene, free_port
+from tests.support.paths import NIGHTS
+from tests.support.processes import run
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 SOON = 15_000

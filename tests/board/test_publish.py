@@ -22,8 +22,9 @@ from tally_stream.settings import load_settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogRecord, ReportLog
-from tests.board.scene import CANDIDATES, Scene, rehearsal_folder
-from tests.nights.harness import NIGHTS, wait_for
+from tests.support.board_scene import CANDIDATES, Scene, rehearsal_folder
+from tests.support.paths import NIGHTS
+from tests.support.waiting import wait_for
 
 
 def test_a_snapshot_is_what_the_board_serves(rehearsal: Scene, tmp_path: Path) -> None:

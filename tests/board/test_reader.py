@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tally_stream.board.page import LANGUAGES, Words
-from tests.board.scene import Scene, rehearsal_folder, scene
 from tests.board.test_browser import SOON, wait_text
-from tests.nights.harness import wait_for
+from tests.support.board_scene import Scene, rehearsal_folder, scene
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from tally_stream.kafka.client import StoredRecord
 from tally_stream.settings import load_settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
-from tests.board.scene import rehearsal_folder, root_message
+from tests.support.board_scene import rehearsal_folder, root_message
 
 STATIC = Path(shown_module.__file__).parent / "static"
 

@@ -15,7 +15,7 @@ from tally_stream.domain.fold import PartitionFold
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.settings import load_settings
 from tally_stream.wire.folder.assembling import load_election
-from tests.board.scene import rehearsal_folder
+from tests.support.board_scene import rehearsal_folder
 
 
 class Log:

@@ -12,8 +12,10 @@ import pytest
 from tally_stream.kafka.client import KafkaError, StoredRecord
 from tally_stream.kafka.following import LOOK_SECONDS, Follower, TopicLost
 from tally_stream.settings import Settings
-from tests.board.scene import BoardProcess, rehearsal_folder
-from tests.nights.harness import administer, command, environment, produce, run, settings_for, wait_for
+from tests.support.board_scene import BoardProcess, rehearsal_folder
+from tests.support.processes import command, environment, run, settings_for
+from tests.support.topics import administer, produce
+from tests.support.waiting import wait_for
 
 
 class Reader:

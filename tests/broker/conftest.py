@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.brokers import Broker
+from tests.support.brokers import Broker
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from broker.brokers import Broker, every_broker, until
+from tests.support.brokers import Broker, every_broker, until
 
 pytestmark = pytest.mark.asyncio
 

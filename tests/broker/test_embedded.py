@@ -13,7 +13,6 @@ import pytest
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
-from broker.brokers import Embedded, until_true
 from tally_stream.kafka.embedded import (
     AUTO_PARTITIONS,
     LIMITS_TEXT,
@@ -21,6 +20,7 @@ from tally_stream.kafka.embedded import (
     EmbeddedBroker,
     EmbeddedBrokerError,
 )
+from tests.support.brokers import Embedded, until_true
 
 BATCH_BYTES = 131_072
 BATCH_OVERHEAD_BYTES = 80

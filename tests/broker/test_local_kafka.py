@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import aiokafka
-import kafka_local
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from kafka_local import LocalKafka, LocalKafkaError, Node
 
-from broker.brokers import LOCAL_KAFKA, KafkaOne, KafkaThree, require_local_kafka, until, until_true
+from deploy.kafka.local import kafka_local
+from deploy.kafka.local.kafka_local import LocalKafka, LocalKafkaError, Node
+from tests.support.brokers import LOCAL_KAFKA, KafkaOne, KafkaThree, require_local_kafka, until, until_true
 
 pytestmark = pytest.mark.kafka
 

@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from tally_stream.kafka.client import KafkaError, admin_client
 from tally_stream.settings import Settings
-from tests.nights.harness import wait_for
+from tests.support.waiting import wait_for
 
 ANSWER_SECONDS = 60.0
 T = TypeVar("T")
@@ -100,7 +100,7 @@ def move_all_leaders(settings: Settings, directory: Path) -> dict[Partition, int
 
 
 def _tool(settings: Settings, name: str, *arguments: str) -> None:
-    import kafka_local  # found by tests/broker/brokers.py
+    from deploy.kafka.local import kafka_local
 
     done = subprocess.run(
         ["java", "-Xmx128m", "-cp", f"{kafka_local.JARS}/*", f"org.apache.kafka.tools.{name}",

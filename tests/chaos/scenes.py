@@ -23,7 +23,9 @@ from typing import Any
 from tally_stream.settings import Settings
 from tests.chaos.cluster import committed, coordinator, in_sync, is_left_out, move_all_leaders, partitions
 from tests.chaos.load import PARTITIONS, Newsroom, Stations
-from tests.nights.harness import WorkerProcess, children_of, wait_for
+from tests.support.processes import children_of
+from tests.support.waiting import wait_for
+from tests.support.worker import WorkerProcess
 
 SESSION_SECONDS = 10
 SETTLE_SECONDS = 60

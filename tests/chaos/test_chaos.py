@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from broker.brokers import require_local_kafka
 
 from bench.load import Load, reports, write_definition
 from tally_stream.audit.replay import Replay
@@ -23,6 +22,7 @@ from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, en
 from tests.chaos.load import Newsroom, Stations
 from tests.chaos.run import Due, compare_verdicts, not_lost, percentile
 from tests.chaos.scenes import SCENES, SESSION_OVER, Stage
+from tests.support.brokers import require_local_kafka
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.kafka
 def test_one_of_each_fault_loses_nothing() -> None:
     require_local_kafka()
     done = subprocess.run(
-        [sys.executable, "tests/chaos/run.py", "--short", "--reports", "20000"], cwd=ROOT, text=True, check=False,
+        [sys.executable, "-m", "tests.chaos.run", "--short", "--reports", "20000"], cwd=ROOT, text=True, check=False,
         capture_output=True, timeout=900, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     print(done.stdout)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.nights.harness import LIFELINE, NIGHTS, command, wait_for
+from tests.support.paths import NIGHTS
+from tests.support.processes import LIFELINE, command
+from tests.support.waiting import wait_for
 
 AZ = NIGHTS / "az-2024"
 LOG = str(AZ / "reports.jsonl.gz")

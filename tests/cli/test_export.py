@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.nights.harness import NIGHTS, command
+from tests.support.paths import NIGHTS
+from tests.support.processes import command
 
 LOG = str(NIGHTS / "az-2024" / "reports.jsonl.gz")
 AT_03_13 = ("--until", "2024-02-08T03:13:00+04:00")

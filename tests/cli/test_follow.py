@@ -34,7 +34,9 @@ from tally_stream.kafka.embedded import EmbeddedBroker
 from tally_stream.settings import load_settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json, standings_key
-from tests.nights.harness import LIFELINE, NIGHTS, command, run, settings_for, wait_for
+from tests.support.paths import NIGHTS
+from tests.support.processes import LIFELINE, command, run, settings_for
+from tests.support.waiting import wait_for
 
 Message = dict[str, Any]
 ELECTION = load_election(NIGHTS / "az-2024")

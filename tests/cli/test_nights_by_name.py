@@ -15,7 +15,8 @@ import pytest
 from tally_stream.cli.common import ELECTION, LOG
 from tally_stream.cli.main import cli
 from tests.cli.test_commands import AZ, call
-from tests.nights.harness import NIGHTS, command
+from tests.support.paths import NIGHTS
+from tests.support.processes import command
 
 NAMES = ["az-2024", "bolivia-2019", "wisconsin-2024"]
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from tally_stream.cli.supervise import IDENTICAL_CRASHES_MAX, names_a_crashing_record
-from tests.nights.harness import LIFELINE, children_of, is_alive, wait_for
+from tests.support.processes import LIFELINE, children_of, is_alive
+from tests.support.waiting import wait_for
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 

@@ -17,7 +17,8 @@ import pytest
 
 from tally_stream.cli import demo
 from tally_stream.cli.demo import Started, _is_free
-from tests.nights.harness import LIFELINE, children_of, command, said_in, wait_for
+from tests.support.processes import LIFELINE, children_of, command, said_in
+from tests.support.waiting import wait_for
 
 
 def test_the_azerbaijan_night_ends_to_the_digit() -> None:

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.nights.harness import LIFELINE, children_of, command, is_alive, said_in, wait_for
+from tests.support.processes import LIFELINE, children_of, command, is_alive, said_in
+from tests.support.waiting import wait_for
 
 WAYS = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 import grimp
 from importlinter import Contract, ContractCheck, output
 
-from tests.docs.pages import DOCS, marked
+from tests.support.doc_pages import marked
+from tests.support.paths import DOCS
 
 PACKAGE = "tally_stream"
 PAGE = DOCS / "architecture.md"

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.docs.pages import DOCS, ROOT
+from tests.support.paths import DOCS, ROOT
 
 TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 PAGES = [*(ROOT / name for name in TOP), *sorted(DOCS.rglob("*.md")), *sorted((ROOT / ".github").rglob("*.md"))]

@@ -26,7 +26,8 @@ from tally_stream.settings import ENV_PREFIX, Settings
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.docs.pages import DOCS, ROOT, blocks
+from tests.support.doc_pages import blocks
+from tests.support.paths import DOCS, ROOT
 
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *sorted(DOCS.rglob("*.md"))]
 GENERATED = {"rules.md", "metrics.md"}

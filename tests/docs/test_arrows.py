@@ -10,7 +10,7 @@ import grimp
 import pytest
 
 from tests.docs.arrows import PAGE, circle, read, undrawn
-from tests.docs.pages import marked
+from tests.support.doc_pages import marked
 
 DRAWING = read(*(marked(PAGE, "arrows")[name].text for name in ("ours", "libraries")))
 

@@ -10,8 +10,7 @@ import pytest
 
 from tally_stream.domain.rules import RULES
 from tally_stream.metrics import BOARD_METRICS, METRICS
-
-from . import generate
+from tests.docs import generate
 
 
 @pytest.mark.parametrize("name", generate.PAGES)

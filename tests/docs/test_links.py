@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.links import PAGES, broken
-from tests.docs.pages import ROOT
+from tests.support.paths import ROOT
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

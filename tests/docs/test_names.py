@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.docs.names import PAGES, Known, known, main, shown, spans, unknown, words_of_python
-from tests.docs.pages import DOCS, ROOT
+from tests.support.paths import DOCS, ROOT
 
 
 def test_every_name_on_every_page_exists(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,7 @@ import re
 import pytest
 
 from tests.chaos.scenes import SCENES
-
-from .pages import DOCS, ROOT
+from tests.support.paths import DOCS, ROOT
 
 PAGE = (DOCS / "promises.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| (P\d\d) \| .+? \| (.+?) \|$", PAGE, re.M))
@@ -49,7 +48,7 @@ def test_what_holds_a_promise_is_there(promise: str) -> None:
 
 
 def test_what_holds_a_promise_must_be_a_test() -> None:
-    assert "one_a_key" not in names_in("tests/nights/harness.py")
+    assert "one_a_key" not in names_in("tests/support/topics.py")
     assert "under_load" not in names_in("tests/chaos/scenes.py")
     assert "kill_a_worker" in names_in("tests/chaos/scenes.py")
     assert "TestTheStream" in names_in("tests/board/test_shown.py")

@@ -15,8 +15,8 @@ import pytest
 
 from tally_stream.cli.main import cli
 from tally_stream.wire.folder.assembling import load_election
-
-from .pages import DOCS, ROOT, blocks, marked
+from tests.support.doc_pages import blocks, marked
+from tests.support.paths import DOCS, ROOT
 
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted(DOCS.rglob("*.md"))]

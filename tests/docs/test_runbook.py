@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .pages import DOCS, ROOT, blocks
+from tests.support.doc_pages import blocks
+from tests.support.paths import DOCS, ROOT
 
 PAGE = DOCS / "runbook.md"
 SOURCES = [p for p in sorted((ROOT / "tally_stream").rglob("*.py")) if p.name != "make.py"]

@@ -24,10 +24,10 @@ from tally_stream.wire.messages import canonical_json, encode_partial
 from tally_stream.wire.report_log import ReportLog
 from tally_stream.wire.schema.documents import schemas
 from tally_stream.wire.schema.published import read_standings
-
-from . import vectors
-from .generate import asyncapi_document
-from .pages import ROOT, marked
+from tests.docs.generate import asyncapi_document
+from tests.support import format_vectors as vectors
+from tests.support.doc_pages import marked
+from tests.support.paths import ROOT
 
 NIGHTS = ROOT / "tally_stream" / "elections"
 VALIDATORS = {name: Draft202012Validator(schema) for name, schema in schemas().items()}

@@ -14,9 +14,8 @@ from tally_stream.domain import rules, scalars
 from tally_stream.domain.tally import SCALARS
 from tally_stream.wire import limits
 from tally_stream.wire.folder.assembling import load_election
-
-from . import vectors
-from .pages import blocks, marked
+from tests.support import format_vectors as vectors
+from tests.support.doc_pages import blocks, marked
 
 VECTORS = marked(vectors.PAGE, "vector")
 _MARKERS = {"vector", "base", "scalars"}

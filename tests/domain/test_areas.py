@@ -4,8 +4,7 @@ import pytest
 
 from tally_stream.domain.election import Election, build_election
 from tally_stream.domain.standings import STAMP_FIELDS, MergedFigures, body_of, widest_partial_bytes
-
-from .builders import CLOSE_MS, TOPIC, Night, contest, decision, election, report, station
+from tests.support.small_elections import CLOSE_MS, TOPIC, Night, contest, decision, election, report, station
 
 STATIONS = (
     station("A-1", 200, 110, ("NORTH", "ELM")),

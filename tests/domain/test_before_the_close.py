@@ -7,8 +7,7 @@ import pytest
 
 from tally_stream.domain.election import ExitPoll
 from tally_stream.domain.standings import Message
-
-from .builders import CLOSE_MS, Night, decision, election, report, station, turnout
+from tests.support.small_elections import CLOSE_MS, Night, decision, election, report, station, turnout
 
 STATIONS = (station("A-1", 200, 100, ("N",)), station("B-1", 200, 100, ("S",)))
 POLL = ExitPoll("PRES", "P", CLOSE_MS - 10, (("ANNA", Decimal("50.5")),))

@@ -8,9 +8,9 @@ from hypothesis import given
 from tally_stream.domain.ledger import BALLOT_NAMES
 from tally_stream.domain.report import Statement
 from tally_stream.domain.rules import Finding
-
-from .builders import Night, contest, control, correct, decision, election, examples, report, turnout
-from .sequences import ELECTIONS, Plan, make_logs, plans, steps_ms
+from tests.support.examples import examples
+from tests.support.random_nights import ELECTIONS, Plan, make_logs, plans, steps_ms
+from tests.support.small_elections import Night, contest, control, correct, decision, election, report, turnout
 
 
 def line(night: Night, statement: Any) -> tuple[int, int, tuple[int, ...], tuple[int | None, ...]] | None:

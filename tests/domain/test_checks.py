@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from tally_stream.domain.election import CHECK_NAMES, Checks
-
-from .builders import CLOSE_MS, COUNTED_MS, Night, election, report, station
+from tests.support.small_elections import CLOSE_MS, COUNTED_MS, Night, election, report, station
 
 ALONE = {"blank": 0, "invalid": 0}
 CASES: dict[str, tuple[int | Fraction, dict[str, Any], dict[str, Any], str]] = {

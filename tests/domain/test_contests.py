@@ -1,6 +1,6 @@
 """Several contests on one night: one log, one ledger each, turnout in common."""
 
-from .builders import Night, contest, control, correct, decision, election, report, station, turnout
+from tests.support.small_elections import Night, contest, control, correct, decision, election, report, station, turnout
 
 OF = election(
     [station("A-1", 200, 90), station("A-2", 200, 90)],

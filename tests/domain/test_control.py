@@ -6,9 +6,20 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Statement
 from tally_stream.domain.standings import MergedFigures, Message
-
-from .builders import COUNTED_MS, TOPIC, Night, contest, control, election, key_of, placed, report, station, turnout
-from .sequences import HOME
+from tests.support.random_nights import HOME
+from tests.support.small_elections import (
+    COUNTED_MS,
+    TOPIC,
+    Night,
+    contest,
+    control,
+    election,
+    key_of,
+    placed,
+    report,
+    station,
+    turnout,
+)
 
 TWO = (station("A-1"), station("A-2"))
 SECOND = 1000

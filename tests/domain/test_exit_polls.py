@@ -7,8 +7,7 @@ import pytest
 
 from tally_stream.domain.election import Election, ExitPoll
 from tally_stream.domain.standings import MergedFigures
-
-from .builders import CLOSE_MS, Night, contest, election, report, station
+from tests.support.small_elections import CLOSE_MS, Night, contest, election, report, station
 
 
 def poll(after_ms: int = CLOSE_MS, contest: str = "PRES", pollster: str = "P", **shares: str) -> ExitPoll:

@@ -10,8 +10,7 @@ from tally_stream.audit.verify import Verification
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.fold import PartitionFold, folds_of, stations_by_partition
 from tally_stream.domain.scalars import murmur2_partition
-
-from .builders import contest, election, station
+from tests.support.small_elections import contest, election, station
 
 IDS = [f"S-{n:03d}" for n in range(300)]
 

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from tally_stream.domain.outcome import outcome
-
-from .builders import Night, contest, decision, election, report, station
+from tests.support.small_elections import Night, contest, decision, election, report, station
 
 MAJORITY = contest(candidates=("ANNA", "BELA", "CLEO"))
 

@@ -27,8 +27,7 @@ from tally_stream.domain.rules import (
     q7_clock,
 )
 from tally_stream.domain.tally import Totals, add_plain, tally
-
-from .builders import altered
+from tests.support.small_elections import altered
 
 CLOSE_MS = 1_000_000
 NEVER = Fraction(1_000_000)

@@ -5,8 +5,9 @@ from typing import Any
 
 from hypothesis import given
 
-from .builders import Night, decision, election, examples, report, station
-from .sequences import ELECTIONS, Plan, folded, make_logs, plans, standings_of, steps_ms
+from tests.support.examples import examples
+from tests.support.random_nights import ELECTIONS, Plan, folded, make_logs, plans, standings_of, steps_ms
+from tests.support.small_elections import Night, decision, election, report, station
 
 
 def progress(night: Night) -> dict[str, Any]:

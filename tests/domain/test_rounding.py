@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tally_stream.domain.election import Rounding, RoundingMethod
 from tally_stream.domain.rounding import progress_percent, ratio_units, shares, units_text
-
-from .builders import Night, contest, election, examples, report
+from tests.support.examples import examples
+from tests.support.small_elections import Night, contest, election, report
 
 # Azerbaijan, 7 February 2024: candidates in ballot order, and the shares as they were published.
 AT_03_13 = (4_281_625, 101_851, 92_980, 81_799, 37_386, 31_033, 24_799)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .builders import CLOSE_MS, COUNTED_MS, Night, altered, correct, decision, election, report, station
+from tests.support.small_elections import CLOSE_MS, COUNTED_MS, Night, altered, correct, decision, election, report, station
 
 
 def after(first: dict[str, Any], then: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .builders import Night, election, report, station
+from tests.support.small_elections import Night, election, report, station
 
 
 def verdict(register: int | None = 200, **fields: Any) -> str:

@@ -13,10 +13,20 @@ from tally_stream.domain.fold import Figures, PartitionFold
 from tally_stream.domain.report import Control, Report, Turnout
 from tally_stream.domain.standings import MergedFigures, Message, body_of
 from tally_stream.domain.tally import baseline
-
-from .builders import TOPIC, examples
-from .model import Record, walk
-from .sequences import ELECTIONS, PARTITIONS, Plan, folded, make_logs, plans, quiet_plans, standings_of, steps_ms
+from tests.support.examples import examples
+from tests.support.random_nights import (
+    ELECTIONS,
+    PARTITIONS,
+    Plan,
+    folded,
+    make_logs,
+    plans,
+    quiet_plans,
+    standings_of,
+    steps_ms,
+)
+from tests.support.second_model import Record, walk
+from tests.support.small_elections import TOPIC
 
 seeds = st.integers(0, 2**32)
 which = st.integers(0, len(ELECTIONS) - 1)

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from tally_stream.domain.rules import RULE_BY_CODE, RULES, Finding, message_of
 from tally_stream.domain.scalars import days_since_1970, format_time, is_id, parse_time, text_error
-
-from .builders import examples
+from tests.support.examples import examples
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally_stream.domain.ledger import BALLOT_NAMES, Change
-
-from .builders import CLOSE_MS, TOPIC, examples
-from .model import area_ids, message, walk
-from .sequences import ELECTIONS, PARTITIONS, Plan, folded, make_logs, plans, standings_of, steps_ms
+from tests.support.examples import examples
+from tests.support.random_nights import ELECTIONS, PARTITIONS, Plan, folded, make_logs, plans, standings_of, steps_ms
+from tests.support.second_model import area_ids, message, walk
+from tests.support.small_elections import CLOSE_MS, TOPIC
 
 Steps = list[int]
 

@@ -7,8 +7,19 @@ import pytest
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Report
 from tally_stream.domain.scalars import murmur2_partition
-
-from .builders import COUNTED_MS, Night, altered, contest, control, correct, decision, election, placed, report, turnout
+from tests.support.small_elections import (
+    COUNTED_MS,
+    Night,
+    altered,
+    contest,
+    control,
+    correct,
+    decision,
+    election,
+    placed,
+    report,
+    turnout,
+)
 
 
 class TestTheHighestRevisionAgain:

@@ -4,8 +4,7 @@ import pytest
 
 from tally_stream.domain.ledger import Entry
 from tally_stream.domain.report import Report
-
-from .builders import Night, contest, control, correct, decision, election, report, station
+from tests.support.small_elections import Night, contest, control, correct, decision, election, report, station
 
 HELD = {"valid": 97}  # A1: the votes add up to 96
 

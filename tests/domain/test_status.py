@@ -3,8 +3,7 @@
 import pytest
 
 from tally_stream.domain.report import Control, Report
-
-from .builders import CLOSE_MS, Night, control, correct, decision, election, report, station
+from tests.support.small_elections import CLOSE_MS, Night, control, correct, decision, election, report, station
 
 TWO = (station("A-1"), station("A-2"))
 CORRECT = correct("A-1")

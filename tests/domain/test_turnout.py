@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .builders import Night, contest, control, decision, election, report, station, turnout
+from tests.support.small_elections import Night, contest, control, decision, election, report, station, turnout
 
 
 def ballots(night: Night, contest: int = 0) -> tuple[int, int] | None:

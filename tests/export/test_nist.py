@@ -16,8 +16,7 @@ from jsonschema import Draft4Validator
 from tally_stream.export.nist import nist_report
 from tally_stream.export.nist_checks import nist_problems
 from tally_stream.wire.messages import canonical_json
-
-from .nights import (
+from tests.export.nights import (
     ALL,
     AZ_03_13,
     COUNCIL,
@@ -33,7 +32,7 @@ from .nights import (
     report,
     small,
     snapshot_of,
-)  # fmt: skip
+)
 
 NIST = Path(__file__).parent / "nist-err-v2"
 SCHEMA = NIST / "NIST_V2_election_results_reporting.json"

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from tally_stream.domain.standings import Message
-
-from .nights import AZ_03_13, PRESIDENT, SMALL, counted, definition, messages, report, small, snapshot, snapshot_of
+from tests.export.nights import AZ_03_13, PRESIDENT, SMALL, counted, definition, messages, report, small, snapshot, snapshot_of
 
 AZ = "az-2024"
 

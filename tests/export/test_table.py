@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tally_stream.export.table import COLUMNS, csv_table, text_cell
-
-from .nights import (
+from tests.export.nights import (
     ALL,
     AZ_03_13,
     COUNCIL,
@@ -26,7 +25,7 @@ from .nights import (
     small,
     snapshot,
     snapshot_of,
-)  # fmt: skip
+)
 
 DOCS = Path(__file__).parents[2] / "docs" / "exports.md"
 Rows = list[dict[str, str]]

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.docs.pages import marked
-from tests.docs.vectors import PAGE, folder_of, log_records
+from tests.support.doc_pages import marked
+from tests.support.format_vectors import PAGE, folder_of, log_records
 
 CORPUS = Path(__file__).parent / "corpus"
 INPUT_MAX_BYTES = 4_096

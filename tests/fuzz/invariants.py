@@ -32,8 +32,8 @@ from tally_stream.wire.messages import canonical_json, encode_rejection
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
 from tally_stream.wire.run import read_record, read_run
-from tests.docs.pages import marked
-from tests.docs.vectors import PAGE
+from tests.support.doc_pages import marked
+from tests.support.format_vectors import PAGE
 
 LOG_MS = 1_707_330_000_000
 REJECTION_MAX_BYTES = 200_000

@@ -10,7 +10,7 @@ import pytest
 
 from bench import first_minute
 from tests.install.conftest import copied, run
-from tests.nights.harness import wait_for
+from tests.support.waiting import wait_for
 
 STEPS = ["making .venv with Python", "getting uv", "installing ", "making .venv/bin/tally-stream", "installed in"]
 

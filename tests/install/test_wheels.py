@@ -16,7 +16,8 @@ import pytest
 
 from tally_stream import __version__
 from tests.install.conftest import BIN, OWN, ROOT, install, plain_environment, pythons, run
-from tests.nights.harness import LIFELINE, command, wait_for
+from tests.support.processes import LIFELINE, command
+from tests.support.waiting import wait_for
 
 GOLDEN = json.loads((ROOT / "tests" / "audit" / "golden.json").read_text())
 COMPILED = [f"compiled, {OWN}"]

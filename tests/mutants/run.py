@@ -51,7 +51,7 @@ def pytest(copy: Path, *tests: str) -> tuple[int, str]:
 def simulation(copy: Path, seeds: Iterable[int]) -> list[tuple[int, str]]:
     """(seed, what it found wrong) of those that failed."""
     done = subprocess.run(
-        [sys.executable, str(copy / "tests" / "simulation" / "run.py"), "--json", "--stop", "--jobs", "1",
+        [sys.executable, "-m", "tests.simulation.run", "--json", "--stop", "--jobs", "1",
          "--chosen", *map(str, seeds)], cwd=copy, text=True, capture_output=True, check=False, timeout=TEST_SECONDS,
         env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip

@@ -34,9 +34,12 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import TopicReader, sender
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
-from tests.broker.brokers import KafkaOne
-from tests.nights.harness import WorkerProcess, check_against_replay, run, save_log, settings_for, wait_for, wait_published
-from tests.nights.hostile import memory_bytes
+from tests.support.against_replay import check_against_replay
+from tests.support.brokers import KafkaOne
+from tests.support.processes import memory_bytes, run, settings_for
+from tests.support.topics import save_log, wait_published
+from tests.support.waiting import wait_for
+from tests.support.worker import WorkerProcess
 
 PARTITIONS = 4
 SAMPLE = Load(4_000)

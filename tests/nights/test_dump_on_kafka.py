@@ -19,20 +19,11 @@ from aiokafka.structs import TopicPartition
 from tally_stream.settings import Settings
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
 from tally_stream.wire.saved_log import FRAME_START, Appender
-from tests.nights.harness import (
-    NIGHTS,
-    WorkerProcess,
-    administer,
-    command,
-    environment,
-    one_a_key,
-    produce,
-    read_topic,
-    run,
-    settings_for,
-    tied,
-    wait_for,
-)
+from tests.support.paths import NIGHTS
+from tests.support.processes import command, environment, run, settings_for, tied
+from tests.support.topics import administer, one_a_key, produce, read_topic
+from tests.support.waiting import wait_for
+from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 

@@ -18,23 +18,13 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.report_log import ReportLog
-from tests.nights.harness import (
-    NIGHTS,
-    WorkerProcess,
-    check_against_replay,
-    children_of,
-    newest_standings,
-    one_a_key,
-    produce,
-    read_topic,
-    run,
-    save_log,
-    settings_for,
-    wait_for,
-    wait_published,
-    wait_standings,
-)
 from tests.nights.test_nights_on_kafka import committed
+from tests.support.against_replay import check_against_replay
+from tests.support.paths import NIGHTS
+from tests.support.processes import children_of, run, settings_for
+from tests.support.topics import newest_standings, one_a_key, produce, read_topic, save_log, wait_published, wait_standings
+from tests.support.waiting import wait_for
+from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 

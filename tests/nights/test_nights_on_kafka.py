@@ -20,21 +20,12 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import sender
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
-from tests.nights.harness import (
-    NIGHTS,
-    WorkerProcess,
-    check_against_replay,
-    command,
-    newest_standings,
-    one_a_key,
-    read_topic,
-    run,
-    save_log,
-    settings_for,
-    tied,
-    wait_for,
-    wait_published,
-)
+from tests.support.against_replay import check_against_replay
+from tests.support.paths import NIGHTS
+from tests.support.processes import command, run, settings_for, tied
+from tests.support.topics import newest_standings, one_a_key, read_topic, save_log, wait_published
+from tests.support.waiting import wait_for
+from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 

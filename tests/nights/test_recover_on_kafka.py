@@ -21,22 +21,14 @@ from aiokafka.structs import OffsetAndMetadata
 from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
-from tests.docs.pages import DOCS, marked
-from tests.nights.harness import (
-    NIGHTS,
-    WorkerProcess,
-    administer,
-    check_against_replay,
-    produce,
-    read_topic,
-    run,
-    save_log,
-    settings_for,
-    wait_for,
-    wait_published,
-    wait_standings,
-)
 from tests.nights.test_nights_on_kafka import committed
+from tests.support.against_replay import check_against_replay
+from tests.support.doc_pages import marked
+from tests.support.paths import DOCS, NIGHTS
+from tests.support.processes import run, settings_for
+from tests.support.topics import administer, produce, read_topic, save_log, wait_published, wait_standings
+from tests.support.waiting import wait_for
+from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 

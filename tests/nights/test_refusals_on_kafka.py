@@ -19,21 +19,12 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.report_log import ReportLog
-from tests.nights.harness import (
-    NIGHTS,
-    WorkerProcess,
-    administer,
-    check_against_replay,
-    newest_standings,
-    one_a_key,
-    produce,
-    read_topic,
-    run,
-    save_log,
-    settings_for,
-    wait_for,
-    wait_published,
-)
+from tests.support.against_replay import check_against_replay
+from tests.support.paths import NIGHTS
+from tests.support.processes import run, settings_for
+from tests.support.topics import administer, newest_standings, one_a_key, produce, read_topic, save_log, wait_published
+from tests.support.waiting import wait_for
+from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.nights.harness import WorkerProcess, command, produce, tied, wait_for, wait_published
 from tests.nights.test_fail_stop_on_kafka import made, some_reports
+from tests.support.processes import command, tied
+from tests.support.topics import produce, wait_published
+from tests.support.waiting import wait_for
+from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 

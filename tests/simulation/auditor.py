@@ -24,14 +24,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from domain.model import Record as Judged
-from domain.model import Walk, message, step
-
 from tally_stream.domain.election import Election
 from tally_stream.domain.report import Report
 from tally_stream.wire.reading import ReportReader
-
-from .cluster import Record
+from tests.simulation.cluster import Record
+from tests.support.second_model import Record as Judged
+from tests.support.second_model import Walk, message, step
 
 REJECTED = ("rejected", "held", "conflicting", "stale")
 BALLOTS = ("cast", "valid", "blank", "invalid")

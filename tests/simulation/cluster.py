@@ -24,8 +24,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.util import wait_for
 
-from .clock import RUNNING, Process, VirtualLoop
-from .group import Group
+from tests.simulation.clock import RUNNING, Process, VirtualLoop
+from tests.simulation.group import Group
 
 VERSIONS = {0: (7, 7), 1: (4, 4), 2: (1, 1), 3: (1, 1), 8: (3, 3), 9: (3, 3), 10: (1, 1), 11: (5, 5), 12: (1, 1), 13: (1, 1),
             14: (3, 3), 22: (0, 0)}  # fmt: skip

@@ -18,11 +18,11 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from .cluster import Weather
+from tests.simulation.cluster import Weather
 
 if TYPE_CHECKING:
-    from .clock import Process
-    from .world import World
+    from tests.simulation.clock import Process
+    from tests.simulation.world import World
 
 
 @dataclass(frozen=True)

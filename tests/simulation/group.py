@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cluster import Cluster, Connection
+    from tests.simulation.cluster import Cluster, Connection
 
 ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING, LOADING, FENCED = 22, 25, 27, 14, 82
 

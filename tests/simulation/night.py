@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from domain.builders import CLOSE_MS, contest, election, key_of, placed, report, station
-from domain.model import Position, Walk, step
-from domain.sequences import STATEMENT, TURNOUT, statement_of
-
 from tally_stream.domain.election import Contest, Election
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.scalars import format_time, murmur2_partition
+from tests.support.random_nights import STATEMENT, TURNOUT, statement_of
+from tests.support.second_model import Position, Walk, step
+from tests.support.small_elections import CLOSE_MS, contest, election, key_of, placed, report, station
 
 STATIONS, RECORDS, PARTITIONS = (5, 30), (50, 300), (2, 4)
 GARBAGE = (b"", b"not JSON", b'{"schema": 1', b"\xff\xfe", b"[]", b'{"schema": 1, "schema": 1}', b"null")

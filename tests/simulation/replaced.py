@@ -30,8 +30,7 @@ from tally_stream.stream.faust.producer import RunProducer
 from tally_stream.stream.faust.transport import RunTransport
 from tally_stream.stream.merging import Merging
 from tally_stream.stream.worker import Worker
-
-from .cluster import Cluster
+from tests.simulation.cluster import Cluster
 
 PRODUCTION = {
     "worker": Worker,

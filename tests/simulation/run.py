@@ -1,4 +1,4 @@
-"""Play seeds: `python tests/simulation/run.py --seeds 200`, or one of them told in full with `--seed 17`.
+"""Play seeds: `python -m tests.simulation.run --seeds 200`, or one of them told in full with `--seed 17`.
 
 Each seed has a process of its own, forked from one that has imported everything, so that nothing of another seed can
 decide anything in it; string hashes are fixed for the same reason. Ends with 1 where a seed failed, or where a round of
@@ -13,12 +13,9 @@ from pathlib import Path
 
 if os.environ.get("PYTHONHASHSEED") != "0":
     os.environ["PYTHONHASHSEED"] = "0"
-    os.execv(sys.executable, [sys.executable, *sys.argv])
+    os.execv(sys.executable, sys.orig_argv)
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from simulation import clock  # noqa: E402
+from tests.simulation import clock
 
 clock.install()  # before anything that reads a clock is imported
 
@@ -30,9 +27,9 @@ import selectors  # noqa: E402
 from collections import Counter  # noqa: E402
 from collections.abc import Iterable, Iterator  # noqa: E402
 
-from simulation.faults import KINDS  # noqa: E402
-from simulation.replaced import REPLACED  # noqa: E402
-from simulation.world import Failed, Result, play  # noqa: E402
+from tests.simulation.faults import KINDS  # noqa: E402
+from tests.simulation.replaced import REPLACED  # noqa: E402
+from tests.simulation.world import Failed, Result, play  # noqa: E402
 
 ROUND_SEEDS = 200
 FAULTS_MIN = 50
@@ -184,7 +181,7 @@ def _tell(seed: int) -> int:
     for found in results([seed], 1, is_traced=True):
         if isinstance(found, tuple):
             print("\n".join(found[2]))
-            print(f"seed {seed} failed: {found[1]}\nagain: python tests/simulation/run.py --seed {seed}")
+            print(f"seed {seed} failed: {found[1]}\nagain: python -m tests.simulation.run --seed {seed}")
             return 1
         print("\n".join(found.trace))
         print(f"seed {seed}: nothing wrong; {dict(found.counts)}")

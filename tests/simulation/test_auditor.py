@@ -7,12 +7,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from domain.builders import CLOSE_MS, contest, correct, decision, election, key_of, placed, report, station
 
-from simulation.auditor import Auditor, Wrong, canonical
-from simulation.cluster import Record
-from simulation.night import encoded
 from tally_stream.domain.report import Control, Statement
+from tests.simulation.auditor import Auditor, Wrong, canonical
+from tests.simulation.cluster import Record
+from tests.simulation.night import encoded
+from tests.support.small_elections import CLOSE_MS, contest, correct, decision, election, key_of, placed, report, station
 
 ELECTION = election(
     [station("A-1", path=("NORTH",)), station("B-1", path=("SOUTH",)), station("C-1", path=("SOUTH",))],

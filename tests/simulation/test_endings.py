@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from simulation.endings import is_explained
+from tests.simulation.endings import is_explained
 
 OVER = "no answered heartbeat for 10.3 s: the session is over"
 LOST = "refused: the report log lost records: partition 1, from 3, to 7 (the published standings stand on them)"

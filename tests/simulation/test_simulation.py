@@ -8,18 +8,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
+from tests.support.paths import ROOT
+
 ROUND_SECONDS = 900
 
 
 def run(*arguments: str) -> tuple[int, dict[str, Any]]:
     done = subprocess.run(
-        [sys.executable, str(HERE / "run.py"), *arguments], text=True, capture_output=True, check=False, timeout=ROUND_SECONDS
+        [sys.executable, "-m", "tests.simulation.run", *arguments],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=ROUND_SECONDS,
     )
     assert done.stdout.startswith("{"), done.stdout + done.stderr
     return done.returncode, json.loads(done.stdout)

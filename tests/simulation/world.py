@@ -23,14 +23,13 @@ from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings, load_settings
 from tally_stream.stream.starting import WorkerOptions, WorkerRefused, look_at_topics
 from tally_stream.stream.worker import Worker
-
-from .auditor import Auditor, Wrong
-from .clock import Process, VirtualLoop
-from .cluster import Cluster, Connection, Key, Record, Weather
-from .endings import is_explained
-from .faults import Director, Lost, a_weather
-from .night import Night, a_night
-from .replaced import look_at, replace
+from tests.simulation.auditor import Auditor, Wrong
+from tests.simulation.clock import Process, VirtualLoop
+from tests.simulation.cluster import Cluster, Connection, Key, Record, Weather
+from tests.simulation.endings import is_explained
+from tests.simulation.faults import Director, Lost, a_weather
+from tests.simulation.night import Night, a_night
+from tests.simulation.replaced import look_at, replace
 
 SAFETY_SECONDS = (12.0, 28.0)
 SETTLE_SECONDS = 90.0

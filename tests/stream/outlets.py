@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from wire.builders import ELECTION, LOG_MS, Json, as_bytes, counts, key_of
-
 from tally_stream.kafka.topics import Topics
+from tests.support.report_messages import ELECTION, LOG_MS, Json, as_bytes, counts, key_of
 
 __all__ = ["ELECTION", "TOPICS", "Event", "HeldOutlet", "Record", "Run", "falling", "report", "settle"]
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from domain.builders import election
 
 from tally_stream.settings import load_settings
 from tally_stream.stream.invariant import BrokenInvariant
@@ -14,6 +13,7 @@ from tally_stream.stream.runs import LogBounds
 from tally_stream.stream.shares import Key
 from tally_stream.stream.starting import Start, WorkerOptions
 from tally_stream.stream.worker import Worker
+from tests.support.small_elections import election
 
 DEADLINE_SECONDS = 5.0
 REPORTS: Key = ("tally.reports", 0)

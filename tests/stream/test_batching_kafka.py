@@ -27,7 +27,6 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import TopicPartition
-from broker.brokers import KafkaOne, require_local_kafka
 
 from tally_stream.cli.lifeline import end_with_parent
 from tally_stream.stream.faust.app import RunApp, guarded, run_topic, run_worker
@@ -36,7 +35,8 @@ from tally_stream.stream.faust.settings import HEARTBEAT_SECONDS, SESSION_SECOND
 from tally_stream.stream.faust.transport import RunTransport, make_transport
 from tally_stream.stream.runs import LogBounds, RecordRun
 from tally_stream.stream.shares import Key
-from tests.nights.harness import LIFELINE
+from tests.support.brokers import KafkaOne, require_local_kafka
+from tests.support.processes import LIFELINE
 
 pytestmark = pytest.mark.kafka
 

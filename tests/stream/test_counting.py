@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from wire.builders import control, counts
 
 from tally_stream.domain.election import Station
 from tally_stream.domain.fold import stations_by_partition
@@ -15,6 +14,7 @@ from tally_stream.stream.counting import Counting
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.place import place_of
 from tests.stream.outlets import ELECTION, TOPICS, Event, HeldOutlet, Record, Run, falling, report, settle
+from tests.support.report_messages import control, counts
 
 
 def recounted(offset: int) -> Record:

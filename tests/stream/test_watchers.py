@@ -7,13 +7,13 @@ import socket
 from typing import Any
 
 import pytest
-from domain.builders import election
 
 from tally_stream.settings import load_settings
 from tally_stream.stream import worker as worker_module
 from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused
 from tally_stream.stream.watches import ProgressWatch
 from tally_stream.stream.worker import Worker
+from tests.support.small_elections import election
 
 DEADLINE_SECONDS = 5.0
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from .folders import Folder
+from tests.wire.folders import Folder
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from tally_stream.wire.change_line import votes_line
 from tally_stream.wire.changes import encode_change
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.run import read_record
-
-from .builders import ELECTION, LOG_MS, READER, Json, as_bytes, counts, decision
+from tests.support.report_messages import ELECTION, LOG_MS, READER, Json, as_bytes, counts, decision
 
 
 class TestChange:

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally_stream.domain import election
-
-from .builders import examples
-from .folders import STATIONS, Folder
+from tests.support.examples import examples
+from tests.wire.folders import STATIONS, Folder
 
 CHANGES = [
     ('id = "X-2024"', 'id = "X-2025"'),

@@ -12,8 +12,7 @@ from tally_stream.wire import limits
 from tally_stream.wire.folder import assembling, tables
 from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
 from tally_stream.wire.folder.toml import toml_lines
-
-from .folders import STATIONS, TOML, Folder
+from tests.wire.folders import STATIONS, TOML, Folder
 
 
 class TestAGoodFolder:

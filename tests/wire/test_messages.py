@@ -27,8 +27,8 @@ from tally_stream.wire.messages import (
     standings_key,
 )
 from tally_stream.wire.run import read_record
-
-from .builders import ELECTION, LOG_MS, READER, Json, as_bytes, counts, decision, election, examples
+from tests.support.examples import examples
+from tests.support.report_messages import ELECTION, LOG_MS, READER, Json, as_bytes, counts, decision, election
 
 WIDTH = integers_per_area(2)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from tally_stream.wire.folder import plain_stations
 from tally_stream.wire.folder import tables as by_row
 from tally_stream.wire.folder.assembling import ElectionFolderError
-
-from .builders import examples
-from .folders import Folder
+from tests.support.examples import examples
+from tests.wire.folders import Folder
 
 LEVELS = ["region", "town"]
 COLUMNS = [*plain_stations.FIXED_COLUMNS, *LEVELS]

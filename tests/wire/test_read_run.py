@@ -13,8 +13,8 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.standings import MergedFigures
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import RecordCrash, read_record, read_run
-
-from .builders import LOG_MS, as_bytes, control, counts, decision, election, examples, turnout
+from tests.support.examples import examples
+from tests.support.report_messages import LOG_MS, as_bytes, control, counts, decision, election, turnout
 
 
 @dataclass(frozen=True)

@@ -14,21 +14,9 @@ from tally_stream.domain.rules import VERDICTS, Finding
 from tally_stream.wire.messages import encode_rejection
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_record
-
-from .builders import (
-    LOG_MS,
-    READER,
-    REPORT_FIELDS,
-    Json,
-    as_bytes,
-    control,
-    counts,
-    decision,
-    election,
-    examples,
-    key_of,
-    turnout,
-)
+from tests.support.examples import examples
+from tests.support.report_fields import REPORT_FIELDS
+from tests.support.report_messages import LOG_MS, READER, Json, as_bytes, control, counts, decision, election, key_of, turnout
 
 REJECTION_MAX_BYTES = 200_000
 """Of 64 KiB each of key and value in base64, and a sentence; every topic takes 600,000 (PARTIALS_MIN_MESSAGE_BYTES)."""

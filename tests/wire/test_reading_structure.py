@@ -9,8 +9,20 @@ import pytest
 from tally_stream.domain.report import Report
 from tally_stream.domain.rules import Finding
 from tally_stream.wire.limits import NESTING_MAX_LEVELS, VALUE_MAX_BYTES
-
-from .builders import ABSENT, READER, Json, as_bytes, code, control, counts, decision, key_of, literal, read, turnout
+from tests.support.report_messages import (
+    ABSENT,
+    READER,
+    Json,
+    as_bytes,
+    code,
+    control,
+    counts,
+    decision,
+    key_of,
+    literal,
+    read,
+    turnout,
+)
 
 EVERY_KIND = [counts(), decision(), turnout(), control()]
 kinds = pytest.mark.parametrize("message", EVERY_KIND, ids=lambda m: m["kind"])

@@ -10,8 +10,7 @@ from tally_stream.domain.report import Control, Report, Turnout
 from tally_stream.domain.rules import Finding, message_of
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_record
-
-from .builders import (
+from tests.support.report_messages import (
     ABSENT,
     ELECTION,
     LOG_MS,

@@ -22,8 +22,7 @@ from tally_stream.kafka.inflate import BATCH_INFLATED_MAX_BYTES
 from tally_stream.wire.limits import LOG_LINE_MAX_BYTES, VALUE_MAX_BYTES
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
 from tally_stream.wire.saved_log import Appender
-
-from .builders import examples
+from tests.support.examples import examples
 
 HEADER: dict[str, Any] = {"log": 1, "topic": "tally.reports", "partitions": 2}
 

@@ -18,9 +18,8 @@ from tally_stream.domain.report import Control, Statement
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.standings import MergedFigures
-
-from .builders import CLOSE_MS, TOPIC, contest, decision, election, key_of, placed, report, station, turnout
-from .model import Position, Record, walk
+from tests.support.second_model import Position, Record, walk
+from tests.support.small_elections import CLOSE_MS, TOPIC, contest, decision, election, key_of, placed, report, station, turnout
 
 STATIONS = ("A-1", "A-2", "B-1", "B-2", "B-3")
 PARTITIONS = 2

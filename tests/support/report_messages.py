@@ -3,9 +3,6 @@
 import json
 from typing import Any
 
-from hunting import examples  # noqa: F401 (for the tests of this folder)
-from statements import REPORT_FIELDS  # noqa: F401 (as above)
-
 from tally_stream.domain.election import Candidate, Contest, Election, Phase, Rounding, Skip, build_election
 from tally_stream.domain.report import Statement
 from tally_stream.domain.rules import Finding

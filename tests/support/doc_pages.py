@@ -1,7 +1,7 @@
 """Reads the pages of the docs: fenced blocks, each with the marker that stands on the line before it.
 
 Decides what a marker is: `<!-- word: rest -->`, alone on its line, directly above the fence. Refuses to know what a
-block means; `vectors.py` runs those of the wire format.
+block means; `format_vectors.py` runs those of the wire format.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
 
 _MARKER = re.compile(r"<!-- ([a-z-]+)(?:: (.+))? -->\Z")
 _FENCE = re.compile(r"```([a-z]*)\Z")

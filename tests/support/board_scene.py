@@ -26,7 +26,9 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import TopicReader, sender
 from tally_stream.kafka.embedded import AUTO_PARTITIONS, EmbeddedBroker
 from tally_stream.settings import Settings
-from tests.nights.harness import WorkerProcess, command, settings_for, tied, wait_for
+from tests.support.processes import command, settings_for, tied
+from tests.support.waiting import wait_for
+from tests.support.worker import WorkerProcess
 
 HOSTILE = "<img src=x onerror=\"document.title='broken'\"><script>document.title=1</script>"
 PREFIX = "scene"

@@ -21,8 +21,8 @@ from tally_stream.wire.changes import encode_change
 from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
 from tally_stream.wire.messages import canonical_json, encode_partial, encode_rejection
 from tally_stream.wire.report_log import RECORDED_TOPIC, LogError, LogRecord
-
-from .pages import DOCS, marked
+from tests.support.doc_pages import marked
+from tests.support.paths import DOCS
 
 PAGE = DOCS / "wire-format.md"
 FIRST_RECORD_AT = "2024-02-07T20:30:00+04:00"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -17,13 +16,10 @@ from typing import ClassVar, NoReturn
 
 import pytest
 
+from deploy.kafka.local import kafka_local
 from tally_stream.kafka.embedded import EmbeddedBroker, EmbeddedBrokerError
 
-# deploy/ is no package: it is what an operator runs, and the product never imports it.
-LOCAL_KAFKA = Path(__file__).resolve().parents[2] / "deploy" / "kafka" / "local"
-sys.path.insert(0, str(LOCAL_KAFKA))
-
-import kafka_local  # noqa: E402  (found by the line above)
+LOCAL_KAFKA = Path(kafka_local.__file__).parent
 
 DEADLINE_SECONDS = 30.0
 """For a condition to come true. Far above what is measured: a loaded machine is no failure."""

@@ -1,10 +1,9 @@
-"""Batches that no well-behaved client makes, written to a topic byte for byte; and what a process took of memory."""
+"""Batches that no well-behaved client makes, written to a topic byte for byte."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -50,11 +49,3 @@ def write(settings: Settings, partition: int, *batches: tuple[bytes, int]) -> No
                 await (await producer.send_batch(raw, f"{settings.prefix}.reports", partition=partition))
 
     asyncio.run(main())
-
-
-def memory_bytes(pid: int, name: str) -> int:
-    """What a process has of memory (VmRSS), or the most it has had at once (VmHWM)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError(f"process {pid} says nothing of {name}")

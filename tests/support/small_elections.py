@@ -8,9 +8,6 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from hunting import examples  # noqa: F401 (for the tests of this folder)
-from statements import REPORT_FIELDS
-
 from tally_stream.domain.election import (
     Candidate,
     Checks,
@@ -30,6 +27,7 @@ from tally_stream.domain.ledger import Change
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.standings import MergedFigures, Message
+from tests.support.report_fields import REPORT_FIELDS
 
 CLOSE = "2024-02-07T19:00:00+04:00"
 CLOSE_MS = 1_707_318_000_000

@@ -1,0 +1,43 @@
+"""A stranger's check: everything published is, byte for byte, what a replay of the saved log gives."""
+
+from __future__ import annotations
+
+import json
+
+from tally_stream.audit.replay import Replay
+from tally_stream.domain.election import Election
+from tally_stream.domain.standings import body_of
+from tally_stream.wire.messages import canonical_json
+from tally_stream.wire.report_log import LogRecord, ReportLog
+
+
+def check_against_replay(election: Election, log: ReportLog, newest: dict[bytes, bytes]) -> Replay:
+    """Every newest standings message equals, byte for byte, what the log gives at the vector it names; and, but for
+    its stamp, at the highest vector: an area that was not sent again has not changed since. Returns the replay there."""
+    records: dict[int, list[LogRecord]] = {}
+    for record in log:
+        records.setdefault(record.partition, []).append(record)
+    replay = Replay(election, log.topic, log.partition_count)
+    by_vector: dict[tuple[int, ...], list[tuple[bytes, bytes]]] = {}
+    for key, value in newest.items():
+        offsets = json.loads(value)["provenance"]["next_offsets"]
+        by_vector.setdefault(tuple(offsets[str(p)] for p in range(len(replay.folds))), []).append((key, value))
+    checked = 0
+    for vector in sorted(by_vector, key=sum):
+        for fold, offset in zip(replay.folds, vector, strict=True):
+            for record in records.get(fold.partition, [])[fold.next_offset : offset]:
+                replay.take(record)
+            assert fold.next_offset == offset, f"vectors are not ordered: {vector}"
+        for index, contest in enumerate(election.contests):
+            due = {f"{contest.id}|{m['area']}".encode(): canonical_json(m) for m in replay.messages(index)}
+            for key, value in by_vector[vector]:
+                if key in due:
+                    assert value == due[key], f"{key.decode()} at {vector}"
+                    checked += 1
+    assert checked == len(newest)
+    for index, contest in enumerate(election.contests):
+        for message in replay.messages(index):
+            key = f"{contest.id}|{message['area']}".encode()
+            assert body_of(json.loads(newest[key])) == body_of(message), f"{key.decode()} is out of date"
+    assert len(newest) == len(election.areas) * len(election.contests), "an area has no standings"
+    return replay

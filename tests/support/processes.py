@@ -1,0 +1,66 @@
+"""Commands of the product as real processes that end with the tests, and what the machine says of a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tally_stream.cli.lifeline import Lifeline
+from tally_stream.settings import Settings, load_settings
+
+LIFELINE = Lifeline()
+"""Whatever a test starts ends with the process that runs the tests, however that ends."""
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "tally_stream", *arguments]
+
+
+def run(*arguments: str, settings: Settings, expect: int = 0, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """A command of the product in a process of its own."""
+    done = subprocess.run(command(*arguments), **tied(settings), capture_output=True, text=True, timeout=timeout, check=False)
+    assert done.returncode == expect, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    return {**os.environ, "TALLY_BOOTSTRAP": settings.bootstrap, "TALLY_PREFIX": settings.prefix}
+
+
+def tied(settings: Settings, **more: str) -> dict[str, Any]:
+    """For `subprocess`: the settings' environment and `more` of it, and an end with these tests."""
+    return LIFELINE.arguments({**environment(settings), **more})
+
+
+def settings_for(bootstrap: str, prefix: str) -> Settings:
+    return load_settings(bootstrap=bootstrap, prefix=prefix, rehearsal=True)
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started, in whatever thread."""
+    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def said_in(log: Path) -> str:
+    """What a process that still writes has said; its last letter may be there in part."""
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
+def memory_bytes(pid: int, name: str) -> int:
+    """What a process has of memory (VmRSS), or the most it has had at once (VmHWM)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"process {pid} says nothing of {name}")

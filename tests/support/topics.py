@@ -1,0 +1,132 @@
+"""What stands on the topics of a cluster: read whole, followed until something is there, written to, administered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiokafka.admin import AIOKafkaAdminClient
+
+from tally_stream.kafka.client import StoredRecord, TopicReader, sender
+from tally_stream.settings import Settings
+from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, encode_line
+
+
+async def _read(settings: Settings, topic: str) -> tuple[int, list[StoredRecord]]:
+    found: list[StoredRecord] = []
+    async with TopicReader(settings, topic, is_log=topic.endswith(".reports")) as reader:
+        async for records in reader.read_to_end():
+            found += records
+        return len(reader.partitions), found
+
+
+def read_topic(settings: Settings, name: str) -> tuple[int, list[StoredRecord]]:
+    """(partition count, all records) of `<prefix>.<name>`."""
+    return asyncio.run(_read(settings, f"{settings.prefix}.{name}"))
+
+
+def save_log(settings: Settings, path: Path) -> ReportLog:
+    """The reports topic as a saved log."""
+
+    async def copy() -> None:
+        topic = f"{settings.prefix}.reports"
+        async with TopicReader(settings, topic, is_log=True) as reader:
+            with path.open("wb") as file:
+                file.write(encode_header(topic, len(reader.partitions)))
+                async for records in reader.read_to_end():
+                    for r in records:
+                        record = LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset)
+                        file.write(encode_line(record, with_position=True))
+
+    asyncio.run(copy())
+    return ReportLog(path)
+
+
+class Newest:
+    """Key → newest value by the reader's rule, over the records of the raw topic so far."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self._versions: dict[bytes, int] = {}
+
+    def take(self, records: list[StoredRecord]) -> None:
+        for record in records:
+            assert record.key is not None
+            assert record.value is not None
+            version = msgspec.json.decode(record.value)["version"]
+            if version >= self._versions.get(record.key, version):
+                self._versions[record.key], self.values[record.key] = version, record.value
+
+
+def newest_standings(settings: Settings) -> dict[bytes, bytes]:
+    newest = Newest()
+    newest.take(read_topic(settings, "standings")[1])
+    return newest.values
+
+
+def wait_standings(
+    settings: Settings, look: Callable[[dict[bytes, bytes]], bool], what: str, limit_seconds: float = 60
+) -> dict[bytes, bytes]:
+    """Read the standings, from their start and on, until `look` is content with the newest; those. One reader for all
+    looks: a reader made for each took more of the machine than what was waited for."""
+    newest = Newest()
+
+    async def follow() -> dict[bytes, bytes]:
+        end = time.monotonic() + limit_seconds
+        async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
+            async for records in reader.read_to_end():
+                newest.take(records)
+            while not look(newest.values):
+                assert time.monotonic() < end, f"not within {limit_seconds:.0f} s: {what}"
+                newest.take(await reader.poll())
+        return newest.values
+
+    return asyncio.run(follow())
+
+
+def wait_published(settings: Settings, version: int, limit_seconds: float = 60) -> dict[bytes, bytes]:
+    """Wait until every contest's root has reached `version`; the newest standings then."""
+
+    def look(newest: dict[bytes, bytes]) -> bool:
+        roots = [json.loads(v) for k, v in newest.items() if b"/" not in k]
+        return bool(roots) and all(root["version"] >= version for root in roots)
+
+    return wait_standings(settings, look, f"standings at version {version}", limit_seconds)
+
+
+def one_a_key(records: list[StoredRecord]) -> list[dict[str, Any]]:
+    """Rejections or changes: one a key; repeats must have the same bytes."""
+    found: dict[bytes, bytes] = {}
+    for record in records:
+        assert record.key is not None
+        assert record.value is not None
+        assert found.setdefault(record.key, record.value) == record.value, record.key
+    return [json.loads(value) for value in found.values()]
+
+
+def administer(settings: Settings, work: Callable[[AIOKafkaAdminClient], Awaitable[Any]]) -> None:
+    """The work, with an admin client of its own."""
+
+    async def main() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+        await admin.start()
+        try:
+            await work(admin)
+        finally:
+            await admin.close()
+
+    asyncio.run(main())
+
+
+def produce(settings: Settings, topic: str, partition: int, *records: tuple[bytes | None, bytes | None]) -> None:
+    async def main() -> None:
+        async with sender(settings) as producer:
+            for key, value in records:
+                await producer.send(f"{settings.prefix}.{topic}", value, key=key, partition=partition)
+
+    asyncio.run(main())
