@@ -1,9 +1,14 @@
-"""Stage 1: one fold a partition, flushed as partials; a run is acknowledged when all it led to was accepted.
+"""Stage 1: one fold a partition, flushed as partials; a run is acked when a broker has acknowledged all it led to.
 
-Decides when a partition is replaying, what is sent and in which order, and when a run becomes committable. Order of
-what leaves for one partition: rejections and changes below an offset → acknowledged → the partial at that offset →
-acknowledged → the runs below it are acked. So no fall is ever seen before its reason, and commit means published.
-What is lost if the process dies at any line of this module: nothing; replay makes it again, same keys, same bytes.
+Decides when a partition is replaying, what is sent and in which order, and when a run becomes committable. For one partition
+and one offset the order is:
+
+1. the rejections and changes below the offset are sent, and the broker acknowledges them;
+2. the partials at the offset are sent, and the broker acknowledges them;
+3. the runs below the offset are acked to Faust, which commits them.
+
+So nobody sees a fall before its reason, and a committed offset means that everything below it was published. What is lost if
+the process dies at any line of this module: nothing; replay makes it again, same keys, same bytes.
 Refuses to know Faust: an event is something with a run and an `ack`. Read `merging.py` next.
 """
 
@@ -87,9 +92,10 @@ class _HeldBack:
 
 
 @dataclass(slots=True)
-class PartitionCount:
-    """One owned partition. `committed`: the group's offset, below it partials are silent; `outputs_from`: below it
-    rejections and changes are silent (the same, or 0 to send them again); `log_end`: caught up there."""
+class CountedPartition:
+    """One owned partition. Below `committed`, the group's offset when the ownership began, no partials are sent. Below
+    `outputs_from` no rejections and changes are sent: it is the same offset, or 0 to send all of them again. At `log_end`,
+    where the log ended when the ownership began, the partition counts as caught up."""
 
     fold: PartitionFold
     committed: int
@@ -98,15 +104,17 @@ class PartitionCount:
     held_back: defaultdict[int, _HeldBack] = field(default_factory=lambda: defaultdict(_HeldBack))
     """Contest → changes made while it was on hold, not yet sent."""
     outboxes: defaultdict[str, deque[_Pending]] = field(default_factory=lambda: defaultdict(deque))
-    """Topic → rejections or changes not yet handed to the producer. Filled in the same step that moves the fold, so that
-    whoever sees the fold's offset sees every output below it, here or in `unacknowledged`."""
+    """Topic → rejections or changes not yet handed to the producer. They are put here in the same step that moves the fold:
+    every output below the fold's offset is here, in `unacknowledged`, or acknowledged."""
     unacknowledged: list[asyncio.Future[int]] = field(default_factory=list)
+    """Of rejections and changes that were handed to the producer; the next flush waits for them."""
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Whoever empties the outboxes has it: the taking of a run and a flush do, and may overlap."""
     events: deque[tuple[int, Any]] = field(default_factory=deque)
     """(last offset, event) of runs in the fold that are not acked yet."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while a drain waits: the interval does not hold up a flush."""
+    """Set while a drain waits: then a flush does not wait for the next interval."""
     flushed_offset: int = -1
     flushed_at: float = 0.0
     encode_seconds: float = 0.0
@@ -139,7 +147,7 @@ class Counting:
         self.election = election
         self.topics = topics
         self.partition_count = partition_count
-        self.partitions: dict[int, PartitionCount] = {}
+        self.partitions: dict[int, CountedPartition] = {}
         self.partials_sent = 0
         self.resends_outputs = False
         """Set to send rejections and changes again from offset 0 (a replaced definition)."""
@@ -169,7 +177,7 @@ class Counting:
                 continue
             fold = PartitionFold(self.election, partition, self.partition_count, self._stations[partition])
             start = offset or 0
-            owned = PartitionCount(fold, start, log_ends[partition], 0 if self.resends_outputs else start)
+            owned = CountedPartition(fold, start, log_ends[partition], 0 if self.resends_outputs else start)
             self.partitions[partition] = owned
             owned.publisher = asyncio.create_task(self._publish(owned), name=f"partials of {partition}")
             if owned.is_caught_up:  # else the first run wakes it: nothing is said of a log that was not read
@@ -220,7 +228,7 @@ class Counting:
             owned.wake.set()
         await self._send_outbox(owned)
 
-    def _continuous(self, owned: PartitionCount, run: Run) -> list[Any]:
+    def _continuous(self, owned: CountedPartition, run: Run) -> list[Any]:
         """The run's records from the fold's own next offset on."""
         records = run.records
         due = owned.fold.next_offset
@@ -239,7 +247,7 @@ class Counting:
             )
         return records
 
-    def _fold(self, owned: PartitionCount, records: list[Any]) -> None:
+    def _fold(self, owned: CountedPartition, records: list[Any]) -> None:
         try:
             owed = read_run(self._reader, owned.fold, records)
         except RecordCrash as crash:
@@ -254,7 +262,7 @@ class Counting:
             if outcome.is_refusal and record.offset >= owned.outputs_from:
                 self._collect_rejection(owned, record, outcome)
 
-    def _collect_change(self, owned: PartitionCount, record: Any, change: Change) -> None:
+    def _collect_change(self, owned: CountedPartition, record: Any, change: Change) -> None:
         offset, partition = record.offset, owned.fold.partition
         is_on_hold = owned.fold.is_on_hold(change.contest)
         if offset < owned.outputs_from and not is_on_hold:
@@ -266,17 +274,17 @@ class Counting:
         else:
             owned.outboxes[self.topics.changes].append(pending)
 
-    def _collect_rejection(self, owned: PartitionCount, record: Any, outcome: Verdict) -> None:
+    def _collect_rejection(self, owned: CountedPartition, record: Any, verdict: Verdict) -> None:
         offset, partition = record.offset, owned.fold.partition
         value = encode_rejection(
-            self.election, self.topics.reports, partition, offset, record.timestamp, record.key, record.value, outcome
+            self.election, self.topics.reports, partition, offset, record.timestamp, record.key, record.value, verdict
         )
         rejection = _Pending(offset, record_key(partition, offset), value)
         owned.outboxes[self.topics.rejections].append(rejection)
 
-    def _hold_back(self, owned: PartitionCount, contest: int, change: _Pending) -> None:
-        """Keep a change until the release. Fail stop above the ceiling, but not for what stood on the log at the start: the
-        release may stand there too, further on, and a worker that ended before it could never reach it."""
+    def _hold_back(self, owned: CountedPartition, contest: int, change: _Pending) -> None:
+        """Keep a change until the release. Above the ceiling the worker ends, but never because of a record that was in the
+        log when it started: the release may stand further on in that log, and a worker that ends before it never reaches it."""
         owned.held_back[contest].add(change)
         sizes = {c: held.size_bytes for c, held in owned.held_back.items() if owned.fold.is_on_hold(c)}
         if change.offset >= owned.log_end and sum(sizes.values()) > HELD_BACK_BYTES:
@@ -286,18 +294,19 @@ class Counting:
                 f"contest {self.election.contests[most].id}: release it, and the next start sends them"
             )
 
-    def _cross_commit(self, owned: PartitionCount) -> None:
-        """At the committed offset: what a published partial already stands on was sent before the commit."""
+    def _cross_commit(self, owned: CountedPartition) -> None:
+        """At the committed offset: forget the changes that were sent before the commit. Those are the ones below the offset of
+        the contest's published partial; the others wait behind a hold, and nobody has sent them yet."""
         if self.resends_outputs:
             return
         for contest, held in owned.held_back.items():
             held.take_below(owned.fold.figures(contest).next_offset)
 
-    async def _send_outbox(self, owned: PartitionCount) -> None:
+    async def _send_outbox(self, owned: CountedPartition) -> None:
         async with owned.sending:
             for topic, outbox in list(owned.outboxes.items()):
                 while outbox:
-                    # Taken out only when they were handed over: a sender that is cancelled here loses none of them.
+                    # They stay in the outbox until they are handed over: a sender that is cancelled here loses none.
                     count, future = await self._outlet.send_batch(
                         topic, ((o.key, o.value) for o in outbox), owned.fold.partition
                     )
@@ -307,8 +316,8 @@ class Counting:
 
     # -- publishing ------------------------------------------------------------------------------------------------
 
-    async def _publish(self, owned: PartitionCount) -> None:
-        """The partition's publisher: leading edge, then at most one flush an interval, one in flight."""
+    async def _publish(self, owned: CountedPartition) -> None:
+        """Flush whenever something is new, one flush at a time, at most one an interval; else every RESEND_SECONDS."""
         try:
             while True:
                 with suppress(TimeoutError):
@@ -325,7 +334,7 @@ class Counting:
             self._on_fatal(f"publishing partition {owned.fold.partition} failed: {error or type(error).__name__}")
             raise
 
-    async def _keep_interval(self, owned: PartitionCount) -> None:
+    async def _keep_interval(self, owned: CountedPartition) -> None:
         """Wait until this partition may flush: at once in an interval in which it has not, else with the next one, which
         all partitions begin together, so that what they send leaves in few requests (docs/performance.md, latency)."""
         due = owned.flushed_at + ENCODE_SHARE_MAX * owned.encode_seconds
@@ -339,7 +348,7 @@ class Counting:
         if monotonic() >= self._interval_began_at + self._interval:
             self._interval_began_at = monotonic()
 
-    async def _flush(self, owned: PartitionCount) -> None:
+    async def _flush(self, owned: CountedPartition) -> None:
         """Send the partials of all contests at the fold's offset now, in the order this module opens with."""
         fold = owned.fold
         snapshot = fold.next_offset
@@ -372,6 +381,6 @@ class Counting:
             owned.wake.set()
 
     @staticmethod
-    def _ack(owned: PartitionCount, below: int) -> None:
+    def _ack(owned: CountedPartition, below: int) -> None:
         while owned.events and owned.events[0][0] < below:
             owned.events.popleft()[1].ack()

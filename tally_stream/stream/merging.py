@@ -1,10 +1,15 @@
 """Stage 2: the newest partial of each partition, added, rolled up, published; one owner for all contests.
 
-Decides when standings may be published and what heals an older record of a thawed twin. Owner is whoever has the one
-partition of the partials topic. At start it reads partials and standings to the end offsets found then, and publishes
-nothing before; where a published root is ahead of what it holds, it waits for the owners' re-sends. Vectors seen
-through the one partials topic only grow, so versions only rise. What is lost if the process dies here: nothing;
-partials are in Kafka and are sent again. Refuses to know how partials came about. `topology.py` shows both stages.
+The owner is the worker that has the one partition of the partials topic. When its ownership begins it reads partials and
+standings to the end offsets found then, and publishes nothing before. Where a published root stands on offsets that it has
+no partial of, it waits until the owners of those partitions send theirs again. All owners see the partials in the order of
+one topic, so offset vectors only grow and versions only rise.
+
+A worker that was frozen may have lost its ownership without knowing it. When it thaws it may still publish a record that is
+older than those of the worker that took over; the new owner then sends its own record again, on top of that one.
+
+What is lost if the process dies here: nothing; partials are in Kafka and are sent again. Refuses to know how partials came
+about. `topology.py` shows both stages.
 """
 
 from __future__ import annotations
@@ -56,7 +61,7 @@ class _ContestMerge:
     standings: MergedFigures
     sent: dict[bytes, _Sent] = field(default_factory=dict)
     on_top: dict[bytes, tuple[int, int]] = field(default_factory=dict)
-    """Key → offset and version of the last record seen on the topic, whoever sent it."""
+    """Key → offset and version of the last record seen on the standings topic, whoever sent it."""
     published_root: PublishedStandings | None = None
     behind_since: float | None = None
     root_sent_at: float = 0.0
@@ -93,7 +98,7 @@ class Merging:
         self._partials_read = 0
         self._put_below = 0
         """All partials of the topic below this offset are put; it may be ahead of `_partials_read`."""
-        self._own_partials: dict[int, tuple[Figures, bytes]] = {}
+        self._acknowledged_partials: dict[int, tuple[Figures, bytes]] = {}
         """Offset → an acknowledged partial of this process that was not read yet."""
         self._standings_read = False
         self._wake = asyncio.Event()
@@ -109,8 +114,8 @@ class Merging:
     def next_offset(self) -> int | None:
         return self._partials_read if self.is_owner else None
 
-    def own(self, partials_start: int, partials_end: int) -> None:
-        """Become the owner; calling it again changes nothing. The two are the topic's bounds now."""
+    def begin_ownership(self, partials_start: int, partials_end: int) -> None:
+        """Become the owner, of a partials topic with these bounds; calling it again changes nothing."""
         if self.is_owner:
             return
         self.is_owner = True
@@ -122,9 +127,10 @@ class Merging:
         ]
         self._task = asyncio.create_task(self._publish(), name="standings")
 
-    def disown(self) -> None:
+    def end_ownership(self) -> None:
+        """Publish no more; calling it again changes nothing."""
         self.is_owner = False
-        self._own_partials.clear()
+        self._acknowledged_partials.clear()
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -140,7 +146,7 @@ class Merging:
             return
         for record in records:
             self._partials_read = record.offset + 1
-            own = self._own_partials.pop(record.offset, None)
+            own = self._acknowledged_partials.pop(record.offset, None)
             is_put = record.offset < self._put_below
             self._put_below = max(self._put_below, record.offset + 1)
             if record.value is None or (is_put and own is not None and own[1] == record.value):
@@ -154,24 +160,29 @@ class Merging:
             except ValueError as error:
                 raise BrokenInvariant(f"{self.topics.partials}, offset {record.offset}: {error}") from error
             self._put(figures)
-        self._put_own()
+        self._put_acknowledged()
         self._wake.set()
 
-    def take_own(self, figures: Figures, value: bytes, offset: int) -> None:
-        """A partial of this process, acknowledged: it stands in the topic at `offset`, so its figures are put without waiting
-        to read them there, where they are passed over. That spares reading 20 kB for each, and a fetch's time. But only in
-        the topic's order: while others' partials before it are not read, it waits for them. What an owner publishes must
-        be the topic up to some offset, or two owners, one of them thawed, publish what nobody can put in an order."""
+    def take_acknowledged(self, figures: Figures, value: bytes, offset: int) -> None:
+        """Take a partial that stage 1 of this process has sent and a broker has acknowledged.
+
+        The broker has told its place in the topic, `offset`, so its figures count now, and `take` passes over the record
+        later. That spares a fetch's time and the reading of 20 kB a partial.
+
+        It counts only when everything before it in the topic has been taken. What an owner publishes must be the topic up
+        to some offset: a worker that was frozen and thaws would otherwise publish a vector that is neither below nor above
+        those of the worker that took over, and nobody could tell which of the two is newer.
+        """
         if not self.is_owner or offset < self._partials_read:
             return
-        self._own_partials[offset] = figures, value
-        if self._put_own():
+        self._acknowledged_partials[offset] = figures, value
+        if self._put_acknowledged():
             self._wake.set()
 
-    def _put_own(self) -> bool:
-        """Put what stands next in the topic and is our own; whether anything was."""
+    def _put_acknowledged(self) -> bool:
+        """Put the acknowledged partials that stand next in the topic; whether there was one."""
         begin = self._put_below
-        while (own := self._own_partials.get(self._put_below)) is not None:
+        while (own := self._acknowledged_partials.get(self._put_below)) is not None:
             self._put(own[0])
             self._put_below += 1
         return self._put_below > begin
@@ -220,7 +231,8 @@ class Merging:
         await self._heal(merge, key, own)
 
     async def _heal(self, merge: _ContestMerge, key: bytes, own: _Sent) -> None:
-        """Where an older record, a thawed twin's, lies on top of ours: ours again, on top of it."""
+        """Send our record of this key again where an older one lies on top of it: another worker that was frozen, lost its
+        ownership meanwhile and thawed has sent that."""
         offset, version = merge.on_top.get(key, (-1, own.version))
         if offset > own.offset and version < own.version:
             future = await self._outlet.send(self.topics.standings, key, own.value, 0)
@@ -280,7 +292,8 @@ class Merging:
             is_root = message is messages[-1]
             if before is not None and before.body == body and not is_root:
                 continue
-            # Noted now: while this one is under way, the one before may be sent again on top of it (`_heal`).
+            # Where the one before stands is read now: while this one is under way, `_heal` may send the one before again,
+            # and then it stands above this one.
             stood_at = -1 if before is None else before.offset
             sent.append((key, _Sent(message["version"], body, canonical_json(message)), stood_at))
         offsets = await self._send_in_batches([(key, own.value) for key, own, _ in sent])
@@ -288,7 +301,7 @@ class Merging:
             self._check_rising(stood_at, offset)
             own.offset = offset
             merge.sent[key] = own
-        for key, own, _ in sent:  # what was seen before the acknowledgement had nothing to be compared with
+        for key, own, _ in sent:  # records that `_see` met before the acknowledgement could not be compared with ours
             await self._heal(merge, key, own)
         merge.root_sent_at = monotonic()
         self.last_publication_seconds = time()

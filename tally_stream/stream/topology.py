@@ -1,10 +1,30 @@
-"""The two stages one under the other: which topic feeds which agent, and what each does with a run.
+"""The steps of a report, one under the other: which topic feeds which stage, what each does with a run, and what leaves.
 
-  <p>.reports  ─► stage 1 (counting.py): decode → judge → evolve ─► <p>.rejections, <p>.changes ─► <p>.partials
-  <p>.partials ─► stage 2 (merging.py): newest per partition → add → roll up ─► <p>.standings
+  <p>.reports
+    │   what a fetch returned becomes a run         faust/consumer.py   RunConsumer.getmany
+    ▼
+  stage 1: count_reports
+    │ 1 the run goes on where the fold stands       counting.py   Counting.take
+    │ 2 bytes become a statement, or a refusal      wire/run.py, which asks wire/reading.py, wire/exact.py
+    │ 3 the rules judge it, the ledger notes it     domain/rules.py, domain/ledger.py
+    │ 4 it moves the sums of its area               domain/fold.py, domain/tally.py
+    │ 5 refusals and falls leave first              counting.py   Counting._send_outbox   ─► <p>.rejections, <p>.changes
+    │ 6 then the sums, as partials                  counting.py   Counting._flush         ─► <p>.partials
+    │ 7 then the run is acked, and committed        counting.py   Counting._ack           ─► the group's offset
+    ▼
+  <p>.partials
+    │
+    ▼
+  stage 2: merge_partials
+    │ 8 of each partition the newest counts         merging.py    Merging.take
+    │ 9 partitions are added, areas rolled up       domain/standings.py
+    │ 10 areas leave, then the root                 merging.py    Merging._publish_contest
+    ▼
+  <p>.standings
 
-An event is a run: what one fetch returned of one partition (runs.py). Stage 1 acks a run when everything it led to
-was acknowledged; stage 2 acks at once, because it reads partials from the start whenever it becomes their owner.
+An event is a run: what one fetch returned of one partition (`runs.py`). Stage 1 acks it when everything it led to was acknowledged;
+stage 2 acks at once, because it reads partials from the start whenever it becomes their owner. Both send through
+`outlet.py`. This module decides only who gets which topic; `worker.py` puts the rest together.
 """
 
 from __future__ import annotations

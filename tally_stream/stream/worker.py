@@ -68,7 +68,7 @@ class Worker:
         self.counting = Counting(
             election, self.topics, start.partition_count, outlet,
             publish_interval_seconds=settings.publish_interval_ms / 1000, on_fatal=self._fail,
-            on_partial=self.merging.take_own,
+            on_partial=self.merging.take_acknowledged,
         )  # fmt: skip
         self.counting.resends_outputs = options.resends_outputs or bool(options.replaced_definitions)
         self.app = RunApp(
@@ -122,14 +122,14 @@ class Worker:
         self.counting.assign(reports, {p: bounds[self.topics.reports, p].log_end for p in reports})
         partials = (self.topics.partials, 0)
         if partials in assigned:
-            self.merging.own(*bounds[partials])
+            self.merging.begin_ownership(*bounds[partials])
             if self._follower is None:
                 self._follower = asyncio.create_task(
                     follow_standings(self.settings, self.topics.standings, self.merging, self._fail),
                     name="standings as published",
                 )
         else:
-            self.merging.disown()
+            self.merging.end_ownership()
             self._stop_following()
 
     async def partitions_revoked(self, revoked: set[Key]) -> None:
@@ -180,7 +180,7 @@ class Worker:
             for watcher in watchers:
                 watcher.cancel()
             self.counting.stop()
-            self.merging.disown()
+            self.merging.end_ownership()
             self._stop_following()
             await health.stop()
 

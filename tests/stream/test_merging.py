@@ -38,7 +38,7 @@ def partials(*records: Record) -> list[bytes]:
 
 def a_merging(outlet: HeldOutlet, fatal: list[str]) -> Merging:
     merging = Merging(ELECTION, TOPICS, 1, outlet, on_fatal=fatal.append)
-    merging.own(0, 0)
+    merging.begin_ownership(0, 0)
     return merging
 
 
@@ -56,7 +56,7 @@ async def test_an_older_partial_changes_nothing() -> None:
     await settle()
     assert merging.version(0) == 2
     assert [root["version"] for root in roots(outlet)] == [2]
-    merging.disown()
+    merging.end_ownership()
     assert fatal == []
 
 
@@ -69,7 +69,7 @@ async def test_an_own_partial_counts_once_acknowledged_and_is_passed_over_in_the
     await merging.see([], is_end=True)
     await settle()
     for offset, (figures, value) in enumerate(own_partials(report(0))):
-        merging.take_own(figures, value, offset)
+        merging.take_acknowledged(figures, value, offset)
     await settle()
     assert [root["version"] for root in roots(outlet)] == [1]
 
@@ -86,40 +86,40 @@ async def test_an_own_partial_counts_once_acknowledged_and_is_passed_over_in_the
     await settle()
     assert [root["version"] for root in roots(outlet)] == [1, 2]
     assert fatal == []
-    merging.disown()
+    merging.end_ownership()
 
 
 async def test_an_own_partial_waits_for_others_that_stand_before_it() -> None:
-    """A thawed twin's partial lands behind others that it has not read. Published at once it would be a vector that is
-    neither below nor above those of the worker that took over."""
+    """The partial of a worker that was frozen and thaws lands behind others that it has not read. Published at once it would
+    be a vector that is neither below nor above those of the worker that took over."""
     merging = a_merging(HeldOutlet(TOPICS.standings), [])
     mine, others = own_partials(report(0), falling(1, 2)), partials(report(0))
     for number, (figures, value) in enumerate(mine):
-        merging.take_own(figures, value, len(others) + number)
+        merging.take_acknowledged(figures, value, len(others) + number)
     assert merging.version(0) == 0, "the topic before it is not read"
     merging.take([Stored(i, value) for i, value in enumerate(others)])
     assert merging.version(0) == 2, "read up to it, it counts without being read"
     assert merging.next_offset() == len(others)
-    merging.disown()
+    merging.end_ownership()
 
 
 async def test_another_partial_where_an_own_one_should_stand_is_read() -> None:
     """A repeated send may be told a wrong offset: what lies there counts, whoever sent it."""
     merging = a_merging(HeldOutlet(TOPICS.standings), [])
     for figures, value in own_partials(report(0)):
-        merging.take_own(figures, value, 0)
+        merging.take_acknowledged(figures, value, 0)
     merging.take([Stored(0, partials(report(0), falling(1, 2))[0])])
     assert merging.version(0) == 2
-    merging.disown()
+    merging.end_ownership()
 
 
 async def test_who_does_not_own_the_standings_takes_no_partial() -> None:
     merging = Merging(ELECTION, TOPICS, 1, HeldOutlet(TOPICS.standings), on_fatal=lambda _: None)
     for figures, value in own_partials(report(0)):
-        merging.take_own(figures, value, 0)
-    merging.own(1, 1)  # what was acknowledged before lies below: it is read from the topic
+        merging.take_acknowledged(figures, value, 0)
+    merging.begin_ownership(1, 1)  # what was acknowledged before lies below: it is read from the topic
     assert merging.version(0) == 0
-    merging.disown()
+    merging.end_ownership()
 
 
 async def test_a_publication_goes_out_in_batches_and_each_message_knows_its_own_offset() -> None:
@@ -137,10 +137,10 @@ async def test_a_publication_goes_out_in_batches_and_each_message_knows_its_own_
     sent = merging._contests[0].sent
     due = {key: 100 + 10 * (i - i % outlet.batch_records) + i % outlet.batch_records for i, key in enumerate(first)}
     assert {key: sent[key].offset for key in first} == due
-    merging.disown()
+    merging.end_ownership()
 
 
-async def test_an_older_record_of_a_twin_is_overwritten_and_other_bytes_end_it() -> None:
+async def test_an_older_record_of_another_owner_is_overwritten_and_other_bytes_end_it() -> None:
     outlet = HeldOutlet(TOPICS.standings)
     fatal: list[str] = []
     merging = a_merging(outlet, fatal)
@@ -156,7 +156,7 @@ async def test_an_older_record_of_a_twin_is_overwritten_and_other_bytes_end_it()
     assert [v for k, v in outlet.of(TOPICS.standings) if k == ROOT] == [*sent, sent[-1]]
     with pytest.raises(BrokenInvariant, match="other bytes than ours"):
         await merging.see([StoredRecord(0, 10_001, 0, ROOT, sent[-1].replace(b'"valid":76', b'"valid":77'))], is_end=False)
-    merging.disown()
+    merging.end_ownership()
 
 
 async def test_an_older_record_that_came_before_the_acknowledgement_is_overwritten_after_it() -> None:
@@ -164,40 +164,40 @@ async def test_an_older_record_that_came_before_the_acknowledgement_is_overwritt
     outlet = HeldOutlet()
     fatal: list[str] = []
     merging = a_merging(outlet, fatal)
-    twin_outlet = HeldOutlet()
-    twin = a_merging(twin_outlet, [])
-    for one, records in ((twin, partials(report(0))), (merging, partials(report(0), falling(1, 2)))):
+    other_outlet = HeldOutlet()
+    other = a_merging(other_outlet, [])
+    for one, records in ((other, partials(report(0))), (merging, partials(report(0), falling(1, 2)))):
         one.take([Stored(i, v) for i, v in enumerate(records)])
         await one.see([], is_end=True)
     await settle()
-    twin.disown()
-    older = dict(twin_outlet.of(TOPICS.standings))
+    other.end_ownership()
+    older = dict(other_outlet.of(TOPICS.standings))
     first = outlet.of(TOPICS.standings)
     await merging.see([StoredRecord(0, 10_000 + i, 0, key, older[key]) for i, (key, _) in enumerate(first)], is_end=False)
     assert outlet.of(TOPICS.standings) == first
     outlet.answers.add(TOPICS.standings)
-    outlet.answer(TOPICS.standings)  # below 10,000: the twin's records lie on top
+    outlet.answer(TOPICS.standings)  # below 10,000: the other owner's records lie on top
     await settle()
     assert [one for one in outlet.of(TOPICS.standings) if one[0].startswith(b"PRES")] == [*first, *first]
-    merging.disown()
+    merging.end_ownership()
     assert fatal == []
 
 
 async def test_a_record_sent_again_may_land_above_the_newer_one_that_is_under_way() -> None:
-    """A twin's record lies on top of ours; ours goes out again while its successor is on its way, and comes after it."""
-    outlet, twin_outlet = HeldOutlet(), HeldOutlet()
+    """Another owner's record lies on top of ours; ours goes out again while its successor is on its way, and comes after it."""
+    outlet, other_outlet = HeldOutlet(), HeldOutlet()
     fatal: list[str] = []
-    merging, twin = a_merging(outlet, fatal), a_merging(twin_outlet, [])
-    for one, records in ((twin, partials(report(0))), (merging, partials(report(0), falling(1, 2)))):
+    merging, other = a_merging(outlet, fatal), a_merging(other_outlet, [])
+    for one, records in ((other, partials(report(0))), (merging, partials(report(0), falling(1, 2)))):
         one.take([Stored(i, v) for i, v in enumerate(records)])
         await one.see([], is_end=True)
     await settle()
-    twin.disown()
+    other.end_ownership()
     for _ in ELECTION.contests:  # one after the other
         outlet.answer(TOPICS.standings, 100)
         await settle()
     stood = len(outlet.sent)
-    older = dict(twin_outlet.of(TOPICS.standings))[ROOT]
+    older = dict(other_outlet.of(TOPICS.standings))[ROOT]
     healing = asyncio.create_task(merging.see([StoredRecord(0, 150, 0, ROOT, older)], is_end=False))
     await settle()
     merging.take([Stored(9, v) for v in partials(report(0), falling(1, 2), report(2, 3))])
@@ -209,7 +209,7 @@ async def test_a_record_sent_again_may_land_above_the_newer_one_that_is_under_wa
     outlet.answer(TOPICS.standings, 200)
     await settle()
     assert fatal == []
-    merging.disown()
+    merging.end_ownership()
 
 
 async def test_a_topic_made_anew_under_it_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,16 +238,16 @@ async def test_a_topic_made_anew_under_it_ends_it(monkeypatch: pytest.MonkeyPatc
         await answer(offset)
         assert bool(fatal) is is_fatal, offset
     assert fatal[0].endswith("t.standings: offset 201 after 201: the topic was made anew, or lost records")
-    merging.disown()
+    merging.end_ownership()
 
 
 async def test_behind_a_published_root_it_waits_then_ends_naming_the_partition(monkeypatch: pytest.MonkeyPatch) -> None:
     ahead = HeldOutlet(TOPICS.standings)
-    twin = a_merging(ahead, [])
-    twin.take([Stored(i, v) for i, v in enumerate(partials(report(0), falling(1, 2)))])
-    await twin.see([], is_end=True)
+    other = a_merging(ahead, [])
+    other.take([Stored(i, v) for i, v in enumerate(partials(report(0), falling(1, 2)))])
+    await other.see([], is_end=True)
     await settle()
-    twin.disown()
+    other.end_ownership()
     now = [0.0]
     monkeypatch.setattr(module, "monotonic", lambda: now[0])
     outlet = HeldOutlet(TOPICS.standings)
@@ -267,4 +267,4 @@ async def test_behind_a_published_root_it_waits_then_ends_naming_the_partition(m
     await settle()
     assert len(fatal) == 1
     assert "partition 0 at 2" in fatal[0]
-    merging.disown()
+    merging.end_ownership()
