@@ -256,11 +256,11 @@ class Counting:
                 f"partition {owned.fold.partition}, offset {crash.offset}: this record crashes the code: "
                 f"{cause!r}; a [[skip]] entry of the definition passes over it"
             ) from crash
-        for record, outcome in owed:
-            if outcome.change is not None:
-                self._collect_change(owned, record, outcome.change)
-            if outcome.is_refusal and record.offset >= owned.outputs_from:
-                self._collect_rejection(owned, record, outcome)
+        for record, verdict in owed:
+            if verdict.change is not None:
+                self._collect_change(owned, record, verdict.change)
+            if verdict.is_refusal and record.offset >= owned.outputs_from:
+                self._collect_rejection(owned, record, verdict)
 
     def _collect_change(self, owned: CountedPartition, record: Any, change: Change) -> None:
         offset, partition = record.offset, owned.fold.partition

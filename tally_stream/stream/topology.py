@@ -22,9 +22,9 @@
     ▼
   <p>.standings
 
-An event is a run: what one fetch returned of one partition (`runs.py`). Stage 1 acks it when everything it led to was acknowledged;
-stage 2 acks at once, because it reads partials from the start whenever it becomes their owner. Both send through
-`outlet.py`. This module decides only who gets which topic; `worker.py` puts the rest together.
+An event is a run: what one fetch returned of one partition (`runs.py`). Stage 1 acks it when everything it led to was
+acknowledged; stage 2 acks at once, because it reads partials from the start whenever it becomes their owner. Both send
+through `outlet.py`. This module decides only who gets which topic; `worker.py` puts the rest together.
 """
 
 from __future__ import annotations
