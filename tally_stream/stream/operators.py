@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from faust.exceptions import ConsumerNotStarted
-from faust.types import TP
-
 from tally_stream.domain.election import Election
 from tally_stream.kafka.topics import Topics
 from tally_stream.metrics import Sample
@@ -68,7 +65,7 @@ class Operators:
         """The metrics of `metrics.METRICS` that have a value now."""
         counting, merging = self._counting, self._merging
         partitions = sorted(counting.partitions.items())
-        ends = self._known_ends()
+        ends = {n: self._transport.known_end(self._topics.reports, n) or 0 for n, _ in partitions}
         found: dict[str, Iterable[Sample]] = {
             "tally_records_read_total": [((str(n),), p.fold.next_offset) for n, p in partitions],
             "tally_verdicts_total": [
@@ -77,9 +74,7 @@ class Operators:
             "tally_codes_total": [
                 ((str(n), code), count) for n, p in partitions for code, count in sorted(p.fold.codes.items())
             ],
-            "tally_lag_records": [
-                ((str(n),), max(0, max(p.log_end, ends.get(n, 0)) - p.fold.next_offset)) for n, p in partitions
-            ],
+            "tally_lag_records": [((str(n),), max(0, max(p.log_end, ends[n]) - p.fold.next_offset)) for n, p in partitions],
             "tally_replay_remaining_records": [((str(n),), max(0, p.committed - p.fold.next_offset)) for n, p in partitions],
             "tally_unacknowledged_runs": [((str(n),), len(p.events)) for n, p in partitions],
             "tally_partials_sent_total": [((), counting.partials_sent)],
@@ -99,15 +94,3 @@ class Operators:
         if age is not None:
             found["tally_last_heartbeat_age_seconds"] = [((), age)]
         return found
-
-    def _known_ends(self) -> dict[int, int]:
-        """Partition → end offset as the last fetch reply told it; a scrape asks no broker."""
-        ends = {}
-        for partition in self._counting.partitions:
-            try:
-                end = self._transport.app.consumer.highwater(TP(self._topics.reports, partition))
-            except (AssertionError, ConsumerNotStarted):  # between two assignments
-                continue
-            if end is not None:
-                ends[partition] = end
-        return ends

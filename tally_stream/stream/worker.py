@@ -14,14 +14,14 @@ from typing import Any
 
 from tally_stream.domain import fold
 from tally_stream.domain.election import Election
-from tally_stream.kafka.client import ssl_context, wait_for_broker
+from tally_stream.kafka.client import wait_for_broker
 from tally_stream.kafka.topics import Topics
 from tally_stream.metrics import registry_of
 from tally_stream.settings import Settings, why_not_listening
 from tally_stream.stream.counting import Counting
 from tally_stream.stream.fatal import fatal
 from tally_stream.stream.faust.app import RunApp, run_worker
-from tally_stream.stream.faust.settings import app_settings
+from tally_stream.stream.faust.settings import app_settings, credentials
 from tally_stream.stream.faust.transport import RunTransport, make_transport
 from tally_stream.stream.health import HealthServer
 from tally_stream.stream.invariant import BrokenInvariant
@@ -76,7 +76,7 @@ class Worker:
                 settings.group_id,
                 settings.bootstrap,
                 instance_id=settings.instance_id,
-                credentials=_credentials(settings),
+                credentials=credentials(settings),
             )
         )
         self.transport: RunTransport = make_transport(
@@ -201,24 +201,6 @@ class Worker:
             lambda: count_partitions(self.app.kafka_producer, self.topics.reports),
             self.topics.reports, self._partition_count, self._fail,
         )  # fmt: skip
-
-
-def _credentials(settings: Settings) -> Any:
-    """Faust's credentials object, or an SSL context, or None."""
-    if settings.security_protocol == "PLAINTEXT":
-        return None
-    context = ssl_context(settings)
-    if not settings.security_protocol.startswith("SASL"):
-        return context
-    from faust import SASLCredentials
-
-    password = settings.security_password
-    return SASLCredentials(
-        username=settings.security_username,
-        password=password.get_secret_value() if password else None,
-        mechanism=settings.security_sasl_mechanism,
-        ssl_context=context,
-    )
 
 
 async def _first_look(settings: Settings, election: Election, options: WorkerOptions, say: Callable[[str], None]) -> Start:

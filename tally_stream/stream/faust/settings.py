@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from faust import SASLCredentials
+
+from tally_stream.kafka.client import ssl_context
+from tally_stream.settings import Settings
 from tally_stream.stream.faust.left_out import NoTables, SlimMonitor
 
 RUN_RECORDS = 4096
@@ -127,3 +131,19 @@ def app_settings(
         "Monitor": SlimMonitor,
         "TableManager": NoTables,
     }
+
+
+def credentials(settings: Settings) -> Any:
+    """Faust's credentials object, or an SSL context, or None."""
+    if settings.security_protocol == "PLAINTEXT":
+        return None
+    context = ssl_context(settings)
+    if not settings.security_protocol.startswith("SASL"):
+        return context
+    password = settings.security_password
+    return SASLCredentials(
+        username=settings.security_username,
+        password=password.get_secret_value() if password else None,
+        mechanism=settings.security_sasl_mechanism,
+        ssl_context=context,
+    )

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from faust import streams as faust_streams
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
 from tally_stream.stream.fatal import fatal
 from tally_stream.stream.faust.client import RunClient
@@ -94,6 +96,14 @@ class RunTransport(driver.Transport):  # type: ignore[misc]  # faust is not foll
         starts = await consumer.earliest_offsets(*ours)
         ends = await consumer.highwaters(*ours)
         return {(tp.topic, tp.partition): LogBounds(starts[tp], ends[tp]) for tp in ours}
+
+    def known_end(self, topic: str, partition: int) -> int | None:
+        """The partition's end offset as the last fetch reply told it; no broker is asked. None where none has told it."""
+        try:
+            end: int | None = self.app.consumer.highwater(TP(topic, partition))
+        except (AssertionError, ConsumerNotStarted):  # between two assignments
+            return None
+        return end
 
     def _client(self) -> RunClient:
         return cast(RunClient, self.app.consumer._thread)
