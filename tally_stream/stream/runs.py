@@ -19,7 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from tally_stream.stream.shares import Key
+TopicPartition = tuple[str, int]
+"""A topic's name and the number of one of its partitions."""
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class PositionSource(Protocol):
         """The offset to read next; None when nothing is held here (see `make_transport`)."""
         ...
 
-    async def partitions_assigned(self, assigned: set[Key], committed: dict[Key, int | None]) -> None:
+    async def partitions_assigned(self, assigned: set[TopicPartition], committed: dict[TopicPartition, int | None]) -> None:
         """All run partitions this worker has now, before any run of them is delivered.
 
         Called at least once in each rebalance, often twice, and with nothing when nothing is left:
@@ -73,7 +74,7 @@ class PositionSource(Protocol):
         """
         ...
 
-    async def partitions_revoked(self, revoked: set[Key]) -> None:
+    async def partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Flush, so that the runs in hand can be acknowledged: DRAIN_SECONDS for it, then a commit.
 
         A rebalance names every partition here, kept or not (and so does a stop): forget nothing yet.

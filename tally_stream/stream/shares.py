@@ -24,8 +24,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-Key = tuple[str, int]
-"""Topic and partition."""
+from tally_stream.stream.runs import TopicPartition
 
 Plan = dict[str, dict[str, list[int]]]
 """Member → topic → its partitions, in order; a topic it has nothing of is not named."""
@@ -42,7 +41,7 @@ class Member:
     """What the leader knows of a member: what it reads, and what it was given in which generation of the group."""
 
     topics: Collection[str]
-    claims: Collection[Key] = ()
+    claims: Collection[TopicPartition] = ()
     generation: int = NO_GENERATION
 
 
@@ -72,7 +71,7 @@ def plan_shares(partitions: Mapping[str, Collection[int]], members: Mapping[str,
 
 def _held(there: Mapping[str, frozenset[int]], members: Mapping[str, Member]) -> Mapping[str, Mapping[str, list[int]]]:
     """Topic → member → the partitions whose newest claim it has, in order."""
-    newest: dict[Key, tuple[int, str]] = {}
+    newest: dict[TopicPartition, tuple[int, str]] = {}
     for name, member in sorted(members.items()):
         for topic, partition in set(member.claims):
             if topic in member.topics and partition in there.get(topic, ()):
@@ -103,7 +102,7 @@ def _shares(partitions: frozenset[int], readers: Mapping[str, list[int]], work: 
 # array of (topic, array of partitions), then the generation; numbers of 4 bytes, a topic's length of 2.
 
 
-def encode_claims(claims: Iterable[Key], generation: int) -> bytes:
+def encode_claims(claims: Iterable[TopicPartition], generation: int) -> bytes:
     """What a member had, for the leader of the next generation."""
     by_topic: defaultdict[str, list[int]] = defaultdict(list)
     for topic, partition in sorted(claims):
@@ -115,13 +114,13 @@ def encode_claims(claims: Iterable[Key], generation: int) -> bytes:
     return b"".join([*parts, struct.pack(">i", generation)])
 
 
-def decode_claims(user_data: bytes | None) -> tuple[list[Key], int]:
+def decode_claims(user_data: bytes | None) -> tuple[list[TopicPartition], int]:
     """What a member had and when; nothing, where that is not said or cannot be read. Never raises: any member of the
     group may have written it, and a plan is needed all the same."""
-    nothing: tuple[list[Key], int] = [], NO_GENERATION
+    nothing: tuple[list[TopicPartition], int] = [], NO_GENERATION
     if not user_data or len(user_data) > USER_DATA_BYTES_MAX:
         return nothing
-    claims: list[Key] = []
+    claims: list[TopicPartition] = []
     at = 4
     try:
         (topic_count,) = struct.unpack_from(">i", user_data)

@@ -20,7 +20,7 @@ from tally_stream.settings import Settings
 from tally_stream.stream.counting import Counting
 from tally_stream.stream.faust.transport import RunTransport
 from tally_stream.stream.merging import Merging
-from tally_stream.stream.shares import Key
+from tally_stream.stream.runs import TopicPartition
 from tally_stream.stream.watchdog import Watchdog, Watched
 
 PARTITION_COUNT_LOOK_SECONDS = 5.0
@@ -69,7 +69,7 @@ class ProgressWatch:
 
     async def run(self, has_joined: Callable[[], bool], fail: Fail) -> None:
         watchdog = Watchdog(STALL_SECONDS)
-        ends: asyncio.Task[dict[Key, Any]] | None = None
+        ends: asyncio.Task[dict[TopicPartition, Any]] | None = None
         while True:
             await asyncio.sleep(STALL_LOOK_SECONDS)
             if not has_joined() or self._transport.is_rebalancing():
@@ -89,7 +89,7 @@ class ProgressWatch:
             if complaint is not None:
                 fail(complaint)
 
-    def watched(self, ends: dict[Key, int]) -> dict[str, Watched]:
+    def watched(self, ends: dict[TopicPartition, int]) -> dict[str, Watched]:
         """Every position that may hang: reading, publishing and committing of each partition, and the merging."""
         watched = {}
         for number, p in self._counting.partitions.items():

@@ -28,7 +28,7 @@ from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.merging import Merging
 from tally_stream.stream.operators import Operators
 from tally_stream.stream.outlet import KafkaOutlet
-from tally_stream.stream.shares import Key
+from tally_stream.stream.runs import TopicPartition
 from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused, look_at_topics, lost_records
 from tally_stream.stream.topology import declare
 from tally_stream.stream.watches import ProgressWatch, count_partitions, follow_standings, watch_partition_count
@@ -99,7 +99,7 @@ class Worker:
             return self.counting.next_offset(partition)
         return self.merging.next_offset()
 
-    async def partitions_assigned(self, assigned: set[Key], committed: dict[Key, int | None]) -> None:
+    async def partitions_assigned(self, assigned: set[TopicPartition], committed: dict[TopicPartition, int | None]) -> None:
         # As published before the bounds are asked for: the others go on publishing while the answer is under way.
         published = dict(self.merging.published_offsets)
         bounds = await self.transport.log_bounds() if assigned else {}
@@ -132,7 +132,7 @@ class Worker:
             self.merging.end_ownership()
             self._stop_following()
 
-    async def partitions_revoked(self, revoked: set[Key]) -> None:
+    async def partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         await self.counting.drain({p for t, p in revoked if t == self.topics.reports})
 
     def _stop_following(self) -> None:

@@ -42,7 +42,7 @@ REMEMBERED_SEQUENCES = 5
 SLOW_LATE_ACK = 0.7
 HELD_LOOK_SECONDS = 0.02
 
-Key = tuple[str, int]
+TopicPartition = tuple[str, int]
 
 
 class Record(NamedTuple):
@@ -177,7 +177,7 @@ class Cluster:
         self.loop = loop
         self.chance = chance
         self.node_count = node_count
-        self.logs: dict[Key, Log] = {}
+        self.logs: dict[TopicPartition, Log] = {}
         self.connections: set[Connection] = set()
         self.weather = Weather()
         self.faults: Counter[str] = Counter()
@@ -189,8 +189,8 @@ class Cluster:
         self.ambushes: dict[Process, tuple[str, Callable[[], None]]] = {}
         """Process → what befalls it when it next sends to that topic."""
         self.group = Group(self)
-        self.on_append: Callable[[Key, list[Record], Process | None], None] = lambda *_: None
-        self.on_acknowledged: Callable[[Key, int, int], None] = lambda *_: None
+        self.on_append: Callable[[TopicPartition, list[Record], Process | None], None] = lambda *_: None
+        self.on_acknowledged: Callable[[TopicPartition, int, int], None] = lambda *_: None
         self.requests = 0
         self._producer_ids = 0
 
@@ -272,7 +272,9 @@ class Cluster:
     def leader(self, topic: str, partition: int) -> int:
         return (sum(topic.encode()) + partition) % self.node_count
 
-    def append(self, key: Key, records: list[Record], process: Process | None = None, raw: bytes | None = None) -> int:
+    def append(
+        self, key: TopicPartition, records: list[Record], process: Process | None = None, raw: bytes | None = None
+    ) -> int:
         """Add a batch: these records with their offsets from the log's end on. Returns the first offset."""
         log = self.logs[key]
         base = log.end
@@ -290,7 +292,7 @@ class Cluster:
             self.loop.later(0.0, wake)
         return base
 
-    def compact(self, key: Key, below: int) -> int:
+    def compact(self, key: TopicPartition, below: int) -> int:
         """Drop every record below that offset which a later one of its key makes superfluous; returns how many."""
         log = self.logs[key]
         newest = {r.key: r.offset for r in log.records if r.offset < below}
@@ -306,7 +308,7 @@ class Cluster:
         log.batches = batches
         return dropped
 
-    def shorten(self, key: Key, *, head: int | None = None, tail: int | None = None) -> None:
+    def shorten(self, key: TopicPartition, *, head: int | None = None, tail: int | None = None) -> None:
         """Lose the records below `head`, or those from `tail` on: whole batches, so a little more of the head's."""
         log = self.logs[key]
         if head is not None:
@@ -355,12 +357,14 @@ class Cluster:
         if has_reply:
             self._acknowledge(reply, response, acknowledged)
 
-    def _acknowledge(self, reply: Callable[[Any], None], response: Any, acknowledged: list[tuple[Key, int, int]]) -> None:
+    def _acknowledge(
+        self, reply: Callable[[Any], None], response: Any, acknowledged: list[tuple[TopicPartition, int, int]]
+    ) -> None:
         for key, first, end in acknowledged:
             self.on_acknowledged(key, first, end)
         reply(response)
 
-    def _append_produced(self, key: Key, raw: bytes, process: Process) -> tuple[int, int]:
+    def _append_produced(self, key: TopicPartition, raw: bytes, process: Process) -> tuple[int, int]:
         log = self.logs[key]
         producer, _, sequence, count = PRODUCER_STATE.unpack_from(raw, PRODUCER_AT)
         known = log.producers.setdefault(producer, deque(maxlen=REMEMBERED_SEQUENCES))

@@ -25,7 +25,7 @@ from tally_stream.stream.starting import WorkerOptions, WorkerRefused, look_at_t
 from tally_stream.stream.worker import Worker
 from tests.simulation.auditor import Auditor, Wrong
 from tests.simulation.clock import Process, VirtualLoop
-from tests.simulation.cluster import Cluster, Connection, Key, Record, Weather
+from tests.simulation.cluster import Cluster, Connection, Record, TopicPartition, Weather
 from tests.simulation.endings import is_explained
 from tests.simulation.faults import Director, Lost, a_weather
 from tests.simulation.night import Night, a_night
@@ -136,7 +136,7 @@ class World:
         except Wrong as wrong:
             self.fail(str(wrong))
 
-    def _appended(self, key: Key, records: list[Record], process: Process | None) -> None:
+    def _appended(self, key: TopicPartition, records: list[Record], process: Process | None) -> None:
         topic, partition = key
         for r in records:
             if topic == self.topics.reports:
@@ -161,7 +161,7 @@ class World:
         found = re.search(rb'"next_offsets?":(\{[^}]*\}|\d+)', value)
         return found[1].decode() if found else hashlib.sha256(value).hexdigest()[:8]
 
-    def _acknowledged(self, key: Key, first: int, end: int) -> None:
+    def _acknowledged(self, key: TopicPartition, first: int, end: int) -> None:
         topic, _ = key
         records = [r for b in self.cluster.logs[key].from_offset(first) for r in b.records if first <= r.offset < end]
         if topic == self.topics.partials:

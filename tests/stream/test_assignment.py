@@ -9,14 +9,13 @@ import pytest
 
 from tally_stream.settings import load_settings
 from tally_stream.stream.invariant import BrokenInvariant
-from tally_stream.stream.runs import LogBounds
-from tally_stream.stream.shares import Key
+from tally_stream.stream.runs import LogBounds, TopicPartition
 from tally_stream.stream.starting import Start, WorkerOptions
 from tally_stream.stream.worker import Worker
 from tests.support.small_elections import election
 
 DEADLINE_SECONDS = 5.0
-REPORTS: Key = ("tally.reports", 0)
+REPORTS: TopicPartition = ("tally.reports", 0)
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ async def test_what_is_published_while_the_log_bounds_are_asked_for_is_no_loss(
 ) -> None:
     """The answer is from before: the log may have grown since, and another worker may have published that."""
 
-    async def log_bounds() -> dict[Key, LogBounds]:
+    async def log_bounds() -> dict[TopicPartition, LogBounds]:
         worker.merging.published_offsets[0] = 132  # the follower of standings reads on meanwhile
         return {REPORTS: LogBounds(0, 127)}
 
@@ -65,7 +64,7 @@ async def test_a_flush_that_meets_a_stop_s_closed_producer_is_no_failure(
 async def test_a_shorter_log_is_a_loss(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, bounds: LogBounds, committed: int, published: int, lost: str
 ) -> None:
-    async def log_bounds() -> dict[Key, LogBounds]:
+    async def log_bounds() -> dict[TopicPartition, LogBounds]:
         return {REPORTS: bounds}
 
     worker.merging.published_offsets[0] = published

@@ -26,15 +26,13 @@ import aiokafka
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.errors import GroupCoordinatorNotAvailableError
-from aiokafka.structs import TopicPartition
 
 from tally_stream.cli.lifeline import end_with_parent
 from tally_stream.stream.faust.app import RunApp, guarded, run_topic, run_worker
 from tally_stream.stream.faust.client import pace
 from tally_stream.stream.faust.settings import HEARTBEAT_SECONDS, SESSION_SECONDS, app_settings
 from tally_stream.stream.faust.transport import RunTransport, make_transport
-from tally_stream.stream.runs import LogBounds, RecordRun
-from tally_stream.stream.shares import Key
+from tally_stream.stream.runs import LogBounds, RecordRun, TopicPartition
 from tests.support.brokers import KafkaOne, require_local_kafka
 from tests.support.processes import LIFELINE
 
@@ -65,22 +63,22 @@ class Folds:
     """The positions of a caller that only remembers offsets, and checks what it was promised."""
 
     def __init__(self) -> None:
-        self.next: dict[Key, int] = {}
-        self.offsets: dict[Key, list[int]] = defaultdict(list)
-        self.nulls: dict[Key, list[int]] = defaultdict(list)
-        self.runs: list[tuple[Key, int, int, int, bool]] = []
+        self.next: dict[TopicPartition, int] = {}
+        self.offsets: dict[TopicPartition, list[int]] = defaultdict(list)
+        self.nulls: dict[TopicPartition, list[int]] = defaultdict(list)
+        self.runs: list[tuple[TopicPartition, int, int, int, bool]] = []
         self.held: list[Any] = []
         self.holds_acks = False
-        self.assigned: set[Key] = set()
-        self.committed: dict[Key, int | None] = {}
+        self.assigned: set[TopicPartition] = set()
+        self.committed: dict[TopicPartition, int | None] = {}
         self.transport: RunTransport | None = None
-        self.bounds: dict[Key, LogBounds] = {}
-        self.revocations: list[set[Key]] = []
+        self.bounds: dict[TopicPartition, LogBounds] = {}
+        self.revocations: list[set[TopicPartition]] = []
 
     def next_offset(self, topic: str, partition: int) -> int | None:
         return self.next.get((topic, partition))
 
-    async def partitions_assigned(self, assigned: set[Key], committed: dict[Key, int | None]) -> None:
+    async def partitions_assigned(self, assigned: set[TopicPartition], committed: dict[TopicPartition, int | None]) -> None:
         if self.transport is not None:
             self.bounds = await self.transport.log_bounds()
             assert set(self.bounds) == assigned
@@ -88,7 +86,7 @@ class Folds:
         for gone in set(self.next) - assigned:
             del self.next[gone]
 
-    async def partitions_revoked(self, revoked: set[Key]) -> None:
+    async def partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         self.revocations.append(revoked)
 
     def take(self, event: Any) -> None:
@@ -196,7 +194,7 @@ class Bench:
         self.members.append(member)
         return await member.start()
 
-    async def committed(self) -> dict[Key, int]:
+    async def committed(self) -> dict[TopicPartition, int]:
         try:
             found = await self.admin.list_consumer_group_offsets(self.group)
         except GroupCoordinatorNotAvailableError:  # a new broker, before its first group
@@ -206,7 +204,7 @@ class Bench:
     async def is_committed_to_the_end(self) -> bool:
         return sum((await self.committed()).values()) == self.sent
 
-    def whole(self) -> dict[Key, list[int]]:
+    def whole(self) -> dict[TopicPartition, list[int]]:
         each, more = divmod(self.sent, self.partitions)
         return {(self.topic, p): list(range(each + (p < more))) for p in range(self.partitions)}
 
@@ -327,7 +325,7 @@ async def test_every_offset_of_a_transaction_is_a_record_without_value(bench: Be
 async def test_a_topic_that_need_not_begin_at_zero_is_read_from_its_start(bench: Bench) -> None:
     await bench.create(partitions=1)
     await bench.send(100)
-    await bench.admin.delete_records({TopicPartition(bench.topic, 0): RecordsToDelete(before_offset=40)})
+    await bench.admin.delete_records({aiokafka.TopicPartition(bench.topic, 0): RecordsToDelete(before_offset=40)})
     member = await bench.member(instance_id="one", from_zero=False)
     await until(lambda: member.folds.count >= 60, "what is left")
     assert member.folds.offsets == {(bench.topic, 0): list(range(40, 100))}
@@ -495,7 +493,7 @@ async def test_it_stops_in_time_while_the_broker_is_frozen(freezer: tuple[KafkaO
 async def test_a_log_that_lost_its_beginning_is_fatal(bench: Bench) -> None:
     await bench.create(partitions=1)
     await bench.send(100)
-    await bench.admin.delete_records({TopicPartition(bench.topic, 0): RecordsToDelete(before_offset=40)})
+    await bench.admin.delete_records({aiokafka.TopicPartition(bench.topic, 0): RecordsToDelete(before_offset=40)})
     member = await bench.member(instance_id="one")
     await until(lambda: member.reasons, "a fatal reason")
     (reason,) = member.reasons
@@ -591,8 +589,8 @@ class Process:
         assert self._popen.poll() is None, self.errors
         return sum(run["last"] - run["first"] + 1 for run in self.runs)
 
-    def offsets(self, topic: str) -> dict[Key, list[int]]:
-        found: dict[Key, list[int]] = defaultdict(list)
+    def offsets(self, topic: str) -> dict[TopicPartition, list[int]]:
+        found: dict[TopicPartition, list[int]] = defaultdict(list)
         for run in list(self.runs):
             found[(topic, run["partition"])] += range(run["first"], run["last"] + 1)
         return found

@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally_stream.stream.faust.membership import InformedAssignor
+from tally_stream.stream.runs import TopicPartition
 from tally_stream.stream.shares import (
     NO_GENERATION,
     USER_DATA_BYTES_MAX,
-    Key,
     Member,
     Plan,
     decode_claims,
@@ -42,8 +42,8 @@ def sizes(plan: Plan, topic: str = REPORTS) -> list[int]:
     return [len(share(plan, member, topic)) for member in plan]
 
 
-def owners(plan: Plan) -> dict[Key, str]:
-    found: dict[Key, str] = {}
+def owners(plan: Plan) -> dict[TopicPartition, str]:
+    found: dict[TopicPartition, str] = {}
     for member, topics in plan.items():
         for topic, partitions in topics.items():
             for partition in partitions:
@@ -51,9 +51,9 @@ def owners(plan: Plan) -> dict[Key, str]:
     return found
 
 
-def holders(partitions: Mapping[str, Sequence[int]], members: Mapping[str, Member]) -> dict[Key, str]:
+def holders(partitions: Mapping[str, Sequence[int]], members: Mapping[str, Member]) -> dict[TopicPartition, str]:
     """Who may keep what: of those that claim it, who has the newest generation, then the first name."""
-    found: dict[Key, str] = {}
+    found: dict[TopicPartition, str] = {}
     for topic, numbers in partitions.items():
         for partition in numbers:
             claiming = [
@@ -137,7 +137,7 @@ def test_no_even_plan_moves_less_or_gives_less_to_who_has_the_partials(group: An
     keys = [(topic, p) for topic, numbers in partitions.items() for p in numbers]
     least, larger = divmod(len(partitions[REPORTS]), len(members))
 
-    def cost(owner: Mapping[Key, str]) -> tuple[int, int]:
+    def cost(owner: Mapping[TopicPartition, str]) -> tuple[int, int]:
         moved = sum(owner[key] != name for key, name in holder.items())
         return moved, sum(t == REPORTS and name == owner[PARTIALS, 0] for (t, _), name in owner.items())
 
@@ -311,7 +311,7 @@ GENERATIONS = st.integers(-1, 2**31 - 1)
 
 
 @given(CLAIMS, GENERATIONS)
-def test_what_is_said_is_what_is_read(claims: set[Key], generation: int) -> None:
+def test_what_is_said_is_what_is_read(claims: set[TopicPartition], generation: int) -> None:
     said = encode_claims(claims, generation)
     found, of = decode_claims(said)
     assert (set(found), of) == (claims, generation)
@@ -323,7 +323,7 @@ def test_what_is_said_is_what_is_read(claims: set[Key], generation: int) -> None
 
 
 @given(CLAIMS, GENERATIONS, st.data())
-def test_what_is_cut_short_says_nothing(claims: set[Key], generation: int, data: st.DataObject) -> None:
+def test_what_is_cut_short_says_nothing(claims: set[TopicPartition], generation: int, data: st.DataObject) -> None:
     said = encode_claims(claims, generation)
     assert decode_claims(said[: data.draw(st.integers(0, len(said) - 1))]) == ([], NO_GENERATION)
 

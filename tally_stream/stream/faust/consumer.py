@@ -30,8 +30,7 @@ from tally_stream.stream.faust.settings import (
     SEEK_LIMIT_SECONDS,
     WATCH_SECONDS,
 )
-from tally_stream.stream.runs import Receipt, RecordRun
-from tally_stream.stream.shares import Key
+from tally_stream.stream.runs import Receipt, RecordRun, TopicPartition
 
 logger = logging.getLogger(__name__)
 
@@ -332,7 +331,7 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # faust is not follow
         await within(DRAIN_SECONDS, self._finish_runs(ours), "the acks of all runs in hand")
         await within(COMMIT_LIMIT_SECONDS, self._commit_all(), "the commit of a drain")
 
-    async def _finish_runs(self, ours: set[Key]) -> None:
+    async def _finish_runs(self, ours: set[TopicPartition]) -> None:
         await self._told(self._positions.partitions_revoked(ours))
         while self._has_runs_in_hand():
             self._acked_one.clear()

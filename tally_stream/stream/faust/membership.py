@@ -9,7 +9,8 @@ from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 from aiokafka.errors import BrokerResponseError, kafka_errors
 
-from tally_stream.stream.shares import NO_GENERATION, Key, decode_claims, encode_claims, plan_shares
+from tally_stream.stream.runs import TopicPartition
+from tally_stream.stream.shares import NO_GENERATION, decode_claims, encode_claims, plan_shares
 from tally_stream.stream.shares import Member as GroupMember
 
 
@@ -29,7 +30,7 @@ class InformedAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # aiok
     version = 0
 
     def __init__(self) -> None:
-        self._claims: list[Key] | None = None
+        self._claims: list[TopicPartition] | None = None
         self._generation = NO_GENERATION
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:

@@ -17,8 +17,7 @@ from tally_stream.stream.faust.client import RunClient
 from tally_stream.stream.faust.consumer import RunConsumer
 from tally_stream.stream.faust.producer import RunProducer
 from tally_stream.stream.place import place_of
-from tally_stream.stream.runs import LogBounds, PositionSource
-from tally_stream.stream.shares import Key
+from tally_stream.stream.runs import LogBounds, PositionSource, TopicPartition
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ class RunTransport(driver.Transport):  # type: ignore[misc]  # faust is not foll
         """Whether another worker may own our partitions: then send nothing more."""
         return self._client().is_membership_lost()
 
-    def commit_debts(self) -> dict[Key, tuple[int, int]]:
+    def commit_debts(self) -> dict[TopicPartition, tuple[int, int]]:
         """Run partition → (committed offset, end of what is acknowledged), where the commit is behind.
 
         Empty while partitions come and go: nothing is committed then.
@@ -84,7 +83,7 @@ class RunTransport(driver.Transport):  # type: ignore[misc]  # faust is not foll
         """Whether partitions come and go now: nothing is delivered and nothing committed."""
         return not self.app.consumer._expected
 
-    async def log_bounds(self) -> dict[Key, LogBounds]:
+    async def log_bounds(self) -> dict[TopicPartition, LogBounds]:
         """First and next offset of every run partition assigned now; two requests to the brokers.
 
         Callable inside `PositionSource.partitions_assigned`. Raises aiokafka's errors.
