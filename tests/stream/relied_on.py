@@ -45,6 +45,7 @@ RELIED_ON: Mapping[str, str] = {
     "faust.transport.consumer:ThreadDelegateConsumer.seek_wait": "(self, partitions)",
     "faust.transport.consumer:ThreadDelegateConsumer.earliest_offsets": "(self, *partitions)",
     "faust.transport.consumer:ThreadDelegateConsumer.highwaters": "(self, *partitions)",
+    "faust.transport.consumer:ThreadDelegateConsumer.highwater": "(self, tp)",
     "faust.transport.consumer:ThreadDelegateConsumer.assignment": "(self)",
     "faust.transport.drivers.aiokafka:Consumer._to_message": "(self, tp, record)",
     "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread._ensure_consumer": "(self)",
