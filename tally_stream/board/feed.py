@@ -122,10 +122,10 @@ class Feed:
     def _show(self, shown: ContestShown, message: PublishedStandings, value: bytes, sent_ms: int) -> None:
         """Raises ValueError where the message would be shown, and is not what a worker publishes."""
         area = None if message.area == self.election.root else message.area
-        held = shown.held(area)
-        if held is not None and message.version < held.version:
-            return
-        if held is None or value != held.value:  # else it was checked, and is sent again
+        before = shown.of(area)
+        if before is not None and message.version < before.version:
+            return  # it would not be shown: no need to read all of it
+        if before is None or value != before.value:  # else it was checked, and is sent again
             read_canonical_standings(value)
         published = Published(message.version, value, sent_ms)
         if area is None:

@@ -1,30 +1,29 @@
-"""What is shown of one contest: the newest standings by the reader's rule, and the history of its root (`history.py`).
+"""What is shown of one contest: its newest standings, when they last rose, and the history of its root (`history.py`).
 
-Decides which of the messages read are shown: none older than the one held for its key, an area only once the root of
-its version is here. Bytes stay as they were published. Refuses to know Kafka. Read `feed.py` next.
+Decides what is contact and what is news. Which messages are shown is the reader's rule, in `wire/newest.py`. Bytes stay
+as they were published. Refuses to know Kafka. Read `feed.py` next.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from tally_stream.board.history import History, point_of
 from tally_stream.domain.scalars import parse_time
-
-WAITING_MAX_MESSAGES = 16
-"""Messages of one area that wait for their root. One is usual; a root that never came must not make a queue."""
+from tally_stream.wire.newest import NewestOfContest
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One standings message: its bytes as published, and the broker's time of the record that brought it."""
+    """One standings message: its bytes as published, and the broker's time of the record that brought it. Sent again it
+    is still the same message."""
 
     version: int
     value: bytes
-    sent_ms: int
+    sent_ms: int = field(compare=False)
 
 
 class _AsOf(msgspec.Struct):
@@ -44,10 +43,8 @@ class ContestShown:
     """The newest of every key of one contest. `take_root` and `take_area` for each record, in log order."""
 
     def __init__(self) -> None:
-        self.root: Published | None = None
+        self._newest: NewestOfContest[Published] = NewestOfContest()
         self.root_message: dict[str, Any] = {}
-        self.areas: dict[str, Published] = {}
-        """Area id → what is shown; the root is not among them."""
         self.areas_taken = 0
         """Rises with every area shown anew: what is made of areas is good until it does."""
         self.contact_ms: int | None = None
@@ -56,11 +53,20 @@ class ContestShown:
         """When what is counted last changed. What was refused, and what controls say, changes the version alone."""
         self._counted: tuple[Any, ...] | None = None
         self.history = History()
-        self._waiting: dict[str, list[Published]] = {}
+
+    @property
+    def root(self) -> Published | None:
+        return self._newest.root
+
+    @property
+    def areas(self) -> dict[str, Published]:
+        """Area id → what is shown; the root is not among them."""
+        return self._newest.areas
 
     @property
     def version(self) -> int:
-        return -1 if self.root is None else self.root.version
+        """The root's; −1 before the first one."""
+        return self._newest.root_version
 
     @property
     def is_before_the_close(self) -> bool:
@@ -68,33 +74,20 @@ class ContestShown:
         message = self.root_message
         return not message or (message["phase"] == "official" and message["status"] == "pre-election")
 
-    def held(self, area: str | None) -> Published | None:
+    def of(self, area: str | None) -> Published | None:
         """What is shown of an area, None for the root; what waits is not."""
         return self.root if area is None else self.areas.get(area)
 
     def take_area(self, area: str, message: Published) -> None:
         """An area's message: shown with the root of its version, or at once where that root is here already."""
-        held = self.areas.get(area)
-        if held is not None and message.version < held.version:
-            return
-        if message.version <= self.version:
-            self._show_area(area, message)
-            return
-        waiting = self._waiting.setdefault(area, [])
-        waiting.append(message)
-        del waiting[:-WAITING_MAX_MESSAGES]
-
-    def _show_area(self, area: str, message: Published) -> None:
-        if self.areas.get(area) != message:
-            self.areas[area] = message
-            self.areas_taken += 1
+        self.areas_taken += self._newest.take_area(area, message.version, message)
 
     def take_root(self, message: Published, now_ms: int) -> bool:
         """A root message; whether the root shown is another one now. Raises ValueError, and changes nothing, where it
         lacks what a root has. Times are the record's own, so that a backlog is not news; `now_ms` only bounds them."""
         if message.version < self.version:
             return False
-        is_new = self.root is None or message.version > self.root.version
+        is_new = message != self.root
         if is_new:
             content = msgspec.json.decode(message.value)
             counted = _counted(content)
@@ -107,24 +100,10 @@ class ContestShown:
             if self._counted is None and (as_of_ms := parse_time(content["as_of"] or "")) is not None:
                 # The oldest record that compaction left is one sent again: what it counts is older than that.
                 self.rise_ms = min(self.rise_ms, as_of_ms)
-        self.root, self.root_message, self._counted = message, content, counted
-        self._show_waiting()
+        self.root_message, self._counted = content, counted
+        self.areas_taken += len(self._newest.take_root(message.version, message) or ())
         self.history.take(point)
         return True
-
-    def _show_waiting(self) -> None:
-        for area in list(self._waiting):
-            waiting = self._waiting[area]
-            due = [m for m in waiting if m.version <= self.version]
-            if not due:
-                continue
-            held = self.areas.get(area)
-            newest = max(due, key=lambda m: m.version)
-            if held is None or newest.version >= held.version:
-                self._show_area(area, newest)
-            self._waiting[area] = [m for m in waiting if m.version > self.version]
-            if not self._waiting[area]:
-                del self._waiting[area]
 
 
 def _counted(root: dict[str, Any]) -> tuple[Any, ...]:

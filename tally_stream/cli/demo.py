@@ -44,7 +44,7 @@ from tally_stream.cli.common import (
     write_out,
 )
 from tally_stream.cli.lifeline import Lifeline
-from tally_stream.cli.standings import Newest, is_root
+from tally_stream.cli.shown import ShownStandings
 from tally_stream.cli.view import board, plain_line
 from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import parse_time
@@ -95,7 +95,7 @@ class Show:
     """What is on the screen: the newest standings, moments passed, how far the night is."""
 
     election: Election
-    newest: Newest = field(default_factory=Newest)
+    standings: ShownStandings = field(default_factory=ShownStandings)
     sent: int = 0
     total: int = 0
     moments: list[str] = field(default_factory=list)
@@ -105,10 +105,10 @@ class Show:
     """Of the board; empty where none is served."""
 
     def roots(self) -> list[dict[str, Any]]:
-        return [self.newest.messages[k] for k in self.newest.ordered(None, None) if is_root(self.newest.messages[k])]
+        return [shown.message for shown in self.standings.roots]
 
     def root_values(self) -> list[bytes]:
-        return [self.newest.values[k] for k in self.newest.ordered(None, None) if is_root(self.newest.messages[k])]
+        return [shown.value for shown in self.standings.roots]
 
     def version(self) -> int:
         roots = self.roots()
@@ -272,7 +272,7 @@ class _Stage:
         async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
             while True:
                 for record in await reader.poll():
-                    self.show.newest.take(record.key, record.value)
+                    self.show.standings.take(record.value)
 
     async def _unfold(self, settings: Settings, watcher: asyncio.Task[None]) -> None:
         from tally_stream.kafka.client import TopicReader

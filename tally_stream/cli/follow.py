@@ -2,7 +2,7 @@
 
 Decides what a person at three in the morning must never confuse: a quiet night (the root is sent again every 10 s, so
 silence is no news), a worker that publishes nothing more, and a Kafka that does not answer. Refuses to know figures;
-`view.py` draws them, and `standings.py` decides which messages are shown.
+`view.py` draws them, and `shown.py` knows which messages are shown.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from rich.segment import Segment
 from rich.text import Text
 
 from tally_stream.cli.common import cancel_when_told, out, say, write_out
+from tally_stream.cli.shown import Shown, ShownStandings, is_root_key
 from tally_stream.cli.view import board, plain_line, title_of
+from tally_stream.wire.newest import is_root
 
 if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
-    from tally_stream.cli.standings import Newest
     from tally_stream.kafka.client import StoredRecord, TopicReader
 
 PROBE_SECONDS = 5.0
@@ -89,27 +90,30 @@ class Following:
     """The newest standings with their freshness, fed from the topic."""
 
     reader: TopicReader
-    newest: Newest
     contest: str | None
     area: str | None
+    standings: ShownStandings = field(default_factory=ShownStandings)
     freshness: Freshness = field(default_factory=lambda: Freshness(monotonic()))
 
-    def take(self, records: list[StoredRecord], *, is_start: bool = False) -> list[bytes]:
-        """Keys that are shown and changed, in order; of the root of each contest, or of the area asked for."""
+    def take(self, records: list[StoredRecord], *, is_start: bool = False) -> list[Shown]:
+        """What is shown and changed, in order: of the contest and area asked for."""
         changed: set[bytes] = set()
         for record in records:
             self.freshness.contact_at = monotonic()
-            shown = self.newest.take(record.key, record.value)
-            changed.update(shown)
-            if record.key in self.newest.roots:
-                self.freshness.root(
-                    monotonic(), time() - record.timestamp_ms / 1000, is_new=record.key in shown and not is_start
-                )
-        return [key for key in self.newest.ordered(self.contest, self.area) if key in changed]
+            keys = self.standings.take(record.value)
+            changed.update(keys)
+            if is_root_key(record.key or b""):
+                is_new = record.key in keys and not is_start
+                self.freshness.root(monotonic(), time() - record.timestamp_ms / 1000, is_new=is_new)
+        return [shown for key, shown in self.all().items() if key in changed]
 
-    def wanted(self, keys: list[bytes]) -> list[bytes]:
+    def all(self) -> dict[bytes, Shown]:
+        """Key → what is shown of the contest and area asked for, in order."""
+        return self.standings.all(self.contest, self.area)
+
+    def wanted(self, found: list[Shown]) -> list[Shown]:
         """Where no area is asked for, roots alone."""
-        return [key for key in keys if self.area is not None or key in self.newest.roots]
+        return [shown for shown in found if self.area is not None or is_root(shown.message["area"])]
 
     async def probe(self) -> None:
         """Ask Kafka again and again whether it is there: a quiet topic says nothing about that."""
@@ -135,8 +139,7 @@ async def follow_on_screen(following: Following) -> None:
     """One screen, drawn in place; what stood there last is left behind when it ends."""
 
     def picture() -> RenderableType:
-        keys = following.wanted(following.newest.ordered(following.contest, following.area))
-        messages = [following.newest.messages[key] for key in keys]
+        messages = [shown.message for shown in following.wanted(list(following.all().values()))]
         return Group(following.freshness.line(monotonic()), *(board(m, title_of(m)) for m in messages))
 
     try:
@@ -153,7 +156,7 @@ async def follow_on_screen(following: Following) -> None:
         out.print(picture())
 
 
-async def follow_in_lines(following: Following, write: Callable[[list[bytes]], None], *, every_area: bool) -> None:
+async def follow_in_lines(following: Following, write: Callable[[list[Shown]], None], *, every_area: bool) -> None:
     """Every change through `write`; trouble and its end as lines on stderr, once each."""
     told: str | None = None
     async with _probed(following):
@@ -170,25 +173,17 @@ async def follow_in_lines(following: Following, write: Callable[[list[bytes]], N
             told = trouble
 
 
-def lines_of(newest: Newest) -> Callable[[list[bytes]], None]:
+def write_lines(found: list[Shown]) -> None:
     """One plain line a message."""
-
-    def write(keys: list[bytes]) -> None:
-        for key in keys:
-            out.print(plain_line(newest.messages[key]), markup=False, soft_wrap=True)
-
-    return write
+    for shown in found:
+        out.print(plain_line(shown.message), markup=False, soft_wrap=True)
 
 
-def json_of(newest: Newest) -> Callable[[list[bytes]], None]:
+def write_json(found: list[Shown]) -> None:
     """The messages themselves, one a line."""
-
-    def write(keys: list[bytes]) -> None:
-        for key in keys:
-            write_out(newest.values[key] + b"\n")
-        sys.stdout.flush()
-
-    return write
+    for shown in found:
+        write_out(shown.value + b"\n")
+    sys.stdout.flush()
 
 
 @dataclass(slots=True)

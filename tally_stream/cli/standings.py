@@ -3,81 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import click
-import msgspec
 
 from tally_stream.cli.common import out, refuse, run_async, say, settings_of, with_broker
-from tally_stream.cli.follow import Following, follow_in_lines, follow_on_screen, json_of, lines_of
+from tally_stream.cli.follow import Following, follow_in_lines, follow_on_screen, write_json, write_lines
 from tally_stream.cli.view import board, title_of
 from tally_stream.settings import Settings
-from tally_stream.wire.schema.published import read_standings
+from tally_stream.wire.newest import OtherDefinition
 
 WHOLE_WITHIN_SECONDS = 30.0
 """How long areas that are on the topic already may wait for their root: one comes every 10 s at the latest."""
-
-
-class Newest:
-    """The newest message of each key, by the reader's rule: an older version never replaces a newer one, and an area
-    that is newer than its root is shown when the root arrives."""
-
-    def __init__(self) -> None:
-        self.values: dict[bytes, bytes] = {}
-        self.messages: dict[bytes, dict[str, Any]] = {}
-        self.roots: dict[bytes, int] = {}
-        """Key of a contest's root → the version shown."""
-        self._ahead: dict[bytes, tuple[dict[str, Any], bytes]] = {}
-
-    def take(self, key: bytes | None, value: bytes | None) -> list[bytes]:
-        """Keys whose shown message changed by it. A record that is no standings message is passed over."""
-        if key is None or value is None:
-            return []
-        try:
-            read = read_standings(value)
-        except ValueError:
-            return []
-        message: dict[str, Any] = msgspec.json.decode(value)
-        version, contest, area = read.version, read.contest, read.area
-        ahead = self._ahead.get(key)
-        held = self.messages.get(key) if ahead is None else ahead[0]
-        if held is not None and version < held["version"]:
-            return []
-        root = f"{contest}|{area.partition('/')[0]}".encode()
-        if root == key:
-            self.roots[key] = version
-        elif version > self.roots.get(root, -1):
-            self._ahead[key] = (message, value)
-            return []
-        return [*self._arrive(contest, version), *self._show(key, message, value)]
-
-    def _show(self, key: bytes, message: dict[str, Any], value: bytes) -> list[bytes]:
-        is_same = self.values.get(key) == value
-        self.messages[key], self.values[key] = message, value
-        return [] if is_same else [key]
-
-    def _arrive(self, contest: str, version: int) -> list[bytes]:
-        """The areas of a contest up to the version of its root."""
-        due = [k for k, (m, _) in self._ahead.items() if m["contest"] == contest and m["version"] <= version]
-        return [key for k in due for key in self._show(k, *self._ahead.pop(k))]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether no area waits for its root."""
-        return not self._ahead
-
-    def ordered(self, contest: str | None, area: str | None) -> list[bytes]:
-        """Keys asked for: contests in order of id, areas first, the root last."""
-        found = [
-            key
-            for key, message in self.messages.items()
-            if contest in (None, message["contest"]) and area in (None, message["area"])
-        ]
-        return sorted(found, key=lambda k: (self.messages[k]["contest"], is_root(self.messages[k]), k))
-
-
-def is_root(message: dict[str, Any]) -> bool:
-    return "/" not in message["area"]
 
 
 @click.command()
@@ -109,32 +45,43 @@ async def _show(settings: Settings, contest: str | None, area: str | None, follo
     from tally_stream.kafka.client import TopicReader, wait_for_broker
 
     await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
-    newest = Newest()
     async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
-        following = Following(reader, newest, contest, area)
+        following = Following(reader, contest, area)
         async for records in reader.read_to_end():
             following.take(records, is_start=True)
-        keys = newest.ordered(contest, area)
         if follow and out.is_terminal and not as_json:
             await follow_on_screen(following)
         elif follow:
-            write = json_of(newest) if as_json else lines_of(newest)
-            write(keys if as_json else following.wanted(keys))
+            write = write_json if as_json else write_lines
+            found = list(following.all().values())
+            write(found if as_json else following.wanted(found))
             await follow_in_lines(following, write, every_area=as_json)
         else:
-            await _print_once(settings, following, as_json)
+            await _print_once(following, as_json)
 
 
-async def _print_once(settings: Settings, following: Following, as_json: bool) -> None:
+async def _print_once(following: Following, as_json: bool) -> None:
+    """What is shown, once nothing waits any more. Standings that another definition replaces are refused: whoever asks
+    once takes what is printed for the newest."""
+    newest = following.standings.newest
     deadline = asyncio.get_running_loop().time() + WHOLE_WITHIN_SECONDS
-    while not following.newest.is_whole and asyncio.get_running_loop().time() < deadline:
+    while not newest.is_whole and asyncio.get_running_loop().time() < deadline:
         following.take(await following.reader.poll(), is_start=True)
-    keys = following.newest.ordered(following.contest, following.area)
-    if not keys:
-        refuse([f"no such standings on {settings.prefix}.standings"])
+    if newest.replaced is not None:
+        refuse([sentence_of(newest.replaced, following.reader.topic)])
+    found = list(following.all().values())
+    if not found:
+        refuse([f"no such standings on {following.reader.topic}"])
     if as_json:
-        json_of(following.newest)(keys)
+        write_json(found)
         return
-    for key in following.wanted(keys):
-        message = following.newest.messages[key]
-        out.print(board(message, title_of(message)))
+    for shown in following.wanted(found):
+        out.print(board(shown.message, title_of(shown.message)))
+
+
+def sentence_of(other: OtherDefinition, topic: str) -> str:
+    """Why nothing is shown, for the operator."""
+    if other.shown is None:
+        return f"{topic}: standings of definition {other.newest} have no root yet: is a worker running?"
+    return (f"{topic}: standings of definition {other.newest} have no root yet, and replace those of {other.shown}: "
+            "run it again when the worker has published")  # fmt: skip

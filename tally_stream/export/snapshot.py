@@ -1,7 +1,7 @@
 """One consistent set of standings: every published area of a contest at one moment, by the reader's rule.
 
-Decides which messages belong together, and says what keeps them from being exported. Refuses to know where messages
-come from and what they are written as; read `nist.py` and `table.py` next.
+Decides what keeps messages from being exported, and says it. Which belong together is the reader's rule, in
+`wire/newest.py`. Refuses to know where messages come from and what they are written as; read `nist.py` and `table.py` next.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tally_stream.domain.election import Area, Contest, Election
+from tally_stream.wire.newest import Newest, NewestOfContest
 from tally_stream.wire.schema.published import Standings
 
 PROBLEMS_SHOWN_MAX = 20
@@ -31,38 +32,37 @@ class ContestSnapshot:
     def __init__(self, election: Election, contest: Contest) -> None:
         self.election = election
         self.contest = contest
-        self.foreign: set[str] = set()
-        """Digests of other definitions that were met: their messages are passed over."""
-        self._arrived: dict[str, Standings] = {}
-        self._shown: dict[str, Standings] = {}
+        self._newest: Newest[Standings] = Newest(election.digest)
 
     def take(self, message: Standings) -> None:
-        """Reader's rule: an older version never replaces a newer one; areas are shown when their root arrives."""
+        """The next message of the topic. Those of another contest tell no more than which definition is published."""
         if message.contest != self.contest.id:
+            self._newest.note(message.definition)
             return
-        if message.definition != self.election.digest:
-            self.foreign.add(message.definition)
-            return
-        held = self._arrived.get(message.area)
-        if held is not None and message.version < held.version:
-            return
-        self._arrived[message.area] = message
-        if message.area == self.election.root:
-            self._shown.update({a: m for a, m in self._arrived.items() if m.version <= message.version})
+        self._newest.take(message.definition, message.contest, message.area, message.version, message)
+
+    @property
+    def _shown(self) -> NewestOfContest[Standings]:
+        return self._newest.contests.get(self.contest.id) or NewestOfContest()
+
+    def _of(self, area: Area) -> Standings | None:
+        return self._shown.areas.get(area.id) if area.depth else self._shown.root
 
     @property
     def is_begun(self) -> bool:
         """Whether any message of this contest and definition was there."""
-        return bool(self._arrived)
+        return self.contest.id in self._newest.contests
 
     @property
     def is_whole(self) -> bool:
         """Whether a root and all its areas are there."""
-        return all(area.id in self._shown for area in self.election.areas)
+        return all(self._of(area) is not None for area in self.election.areas)
 
     @property
     def root(self) -> Standings:
-        return self._shown[self.election.root]
+        root = self._shown.root
+        assert root is not None, "it is whole"
+        return root
 
     def areas(self) -> Iterator[AreaStandings]:
         """The root first, areas above before those below."""
@@ -70,20 +70,25 @@ class ContestSnapshot:
         for area in self.election.areas:
             level = self.election.levels[area.depth - 1] if area.depth else "root"
             name = names.get(area.id, area.id.rpartition("/")[2]) if area.depth else self.election.root_name
-            yield AreaStandings(area, level, name, self._shown[area.id])
+            message = self._of(area)
+            assert message is not None, "it is whole"
+            yield AreaStandings(area, level, name, message)
 
     def problems(self) -> list[str]:
         """Why this must not be exported; [] where nothing speaks against it."""
         if not self.is_whole:
             return [self._what_is_missing()]
+        if (other := self._newest.replaced) is not None:
+            return [f"the newest standings are of definition {other.newest}, this election is {other.shown}: it was replaced; "
+                    f"export the folder whose definition is {other.newest}"]  # fmt: skip
         found = [problem for shown in self.areas() for problem in self._misfits(shown.message)]
         return (found or self._sums_that_differ())[:PROBLEMS_SHOWN_MAX]
 
     def _what_is_missing(self) -> str:
-        missing = [area.id for area in self.election.areas if area.id not in self._shown]
-        if self.foreign and len(missing) == len(self.election.areas):
-            return (f"the standings of {self.contest.id} are of definition {', '.join(sorted(self.foreign))}, "
-                    f"this election is {self.election.digest}")  # fmt: skip
+        missing = [area.id for area in self.election.areas if self._of(area) is None]
+        if self._newest.others and len(missing) == len(self.election.areas):
+            return (f"the standings of {self.contest.id} are of definition {', '.join(sorted(self._newest.others))}, "
+                    f"this election is {self.election.digest}: export the folder that was counted by")  # fmt: skip
         if self.election.root in missing:
             return f"there are no standings of {self.contest.id} in {self.election.root}"
         return (f"standings of {self.contest.id} are missing for {len(missing)} of {len(self.election.areas)} areas, "
@@ -98,15 +103,16 @@ class ContestSnapshot:
     def _sums_that_differ(self) -> list[str]:
         """Every station lies in one deepest area: what an area's parts do not add up to was not published together."""
         below: dict[str, dict[str, int]] = {}
+        figures_of = {shown.area.id: _figures(shown.message) for shown in self.areas()}
         for area in self.election.areas:
             if area.parent is not None:
                 sums = below.setdefault(self.election.areas[area.parent].id, {})
-                for name, figure in _figures(self._shown[area.id]).items():
+                for name, figure in figures_of[area.id].items():
                     sums[name] = sums.get(name, 0) + figure
         return [
             f"{self.contest.id}|{area}: {name} are {figures[name]:,}, its parts add up to {figure:,}"
             for area, sums in below.items()
-            for figures in (_figures(self._shown[area]),)
+            for figures in (figures_of[area],)
             for name, figure in sums.items()
             if name in figures and figure != figures[name]
         ]

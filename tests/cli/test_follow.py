@@ -27,7 +27,7 @@ from tally_stream.cli.follow import (
     duration,
     follow_in_lines,
 )
-from tally_stream.cli.standings import Newest
+from tally_stream.cli.shown import ShownStandings
 from tally_stream.cli.view import board, plain_line, title_of
 from tally_stream.kafka.client import StoredRecord, sender
 from tally_stream.kafka.embedded import EmbeddedBroker
@@ -53,46 +53,59 @@ def pair(message: Message) -> tuple[bytes, bytes]:
     return standings_key(message["contest"], message["area"]), canonical_json(message)
 
 
-class TestNewest:
-    def take(self, newest: Newest, *messages: Message) -> list[bytes]:
-        return [key for message in messages for key in newest.take(*pair(message))]
-
-    def test_an_older_version_never_replaces_a_newer_one(self) -> None:
-        newest = Newest()
-        self.take(newest, *LATE)
-        assert self.take(newest, *EARLY) == []
-        assert {m["version"] for m in newest.messages.values()} == {38_649}
+class TestShown:
+    def take(self, shown: ShownStandings, *messages: Message) -> list[bytes]:
+        return [key for message in messages for key in shown.take(canonical_json(message))]
 
     def test_areas_are_shown_when_their_root_arrives(self) -> None:
-        newest = Newest()
-        self.take(newest, *EARLY)
-        assert self.take(newest, *LATE[:-1]) == []
-        assert not newest.is_whole
-        assert newest.messages[b"PRES|AZ/041"]["version"] == 36_000
-        changed = self.take(newest, LATE[-1])
-        assert newest.is_whole
+        shown = ShownStandings()
+        self.take(shown, *EARLY)
+        assert self.take(shown, *LATE[:-1]) == []
+        changed = self.take(shown, LATE[-1])
         assert len(changed) == 126
-        assert newest.messages[b"PRES|AZ/041"]["version"] == 38_649
+        assert shown.all()[b"PRES|AZ/041"].message["version"] == 38_649
 
     def test_a_root_sent_again_is_no_change(self) -> None:
-        newest = Newest()
-        self.take(newest, *LATE)
-        assert self.take(newest, LATE[-1]) == []
+        shown = ShownStandings()
+        self.take(shown, *LATE)
+        assert self.take(shown, LATE[-1]) == []
 
     def test_what_is_no_standings_message_is_passed_over(self) -> None:
-        newest = Newest()
-        for key, value in ((None, b"{}"), (b"x", None), (b"x", b"\xff"), (b"x", b"[]"), (b"x", b'{"version": "9"}'),
-                           (b"x", canonical_json({**LATE[-1], "candidates": []}))):  # fmt: skip
-            assert newest.take(key, value) == []
-        assert newest.ordered(None, None) == []
+        shown = ShownStandings()
+        for value in (None, b"", b"{}", b"\xff", b"[]", b'{"version": "9"}', canonical_json({**LATE[-1], "candidates": []})):
+            assert shown.take(value) == []
+        assert shown.all() == {}
 
     def test_order_is_areas_first_and_the_root_last(self) -> None:
-        newest = Newest()
-        self.take(newest, *LATE)
-        keys = newest.ordered("PRES", None)
+        shown = ShownStandings()
+        self.take(shown, *LATE)
+        keys = list(shown.all("PRES"))
         assert (len(keys), keys[0], keys[-1]) == (126, b"PRES|AZ/001", b"PRES|AZ")
-        assert newest.ordered("PRES", "AZ/041") == [b"PRES|AZ/041"]
-        assert newest.ordered("MAYOR", None) == []
+        assert list(shown.all("PRES", "AZ/041")) == [b"PRES|AZ/041"]
+        assert shown.all("MAYOR") == {}
+        assert [root.message["area"] for root in shown.roots] == ["AZ"]
+
+
+def record(message: Message, *, age_seconds: float = 0) -> StoredRecord:
+    key, value = pair(message)
+    return StoredRecord(0, 0, int((time.time() - age_seconds) * 1000), key, value)
+
+
+def test_only_a_root_that_is_new_is_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tally_stream.cli import follow
+
+    following = Following(Silent(), None, None)
+    monkeypatch.setattr(follow, "monotonic", lambda: 100.0)
+    following.take([record(m) for m in EARLY], is_start=True)
+    assert following.freshness.changed_at is None, "it stood there before this view began"
+    following.take([record(EARLY[-1])])
+    assert following.freshness.changed_at is None, "sent again"
+    found = following.take([record(m) for m in LATE[:-1]])
+    assert (found, following.freshness.changed_at) == ([], None), "areas ahead of their root"
+    found = following.take([record(LATE[-1])])
+    assert following.freshness.changed_at == 100.0
+    assert len(found) == 126
+    assert [shown.message["area"] for shown in following.wanted(found)] == ["AZ"]
 
 
 class TestFreshness:
@@ -202,6 +215,8 @@ class TestBoard:
 class Silent:
     """A topic that says what it is told to, then nothing; Kafka answers as long as `is_there`."""
 
+    topic = "tally.standings"
+
     def __init__(self, *runs: list[StoredRecord]) -> None:
         self.runs = list(runs)
         self.is_there = True
@@ -230,7 +245,7 @@ async def test_trouble_is_told_once_and_its_end_too(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(follow, "NO_CONTACT_SECONDS", 0.05)
     reader = Silent()
     reader.is_there = False
-    task = asyncio.create_task(follow_in_lines(Following(reader, Newest(), None, None), lambda keys: None, every_area=False))
+    task = asyncio.create_task(follow_in_lines(Following(reader, None, None), lambda found: None, every_area=False))
     await until(lambda: said, "trouble is told")
     reader.is_there = True
     await until(lambda: len(said) == 2, "its end is told")
@@ -364,6 +379,53 @@ def test_once_and_for_programs(broker: EmbeddedBroker) -> None:
     assert [line.encode() for line in lines] == [canonical_json(m) for m in LATE]
     assert json.loads(run("standings", "--area", "AZ/041", "--json", settings=settings).stdout)["area"] == "AZ/041"
     assert "no such standings" in run("standings", "--area", "AZ/999", settings=settings, expect=1).stderr
+
+
+def other(message: Message) -> Message:
+    return {**message, "definition": OTHER}
+
+
+OTHER = "sha256:" + 64 * "0"
+
+
+def test_a_replaced_definition_is_not_taken_for_the_newest(broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands on the topic from `--replace-definition` to its compaction: all of the old one, with higher versions."""
+    settings = settings_for(broker.bootstrap, "tally")
+    publish(broker, [*LATE, *map(other, EARLY[:-1])])
+    process = subprocess.Popen(command("standings", "--json", "--bootstrap", broker.bootstrap), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, **LIFELINE.arguments())  # fmt: skip
+    said = run("export", "az-2024", "--format", "csv", settings=settings, expect=1)
+    assert said.stdout == ""
+    assert said.stderr == (f"tally-stream: not exported: the newest standings are of definition {OTHER}, this election is "
+                           f"{ELECTION.digest}: it was replaced; export the folder whose definition is {OTHER}\n")  # fmt: skip
+    publish(broker, [other(EARLY[-1])])
+    out, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (0, b""), "it waited for the root"
+    assert out.splitlines() == [canonical_json(other(m)) for m in EARLY]
+    publish(broker, LATE)
+    assert run("standings", "--json", settings=settings).stdout.encode().splitlines() == [canonical_json(m) for m in LATE]
+    assert run("export", "az-2024", "--format", "csv", settings=settings).stdout, "the old definition counts again"
+
+
+async def test_standings_whose_root_never_came_are_refused_with_both_digests(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tally_stream.cli import standings
+
+    monkeypatch.setattr(standings, "WHOLE_WITHIN_SECONDS", 0)
+    for before, said in (
+        (LATE, f"have no root yet, and replace those of {ELECTION.digest}: run it again when the worker has published"),
+        ([], "have no root yet: is a worker running?"),
+    ):
+        following = Following(Silent(), None, None)
+        following.take([record(m) for m in [*before, *map(other, EARLY[:-1])]], is_start=True)
+        with pytest.raises(SystemExit) as ended:
+            await standings._print_once(following, as_json=True)
+        assert ended.value.code == 1
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert f"tally.standings: standings of definition {OTHER} have no root yet" in printed.err
+        assert said in printed.err
 
 
 def test_the_export_reads_the_topic_and_waits_for_the_root(broker: EmbeddedBroker) -> None:

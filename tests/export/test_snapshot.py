@@ -71,7 +71,19 @@ class TestProblems:
         other = small(tmp_path, toml=SMALL.replace("An example", "Another") + PRESIDENT)
         published = counted(small(tmp_path / "of"), report("A-1", 1, 2)).messages(0)
         (said,) = snapshot_of(other, published).problems()
-        assert said == f"the standings of PRES are of definition {published[0]['definition']}, this election is {other.digest}"
+        assert said == (f"the standings of PRES are of definition {published[0]['definition']}, this election is {other.digest}: "
+                        "export the folder that was counted by")  # fmt: skip
+
+    def test_a_definition_that_was_replaced(self, tmp_path: Path) -> None:
+        """All of its messages stand there until the topic is compacted; what replaces them may have none of this contest."""
+        election = small(tmp_path)
+        mine = counted(election, report("A-1", 60, 30)).messages(0)
+        digest = "sha256:" + 64 * "0"
+        for contest in ("PRES", "SEAT"):
+            newer = {**mine[0], "definition": digest, "contest": contest}
+            (said,) = snapshot_of(election, (*mine, newer)).problems()
+            assert said.startswith(f"the newest standings are of definition {digest}, this election is {election.digest}: ")
+            assert snapshot_of(election, (newer, *mine)).problems() == [], "replaced in its turn"
 
     @pytest.mark.parametrize(
         ("area", "change", "said"),

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tally_stream.kafka.client import StoredRecord, TopicReader, sender
 from tally_stream.settings import Settings
+from tally_stream.wire.messages import read_published, standings_key
+from tally_stream.wire.newest import Newest
 from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, encode_line
 
 
@@ -47,24 +48,32 @@ def save_log(settings: Settings, path: Path) -> ReportLog:
     return ReportLog(path)
 
 
-class Newest:
-    """Key → newest value by the reader's rule, over the records of the raw topic so far."""
+class ShownValues:
+    """What a reader who keeps to the reader's rule shows, over the records of the raw topic so far."""
 
     def __init__(self) -> None:
-        self.values: dict[bytes, bytes] = {}
-        self._versions: dict[bytes, int] = {}
+        self._newest: Newest[bytes] = Newest()
 
     def take(self, records: list[StoredRecord]) -> None:
         for record in records:
-            assert record.key is not None
             assert record.value is not None
-            version = msgspec.json.decode(record.value)["version"]
-            if version >= self._versions.get(record.key, version):
-                self._versions[record.key], self.values[record.key] = version, record.value
+            read = read_published(record.value)
+            assert record.key == standings_key(read.contest, read.area)
+            self._newest.take(read.definition, read.contest, read.area, read.version, record.value)
+
+    @property
+    def values(self) -> dict[bytes, bytes]:
+        """Key → value."""
+        found: dict[bytes, bytes] = {}
+        for id, contest in self._newest.contests.items():
+            found |= {standings_key(id, area): value for area, value in contest.areas.items()}
+            if contest.root is not None:
+                found[standings_key(id, read_published(contest.root).area)] = contest.root
+        return found
 
 
 def newest_standings(settings: Settings) -> dict[bytes, bytes]:
-    newest = Newest()
+    newest = ShownValues()
     newest.take(read_topic(settings, "standings")[1])
     return newest.values
 
@@ -74,7 +83,7 @@ def wait_standings(
 ) -> dict[bytes, bytes]:
     """Read the standings, from their start and on, until `look` is content with the newest; those. One reader for all
     looks: a reader made for each took more of the machine than what was waited for."""
-    newest = Newest()
+    newest = ShownValues()
 
     async def follow() -> dict[bytes, bytes]:
         end = time.monotonic() + limit_seconds

@@ -145,8 +145,8 @@ class Provenance(_Model):
 
 class Standings(_Model):
     """The standings of one contest in one area. Key: `<contest>|<area>`. Bytes are canonical JSON (RFC 8785), a
-    function of the definition and `provenance`. Reader's rule: drop a record whose `version` is below that of the one
-    held for its key; show areas newer than the root when the root arrives."""
+    function of the definition and `provenance`. Reader's rule: of the records of a key, show the newest that is not
+    newer than the newest root of its contest; show another `definition` whole, when its root arrives."""
 
     schema: Schema
     election: Id
