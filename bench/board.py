@@ -29,7 +29,7 @@ from typing import Any
 from bench.ground import Filled, ground
 from bench.load import Load
 from bench.product import run_product
-from deploy.kafka.local.kafka_local import LocalKafka
+from deploy.kafka.local.cluster import LocalKafka
 from tally_stream.audit.replay import replay
 from tally_stream.board.stations import Stations
 from tally_stream.domain.fold import PartitionFold

@@ -18,7 +18,8 @@ from typing import Any
 from aiokafka.admin import NewTopic
 
 from bench.load import Load, Recount, reports, write_definition
-from deploy.kafka.local.kafka_local import LocalKafka, LocalKafkaError, available
+from deploy.kafka.local.cluster import LocalKafka
+from deploy.kafka.local.jars import LocalKafkaError, available
 from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import admin_client, sender

@@ -19,7 +19,7 @@ import uuid
 from pathlib import Path
 
 from bench.load import Load, reports, write_definition
-from deploy.kafka.local.kafka_local import LocalKafka
+from deploy.kafka.local.cluster import LocalKafka
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import sender
 from tally_stream.settings import Settings, load_settings

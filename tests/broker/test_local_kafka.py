@@ -14,13 +14,15 @@ import aiokafka
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from deploy.kafka.local import kafka_local
-from deploy.kafka.local.kafka_local import LocalKafka, LocalKafkaError, Node
-from tests.support.brokers import LOCAL_KAFKA, KafkaOne, KafkaThree, require_local_kafka, until, until_true
+from deploy.kafka.local import jars
+from deploy.kafka.local.cluster import LocalKafka
+from deploy.kafka.local.jars import HERE, LocalKafkaError
+from deploy.kafka.local.node import Node, brokers_seen_by, end_nodes
+from tests.support.brokers import KafkaOne, KafkaThree, require_local_kafka, until, until_true
 
 pytestmark = pytest.mark.kafka
 
-PROGRAM = LOCAL_KAFKA / "kafka_local.py"
+PROGRAM = HERE / "kafka_local.py"
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -81,16 +83,16 @@ async def test_a_killed_a_wiped_and_a_restarted_node_come_back_with_every_record
 @pytest.mark.asyncio
 async def test_a_frozen_node_answers_nothing_until_thawed(kafka_one: KafkaOne) -> None:
     port = kafka_one.nodes[0].port
-    assert kafka_local._brokers_seen_by(port) == {1}
+    assert brokers_seen_by(port) == {1}
     kafka_one.freeze(1)
     try:
-        assert await asyncio.to_thread(kafka_local._brokers_seen_by, port) == set()
+        assert await asyncio.to_thread(brokers_seen_by, port) == set()
         assert kafka_one.nodes[0].is_running
     finally:
         kafka_one.thaw(1)
 
     async def answers() -> bool:
-        return await asyncio.to_thread(kafka_local._brokers_seen_by, port) == {1}
+        return await asyncio.to_thread(brokers_seen_by, port) == {1}
 
     await until(answers, "an answer after the thaw")
 
@@ -123,7 +125,7 @@ def test_another_process_with_the_same_pid_is_not_touched(tmp_path: Path) -> Non
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as innocent:
         node = Node(1, 0, 0, tmp_path / "node-1", innocent.pid)
         assert not node.is_running
-        kafka_local._end([node])
+        end_nodes([node])
         assert innocent.poll() is None
         assert innocent.stdin is not None
         innocent.stdin.close()
@@ -132,7 +134,7 @@ def test_another_process_with_the_same_pid_is_not_touched(tmp_path: Path) -> Non
 def test_a_killed_parent_leaves_no_node_and_no_directory() -> None:
     require_local_kafka()
     program = (
-        f"import os, signal, sys; sys.path.insert(0, {str(LOCAL_KAFKA)!r});"
+        f"import os, signal, sys; sys.path.insert(0, {str(HERE)!r});"
         "from kafka_local import LocalKafka; k = LocalKafka(); k.start(); print(k.directory, flush=True);"
         "print(k.nodes[0].pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -148,18 +150,10 @@ def test_a_killed_parent_leaves_no_node_and_no_directory() -> None:
     until_true(is_gone, "the end of the node and of its directory")
 
 
-def test_a_node_that_ends_early_names_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_ends_early_names_its_log(tmp_path: Path) -> None:
     """A port in use, a broken disk: the message leads to the reason."""
     require_local_kafka()
-    kafka = LocalKafka(tmp_path)
-    lay_out = kafka._lay_out
-
-    def with_a_broken_setting() -> None:
-        lay_out()
-        with (tmp_path / "node-1" / "server.properties").open("a") as settings:
-            settings.write("process.roles=nonsense\n")
-
-    monkeypatch.setattr(kafka, "_lay_out", with_a_broken_setting)
+    kafka = LocalKafka(tmp_path, more_settings={"process.roles": "nonsense"})
     with pytest.raises(LocalKafkaError, match=r"node 1 ended with status 1 .*nonsense.*kafka\.log"):
         kafka.start()
 
@@ -170,25 +164,25 @@ def test_a_port_in_use_is_named(tmp_path: Path, kafka_one: KafkaOne) -> None:
 
 
 def test_without_java_the_reason_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka_local, "_java", lambda: None)
-    assert "Java is missing" in str(kafka_local.available())
+    monkeypatch.setattr(jars, "find_java", lambda: None)
+    assert "Java is missing" in str(jars.available())
 
 
 def test_an_old_java_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = tmp_path / "java"
     old.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_392\"' >&2\n")
     old.chmod(0o755)
-    monkeypatch.setattr(kafka_local, "_java", lambda: str(old))
-    assert kafka_local.available() == "Java 8 is too old: local Kafka needs 17 or newer"
+    monkeypatch.setattr(jars, "find_java", lambda: str(old))
+    assert jars.available() == "Java 8 is too old: local Kafka needs 17 or newer"
 
 
 def test_maven_is_only_asked_for_when_jars_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     require_local_kafka()
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "mvn" else "java")
-    monkeypatch.setattr(kafka_local, "_jars_complete", lambda: True)
-    assert kafka_local.available() is None
-    monkeypatch.setattr(kafka_local, "_jars_complete", lambda: False)
-    assert "Maven is missing" in str(kafka_local.available())
+    monkeypatch.setattr(jars, "has_all_jars", lambda: True)
+    assert jars.available() is None
+    monkeypatch.setattr(jars, "has_all_jars", lambda: False)
+    assert "Maven is missing" in str(jars.available())
 
 
 def test_only_one_or_three_nodes() -> None:
@@ -198,7 +192,7 @@ def test_only_one_or_three_nodes() -> None:
 
 def test_the_template_sets_what_the_promises_ask_for() -> None:
     """Read from the file, so that a setting cannot be dropped with its comment left standing."""
-    lines = (LOCAL_KAFKA / "server.properties").read_text().splitlines()
+    lines = (HERE / "server.properties").read_text().splitlines()
     settings = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     assert settings["unclean.leader.election.enable"] == "false"
     assert settings["auto.create.topics.enable"] == "false"

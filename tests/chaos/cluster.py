@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient
 
+from deploy.kafka.local.jars import JARS
 from tally_stream.kafka.client import KafkaError, admin_client
 from tally_stream.settings import Settings
 from tests.support.waiting import wait_for
@@ -100,10 +101,8 @@ def move_all_leaders(settings: Settings, directory: Path) -> dict[Partition, int
 
 
 def _tool(settings: Settings, name: str, *arguments: str) -> None:
-    from deploy.kafka.local import kafka_local
-
     done = subprocess.run(
-        ["java", "-Xmx128m", "-cp", f"{kafka_local.JARS}/*", f"org.apache.kafka.tools.{name}",
+        ["java", "-Xmx128m", "-cp", f"{JARS}/*", f"org.apache.kafka.tools.{name}",
          "--bootstrap-server", settings.bootstrap, *arguments],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip

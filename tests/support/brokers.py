@@ -11,15 +11,13 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import ClassVar, NoReturn
 
 import pytest
 
-from deploy.kafka.local import kafka_local
+from deploy.kafka.local.cluster import LocalKafka
+from deploy.kafka.local.jars import available
 from tally_stream.kafka.embedded import EmbeddedBroker, EmbeddedBrokerError
-
-LOCAL_KAFKA = Path(kafka_local.__file__).parent
 
 DEADLINE_SECONDS = 30.0
 """For a condition to come true. Far above what is measured: a loaded machine is no failure."""
@@ -37,7 +35,7 @@ class Embedded(EmbeddedBroker):
     """A second group member waits for all of this but a second: short, so that tests are."""
 
 
-class KafkaOne(kafka_local.LocalKafka):
+class KafkaOne(LocalKafka):
     """A real Apache Kafka, one node."""
 
     kind: ClassVar[str] = "kafka x1"
@@ -46,7 +44,7 @@ class KafkaOne(kafka_local.LocalKafka):
     """The least that Kafka takes (group.min.session.timeout.ms)."""
 
 
-class KafkaThree(kafka_local.LocalKafka):
+class KafkaThree(LocalKafka):
     """A real Apache Kafka, three nodes, everything replicated three times."""
 
     kind: ClassVar[str] = "kafka x3"
@@ -66,7 +64,7 @@ def _unavailable(reason: str) -> NoReturn:
 
 def require_local_kafka() -> None:
     """For a test or fixture that starts a local Kafka of its own."""
-    reason = kafka_local.available()
+    reason = available()
     if reason is not None:
         _unavailable(reason)
 
