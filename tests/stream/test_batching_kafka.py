@@ -544,8 +544,8 @@ async def test_the_age_of_the_last_heartbeat(freezer: tuple[KafkaOne, Bench]) ->
     await bench.create()
     member = await bench.member(instance_id="one")
     await until(lambda: member.folds.assigned, "the assignment")
-    confirmed = member.app.consumer._thread.confirmed_at
-    await until(lambda: member.app.consumer._thread.confirmed_at > confirmed, "a heartbeat")
+    confirmed = member.app.consumer._thread.membership.confirmed_at
+    await until(lambda: member.app.consumer._thread.membership.confirmed_at > confirmed, "a heartbeat")
     assert member.transport.heartbeat_age() < HEARTBEAT_SECONDS
     assert not member.transport.is_membership_lost()
     kafka.freeze(1)

@@ -1,4 +1,8 @@
-"""The Faust app of a worker: how it starts, what its agents are, and how it stops in bounded time."""
+"""The Faust app of a worker: how it starts, what its agents are, and how it stops in bounded time.
+
+Decides that whatever ends by itself (an agent, the start, the app) ends the worker, and how long a stop may take. Refuses to
+know what the agents do: `stream/topology.py` declares them. Read next: `transport.py`.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +39,10 @@ Body = Callable[[Any], Awaitable[None]]
 
 
 def guarded(body: Body) -> Body:
-    """An agent's body whose end, other than by a stop, is fatal.
+    """The same agent's body, but its end is fatal unless the app stops.
 
-    Faust would commit, log and start the agent again, past the event that it failed on. The body
-    iterates `stream.noack().events()` and calls `event.ack()` itself, and does not yield.
+    Faust would log an error, acknowledge the event that it came from, and start the agent again behind it. The body iterates
+    `stream.noack().events()`, which acknowledges nothing by itself, calls `event.ack()`, and does not yield.
     """
 
     @functools.wraps(body)
@@ -58,13 +62,13 @@ def guarded(body: Body) -> Body:
 
 
 class RunApp(faust.App):  # type: ignore[misc]  # as above
-    """A Faust app that runs inside our own loop: no directories, no signal handlers, a bounded stop."""
+    """A Faust app that runs in our own loop, beside others: no directories, no signal handlers, a bounded stop."""
 
     async def on_first_start(self) -> None:
-        """Nothing: Faust would make directories for tables that we do not have."""
+        """Nothing. Faust's makes directories, for tables that this worker does without."""
 
     async def on_stop(self) -> None:
-        """Finish and commit the runs in hand while the agents still live; then Faust's stop."""
+        """Finish and commit the runs in hand, then as Faust's, which ends the agents first."""
         consumer = self._consumer
         if consumer is not None:
             try:
@@ -75,10 +79,7 @@ class RunApp(faust.App):  # type: ignore[misc]  # as above
         await super().on_stop()
 
     async def stop(self) -> None:
-        """Stop everything within STOP_SECONDS, or `on_fatal`.
-
-        Watched from a thread: what hangs may hang the loop, and every timer of it.
-        """
+        """As Faust's, but fatal after STOP_SECONDS. A thread watches that: what hangs may hang the loop, and all its timers."""
         overdue = threading.Timer(STOP_SECONDS, self.transport.fail, [f"did not stop within {STOP_SECONDS:.0f} s"])
         overdue.daemon = True
         overdue.start()

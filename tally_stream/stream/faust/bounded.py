@@ -1,4 +1,8 @@
-"""A limit in time that holds although Faust and mode swallow cancellations."""
+"""Decides when waiting is over: a limit in time that holds although Faust and mode swallow cancellations.
+
+`asyncio.timeout` is no such limit. A commit of Faust's that waits for another one answers its cancellation by beginning a
+commit of its own, and then goes on without a limit. Here the work gets a task of its own, and at the limit its caller goes on.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,12 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 
-async def within(seconds: float, work: Coroutine[Any, Any, Any], what: str) -> bool:
-    """Whether the work ended in time; otherwise a warning, and it is cancelled but not waited for. So too where it ended
-    cancelled: aiokafka's fetcher lets the end of its own tasks through as that of whoever closes it.
+async def ended_within(seconds: float, work: Coroutine[Any, Any, Any], what: str) -> bool:
+    """Do the work, and tell whether it ended in time; what it raises is raised here.
 
-    Not `asyncio.timeout`: Faust and mode swallow the cancellation in places (a commit that waits for
-    another one starts its own instead) and then go on without a limit.
+    False, after a warning that names `what`, where the limit passed: the work is then told to cancel, and nobody waits until
+    it has. False too where the work ended as cancelled although nobody here cancelled it: aiokafka's fetcher, as it closes,
+    lets the cancellation of its own tasks through to its caller.
     """
     task = asyncio.ensure_future(work)
     try:

@@ -1,4 +1,8 @@
-"""aiokafka's consumer as a member of the group: its settings, its pace, and what goes wrong in its background."""
+"""aiokafka's consumer as Faust holds it: with our settings, in the loop of the app, and watched.
+
+Decides how often a broker is asked, how the consumer is closed in bounded time, and what counts as trouble in its
+background. Refuses to know what is read. Read next: `membership.py` (who may read what, and whether this one still may).
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,16 @@ from time import monotonic
 from typing import Any
 
 import aiokafka
-from aiokafka.errors import KafkaError, UnknownMemberIdError
 from faust.transport.drivers import aiokafka as driver
 
 from tally_stream.kafka.batches import read_whole_batches
-from tally_stream.stream.faust.bounded import within
-from tally_stream.stream.faust.membership import FencedInstanceIdError, InformedAssignor
+from tally_stream.stream.faust.bounded import ended_within
+from tally_stream.stream.faust.membership import InformedAssignor, Membership
 from tally_stream.stream.faust.settings import CLOSE_SECONDS, FETCH_PACE_SECONDS, FETCH_WAIT_MS
 
 
 class _LoopWorker:
-    """What mode takes for the thread of a service: the same coroutine, as a task of the loop there is."""
+    """Given to mode in place of a thread: runs the service as a task of the loop there is."""
 
     def __init__(self, service: Any) -> None:
         self._service = service
@@ -30,20 +33,20 @@ class _LoopWorker:
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Whoever waits for the shutdown must not wait for ever; what went wrong the app's crash has told."""
+        """Say that the service is shut down, or a stop would wait for it for ever. The app has crashed with what went wrong."""
         self._service.set_shutdown()
         if not task.cancelled():
-            task.exception()
+            task.exception()  # taken, so that asyncio does not complain that nobody did
 
     def is_alive(self) -> bool:
         return self._task is not None and not self._task.done()
 
     def stop(self) -> None:
-        """Nothing to wait for: the service has said that it is shut down."""
+        """Nothing: mode would join its thread here."""
 
 
 def pace(fetcher: Any) -> None:
-    """From now on it asks a broker no sooner than FETCH_PACE_SECONDS after it last did; after a longer silence, at once."""
+    """Have this fetcher leave FETCH_PACE_SECONDS between two requests to a broker; after a longer silence it asks at once."""
     fetch = fetcher._proc_fetch_request
     asked_at: dict[int, float] = {}
 
@@ -61,60 +64,45 @@ def pace(fetcher: Any) -> None:
 
 
 class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # faust is not followed by mypy
-    """Owns the aiokafka consumer: our group settings, and when the group last knew us.
+    """Owns the aiokafka consumer and the worker's membership in the group.
 
-    Faust gives it a thread and a loop of its own, because agents may block. Ours do not, and the hand-over between the
-    two, with one interpreter lock, cost a third of the latency (docs/performance.md): here it lives in the loop of the app.
-    So a worker whose loop hangs is not kept in the group by a thread that beats on.
+    Faust gives it a thread and a loop of its own, because agents may block. Ours do not, and the hand-over between two loops
+    that share one interpreter lock cost a third of the latency (docs/performance.md): so it lives in the loop of the app.
+    That has a second good side. A worker whose loop hangs is no longer kept in the group by a thread that beats on.
     """
-
-    confirmed_at: float | None = None
-    _assignor: InformedAssignor
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, thread_loop=asyncio.get_event_loop(), Worker=_LoopWorker, **kwargs)
+        conf = self.app.conf
+        self._assignor = InformedAssignor()
+        self.membership = Membership(
+            self._assignor,
+            self.transport.fail,
+            session_seconds=conf.broker_session_timeout,
+            rebalance_seconds=conf.broker_rebalance_timeout,
+        )
+
+    # Without a thread.
 
     async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call it here."""
+        """Call it here. Faust's puts it into a queue of the other thread."""
         result = fun(*args, **kwargs)
         return await result if inspect.isawaitable(result) else result
 
     async def _gather_remaining_tasks(self) -> None:
-        """Nothing: the loop's other tasks are not this service's."""
+        """Nothing. mode's ends every task of the thread's loop, which here is the app's."""
 
     async def _keepalive2(self) -> None:
-        """Nothing: it watches a thread."""
+        """Nothing. mode's wakes the loop of a thread that might sleep."""
 
     def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
-        """Nothing: the app crashes with it, and `run_worker` says why."""
+        """Nothing. mode's prints a trace, as a thread has nobody to tell; here the app crashes, and `run_worker` says why."""
 
-    async def on_start(self) -> None:
-        """Start the consumer, then listen in on its heartbeats; none is sent before the first join."""
-        await super().on_start()
-        consumer = self._ensure_consumer()
-        read_whole_batches(consumer, self.consumer.transport.run_topics)
-        self._observe(consumer._coordinator)
-        pace(consumer._fetcher)
-
-    async def on_thread_stop(self) -> None:
-        """Leave in bounded time: aiokafka waits for a join in flight, and a dead broker answers none.
-
-        What it then leaves behind would go on in the app's loop, and beat to a broker that thaws.
-        """
-        if await within(CLOSE_SECONDS, super().on_thread_stop(), "the consumer's farewell"):
-            return
-        consumer = self._ensure_consumer()
-        coordinator, fetcher = consumer._coordinator, consumer._fetcher
-        left = [coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task]
-        for task in [*left, fetcher._fetch_task, *fetcher._pending_tasks]:
-            if task is not None:
-                task.cancel()
-        await consumer._client.close()
+    # The consumer.
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         """As Faust's, but with our plan: its round robin over random member ids moves everything at a join."""
         conf = self.app.conf
-        self._assignor = InformedAssignor()
         return aiokafka.AIOKafkaConsumer(
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
             client_id=conf.broker_client_id,
@@ -138,77 +126,34 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # faust i
             **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
         )
 
-    def _observe(self, coordinator: Any) -> None:
-        """Note each answered heartbeat and join (aiokafka keeps the time in a local variable), and end the worker where the
-        group no longer knows it, whichever request is told so first.
+    async def on_start(self) -> None:
+        """As Faust's, then take hold of the consumer's parts. It has not joined yet: that takes a subscription."""
+        await super().on_start()
+        consumer = self._ensure_consumer()
+        read_whole_batches(consumer, self.transport.run_topics)
+        self.membership.observe(consumer._coordinator)
+        pace(consumer._fetcher)
 
-        aiokafka would join again, and so take the partitions back from whoever has them now: a twin started with our
-        instance id would do the same to us, for ever. Such two are told at each commit, and never come to a heartbeat.
+    async def on_thread_stop(self) -> None:
+        """As Faust's, in bounded time: aiokafka waits for a join in flight, and a dead broker answers none.
+
+        What aiokafka then leaves behind is ended here. It would go on in the app's loop, and beat to a broker that thaws.
         """
-        beat, commit = coordinator._do_heartbeat, coordinator._do_commit_offsets
-        rejoin, joined = coordinator._do_rejoin_group, coordinator._on_join_complete
-
-        def end_expelled() -> None:
-            self.consumer.transport.fail(
-                "the group no longer knows this worker: its session ended, or another process has its instance id"
-            )
-
-        async def observed_beat() -> bool:
-            sent_at = monotonic()  # not the answer's time: a frozen process may read it much later
-            is_known = await beat()
-            if is_known:
-                self.confirmed_at = sent_at
-            elif not coordinator.member_id:
-                end_expelled()
-            return bool(is_known)
-
-        async def observed_commit(assignment: Any, offsets: Any) -> None:
-            try:
-                await commit(assignment, offsets)
-            except UnknownMemberIdError:  # another generation alone may be a commit that waited behind a join of ours
-                end_expelled()
-                raise
-
-        async def observed_rejoin(subscription: Any) -> bool:
-            try:
-                return bool(await rejoin(subscription))
-            except KafkaError as refused:  # aiokafka raises the `repr` of what it was answered
-                if FencedInstanceIdError.__name__ in str(refused):
-                    end_expelled()
-                raise
-
-        async def observed_join(generation: int, *rest: Any) -> None:
-            self.confirmed_at = monotonic()
-            self._assignor.on_generation(generation)
-            await joined(generation, *rest)
-
-        coordinator._do_heartbeat = observed_beat
-        coordinator._do_commit_offsets = observed_commit
-        coordinator._do_rejoin_group = observed_rejoin
-        coordinator._on_join_complete = observed_join
-
-    def heartbeat_age(self) -> float | None:
-        """Seconds since the coordinator last confirmed this member; None before the first join."""
-        return None if self.confirmed_at is None else monotonic() - self.confirmed_at
-
-    def is_membership_lost(self) -> bool:
-        """Whether another worker may own our partitions by now.
-
-        No heartbeats are sent while a join is under way; the broker then keeps the member for the
-        rebalance timeout, so that is allowed on top.
-        """
-        age = self.heartbeat_age()
-        if age is None:
-            return False
-        conf = self.app.conf
-        is_joining = self._ensure_consumer()._coordinator._performed_join_prepare
-        return bool(age > conf.broker_session_timeout + (conf.broker_rebalance_timeout if is_joining else 0))
+        if await ended_within(CLOSE_SECONDS, super().on_thread_stop(), "the consumer's farewell"):
+            return
+        consumer = self._ensure_consumer()
+        coordinator, fetcher = consumer._coordinator, consumer._fetcher
+        left = [coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task]
+        for task in [*left, fetcher._fetch_task, *fetcher._pending_tasks]:
+            if task is not None:
+                task.cancel()
+        await consumer._client.close()
 
     def trouble(self) -> str | None:
-        """What went wrong where Faust does not look; None when all is well.
+        """What went wrong in the background, or that the membership is lost; None when all is well.
 
-        aiokafka's background tasks end or wait for ever with an error that only its own `getmany`
-        raises, and Faust calls the fetcher directly: the worker would hang, looking alive.
+        aiokafka's background tasks end, or wait for ever, with an error that only its own `getmany` raises. Faust calls the
+        fetcher directly and never sees it: the worker would hang and look alive.
         """
         consumer = self._consumer
         if consumer is None or consumer._closed or consumer._coordinator is None:
@@ -223,6 +168,6 @@ class RunClient(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # faust i
             if task.done():
                 why = "was cancelled" if task.cancelled() else f"ended: {task.exception()!r}"
                 return f"{name} {why}"
-        if self.is_membership_lost():
-            return f"no answered heartbeat for {self.heartbeat_age():.1f} s: the session is over"
+        if self.membership.is_lost():
+            return f"no answered heartbeat for {self.membership.heartbeat_age():.1f} s: the session is over"
         return None

@@ -1,4 +1,8 @@
-"""What Faust has and this worker does without: tables, and a monitor that counts messages."""
+"""What Faust has and this worker does without: tables, and a monitor that counts messages.
+
+A table's offset is committed ahead of its changelog, so a kill loses reports; here a partition's state is built by reading
+its log (docs/adr). A message is a run, so what a monitor counts would be runs: `tally_stream/metrics.py` counts records.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +24,12 @@ class SlimMonitor(Sensor):  # type: ignore[misc]  # faust is not followed by myp
 
 
 class NoTables(TableManager):  # type: ignore[misc]  # as above
-    """Faust's table manager without tables: it starts the seeks after a rebalance, which we need, and waits for nothing."""
+    """Faust's table manager without tables. It stays because it is what has Faust seek after a rebalance (`perform_seek`)."""
 
     async def on_start(self) -> None:
-        """As Faust's without its first second, in which an app would register tables; nothing is subscribed meanwhile.
+        """As Faust's, without the second that it sleeps for an app to register tables, and in the other order.
 
-        What acts on an assignment stands before there can be one: `_update_channels` is what the subscription waits for.
+        Nothing is subscribed before `_update_channels`, so `recovery`, which acts on assignments, runs before there is one.
         """
         await self.recovery.start()
         await self._update_channels()

@@ -1,4 +1,8 @@
-"""What is installed on a Faust app: our consumer and producer, what others may ask of them, and the worker's one way out."""
+"""What is installed on a Faust app: our consumer and producer, what others may ask of them, and the worker's one way out.
+
+Decides that a worker fails once and for good: after `fail` nothing is delivered and nothing committed. Refuses to know why.
+Read next: `consumer.py`; `app.py`, which starts and stops it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class RunTransport(driver.Transport):  # type: ignore[misc]  # faust is not followed by mypy
-    """What `make_transport` installs: the consumer and producer above, and the worker's one way out."""
+    """What `make_transport` installs."""
 
     Consumer = RunConsumer
     Producer = RunProducer
@@ -44,9 +48,9 @@ class RunTransport(driver.Transport):  # type: ignore[misc]  # faust is not foll
         self._on_fatal = on_fatal
 
     def fail(self, reason: str, error: BaseException | None = None) -> None:
-        """Give up: from here on nothing is delivered or committed. Callable from any thread (a stop's watch is one).
+        """Give up: from here on nothing is delivered or committed. Only the first reason counts. Callable from any thread.
 
-        Of `error`, or the one that is being handled, the line names the place, and the log has the trace.
+        The reason is told with the place where `error` (or else the error being handled) was raised; the log has its trace.
         """
         if self.failure is not None:
             return
@@ -60,11 +64,11 @@ class RunTransport(driver.Transport):  # type: ignore[misc]  # faust is not foll
 
     def heartbeat_age(self) -> float | None:
         """Seconds since the group last confirmed this worker; None before its first join."""
-        return self._client().heartbeat_age()
+        return self._client().membership.heartbeat_age()
 
     def is_membership_lost(self) -> bool:
         """Whether another worker may own our partitions: then send nothing more."""
-        return self._client().is_membership_lost()
+        return self._client().membership.is_lost()
 
     def commit_debts(self) -> dict[TopicPartition, tuple[int, int]]:
         """Run partition → (committed offset, end of what is acknowledged), where the commit is behind.
