@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from time import monotonic
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from aiokafka.cluster import ClusterMetadata
@@ -41,6 +41,7 @@ from tally_stream.kafka import batches
 from tally_stream.stream.fatal import fatal
 from tally_stream.stream.faust import client as client_module
 from tally_stream.stream.faust import consumer as consumer_module
+from tally_stream.stream.faust import producer as producer_module
 from tally_stream.stream.faust.app import RunApp, RunSchema, guarded, run_topic
 from tally_stream.stream.faust.client import RunClient, pace
 from tally_stream.stream.faust.consumer import RunConsumer
@@ -174,7 +175,7 @@ async def told(consumer: RunConsumer, method: str, *given: Any, answer: Exceptio
 
     names = ("_do_heartbeat", "_do_rejoin_group", "_on_join_complete", "_do_commit_offsets")
     coordinator = SimpleNamespace(**dict.fromkeys(names, refuse))
-    consumer._thread._observe(coordinator)
+    consumer._thread.membership.observe(coordinator)
     with pytest.raises(type(answer)):
         await getattr(coordinator, method)(*given)
     return consumer.transport.failure
@@ -305,14 +306,14 @@ async def test_a_join_remembers_what_it_brought_and_since_when(consumer: RunCons
 
     coordinator = SimpleNamespace(_on_join_complete=joined, _do_heartbeat=0, _do_commit_offsets=0, _do_rejoin_group=0)
     assert assignor.metadata([TOPIC]).user_data == b"", "nothing is known before"
-    consumer._thread._observe(coordinator)
+    consumer._thread.membership.observe(coordinator)
     await coordinator._on_join_complete(7, "member", "sticky", b"")
     assert decode_claims(assignor.metadata([TOPIC]).user_data) == ([(TOPIC, 0), (TOPIC, 2)], 7)
 
 
 async def test_each_consumer_has_its_own_assignor(consumer: RunConsumer) -> None:
-    thread, transport = consumer._thread, consumer.transport
-    clients = [thread._create_worker_consumer(transport) for _ in range(2)]
+    transport = consumer.transport
+    clients = [consumer._new_consumer_thread()._create_worker_consumer(transport) for _ in range(2)]
     assignors = [client._partition_assignment_strategy[0] for client in clients]
     assert [assignor.name for assignor in assignors] == ["sticky", "sticky"], "as workers before it, in one group with it"
     assert assignors[0] is not assignors[1]
@@ -611,6 +612,16 @@ def test_a_run_across_the_committed_offset_needs_its_ack(consumer: RunConsumer) 
     assert consumer._new_offset(P0) == 30
 
 
+def test_a_run_of_one_record_at_the_committed_offset_needs_its_ack(consumer: RunConsumer) -> None:
+    """The committed offset is the first that is not committed yet."""
+    sought(consumer, offset=20, committed=20)
+    one, more = delivered(consumer, (20, 20), (21, 29))
+    more.ack(consumer)
+    assert consumer._new_offset(P0) is None
+    one.ack(consumer)
+    assert consumer._new_offset(P0) == 30
+
+
 def test_the_ack_of_a_run_read_before_does_not_count_for_the_one_read_again(consumer: RunConsumer) -> None:
     sought(consumer)
     (before,) = delivered(consumer, (0, 9))
@@ -675,25 +686,82 @@ async def test_a_seek_keeps_what_the_fold_holds_and_forgets_the_rest(consumer: R
     assert P0 in consumer._acked, "without the key no commit looks at the partition"
 
 
+class Told(NoPositions):
+    """Remembers what it is told, and has folds at these offsets."""
+
+    def __init__(self, folds: dict[tuple[str, int], int]) -> None:
+        self.folds = folds
+        self.assigned: list[Any] = []
+
+    def next_offset(self, topic: str, partition: int) -> int | None:
+        return self.folds.get((topic, partition))
+
+    async def partitions_assigned(self, assigned: object, committed: object) -> None:
+        self.assigned.append((assigned, committed))
+
+
+@pytest.mark.parametrize(
+    ("folds", "is_zero_start", "sought_to"),
+    [({}, True, 0), ({}, False, 7), ({(TOPIC, 0): 12}, True, 12), ({(TOPIC, 0): 12}, False, 12), ({(TOPIC, 0): 0}, False, 0)],
+    ids=["new, of the reports", "new, of another topic", "folded", "folded, of another topic", "folded nothing yet"],
+)
+async def test_a_partition_is_read_from_its_fold_s_place_or_from_its_beginning_and_never_from_what_is_committed(
+    consumer: RunConsumer, folds: dict[tuple[str, int], int], is_zero_start: bool, sought_to: int
+) -> None:
+    """Reports are a whole log or none: one that begins at 7 is read from 0, where the broker says what is gone."""
+    told = Told(folds)
+    asked: list[dict[TP, int]] = []
+
+    async def seek_to_committed() -> dict[TP, int | None]:
+        return {P0: 20}
+
+    async def earliest_offsets(*partitions: TP) -> dict[TP, int]:
+        return dict.fromkeys(partitions, 7)
+
+    async def seek_wait(starts: dict[TP, int]) -> None:
+        asked.append(starts)
+
+    consumer._positions, consumer.assignment = told, lambda: {P0}
+    consumer.transport.zero_start_topics = frozenset({TOPIC} if is_zero_start else ())
+    consumer.seek_to_committed, consumer.earliest_offsets, consumer.seek_wait = seek_to_committed, earliest_offsets, seek_wait
+    await consumer.perform_seek()
+    assert asked == [{P0: sought_to}]
+    assert told.assigned == [({(TOPIC, 0)}, {(TOPIC, 0): 20})]
+    (message,) = delivered(consumer, (sought_to, sought_to + 2))
+    assert (message.value.position_before, message.value.after_seek) == (sought_to, True)
+
+
+async def test_a_run_that_ends_where_the_fold_stands_is_read_again_and_needs_its_ack_again(consumer: RunConsumer) -> None:
+    """A fold at 9 holds the records before 9: the receipt of a run up to 9 is that of a run which is read again."""
+    sought(consumer)
+    (begun,) = delivered(consumer, (0, 9))
+
+    async def seek_to_committed() -> dict[TP, int | None]:
+        return {P0: None}
+
+    async def seek_wait(starts: dict[TP, int]) -> None: ...
+
+    consumer._positions, consumer.assignment = Told({(TOPIC, 0): 9}), lambda: {P0}
+    consumer.seek_to_committed, consumer.seek_wait = seek_to_committed, seek_wait
+    await consumer.perform_seek()
+    delivered(consumer, (9, 9))
+    begun.ack(consumer)
+    assert consumer._new_offset(P0) is None
+
+
 async def test_a_member_left_with_nothing_is_told(consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Faust seeks nothing then, and the folds would stay."""
 
     async def assigned(self: Any, partitions: Any, generation_id: int) -> None: ...
 
-    class Told(NoPositions):
-        calls: ClassVar[list[Any]] = []
-
-        async def partitions_assigned(self, assigned: object, committed: object) -> None:
-            self.calls.append((assigned, committed))
-
     monkeypatch.setattr(driver.Consumer, "on_partitions_assigned", assigned)
     sought(consumer)
-    consumer._positions = Told()
+    consumer._positions = told = Told({})
     await consumer.on_partitions_assigned({P0}, 1)
-    assert Told.calls == [], "the seek tells"
+    assert told.assigned == [], "the seek tells"
     assert consumer._expected == {}
     await consumer.on_partitions_assigned(set(), 2)
-    assert Told.calls == [(set(), {})]
+    assert told.assigned == [(set(), {})]
 
 
 async def test_a_drain_is_bounded_and_commits_what_was_acknowledged(
@@ -717,6 +785,37 @@ async def test_a_drain_is_bounded_and_commits_what_was_acknowledged(
     assert commits == 1
     assert not consumer.flow_active
     assert consumer.transport.reasons == []
+
+
+async def test_a_drain_that_met_a_commit_under_way_commits_again(consumer: RunConsumer) -> None:
+    """Faust's then waits for the other one, which has older offsets."""
+    answers = [False, True]
+
+    async def commit() -> bool:
+        return answers.pop(0)
+
+    consumer.commit = commit
+    await consumer.drain({P0})
+    assert answers == []
+
+
+async def test_a_flush_behind_a_dead_broker_ends_and_one_that_fails_is_told(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faust flushes before each commit: what can't be sent would hold up every commit of what was."""
+    fate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def flush(self: Any) -> None:
+        await fate
+
+    monkeypatch.setattr(driver.Producer, "flush", flush)
+    monkeypatch.setattr(producer_module, "FLUSH_SECONDS", 0.01)
+    async with asyncio.timeout(5):
+        await consumer.app.producer.flush()
+    fate = asyncio.get_running_loop().create_future()
+    fate.set_exception(OSError("planted"))
+    with pytest.raises(OSError, match="planted"):
+        await consumer.app.producer.flush()
 
 
 async def test_a_drain_waits_for_the_run_in_hand(consumer: RunConsumer) -> None:
