@@ -40,7 +40,7 @@ test: setup      ## every test; real-Kafka tests are skipped by name without Jav
 gate: setup      ## what must pass before anything is merged: every test, and beside them `make check`
 	@$(BIN)/python tests/lanes.py --all
 
-check: setup     ## format, lint, types, import arrows, generated pages, links, names in the docs
+check: setup     ## format, lint, types, import arrows, generated pages, links, names in the docs, the page, the workflow
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -48,6 +48,10 @@ check: setup     ## format, lint, types, import arrows, generated pages, links, 
 	$(BIN)/python tests/docs/generate.py --check
 	$(BIN)/python tests/docs/links.py
 	$(BIN)/python tests/docs/names.py
+	$(BIN)/python tests/board/lint/run.py
+
+pythons: setup   ## the fast tests, interpreted, on each Python from 3.11 on that is there; ARGS=3.13 for one
+	@$(BIN)/python tests/pythons.py $(ARGS)
 
 mutants: setup   ## plant faults in a copy; a named test must catch each
 	@$(BIN)/python -m tests.mutants.run

@@ -266,9 +266,9 @@ function countsTable(title, counts) {
 }
 
 function statementsTable(s) {
-  const names = ["station.when", "station.kind", "station.revision", "station.verdict", "station.codes", "station.place"];
+  const columns = ["station.when", "station.kind", "station.revision", "station.verdict", "station.codes", "station.place"];
   return el("table", {}, el("caption", {}, t("station.statements")),
-    el("thead", {}, el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, t(name))))),
+    el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, t(name))))),
     el("tbody", {}, ...s.statements.map((x) => el("tr", {},
       el("td", {}, time(x.timestamp)), el("td", {}, x.kind ? t(`kind.${x.kind}`) : "–"),
       el("td", { class: "n" }, number(x.revision)), el("td", {}, t(`verdict.${x.verdict}`)),

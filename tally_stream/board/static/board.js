@@ -109,11 +109,11 @@ const ask = {
 function drawFreshness() {
   const now = Date.now();
   const silent = now - heardAt;
-  const since_contact = beat?.contact ? now + beat.ahead - beat.contact : null;
+  const sinceContact = beat?.contact ? now + beat.ahead - beat.contact : null;
   let trouble = "";
   if (silent > BOARD_SILENT_MS) trouble = t("fresh.board", { time: duration(silent / 1000) });
-  else if (since_contact !== null && since_contact > COUNT_SILENT_MS) {
-    trouble = t("fresh.count", { time: duration(since_contact / 1000) });
+  else if (sinceContact !== null && sinceContact > COUNT_SILENT_MS) {
+    trouble = t("fresh.count", { time: duration(sinceContact / 1000) });
   }
   $("alarm").textContent = trouble;
   $("alarm").hidden = trouble === "";

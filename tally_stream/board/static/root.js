@@ -11,7 +11,7 @@ export function drawRoot(root, contest, election) {
   fill($("measures"), ["stations", "registered", "ballots"].map((name) => measure(name, root.progress[name])));
   fill($("states"), states(root));
   drawOutcome(root, contest);
-  drawPolls(root, contest);
+  drawPolls(root);
   const offsets = Object.entries(root.provenance.next_offsets).map(([p, o]) => `${p}: ${o}`).join(", ");
   $("source").textContent = t("source", {
     version: number(root.version), offsets, topic: root.provenance.topic, definition: root.definition,
@@ -75,7 +75,7 @@ function drawOutcome(root, contest) {
   ]);
 }
 
-function drawPolls(root, contest) {
+function drawPolls(root) {
   const polls = root.exit_polls ?? [];
   $("polls-section").hidden = polls.length === 0;
   fill($("polls-head"), [el("tr", {}, el("th", { scope: "col" }, t("candidate")),
