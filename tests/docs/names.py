@@ -30,7 +30,6 @@ from tests.support.doc_pages import blocks
 from tests.support.paths import DOCS, ROOT
 
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *sorted(DOCS.rglob("*.md"))]
-GENERATED = {"rules.md", "metrics.md"}
 PRODUCT = ("tally_stream", "deploy", "setup.py", "docker-compose.yml", "pyproject.toml", "Makefile", "requirements")
 BESIDE = ("tests", "bench", ".ci", ".github")
 """Not the product, but they have options and files of their own."""
@@ -49,7 +48,6 @@ FOREIGN = {
     "stateful_map": "Bytewax",
     "stateful_batch": "Bytewax",
     "py-spy record --native -f flamegraph -p PID": "py-spy",
-    "py-spy record --native": "py-spy",
     "read_ahead_kb": "Linux",
     "segment.index.bytes": "Kafka",
     "message.timestamp.before.max.ms": "Kafka",
