@@ -7,7 +7,7 @@ SEEDS  ?= 200
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots chaos simulate fuzz flood mutants docs requirements
+.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots chaos simulate fuzz flood mutants docs requirements pythons release
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -52,6 +52,9 @@ check: setup     ## format, lint, types, import arrows, generated pages, links, 
 
 pythons: setup   ## the fast tests, interpreted, on each Python from 3.11 on that is there; ARGS=3.13 for one
 	@$(BIN)/python tests/pythons.py $(ARGS)
+
+release: setup   ## wheels, the list of what is in them and their sums, in dist/ (docs/releasing.md)
+	@$(BIN)/python requirements/release.py $(ARGS)
 
 mutants: setup   ## plant faults in a copy; a named test must catch each
 	@$(BIN)/python -m tests.mutants.run
