@@ -46,8 +46,8 @@ check: setup     ## format, lint, types, import arrows, generated pages, links, 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/docs/generate.py --check
-	$(BIN)/python tests/docs/links.py
-	$(BIN)/python tests/docs/names.py
+	$(BIN)/python -m tests.docs.links
+	$(BIN)/python -m tests.docs.names
 	$(BIN)/python tests/board/lint/run.py
 
 pythons: setup   ## the fast tests, interpreted, on each Python from 3.11 on that is there; ARGS=3.13 for one

@@ -1,8 +1,8 @@
 """`make release`: what is published with a version, in `dist/`: two wheels, the list of what is in them, the sums of all.
 
 Decides what a release consists of and what must be so before one is made: the version is in the changelog with a date, the
-image in docker-compose.yml has it, and the commit carries its tag. Refuses to sign and to upload: docs/releasing.md says how a person
-does that. Runs on the standard library, pip and setuptools.
+image in docker-compose.yml has it, and the commit carries its tag. Refuses to sign and to upload: docs/releasing.md says how
+a person does that. Runs on the standard library, pip and setuptools.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Decides how the two drawings of that page are read. `stream ─► kafka, wire` 
 `click, rich ◄─ cli` says who may import a library. A line can name a module instead of a package (`stream/shares`): then
 that line alone speaks for it, also towards its neighbours. What no line allows is refused: an undrawn arrow, a package or a
 library that is not drawn, a drawn name that does not exist. Refuses to know why an arrow is there. pyproject.toml lists the
-contracts; read next: `pages.py`.
+contracts; read next: `tests/support/doc_pages.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Links in the docs lead somewhere: to a file that is there, and to a heading that is on its page.
 
-    python tests/docs/links.py        exit 1 and name the links that lead nowhere
+    python -m tests.docs.links        exit 1 and name the links that lead nowhere
 
 Decides how a heading becomes an anchor (as GitHub does). Refuses to ask other sites: no check here needs a network.
 """
@@ -12,8 +12,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.support.paths import DOCS, ROOT
 

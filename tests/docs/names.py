@@ -1,31 +1,30 @@
 """What stands in backticks in the docs and looks like code exists: files, functions, settings, options, metrics, targets.
 
-    python tests/docs/names.py        exit 1 and name what does not exist, page by page
+    python -m tests.docs.names        exit 1 and name what does not exist, page by page
 
 Decides what looks like what: `wire/limits.py` a file of the package, `--resend` an option, `tally-stream verify` a command,
 `make fuzz` a target, `/api/v1/contests` an address of the board, any other word a name in the product's code, its
 configuration or its formats. A word is looked for where code has it (names, arguments, literals), not in comments
 and docstrings. `FOREIGN` lists the words of other programs, each with its owner. Refuses to know what a page says about a
-name. Read next: `pages.py`; a test (`test_names.py`) shows each kind failing.
+name. Read next: `tests/support/doc_pages.py`; a test (`test_names.py`) shows each kind failing.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import sys
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tally_stream.cli.main import cli
 from tally_stream.metrics import BOARD_METRICS, METRICS
 from tally_stream.settings import ENV_PREFIX, Settings
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from tests.support.doc_pages import blocks
 from tests.support.paths import DOCS, ROOT
 
@@ -55,6 +54,10 @@ FOREIGN = {
     "build/install.log": "a run of make setup",
     "build/compile.log": "a run of make setup",
     "bench/results/": "a run of make bench",
+    "dist/": "a run of make release",
+    "git tag --sign": "git",
+    "contact_links": "GitHub",
+    "pathlib.Path": "Python",
     "tests/fuzz/corpus/": "a folder of inputs without an ending",
     "tally-worker-1": "a worker's name, with its number",
     "tally-worker-2": "a worker's name, with its number",
@@ -198,8 +201,28 @@ def _is_address(path: str, query: str, it: Known) -> bool:
     return any(re.fullmatch(route, asked) for route in routes) and all(key in it.words for key in keys)
 
 
+def found(name: str) -> Any:
+    """What a dotted name stands for: the longest module of it, then attributes."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            here = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[length:]:
+            here = getattr(here, part)
+        return here
+    raise ModuleNotFoundError(name)
+
+
 def _is_word(word: str, it: Known) -> bool:
     word = word.removesuffix("()")
+    if word.startswith("tally_stream."):
+        try:
+            found(word)
+        except (AttributeError, ModuleNotFoundError):
+            return False
+        return True
     if word.startswith("TALLY_"):
         return any(w == word or (word.endswith("_") and w.startswith(word)) for w in it.words | it.beside)
     if word.startswith("_") and any(other.endswith(word) for other in it.words):

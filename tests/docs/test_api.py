@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 from typing import Any
 
 import pytest
 
-from tests.docs.pages import DOCS, marked
+from tests.docs.names import found
+from tests.support.doc_pages import marked
+from tests.support.paths import DOCS
 
 PAGE = DOCS / "api.md"
 PROMISED = re.findall(r"^\| `(tally_stream\.[\w.]+)(\(.*?\))?` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-
-
-def found(name: str) -> Any:
-    """What a dotted name stands for: the longest module of it, then attributes."""
-    parts = name.split(".")
-    for length in range(len(parts), 0, -1):
-        try:
-            here = importlib.import_module(".".join(parts[:length]))
-        except ModuleNotFoundError:
-            continue
-        for part in parts[length:]:
-            here = getattr(here, part)
-        return here
-    raise ModuleNotFoundError(name)
 
 
 def arguments(function: Any, *, is_method: bool) -> str:

@@ -22,6 +22,7 @@ def test_every_name_on_every_page_exists(capsys: pytest.CaptureFixture[str]) -> 
         ("tests/docs/names.py::nothing_there", "tests/docs/names.py::nothing_there"),
         ("nothing_fires", "nothing_fires"),
         ("Settings.bootstraps", "Settings.bootstraps"),
+        ("tally_stream.metrics.METRIC", "tally_stream.metrics.METRIC"),
         ("StandingsOwnerView", "StandingsOwnerView"),
         ("VALUES_MAX_BYTES", "VALUES_MAX_BYTES"),
         ("TALLY_BOOTSTRAPS", "TALLY_BOOTSTRAPS"),
@@ -44,7 +45,7 @@ def test_a_name_that_does_not_exist_is_found(text: str, missing: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["wire/limits.py", "limits.py", "domain/", "Settings.bootstrap", "VALUE_MAX_BYTES", "TALLY_BOOTSTRAP", "TALLY_SECURITY_*",
+    ["wire/limits.py", "limits.py", "domain/", "Settings.bootstrap", "tally_stream.metrics.METRICS", "VALUE_MAX_BYTES", "TALLY_BOOTSTRAP", "TALLY_SECURITY_*",
      "tally_lag_records", "--prefix", "verify --replace-definition X", "make fuzz", "make test ARGS=docs", "as_of",
      "/api/v1/standings/PRES/AZ/041", "/api/v1/stations?contest=&area=", "http://127.0.0.1:9180/readyz", "kill -9"],
 )  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import tally_stream
-from tests.docs.pages import ROOT
+from tests.support.paths import ROOT
 
 
 def _release() -> ModuleType:
