@@ -6,9 +6,24 @@ from itertools import islice
 from typing import Any
 
 from tally_stream.kafka.topics import Topics
-from tests.support.report_messages import ELECTION, LOG_MS, Json, as_bytes, counts, key_of
+from tests.support.report_messages import ELECTION, LOG_MS, Json, as_bytes, control, counts, key_of
 
-__all__ = ["ELECTION", "TOPICS", "Event", "HeldOutlet", "Record", "Run", "falling", "report", "settle"]
+__all__ = [
+    "ELECTION",
+    "HELD",
+    "TOPICS",
+    "Event",
+    "HeldOutlet",
+    "Record",
+    "Run",
+    "falling",
+    "hold",
+    "recounted",
+    "release",
+    "report",
+    "settle",
+    "unknown",
+]
 
 TOPICS = Topics("t")
 DEADLINE_SECONDS = 5.0
@@ -70,6 +85,12 @@ class HeldOutlet:
             if name == topic and not future.done():
                 future.set_result(number if offset is None else offset)
 
+    def refuse(self, topic: str) -> None:
+        """What waits on this topic has failed."""
+        for name, _, _, future in self.sent:
+            if name == topic and not future.done():
+                future.set_exception(OSError("planted"))
+
     async def wait_sent(self, topic: str, count: int) -> None:
         async with asyncio.timeout(DEADLINE_SECONDS):
             while len(self.of(topic)) < count:  # noqa: ASYNC110
@@ -92,3 +113,29 @@ def falling(offset: int, revision: int) -> Record:
         offset, revision, kind="correct", replaces=revision - 1, reason="r", authority="a",
         votes={"ANNA": 40, "BELA": 36}, ballots={"cast": 80, "valid": 76, "blank": 2, "invalid": 2},
     )  # fmt: skip
+
+
+def unknown(offset: int) -> Record:
+    """A report of a station that the election does not have: it makes a rejection."""
+    return report(offset, station="NOBODY")
+
+
+def recounted(offset: int) -> Record:
+    """A recount at revision `offset`, by which a candidate gains or loses one vote: it makes a change."""
+    anna = 49 + offset % 2
+    return report(
+        offset, offset, kind="recount", replaces=offset - 1, reason="r", authority="a",
+        votes={"ANNA": anna, "BELA": 46}, ballots={"cast": anna + 50, "valid": anna + 46, "blank": 2, "invalid": 2},
+    )  # fmt: skip
+
+
+def hold(offset: int) -> Record:
+    return Record(offset, control())
+
+
+def release(offset: int) -> Record:
+    return Record(offset, control(revision=2, kind="release"))
+
+
+HELD = [report(0), hold(1), *(recounted(offset) for offset in (2, 3, 4))]
+"""A report, a hold, and three recounts behind it, each with a change of the same size."""

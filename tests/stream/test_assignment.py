@@ -73,3 +73,16 @@ async def test_a_shorter_log_is_a_loss(
         await worker.partitions_assigned({REPORTS}, {REPORTS: committed})
     assert lost in str(found.value)
     assert not worker.counting.partitions
+
+
+async def test_a_partition_that_was_added_is_not_taken(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would count stations that another partition has."""
+    added: Key = ("tally.reports", 1)
+
+    async def log_bounds() -> dict[Key, LogBounds]:
+        return {REPORTS: LogBounds(0, 9), added: LogBounds(0, 0)}
+
+    monkeypatch.setattr(worker.transport, "log_bounds", log_bounds)
+    with pytest.raises(BrokenInvariant, match=r"tally\.reports has partition 1, it had 1 partitions"):
+        await worker.partitions_assigned({REPORTS, added}, {REPORTS: None, added: None})
+    assert not worker.counting.partitions

@@ -13,22 +13,10 @@ from tally_stream.stream import counting as counting_module
 from tally_stream.stream.counting import Counting
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.place import place_of
-from tests.stream.outlets import ELECTION, TOPICS, Event, HeldOutlet, Record, Run, falling, report, settle
-from tests.support.report_messages import control, counts
-
-
-def recounted(offset: int) -> Record:
-    """A recount at revision `offset`, by which a candidate gains or loses one vote."""
-    anna = 49 + offset % 2
-    return report(
-        offset, offset, kind="recount", replaces=offset - 1, reason="r", authority="a",
-        votes={"ANNA": anna, "BELA": 46}, ballots={"cast": anna + 50, "valid": anna + 46, "blank": 2, "invalid": 2},
-    )  # fmt: skip
-
+from tests.stream.outlets import ELECTION, HELD, TOPICS, Event, HeldOutlet, Record, Run, falling, release, report, settle
+from tests.support.report_messages import counts
 
 CONTESTS = len(ELECTION.contests)
-HELD = [report(0), Record(1, control()), *(recounted(offset) for offset in (2, 3, 4))]
-"""A report, a hold, and three recounts behind it, each with a change of the same size."""
 
 
 @pytest.fixture
@@ -212,7 +200,7 @@ async def test_what_stands_on_the_log_is_held_above_the_ceiling_so_that_a_releas
     counting.assign({0: 2}, {0: 6})
     await counting.take(Run(*HELD), Event())
     assert len(counting.partitions[0].held_back[0].changes) == 3
-    await counting.take(Run(Record(5, control(revision=2, kind="release"))), Event())
+    await counting.take(Run(release(5)), Event())
     await outlet.wait_sent(TOPICS.changes, 3)
     assert not counting.partitions[0].held_back[0].size_bytes
     counting.stop()

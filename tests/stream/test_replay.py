@@ -1,0 +1,146 @@
+"""What stage 1 sends of the log again after a restart: nothing that was committed, and everything that was not.
+
+The committed offset is the one thing a worker knows of those before it: everything below was published, but for the changes
+that wait behind a hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tally_stream.stream import counting as counting_module
+from tally_stream.stream.counting import Counting
+from tests.stream.outlets import (
+    ELECTION,
+    HELD,
+    TOPICS,
+    Event,
+    HeldOutlet,
+    Record,
+    Run,
+    falling,
+    hold,
+    recounted,
+    release,
+    report,
+    settle,
+    unknown,
+)
+
+CONTESTS = len(ELECTION.contests)
+
+
+class Restarted:
+    """Stage 1 over partition 0, which a worker before it has committed up to an offset."""
+
+    def __init__(self, outlet: HeldOutlet) -> None:
+        self.outlet = outlet
+        self.fatal: list[str] = []
+        self.counting = Counting(ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=self.fatal.append)
+
+    def at(self, committed: int, log_end: int = 9) -> Restarted:
+        self.counting.assign({0: committed}, {0: log_end})
+        return self
+
+    async def take(self, *records: Record) -> Event:
+        event = Event()
+        await self.counting.take(Run(*records), event)
+        return event
+
+    def keys(self, topic: str) -> list[bytes]:
+        return [key for key, _ in self.outlet.of(topic)]
+
+    def partial_offsets(self, contest: str = "PRES") -> list[int]:
+        """How far the partials of a contest go that were sent."""
+        values = [json.loads(value) for _, value in self.outlet.of(TOPICS.partials)]
+        return [value["next_offset"] for value in values if value["contest"] == contest]
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two flushes: how long it lasts is measured, and no clock decides here."""
+    monkeypatch.setattr(counting_module, "ENCODE_SHARE_MAX", 0)
+
+
+@pytest.fixture
+async def restarted() -> AsyncIterator[Restarted]:
+    restarted = Restarted(HeldOutlet(TOPICS.rejections, TOPICS.changes, TOPICS.partials))
+    yield restarted
+    restarted.counting.stop()
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4])
+async def test_the_first_output_that_was_not_committed_is_sent_and_the_last_that_was_is_not(
+    restarted: Restarted, cut: int
+) -> None:
+    """However the runs are cut, the committed offset is the first that was not published."""
+    restarted.at(committed=2)
+    records = [report(0), unknown(1), unknown(2), falling(3, 2)]
+    await restarted.take(*records[:cut])
+    if records[cut:]:
+        await restarted.take(*records[cut:])
+    assert restarted.keys(TOPICS.rejections) == [b"0/2"]
+    assert restarted.keys(TOPICS.changes) == [b"0/3"]
+
+
+async def test_the_first_change_that_was_not_committed_is_sent_and_the_last_that_was_is_not(restarted: Restarted) -> None:
+    restarted.at(committed=2)
+    await restarted.take(report(0), falling(1, 2), report(2, 3))
+    assert restarted.keys(TOPICS.changes) == [b"0/2"]
+
+
+@pytest.mark.parametrize("cut", range(1, 6))
+async def test_changes_behind_a_hold_survive_a_restart(restarted: Restarted, cut: int) -> None:
+    """They were below the committed offset and yet sent by nobody."""
+    restarted.at(committed=5)
+    await restarted.take(*HELD[:cut])
+    if HELD[cut:]:
+        await restarted.take(*HELD[cut:])
+    await settle()
+    assert restarted.keys(TOPICS.changes) == [], "the contest is on hold"
+    await restarted.take(release(5))
+    await settle()
+    assert restarted.keys(TOPICS.changes) == [b"0/2", b"0/3", b"0/4"]
+
+
+@pytest.mark.parametrize("more", [[], [report(6, station="B-1")]])
+async def test_changes_whose_release_was_committed_too_are_not_sent_again(restarted: Restarted, more: list[Record]) -> None:
+    restarted.at(committed=6)
+    await restarted.take(*HELD)
+    await restarted.take(release(5), *more)
+    await settle()
+    assert restarted.partial_offsets() == [6 + len(more)]
+    assert restarted.keys(TOPICS.changes) == []
+
+
+async def test_a_change_before_a_hold_is_sent_and_the_one_right_behind_it_waits(restarted: Restarted) -> None:
+    """The partial stands where the hold does; a change at that very offset would tell what the order keeps back."""
+    restarted.at(committed=0)
+    await restarted.take(report(0), falling(1, 2), hold(2), recounted(3))
+    await settle()
+    assert restarted.partial_offsets() == [3]
+    assert restarted.keys(TOPICS.changes) == [b"0/1"]
+
+
+async def test_no_partial_is_published_below_the_committed_offset(restarted: Restarted) -> None:
+    """Not even where something wakes the publisher in a replay, as a drain does: stage 2 would take it for all there is."""
+    restarted.at(committed=3)
+    event = await restarted.take(report(0), report(1, station="B-1"))
+    await restarted.counting.drain({0})
+    await settle()
+    assert restarted.partial_offsets() == []
+    assert event.is_acked, "it was committed before"
+    await restarted.take(unknown(2))
+    await settle()
+    assert restarted.partial_offsets() == [3], "at the committed offset it goes on, though nothing new came"
+
+
+async def test_what_was_committed_is_sent_again_where_it_is_told_to(restarted: Restarted) -> None:
+    restarted.counting.resends_outputs = True
+    restarted.at(committed=6)
+    await restarted.take(*HELD[:1], unknown(1))
+    assert restarted.keys(TOPICS.rejections) == [b"0/1"]
+    assert restarted.partial_offsets() == []
