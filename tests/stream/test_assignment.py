@@ -77,9 +77,9 @@ async def test_a_shorter_log_is_a_loss(
 
 async def test_a_partition_that_was_added_is_not_taken(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would count stations that another partition has."""
-    added: Key = ("tally.reports", 1)
+    added: TopicPartition = ("tally.reports", 1)
 
-    async def log_bounds() -> dict[Key, LogBounds]:
+    async def log_bounds() -> dict[TopicPartition, LogBounds]:
         return {REPORTS: LogBounds(0, 9), added: LogBounds(0, 0)}
 
     monkeypatch.setattr(worker.transport, "log_bounds", log_bounds)
