@@ -637,8 +637,28 @@ def test_nothing_is_committed_between_a_revocation_and_the_seek(consumer: RunCon
     sought(consumer)
     (message,) = delivered(consumer, (0, 9))
     message.ack(consumer)
+    assert not consumer.transport.is_rebalancing()
     consumer._expected.clear()
     assert consumer._new_offset(P0) is None
+    assert consumer.transport.is_rebalancing()
+    assert consumer.transport.commit_debts() == {}
+
+
+def test_what_is_acknowledged_above_the_committed_offset_is_a_debt_until_it_is_committed(consumer: RunConsumer) -> None:
+    sought(consumer, offset=5, committed=5)
+    one, _two = delivered(consumer, (5, 9), (10, 19))
+    assert consumer.transport.commit_debts() == {}
+    one.ack(consumer)
+    assert consumer.transport.commit_debts() == {(TOPIC, 0): (5, 10)}
+    consumer._committed_offset[P0] = 10
+    assert consumer.transport.commit_debts() == {}
+
+
+def test_the_first_commit_of_all_is_a_debt_too(consumer: RunConsumer) -> None:
+    sought(consumer, committed=None)
+    (message,) = delivered(consumer, (0, 0))
+    message.ack(consumer)
+    assert consumer.transport.commit_debts() == {(TOPIC, 0): (0, 1)}
 
 
 async def test_a_refused_commit_is_tried_again(consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,7 @@
-"""Every limit of the worker's reading, sending and stopping, with its unit, and Faust's settings made of them."""
+"""Every limit of how a worker reads, sends, commits and stops, with its unit and its reason; and Faust's settings made of them.
+
+Decides nothing about an election: what an operator may set stands in `tally_stream/settings.py`. Read next: `app.py`.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +43,17 @@ REQUEST_BYTES = 1024 * 1024
 """Most bytes of one produced record: Kafka's own default for a batch."""
 
 LINGER_SECONDS = 0.0
+"""How long the producer waits for more records of a batch: the stages have gathered theirs when they send."""
+
 COMMIT_SECONDS = 0.5
+"""Between two commits. What is not committed when a worker dies is sent again by the next one."""
+
 HEARTBEAT_SECONDS = 3.0
+"""Between two heartbeats: three may be lost before the session is over."""
+
 SESSION_SECONDS = 10.0
+"""How long the group keeps a member that it does not hear. A worker that restarts sooner has its partitions back at once;
+those of a dead one stand still so long. Faust's is 60."""
 
 REBALANCE_SECONDS = 30.0
 """How long a group waits for a living member that does not join again."""
@@ -51,6 +62,8 @@ REQUEST_SECONDS = 40.0
 """Above REBALANCE_SECONDS, because a join is one request that may take that long."""
 
 PRODUCE_SECONDS = 30.0
+"""For the broker's answer to what was sent; then it counts as failed. Faust's is 20 minutes."""
+
 IDLE_SECONDS = 300.0
 """A member that fetched nothing for so long leaves; our own watchdogs act far earlier."""
 
@@ -73,6 +86,7 @@ STOP_SECONDS = 10.0
 """For the whole of `RunApp.stop`, above the sum of the limits before; then `on_fatal` ends the worker."""
 
 WATCH_SECONDS = 1.0
+"""Between two looks at what may have gone wrong in the background (`RunClient.trouble`, `RunProducer.trouble`)."""
 
 
 def app_settings(
