@@ -8,15 +8,25 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import (
+    IllegalGenerationError,
+    KafkaError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+    for_code,
+)
+from aiokafka.protocol.metadata import MetadataResponse_v1
 
 from tally_stream.stream.faust import membership
-from tally_stream.stream.faust.app import RunApp
 from tally_stream.stream.faust.consumer import RunConsumer
 from tally_stream.stream.faust.membership import InformedAssignor, Membership
-from tally_stream.stream.faust.settings import REBALANCE_SECONDS, SESSION_SECONDS, app_settings
-from tally_stream.stream.faust.transport import make_transport
+from tally_stream.stream.faust.settings import REBALANCE_SECONDS, SESSION_SECONDS
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.outlet import KafkaOutlet
+from tally_stream.stream.shares import decode_claims
+from tests.stream.unstarted import P0, TOPIC
 
 BEGIN = 1_000.0
 
@@ -135,23 +145,9 @@ async def test_a_heartbeat_that_was_refused_confirms_nothing(
 # --- who asks ---------------------------------------------------------------------------------------
 
 
-class NoPositions:
-    def next_offset(self, topic: str, partition: int) -> int | None:
-        return None
-
-    async def partitions_assigned(self, assigned: object, committed: object) -> None: ...
-
-    async def partitions_revoked(self, revoked: object) -> None: ...
-
-
 @pytest.fixture
-async def consumer(clock: Clock, coordinator: Coordinator) -> RunConsumer:
-    """A consumer with this coordinator that is never started, and has joined at BEGIN."""
-    app = RunApp(**app_settings("group", "127.0.0.1:1", instance_id="one"))
-    reasons: list[str] = []
-    transport = make_transport(app, NoPositions(), frozenset({"runs"}), on_fatal=reasons.append)
-    transport.reasons = reasons
-    consumer = app.consumer
+async def joined(consumer: RunConsumer, clock: Clock, coordinator: Coordinator) -> RunConsumer:
+    """A consumer that joined at BEGIN."""
     fetcher = SimpleNamespace(_fetch_task=asyncio.get_running_loop().create_future())
     consumer._thread._consumer = SimpleNamespace(_closed=False, _coordinator=coordinator, _fetcher=fetcher)
     consumer._thread.membership.observe(coordinator)
@@ -161,23 +157,23 @@ async def consumer(clock: Clock, coordinator: Coordinator) -> RunConsumer:
         yield 0.0
 
     consumer.itertimer = once
-    return consumer  # type: ignore[no-any-return]
+    return consumer
 
 
-async def watched(consumer: RunConsumer) -> list[str]:
+async def watched(joined: RunConsumer) -> list[str]:
     """The reasons to end after one look of the consumer's watch."""
-    await RunConsumer._watch.fun(consumer)
-    return list(consumer.transport.reasons)
+    await RunConsumer._watch.fun(joined)
+    return list(joined.transport.reasons)
 
 
-async def test_a_worker_whose_session_is_over_ends(consumer: RunConsumer, clock: Clock) -> None:
+async def test_a_worker_whose_session_is_over_ends(joined: RunConsumer, clock: Clock) -> None:
     clock.now = BEGIN + SESSION_SECONDS
-    assert await watched(consumer) == []
+    assert await watched(joined) == []
     clock.now += 0.25
-    assert await watched(consumer) == ["no answered heartbeat for 10.2 s: the session is over"]
+    assert await watched(joined) == ["no answered heartbeat for 10.2 s: the session is over"]
 
 
-async def test_it_sends_nothing_more_then(consumer: RunConsumer, clock: Clock) -> None:
+async def test_it_sends_nothing_more_then(joined: RunConsumer, clock: Clock) -> None:
     sent: list[object] = []
 
     class Producer:
@@ -185,7 +181,7 @@ async def test_it_sends_nothing_more_then(consumer: RunConsumer, clock: Clock) -
             sent.append(record)
             return asyncio.get_running_loop().create_future()
 
-    outlet = KafkaOutlet(Producer, consumer.transport.is_membership_lost)
+    outlet = KafkaOutlet(Producer, joined.transport.is_membership_lost)
     clock.now = BEGIN + SESSION_SECONDS
     await outlet.send("topic", b"k", b"v", 0)
     clock.now += 0.001
@@ -198,29 +194,107 @@ async def test_it_sends_nothing_more_then(consumer: RunConsumer, clock: Clock) -
 @pytest.mark.parametrize("where", ["coordination", "fetching"])
 @pytest.mark.parametrize("how", ["ended: OSError('gone')", "was cancelled"])
 async def test_a_task_of_aiokafka_s_that_ends_behind_its_back_ends_the_worker(
-    consumer: RunConsumer, coordinator: Coordinator, where: str, how: str
+    joined: RunConsumer, coordinator: Coordinator, where: str, how: str
 ) -> None:
-    client = consumer._thread._consumer
+    client = joined._thread._consumer
     task = coordinator._coordination_task if where == "coordination" else client._fetcher._fetch_task
     task.cancel() if how == "was cancelled" else task.set_exception(OSError("gone"))
-    (reason,) = await watched(consumer)
+    (reason,) = await watched(joined)
     assert where in reason
     assert how in reason
 
 
-async def test_what_aiokafka_would_tell_whoever_fetches_ends_the_worker(
-    consumer: RunConsumer, coordinator: Coordinator
-) -> None:
+async def test_what_aiokafka_would_tell_whoever_fetches_ends_the_worker(joined: RunConsumer, coordinator: Coordinator) -> None:
     coordinator._pending_exception = KeyError("planted")
-    assert await watched(consumer) == ["group coordination failed: KeyError('planted')"]
+    assert await watched(joined) == ["group coordination failed: KeyError('planted')"]
 
 
-async def test_a_sending_task_that_ends_ends_the_worker(consumer: RunConsumer) -> None:
+async def test_a_sending_task_that_ends_ends_the_worker(joined: RunConsumer) -> None:
     """Whatever is sent after it is kept, and never answered."""
     sender = SimpleNamespace(sender_task=None)
-    consumer.app.producer._producer = SimpleNamespace(_sender=sender)
-    assert await watched(consumer) == []
+    joined.app.producer._producer = SimpleNamespace(_sender=sender)
+    assert await watched(joined) == []
     sender.sender_task = asyncio.get_running_loop().create_future()
-    assert await watched(consumer) == []
+    assert await watched(joined) == []
     sender.sender_task.set_exception(OSError("gone"))
-    assert await watched(consumer) == ["sending ended: OSError('gone')"]
+    assert await watched(joined) == ["sending ended: OSError('gone')"]
+
+
+# --- what the group is told, and tells ----------------------------------------------------------------
+
+
+async def told(consumer: RunConsumer, method: str, *given: Any, answer: Exception) -> str | None:
+    """Why the worker ends, if it does, where this method of the coordinator raises this answer."""
+
+    async def refuse(*_: Any) -> None:
+        raise answer
+
+    names = ("_do_heartbeat", "_do_rejoin_group", "_on_join_complete", "_do_commit_offsets")
+    coordinator = SimpleNamespace(**dict.fromkeys(names, refuse))
+    consumer._thread.membership.observe(coordinator)
+    with pytest.raises(type(answer)):
+        await getattr(coordinator, method)(*given)
+    return consumer.transport.failure
+
+
+async def test_a_commit_that_the_group_refuses_for_good_ends_it(consumer: RunConsumer) -> None:
+    """Two with one instance id push each other out at each commit, long before a heartbeat is due."""
+    why = await told(consumer, "_do_commit_offsets", None, {P0: 1}, answer=UnknownMemberIdError("group"))
+    assert "no longer knows this worker" in str(why)
+
+
+async def test_a_join_that_another_process_has_taken_ends_it(consumer: RunConsumer) -> None:
+    why = await told(consumer, "_do_rejoin_group", None, answer=KafkaError(repr(for_code(82)())))
+    assert "another process has its instance id" in str(why)
+
+
+async def test_any_other_refusal_of_a_join_is_left_to_who_watches(consumer: RunConsumer) -> None:
+    assert await told(consumer, "_do_rejoin_group", None, answer=KafkaError(repr(for_code(81)()))) is None
+
+
+@pytest.mark.parametrize("answer", [RebalanceInProgressError, IllegalGenerationError])
+async def test_a_commit_that_may_be_tried_again_ends_nothing(consumer: RunConsumer, answer: type[Exception]) -> None:
+    assert await told(consumer, "_do_commit_offsets", None, {P0: 1}, answer=answer("group")) is None
+
+
+async def test_a_join_remembers_what_it_brought_and_since_when(consumer: RunConsumer) -> None:
+    """So does that of a restarted static member, whom the broker gives what it had without asking anybody."""
+    await consumer._thread._create_worker_consumer(consumer.transport).stop()
+    assignor = consumer._thread._assignor
+
+    async def joined(*_: Any) -> None:
+        assignor.on_assignment(ConsumerProtocolMemberAssignment(0, [(TOPIC, [2, 0])], b""))
+
+    coordinator = SimpleNamespace(_on_join_complete=joined, _do_heartbeat=0, _do_commit_offsets=0, _do_rejoin_group=0)
+    assert assignor.metadata([TOPIC]).user_data == b"", "nothing is known before"
+    consumer._thread.membership.observe(coordinator)
+    await coordinator._on_join_complete(7, "member", "sticky", b"")
+    assert decode_claims(assignor.metadata([TOPIC]).user_data) == ([(TOPIC, 0), (TOPIC, 2)], 7)
+
+
+async def test_each_consumer_has_its_own_assignor(consumer: RunConsumer) -> None:
+    transport = consumer.transport
+    clients = [consumer._new_consumer_thread()._create_worker_consumer(transport) for _ in range(2)]
+    assignors = [client._partition_assignment_strategy[0] for client in clients]
+    assert [assignor.name for assignor in assignors] == ["sticky", "sticky"], "as workers before it, in one group with it"
+    assert assignors[0] is not assignors[1]
+    for client in clients:
+        assert client._group_instance_id == "one"
+        assert client._auto_offset_reset == "none"
+        await client.stop()
+
+
+async def test_a_leader_that_does_not_know_a_topics_partitions_plans_for_nobody(consumer: RunConsumer) -> None:
+    """aiokafka would give every member nothing, and the group would look well."""
+    client = consumer._thread._create_worker_consumer(consumer.transport)
+    (assignor,) = client._partition_assignment_strategy
+    members = {"m1": assignor.metadata([TOPIC]), "m2": assignor.metadata([TOPIC])}
+    cluster = ClusterMetadata()
+    with pytest.raises(RuntimeError, match=f"does not know the partitions of {TOPIC}"):
+        assignor.assign(cluster, members)
+    cluster.update_metadata(
+        MetadataResponse_v1([(0, "a", 1, None)], 0, [(0, TOPIC, False, [(0, p, 0, [0], [0]) for p in range(2)])])
+    )
+    plan = assignor.assign(cluster, members)
+    assert sorted(partition for member in plan.values() for _, ps in member.assignment for partition in ps) == [0, 1]
+    await client.stop()

@@ -12,7 +12,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
-from tests.stream.test_batching_kafka import Member, until
+from tests.stream.test_runs_kafka import Member, until
 
 pytestmark = pytest.mark.kafka
 

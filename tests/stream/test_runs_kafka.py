@@ -1,4 +1,4 @@
-"""`stream/faust/` on a real Apache Kafka: order, commits, rebalances, kills, and the ways out.
+"""Runs on a real Apache Kafka: order, commits, rebalances, kills, and the ways out.
 
 Each test has its own topic and group. Nothing sleeps: `until` looks at a condition until it holds or a
 deadline has passed. Run as a program, this file is the worker that some tests kill.
