@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Verdict, folds_of
+from tally_stream.domain.fold import folds_of
+from tally_stream.domain.ledger import Verdict
 from tally_stream.domain.rules import VERDICTS
 from tally_stream.domain.standings import MergedFigures, Message
 from tally_stream.wire.reading import ReportReader

@@ -16,8 +16,8 @@ from itertools import islice
 from typing import Any
 
 from tally_stream.domain.election import Election, Station
-from tally_stream.domain.fold import PartitionFold, Verdict, folds_of
-from tally_stream.domain.ledger import Entry
+from tally_stream.domain.fold import PartitionFold, folds_of
+from tally_stream.domain.ledger import Entry, Verdict
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import RULES, VERDICTS, Finding
 from tally_stream.domain.scalars import murmur2_partition
@@ -178,9 +178,9 @@ class Stations:
         elif isinstance(read, Turnout):
             revision, kind = read.revision, "turnout"
         bits = 0
-        for finding in outcome.judgement.findings:
+        for finding in outcome.findings:
             bits |= 1 << CODES.index(finding.code)
-        verdict = VERDICTS.index(outcome.judgement.verdict)
+        verdict = VERDICTS.index(outcome.name)
         line = _LINE.pack(record.offset, record.timestamp_ms, revision, KINDS.index(kind), verdict, bits)
         self._lines[station] = (self._lines.get(station, b"") + line)[-STATEMENTS_MAX * _LINE.size :]
 

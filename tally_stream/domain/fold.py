@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final
-
-from mypy_extensions import mypyc_attr
 
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.ledger import (
-    COUNTED,
-    Change,
+    OWES_NOTHING,
     Entry,
-    Judgement,
+    Verdict,
     change_of,
     evolve,
     judge,
@@ -29,35 +25,6 @@ from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import REVISION_STEP_MAX, VERDICTS, Finding, Limits, VerdictName, is_plain
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.tally import Totals, add_plain, tally
-
-
-@mypyc_attr(acyclic=True)
-class Verdict:
-    """What one record led to. `change` is the public line it owes, if any."""
-
-    __slots__ = ("change", "judgement")
-
-    def __init__(self, judgement: Judgement, change: Change | None = None) -> None:
-        self.judgement: Final = judgement
-        self.change: Final = change
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Verdict) and self.judgement == other.judgement and self.change == other.change
-
-    def __hash__(self) -> int:
-        return hash((self.judgement, self.change))
-
-    def __repr__(self) -> str:
-        return f"Verdict({self.judgement}, {self.change})"
-
-    @property
-    def is_refusal(self) -> bool:
-        """Whether a rejection is owed: everything but counted and repeated."""
-        return self.judgement.verdict not in ("counted", "repeated")
-
-
-OWES_NOTHING = Verdict(COUNTED)
-"""Counted, nothing owed: the one object for nearly every record."""
 
 
 @dataclass(frozen=True)
@@ -196,13 +163,12 @@ class PartitionFold:
             verdict = self._take_control(read)
         else:
             assert type(read) is Finding
-            verdict = Verdict(Judgement("rejected", (read,)))
+            verdict = Verdict("rejected", (read,))
         if verdict is OWES_NOTHING:
             self._plain_count += 1
             return verdict
-        judgement = verdict.judgement
-        self._verdicts[judgement.verdict] += 1
-        for finding in judgement.findings:
+        self._verdicts[verdict.name] += 1
+        for finding in verdict.findings:
             self.codes[finding.code] += 1
         return verdict
 
@@ -213,7 +179,7 @@ class PartitionFold:
         due = murmur2_partition(key, self.partition_count)
         assert due != self.partition, "a station that belongs here is among this partition's"
         finding = Finding("S7", "in partition {left}, belongs into {right}", self.partition, due)
-        return Verdict(Judgement("rejected", (finding,)))
+        return Verdict("rejected", (finding,))
 
     def _take_report(self, r: Report, log_ms: int, key: bytes | None, known: Entry | None) -> Verdict:
         state = self._contests[r.contest]
@@ -223,10 +189,9 @@ class PartitionFold:
         if entry.is_plain and r.kind == "report" and self._take_plainly(state, entry, r, log_ms):
             return OWES_NOTHING
         contest = self.election.contests[r.contest]
-        judgement = judge(entry, r, contest, self.limits, state.is_certified, log_ms)
-        verdict = judgement.verdict
-        if verdict not in ("counted", "held", "conflicting"):
-            return Verdict(judgement)
+        verdict = judge(entry, r, contest, self.limits, state.is_certified, log_ms)
+        if verdict.name not in ("counted", "held", "conflicting"):
+            return verdict
 
         station = entry.station
         totals = state.totals.get(station.leaf)
@@ -237,13 +202,13 @@ class PartitionFold:
         from_revision = entry.in_force_revision
         if entry.top or voted is not None:
             tally(totals, entry, voted, self.limits, -1)
-        evolve(entry, r, judgement)
+        evolve(entry, r, verdict)
         tally(totals, entry, voted, self.limits, 1)
         state.touched.add(station.leaf)
         if before is None and r.kind != "restore":
-            return OWES_NOTHING if judgement is COUNTED else Verdict(judgement)
+            return verdict
         change = change_of(r, before, entry.counts_in_force, from_revision)
-        return OWES_NOTHING if change is None and judgement is COUNTED else Verdict(judgement, change)
+        return verdict if change is None else Verdict(verdict.name, verdict.findings, change)
 
     def _take_plainly(self, state: _ContestState, entry: Entry, r: Report, log_ms: int) -> bool:
         """Count `r` in one step, if it is plain and so is all that is known of its station; else nothing is done."""
@@ -269,9 +234,9 @@ class PartitionFold:
         if t.station.id not in self._contests[0].entries:
             return self._misplaced(t.station, key)
         known = self._turnouts.get(t.station)
-        judgement = judge_sequence(known.revision if known else 0, t == known, t.revision)
-        if judgement is not None:
-            return Verdict(judgement)
+        refused = judge_sequence(known.revision if known else 0, t == known, t.revision)
+        if refused is not None:
+            return refused
         station = t.station
         for state, contest in zip(self._contests, self.election.contests, strict=True):
             entry = state.entries[station.id]
@@ -286,9 +251,9 @@ class PartitionFold:
 
     def _take_control(self, c: Control) -> Verdict:
         state = self._contests[c.contest]
-        judgement = judge_sequence(state.top, c == state.top_statement, c.revision)
-        if judgement is not None:
-            return Verdict(judgement)
+        refused = judge_sequence(state.top, c == state.top_statement, c.revision)
+        if refused is not None:
+            return refused
         state.top, state.top_statement = c.revision, c
         if c.kind == "hold":
             if state.frozen is None:

@@ -28,30 +28,6 @@ from tally_stream.domain.rules import (
 
 
 @mypyc_attr(acyclic=True)
-class Judgement:
-    """What becomes of a record: its verdict and every rule that fired, in the order of the rules."""
-
-    __slots__ = ("findings", "verdict")
-
-    def __init__(self, verdict: VerdictName, findings: tuple[Finding, ...] = ()) -> None:
-        self.verdict: Final = verdict
-        self.findings: Final = findings
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Judgement) and self.verdict == other.verdict and self.findings == other.findings
-
-    def __hash__(self) -> int:
-        return hash((self.verdict, self.findings))
-
-    def __repr__(self) -> str:
-        return f"Judgement({self.verdict}, {self.findings})"
-
-
-COUNTED = Judgement("counted")
-REPEATED = Judgement("repeated", (Finding("Q1", "the same statement again"),))
-
-
-@mypyc_attr(acyclic=True)
 class Entry:
     """(station, contest). `counts` are in force unless `annulled`, then they are remembered.
 
@@ -139,7 +115,44 @@ class Change:
         return hash((self.contest, self.station.id, self.kind, self.to_revision))
 
 
-def judge_sequence(top: int, is_same: bool, revision: int) -> Judgement | None:
+@mypyc_attr(acyclic=True)
+class Verdict:
+    """What became of a record: one of six names, and every rule that fired, in the order of the rules. `change` is the
+    public line that it owes, if any."""
+
+    __slots__ = ("change", "findings", "name")
+
+    def __init__(self, name: VerdictName, findings: tuple[Finding, ...] = (), change: Change | None = None) -> None:
+        self.name: Final = name
+        self.findings: Final = findings
+        self.change: Final = change
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Verdict)
+            and self.name == other.name
+            and self.findings == other.findings
+            and self.change == other.change
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.findings, self.change))
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.name}, {self.findings}, {self.change})"
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether a rejection is owed: everything but counted and repeated."""
+        return self.name not in ("counted", "repeated")
+
+
+OWES_NOTHING = Verdict("counted")
+"""Counted, no rule fired, no change is owed: the one object for nearly every record."""
+REPEATED = Verdict("repeated", (Finding("Q1", "the same statement again"),))
+
+
+def judge_sequence(top: int, is_same: bool, revision: int) -> Verdict | None:
     """Rules Q1, Q2, Q3, Q8 on any rising sequence; None where the revision is a new one.
 
     `is_same` says whether the content equals that of revision `top`.
@@ -148,12 +161,12 @@ def judge_sequence(top: int, is_same: bool, revision: int) -> Judgement | None:
         if revision - top <= REVISION_STEP_MAX:
             return None
         message = f"revision {{left}} is more than {REVISION_STEP_MAX:,} above {{right}}"
-        return Judgement("rejected", (Finding("Q8", message, revision, top),))
+        return Verdict("rejected", (Finding("Q8", message, revision, top),))
     if revision < top:
-        return Judgement("stale", (Finding("Q2", "revision {left} after revision {right}", revision, top),))
+        return Verdict("stale", (Finding("Q2", "revision {left} after revision {right}", revision, top),))
     if is_same:
         return REPEATED
-    return Judgement("conflicting", (Finding("Q3", "revision {left} again with other content", revision, top),))
+    return Verdict("conflicting", (Finding("Q3", "revision {left} again with other content", revision, top),))
 
 
 def q5_fits(r: Report, entry: Entry) -> Finding | None:
@@ -185,7 +198,7 @@ def q5_fits(r: Report, entry: Entry) -> Finding | None:
     return None
 
 
-def judge(entry: Entry, r: Report, contest: Contest, limits: Limits, is_certified: bool, log_ms: int) -> Judgement:
+def judge(entry: Entry, r: Report, contest: Contest, limits: Limits, is_certified: bool, log_ms: int) -> Verdict:
     """VerdictName and codes of a report or decision against what is known of its station. Mutates nothing."""
     if not 0 < r.revision - entry.top <= REVISION_STEP_MAX:
         sequence = judge_sequence(entry.top, r == entry.top_statement, r.revision)
@@ -194,9 +207,9 @@ def judge(entry: Entry, r: Report, contest: Contest, limits: Limits, is_certifie
     if r.kind != "report":
         misfit = q5_fits(r, entry)
         if misfit is not None:
-            return Judgement("rejected", (misfit,))
+            return Verdict("rejected", (misfit,))
         if r.kind not in COUNT_KINDS:
-            return COUNTED
+            return OWES_NOTHING
     station = entry.station
     findings = []
     if entry.is_annulled:
@@ -228,23 +241,23 @@ def judge(entry: Entry, r: Report, contest: Contest, limits: Limits, is_certifie
         if late is not None:
             findings.append(late)
     if not findings:
-        return COUNTED
-    return Judgement("held" if is_held else "counted", tuple(findings))
+        return OWES_NOTHING
+    return Verdict("held" if is_held else "counted", tuple(findings))
 
 
-def evolve(entry: Entry, r: Report, judgement: Judgement) -> None:
+def evolve(entry: Entry, r: Report, verdict: Verdict) -> None:
     """Apply a statement judged `counted`, `held` or `conflicting`; the others change nothing and never come here."""
     entry.is_plain = False
-    if judgement.verdict == "conflicting":
+    if verdict.name == "conflicting":
         entry.is_disputed = True
         return
-    if judgement.verdict == "held":
+    if verdict.name == "held":
         entry.top, entry.top_statement = r.revision, r
-        entry.held, entry.held_is_warned = r, has_warning(judgement)
+        entry.held, entry.held_is_warned = r, has_warning(verdict)
         return
-    assert judgement.verdict == "counted", "nothing else is applied"
+    assert verdict.name == "counted", "nothing else is applied"
     if r.kind in COUNT_KINDS:
-        _put_in_force(entry, r, bool(judgement.findings))
+        _put_in_force(entry, r, bool(verdict.findings))
     elif r.kind == "accept":
         assert entry.held is not None, "accept was judged to fit, yet nothing is held"
         _put_in_force(entry, entry.held, entry.held_is_warned)
@@ -271,9 +284,9 @@ def _put_in_force(entry: Entry, counts: Report, is_warned: bool) -> None:
     entry.counts, entry.is_warned, entry.held = counts, is_warned, None
 
 
-def has_warning(judgement: Judgement) -> bool:
+def has_warning(verdict: Verdict) -> bool:
     """Whether a held report's codes include a warning: Q4 and the A codes are errors, all others it can have warn."""
-    return any(f.code != "Q4" and f.code[0] != "A" for f in judgement.findings)
+    return any(f.code != "Q4" and f.code[0] != "A" for f in verdict.findings)
 
 
 def change_of(r: Report, before: Report | None, after: Report | None, from_revision: int) -> Change | None:
@@ -311,9 +324,6 @@ def _ballots_delta(before: Report | None, after: Report | None) -> tuple[int | N
 
 def _delta(new: int | None, old: int | None) -> int | None:
     return None if new is None or old is None else new - old
-
-
-BALLOT_NAMES = ("cast", "valid", "blank", "invalid")
 
 
 def _ballots(counts: Report | None) -> tuple[int | None, int | None, int | None, int | None]:

@@ -15,7 +15,6 @@ from mypy_extensions import mypyc_attr
 from tally_stream.domain.election import Station
 
 CountKind = Literal["report", "correct", "recount"]
-DecisionKind = Literal["annul", "restore", "withdraw", "accept"]
 ReportKind = Literal["report", "correct", "recount", "annul", "restore", "withdraw", "accept"]
 ControlKind = Literal["hold", "release", "certify"]
 

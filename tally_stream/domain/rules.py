@@ -28,7 +28,7 @@ Figure = int | str | None
 class Finding:
     """One rule that fired: its code, a sentence, and the two figures (or texts) it compared.
 
-    Not a dataclass, nor are `Judgement`, `Change` and `Verdict`: compiled, one is made in 0.07 us, a frozen dataclass in 0.4.
+    Not a dataclass, nor are `Change` and `Verdict`: compiled, one is made in 0.07 us, a frozen dataclass in 0.4.
     """
 
     __slots__ = ("code", "left", "message", "right")
@@ -109,7 +109,6 @@ RULES: tuple[Rule, ...] = (
     Rule("Q7", "warning", "counted before the polls closed, or later than the log's time by more than the skew",
          "clocks err; totals never depend on them"),
 )  # fmt: skip
-RULE_BY_CODE = {rule.code: rule for rule in RULES}
 REVISION_STEP_MAX = 1_000
 
 
@@ -299,16 +298,19 @@ def is_ordinary(r: Report, station: Station, limits: Limits, log_ms: int) -> boo
 
 
 def is_plain(r: Report, station: Station, before: Report | None, limits: Limits, log_ms: int) -> bool:
-    """Whether counts are ordinary in themselves and no figure is lower than in `before` (partial counts, or None)."""
+    """Whether counts are ordinary in themselves, and no figure is lower than in `before`: plain counts too, or None."""
     if before is None:
         return is_ordinary(r, station, limits, log_ms)
     if before.complete or not is_ordinary(r, station, limits, log_ms):
         return False
     cast, blank, invalid = r.cast, r.blank, r.invalid
-    if before.cast is None or before.blank is None or before.invalid is None:
-        return False
-    if cast is None or blank is None or invalid is None:  # never: ordinary counts have all three
-        return False
+    # Ordinary counts know all three figures, and so do the plain ones before.
+    assert cast is not None
+    assert blank is not None
+    assert invalid is not None
+    assert before.cast is not None
+    assert before.blank is not None
+    assert before.invalid is not None
     if cast < before.cast or blank < before.blank or invalid < before.invalid:
         return False
     return not some_lower(r.votes, before.votes)

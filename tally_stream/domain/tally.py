@@ -193,8 +193,11 @@ def add_plain(t: Totals, station: Station, before: Report | None, r: Report, lim
     """
     votes, cast, blank, invalid = r.votes, r.cast, r.blank, r.invalid
     registered, expected = station.registered, station.ballots_expected
-    if cast is None or blank is None or invalid is None or registered is None:
-        raise ValueError("not a plain report")
+    # A plain report knows them all, at a station whose register is known; so does a plain one before.
+    assert cast is not None
+    assert blank is not None
+    assert invalid is not None
+    assert registered is not None
     sums = t.votes
     if before is None:
         for i in range(len(votes)):
@@ -205,8 +208,9 @@ def add_plain(t: Totals, station: Station, before: Report | None, r: Report, lim
         t.invalid += invalid
     else:
         old_votes, old_cast, old_blank, old_invalid = before.votes, before.cast, before.blank, before.invalid
-        if old_cast is None or old_blank is None or old_invalid is None:
-            raise ValueError("not a plain partial report")
+        assert old_cast is not None
+        assert old_blank is not None
+        assert old_invalid is not None
         for i in range(len(votes)):
             sums[i] += votes[i] - old_votes[i]
         t.valid += r.valid - before.valid

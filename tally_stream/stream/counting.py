@@ -25,8 +25,8 @@ from typing import Any, Protocol
 import msgspec
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Figures, PartitionFold, Verdict, stations_by_partition
-from tally_stream.domain.ledger import Change
+from tally_stream.domain.fold import Figures, PartitionFold, stations_by_partition
+from tally_stream.domain.ledger import Change, Verdict
 from tally_stream.kafka.topics import Topics
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.outlet import Outlet

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Figures, Verdict
+from tally_stream.domain.fold import Figures
+from tally_stream.domain.ledger import Verdict
 from tally_stream.domain.rules import message_of
 from tally_stream.domain.tally import integers_per_area
 from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
@@ -48,18 +49,15 @@ def encode_rejection(
     log_ms: int,
     key: bytes | None,
     value: bytes | None,
-    outcome: Verdict,
+    verdict: Verdict,
 ) -> bytes:
     """A refused or held record with its raw bytes: the key and value are cut at 64 KiB, length and SHA-256 are whole."""
-    judgement = outcome.judgement
     return canonical_json(
         {
             "schema": 1,
-            "verdict": judgement.verdict,
-            "codes": [f.code for f in judgement.findings],
-            "details": [
-                {"code": f.code, "message": message_of(f), "left": f.left, "right": f.right} for f in judgement.findings
-            ],
+            "verdict": verdict.name,
+            "codes": [f.code for f in verdict.findings],
+            "details": [{"code": f.code, "message": message_of(f), "left": f.left, "right": f.right} for f in verdict.findings],
             "source": _source(topic, partition, offset, log_ms),
             "definition": election.digest,
             "key_base64": None if key is None else base64.b64encode(key[:REJECTION_KEY_MAX_BYTES]).decode(),

@@ -37,7 +37,8 @@ _Fields = tuple[
 _Four = tuple[int, int | None, int | None, int | None]
 """The fields of `Ballots`, in its order."""
 
-_REQUIRED_STRINGS = 9 + 5 + 1  # nine keys, five of them with a string value, and the key "valid"
+_REQUIRED_STRINGS = 9 + 5 + 1
+"""In every report: nine keys, five of them with a text as value, and the key "valid"."""
 
 
 class _ContestVotes:
@@ -73,22 +74,12 @@ class ReportReader:
     def read(self, value: bytes | None, key: bytes | None) -> Statement | Finding:
         """The statement in `value` (a record's value) under `key` (its key), or why it is refused."""
         decoded = self.decode(value)
-        fast: Report | Finding | None = None
-        if decoded is not None:
-            station = self._stations.get(decoded[4])
-            fast = self.read_unknown(decoded, value) if station is None else self.read_decoded(decoded, station, value, key)
-        return fast if fast is not None else self.exact.read(value, key)
+        return self.read_decoded(decoded, None if decoded is None else self._stations.get(decoded[4]), value, key)
 
-    def read_fast(self, value: bytes | None, key: bytes | None) -> Report | None:
-        """A counts statement that is right in every respect, else None (which says nothing about it)."""
-        decoded = self.decode(value)
-        if decoded is None:
-            return None
-        station = self._stations.get(decoded[4])
-        return None if station is None else self.read_decoded(decoded, station, value, key)
+    # `read` in the steps in which a run takes it: between the first and the last, the fold is asked for its entries.
 
     def decode(self, value: bytes | None) -> tuple[Any, ...] | None:
-        """The first half of `read_fast`: `_Fields`, where `value` has their shape."""
+        """The fields in `value`, in the order of `Counts`; None where it has not that shape."""
         if value is None or len(value) > VALUE_MAX_BYTES:
             return None
         try:
@@ -97,14 +88,23 @@ class ReportReader:
             return None
 
     def entries_of(self, decoded: list[tuple[Any, ...] | None], entries: list[dict[str, Entry]]) -> list[Entry | None]:
-        """The entry each decoded statement is about, among those of a fold (`PartitionFold.entries`)."""
+        """The ledger's entry that each of `decoded` is about, among `PartitionFold.entries`; None where there is none."""
         if len(entries) == 1:
             find: Callable[[str], Entry | None] = entries[0].get
             return list(map(find, ["" if d is None else d[4] for d in decoded]))  # no station's id is empty
         return [None if d is None else entries[self._contests[d[3]].index].get(d[4]) for d in decoded]
 
-    def read_decoded(self, decoded: tuple[Any, ...], station: Station, value: bytes | None, key: bytes | None) -> Report | None:
-        """The second half: everything that the shape leaves open. `station` is the one of the name decoded."""
+    def read_decoded(
+        self, decoded: tuple[Any, ...] | None, station: Station | None, value: bytes | None, key: bytes | None
+    ) -> Statement | Finding:
+        """What `read` says of `value`, of which `decode` made `decoded`. `station` is the one named there, where known."""
+        fast: Report | Finding | None = None
+        if decoded is not None:
+            fast = self.accept(decoded, station, value, key) if station is not None else self.refuse_unknown(decoded, value)
+        return fast if fast is not None else self.exact.read(value, key)
+
+    def accept(self, decoded: tuple[Any, ...], station: Station, value: bytes | None, key: bytes | None) -> Report | None:
+        """The report, where it is right in everything that the shape leaves open; else None."""
         fields: _Fields = decoded
         (_, kind, _, contest_id, name, revision, counted_at, ballots, votes, complete, registered, phase, replaces,
          reason, authority) = fields  # fmt: skip
@@ -121,7 +121,7 @@ class ReportReader:
         ):
             return None
         self._contest = contest
-        if not _is_all(
+        if not _has_nothing_else(
             value, contest.candidate_count, cast, blank, invalid, registered, complete, phase, replaces, reason, authority
         ):
             return None
@@ -134,7 +134,7 @@ class ReportReader:
             cast, valid, blank, invalid, in_order, replaces, reason, authority,
         )  # fmt: skip
 
-    def read_unknown(self, decoded: tuple[Any, ...], value: bytes | None) -> Finding | None:
+    def refuse_unknown(self, decoded: tuple[Any, ...], value: bytes | None) -> Finding | None:
         """What is wrong with a decoded statement whose station is not in the definition, where that is all; else None.
 
         Many records of an unknown station cost no more than counted ones; the exact reader takes ten times as long.
@@ -147,7 +147,7 @@ class ReportReader:
         four: _Four = astuple(ballots)
         _, cast, blank, invalid = four
         contest = self._contests[contest_id]
-        if not _is_all(
+        if not _has_nothing_else(
             value, contest.candidate_count, cast, blank, invalid, registered, complete, phase, replaces, reason, authority
         ):
             return None
@@ -160,7 +160,7 @@ class ReportReader:
         return unknown_station(name)
 
 
-def _is_all(
+def _has_nothing_else(
     value: bytes,
     candidate_count: int,
     cast: int | None,
@@ -173,7 +173,7 @@ def _is_all(
     reason: str | None,
     authority: str | None,
 ) -> bool:
-    """Whether `value` has no key twice and no other than those decoded from it, and texts that may be shown."""
+    """Whether `value` has each key once and none but those decoded from it, and its texts may be shown."""
     strings = _REQUIRED_STRINGS + candidate_count
     if cast is not None:
         strings += 1

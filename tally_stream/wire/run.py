@@ -1,14 +1,17 @@
 """A run of records through the fold: read, judge and count each, and hand back those that are owed an answer.
 
-Decides in which order that happens, and what a record that crashes our code is told apart by. The one way from bytes into
-a fold, for workers and for `replay`. Refuses to know Kafka and what is sent for whom (`stream/counting.py`).
+Decides the order of these steps, and names the record that our code crashed on. The one way from bytes into a fold, for
+workers and for `replay`. A report crosses from wire to domain once, as a statement with the ledger's entry it is about
+(`PartitionFold.take`), and comes back once, as a verdict.
+Refuses to know Kafka, and what is sent for a verdict (`stream/counting.py`). Read `domain/fold.py` next.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from tally_stream.domain.fold import OWES_NOTHING, PartitionFold, Verdict
+from tally_stream.domain.fold import PartitionFold
+from tally_stream.domain.ledger import OWES_NOTHING, Verdict
 from tally_stream.domain.report import Statement
 from tally_stream.domain.rules import Finding
 from tally_stream.wire.reading import ReportReader
@@ -66,17 +69,10 @@ def read_run(reader: ReportReader, fold: PartitionFold, records: list[Any]) -> l
             entries = reader.entries_of(decoded, fold.entries)
             stations = [None if entry is None else entry.station for entry in entries]
             for i in range(len(few)):
-                r, value, fields, station, entry = few[i], values[i], decoded[i], stations[i], entries[i]
+                r = few[i]
                 key = r.key
-                read: Statement | Finding | None = None
-                if fields is not None:
-                    if station is not None:
-                        read = reader.read_decoded(fields, station, value, key)
-                    else:
-                        read = reader.read_unknown(fields, value)
-                if read is None:
-                    read, entry = reader.exact.read(value, key), None
-                verdict = fold.take(r.offset, r.timestamp, key, read, entry)
+                read = reader.read_decoded(decoded[i], stations[i], values[i], key)
+                verdict = fold.take(r.offset, r.timestamp, key, read, entries[i])
                 if verdict is not OWES_NOTHING:
                     owed.append((r, verdict))
     except Exception as error:

@@ -201,7 +201,7 @@ def test_what_the_changes_say_is_what_the_totals_did(night: str) -> None:
         assert result.folds[0].next_offset == before + 1
         if outcome.change is not None:
             running = [a + b for a, b in zip(running, outcome.change.votes_delta, strict=True)]
-        elif record.value is not None and b'"kind":"report"' in record.value and outcome.judgement.verdict == "counted":
+        elif record.value is not None and b'"kind":"report"' in record.value and outcome.name == "counted":
             station = (record.key or b"").decode()
             entry = result.folds[0].entry(0, station)
             assert entry is not None

@@ -35,7 +35,7 @@ class Nights:
     def take(self, partition: int, statement: Statement, at_ms: int = COUNTED_MS) -> str:
         fold = self.folds[partition]
         key = key_of(statement, self.election)
-        return fold.take(fold.next_offset, at_ms, key, placed(statement, self.election)).judgement.verdict
+        return fold.take(fold.next_offset, at_ms, key, placed(statement, self.election)).name
 
     def root(self, contest: int = 0) -> Message:
         standings = MergedFigures(self.election, contest, TOPIC, 2)
@@ -150,7 +150,7 @@ def test_control_statements_are_counted_and_owe_nothing() -> None:
     night = Night()
     for revision, kind in enumerate(["release", "certify", "certify", "hold", "release"], start=1):
         outcome = night.take(control(kind, revision))
-        assert (outcome.judgement.verdict, outcome.change, outcome.is_refusal) == ("counted", None, False)
+        assert (outcome.name, outcome.change, outcome.is_refusal) == ("counted", None, False)
     assert night.fold.verdict_counts() == {
         "counted": 5, "repeated": 0, "stale": 0, "conflicting": 0, "held": 0, "rejected": 0, "codes": {}
     }  # fmt: skip

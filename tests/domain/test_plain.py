@@ -14,7 +14,7 @@ from itertools import product
 import pytest
 
 from tally_stream.domain.election import Checks, Station
-from tally_stream.domain.ledger import COUNTED, Entry, change_of, evolve, put_plain
+from tally_stream.domain.ledger import OWES_NOTHING, Entry, change_of, evolve, put_plain
 from tally_stream.domain.report import Report
 from tally_stream.domain.rules import (
     ERROR_RULES,
@@ -132,12 +132,12 @@ def test_the_one_step_is_the_general_one(expected: int | None) -> None:
             if before is not None:
                 add_plain(in_steps, station, None, before, limits)
                 put_plain(plain, before)
-                evolve(general, before, COUNTED)
+                evolve(general, before, OWES_NOTHING)
                 tally(as_ever, general, None, limits, 1)
             add_plain(in_steps, station, before, r, limits)
             put_plain(plain, r)
             tally(as_ever, general, None, limits, -1)
-            evolve(general, r, COUNTED)
+            evolve(general, r, OWES_NOTHING)
             tally(as_ever, general, None, limits, 1)
             assert in_steps.to_integers() == as_ever.to_integers(), (before, r)
             assert _state(plain) == _state(general)

@@ -10,7 +10,7 @@ from tests.support.small_elections import CLOSE_MS, COUNTED_MS, Night, altered, 
 def after(first: dict[str, Any], then: dict[str, Any]) -> str:
     """The verdict of a second report after a first one; nobody's register is known."""
     night = Night(election([station(registered=None)]))
-    assert night.take(report(**first)).judgement.verdict == "counted"
+    assert night.take(report(**first)).name == "counted"
     return night.verdict(report(revision=2, **then))
 
 

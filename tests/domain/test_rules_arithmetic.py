@@ -90,5 +90,5 @@ def test_all_errors_and_warnings_are_collected_not_the_first_alone() -> None:
 
 
 def test_a_finding_carries_the_two_figures_it_compared() -> None:
-    (finding,) = Night().take(report(votes=(50, 45), valid=96)).judgement.findings
+    (finding,) = Night().take(report(votes=(50, 45), valid=96)).findings
     assert (finding.code, finding.left, finding.right) == ("A1", 95, 96)

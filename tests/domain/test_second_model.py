@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally_stream.domain.ledger import BALLOT_NAMES, Change
+from tally_stream.domain.ledger import Change
 from tests.support.examples import examples
 from tests.support.random_nights import ELECTIONS, PARTITIONS, Plan, folded, make_logs, plans, standings_of, steps_ms
 from tests.support.second_model import area_ids, message, walk
@@ -18,7 +18,7 @@ def as_model(change: Change | None) -> dict[str, Any] | None:
     if change is None:
         return None
     votes = {str(i): v for i, v in enumerate(change.votes_delta)}
-    ballots = dict(zip(BALLOT_NAMES, change.ballots_delta, strict=True))
+    ballots = dict(zip(("cast", "valid", "blank", "invalid"), change.ballots_delta, strict=True))
     return {"kind": change.kind, "from": change.from_revision, "to": change.to_revision, "delta": {**votes, **ballots}}
 
 
@@ -45,8 +45,8 @@ def test_every_verdict_code_and_change_is_what_the_second_model_says(drawn: list
         fold = folded(of, [[], []])[partition]
         for offset, (log_ms, key, read) in enumerate(log):
             outcome = fold.take(offset, log_ms, key, read)
-            codes = sorted(f.code for f in outcome.judgement.findings)
+            codes = sorted(f.code for f in outcome.findings)
             verdict, model_codes = expected.verdicts[offset]
-            assert (outcome.judgement.verdict, codes) == (verdict, sorted(model_codes))
+            assert (outcome.name, codes) == (verdict, sorted(model_codes))
             assert as_model(outcome.change) == expected.changes[offset]
         assert sum(fold.verdicts.values()) == len(log) == fold.next_offset

@@ -18,6 +18,7 @@ from tests.support.small_elections import (
     election,
     placed,
     report,
+    station,
     turnout,
 )
 
@@ -88,6 +89,17 @@ class TestDisputed:
     def test_until_a_higher_revision_of_whatever_kind_takes_effect(self, then: Report) -> None:
         night = Night(election(), report(), report(votes=(46, 50)), then)
         assert night.root()["flags"]["disputed"] == 0
+
+    @pytest.mark.parametrize("counts", [{}, {"complete": False}], ids=["complete", "partial"])
+    def test_a_plain_report_settles_it_whatever_was_counted_before(self, counts: dict[str, bool]) -> None:
+        """A plain report after plain partial counts is counted in one step; a disputed station is no plain one. An area's
+        first report is never counted so: another station sends that."""
+        of = election([station("A-1"), station("A-2")])
+        night = Night(of, report("A-2"), report(**counts), report(votes=(46, 50), **counts))
+        assert night.root()["flags"]["disputed"] == 1
+        assert night.verdict(report(revision=2, votes=(51, 46))) == "counted"
+        assert night.root()["flags"]["disputed"] == 0
+        assert night.votes() == {"ANNA": 101, "BELA": 92}
 
     def test_a_held_stale_rejected_or_repeated_statement_does_not_settle_it(self) -> None:
         night = Night(election(), report(revision=5), report(revision=5, votes=(46, 50)))
@@ -203,23 +215,23 @@ class TestS7Partition:
         for partition in range(self.PARTITIONS):
             fold = self.fold(partition, contests=[contest(f"C{i}") for i in range(contests)])
             for offset in range(2):
-                judgement = fold.take(offset, COUNTED_MS, b"A-1", statement).judgement  # type: ignore[arg-type]
+                verdict = fold.take(offset, COUNTED_MS, b"A-1", statement)  # type: ignore[arg-type]
                 if partition == home:
-                    assert judgement.verdict == ("counted" if offset == 0 else "repeated")
+                    assert verdict.name == ("counted" if offset == 0 else "repeated")
                 else:
-                    assert (judgement.verdict, judgement.findings[0].code) == ("rejected", "S7")
-                    assert (judgement.findings[0].left, judgement.findings[0].right) == (partition, home)
+                    assert (verdict.name, verdict.findings[0].code) == ("rejected", "S7")
+                    assert (verdict.findings[0].left, verdict.findings[0].right) == (partition, home)
 
     def test_a_control_statement_is_at_home_everywhere(self) -> None:
         for partition in range(self.PARTITIONS):
-            assert self.fold(partition).take(0, COUNTED_MS, b"PRES", control("hold")).judgement.verdict == "counted"
+            assert self.fold(partition).take(0, COUNTED_MS, b"PRES", control("hold")).name == "counted"
 
     def test_a_turnout_at_home_proves_the_place_for_the_reports_and_the_other_way_round(self) -> None:
         home = murmur2_partition(b"A-1", self.PARTITIONS)
         for first, second in ((turnout(), report()), (report(), turnout())):
             fold = self.fold(home, contests=[contest("PRES"), contest("SEAT")])
-            assert fold.take(0, COUNTED_MS, b"A-1", first).judgement.verdict == "counted"
-            assert fold.take(1, COUNTED_MS, b"A-1", second).judgement.verdict == "counted"
+            assert fold.take(0, COUNTED_MS, b"A-1", first).name == "counted"
+            assert fold.take(1, COUNTED_MS, b"A-1", second).name == "counted"
 
     @pytest.mark.parametrize(
         ("key", "expected"),

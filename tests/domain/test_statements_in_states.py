@@ -182,9 +182,9 @@ def test_q5_every_kind_but_report_names_what_it_replaces_why_and_by_whom(kind: s
             statement = correct(kind=kind, revision=NEXT, **fields)
         else:
             statement = decision(kind, revision=NEXT, **fields)
-        judgement = night.take(statement).judgement
-        assert (judgement.verdict, judgement.findings[0].code) == ("rejected", "Q5")
-        assert judgement.findings[0].message == f"{kind} without {field}"
+        verdict = night.take(statement)
+        assert (verdict.name, verdict.findings[0].code) == ("rejected", "Q5")
+        assert verdict.findings[0].message == f"{kind} without {field}"
 
 
 @pytest.mark.parametrize(
@@ -192,8 +192,8 @@ def test_q5_every_kind_but_report_names_what_it_replaces_why_and_by_whom(kind: s
 )
 def test_q5_names_the_first_of_several_that_are_missing(missing: tuple[str, ...], named: str) -> None:
     fields: dict[str, int | str | None] = {"replaces": 1, "reason": "r", "authority": "a", **dict.fromkeys(missing)}
-    judgement = in_state("counted").take(correct(revision=NEXT, **fields)).judgement
-    assert judgement.findings[0].message == f"correct without {named}"
+    verdict = in_state("counted").take(correct(revision=NEXT, **fields))
+    assert verdict.findings[0].message == f"correct without {named}"
 
 
 class TestEffects:

@@ -122,5 +122,5 @@ def counted(election: Election, *records: tuple[str, bytes], at: str = "2024-02-
     assert begin is not None
     for n, (key, value) in enumerate(records):
         outcome = folded.take(LogRecord(begin + 1000 * n, key.encode(), value, 0, n))
-        assert outcome.judgement.verdict == "counted", outcome.judgement
+        assert outcome.name == "counted", outcome
     return folded

@@ -30,7 +30,7 @@ PLANTED = [
         "except (ValueError, RecursionError) as error:",
         "except RecursionError as error:",
     ),
-    ("log", "tally_stream/domain/fold.py", "self._verdicts[judgement.verdict] += 1", "self._verdicts[judgement.verdict] = 1"),
+    ("log", "tally_stream/domain/fold.py", "self._verdicts[verdict.name] += 1", "self._verdicts[verdict.name] = 1"),
     ("log", "tally_stream/wire/report_log.py", "        next_offsets[partition] += 1\n", "        pass\n"),
     (
         "batch",

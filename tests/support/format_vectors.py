@@ -145,8 +145,7 @@ def fold(election: Election, vector: Vector, bases: dict[str, Any]) -> Folded:
     folded = Folded(Replay(election, RECORDED_TOPIC, vector.get("partitions")))
     for r in log_records(vector["records"], bases):
         outcome = folded.replay.take(r)
-        judgement = outcome.judgement
-        folded.verdicts.append(" ".join([judgement.verdict, *(f.code for f in judgement.findings)]))
+        folded.verdicts.append(" ".join([outcome.name, *(f.code for f in outcome.findings)]))
         place = (election, RECORDED_TOPIC, r.partition, r.offset, r.timestamp_ms)
         if outcome.change is not None:
             folded.changes.append(json.loads(encode_change(*place, outcome.change)))

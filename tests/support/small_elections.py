@@ -22,8 +22,8 @@ from tally_stream.domain.election import (
     Station,
     build_election,
 )
-from tally_stream.domain.fold import PartitionFold, Verdict
-from tally_stream.domain.ledger import Change
+from tally_stream.domain.fold import PartitionFold
+from tally_stream.domain.ledger import Change, Verdict
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.standings import MergedFigures, Message
@@ -188,8 +188,8 @@ class Night:
 
     def verdict(self, statement: Statement, *, at_ms: int | None = None) -> str:
         """The verdict and its codes in one text: `held A1 P4`."""
-        judgement = self.take(statement, at_ms=at_ms).judgement
-        return " ".join([judgement.verdict, *(f.code for f in judgement.findings)])
+        verdict = self.take(statement, at_ms=at_ms)
+        return " ".join([verdict.name, *(f.code for f in verdict.findings)])
 
     def change(self, statement: Statement) -> Change | None:
         return self.take(statement).change

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally_stream.domain.fold import Figures, PartitionFold, Verdict
+from tally_stream.domain.fold import Figures, PartitionFold
+from tally_stream.domain.ledger import Verdict
 from tally_stream.domain.report import Statement
 from tally_stream.domain.standings import MergedFigures, widest_partial_bytes
 from tally_stream.domain.tally import SCALARS, integers_per_area

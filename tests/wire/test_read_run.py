@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally_stream.domain.election import Skip
-from tally_stream.domain.fold import OWES_NOTHING, PartitionFold
+from tally_stream.domain.fold import PartitionFold
+from tally_stream.domain.ledger import OWES_NOTHING
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.standings import MergedFigures
 from tally_stream.wire.reading import ReportReader
@@ -64,7 +65,7 @@ def test_a_run_is_its_records_one_by_one(seed: int, has_skips: bool, length: int
     for start in range(0, len(records), length):
         found += read_run(reader, together, records[start : start + length])
     assert found == expected
-    assert all(o.is_refusal or o.change or o.judgement.findings for _, o in found), "plain ones are left out"
+    assert all(o.is_refusal or o.change or o.findings for _, o in found), "plain ones are left out"
     assert together.verdict_counts() == alone.verdict_counts()
     for contest in (0, 1):
         messages = []
@@ -84,7 +85,7 @@ def test_a_report_in_another_partition_is_refused_in_a_run_too() -> None:
             fold = PartitionFold(of, place, 2)
             run = [Record(0, LOG_MS, station.encode(), as_bytes(counts(station=station)))]
             owed = read_run(ReportReader(of), fold, run)
-            assert [o.judgement.findings[0].code for _, o in owed] == ([] if place == partition else ["S7"])
+            assert [o.findings[0].code for _, o in owed] == ([] if place == partition else ["S7"])
 
 
 def test_a_record_out_of_its_place_inside_a_run_is_never_counted() -> None:

@@ -281,13 +281,13 @@ class TestSkips:
         values = [as_bytes(counts()), as_bytes(counts(revision=2)), as_bytes(counts(revision=3)), b"junk"]
         verdicts = []
         for offset, value in enumerate(values):
-            judgement = read_record(reader, fold, offset, LOG_MS, b"A-1", value).judgement
-            verdicts.append((judgement.verdict, [f.code for f in judgement.findings]))
+            verdict = read_record(reader, fold, offset, LOG_MS, b"A-1", value)
+            verdicts.append((verdict.name, [f.code for f in verdict.findings]))
         assert verdicts == [("counted", []), ("rejected", ["X1"]), ("counted", []), ("rejected", ["S1"])]
 
     def test_it_says_why_and_by_whom(self) -> None:
         of = election(skips=(Skip(0, 0, "crashes the code", "commission"),))
-        (finding,) = read_record(ReportReader(of), PartitionFold(of), 0, LOG_MS, None, None).judgement.findings
+        (finding,) = read_record(ReportReader(of), PartitionFold(of), 0, LOG_MS, None, None).findings
         assert (finding.left, finding.right) == (0, 0)
         assert message_of(finding) == "skipped: crashes the code (commission)"
 
