@@ -50,6 +50,7 @@ def test_a_limit_that_is_no_whole_number_is_compared_exactly() -> None:
 
 def test_p6_minimum_of_nothing_does_not_make_an_empty_report_unanimous() -> None:
     assert Night(election(P6_votes_min=0)).verdict(report(votes=(0, 0), **ALONE)) == "counted P4"
+    assert Night(election(P6_votes_min=0)).verdict(report(votes=(0, 0), complete=False, **ALONE)) == "counted"
     assert Night(election(P6_votes_min=0)).verdict(report(votes=(1, 0), **ALONE)) == "counted P6"
 
 

@@ -21,4 +21,13 @@ MUTANTS = (
            "tests/wire/test_newest.py"),
     Mutant("take a replaced definition for the newest", "tally_stream/wire/newest.py",
            "if self._last is None or self._last == self.definition:", "if True:", "tests/export/test_snapshot.py"),
+    Mutant("P1 and P2 swapped", "tally_stream/wire/folder/assembling.py",
+           "Fraction(c.P1_invalid_percent), Fraction(c.P2_blank_percent)",
+           "Fraction(c.P2_blank_percent), Fraction(c.P1_invalid_percent)", "tests/wire/test_election_folder.py"),
+    Mutant("take a P6 minimum of 0 for absent", "tally_stream/wire/folder/assembling.py",
+           "c.P6_votes_min, Fraction", "c.P6_votes_min or 100, Fraction", "tests/wire/test_election_folder.py"),
+    Mutant("count no quotation marks", "tally_stream/wire/reading.py",
+           "return value.count(b'\"') == 2 * strings", "return True", "tests/wire/test_reading_hostile.py"),
+    Mutant("take any key for an unknown station's own name", "tally_stream/wire/reading.py",
+           "or not is_id(name) or", "or", "tests/wire/test_reading_hostile.py"),
 )  # fmt: skip

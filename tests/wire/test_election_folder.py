@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tally_stream.domain.election import CHECK_NAMES
 from tally_stream.wire import limits
 from tally_stream.wire.folder import assembling, tables
 from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
@@ -36,6 +37,14 @@ class TestAGoodFolder:
         (skip,) = e.skips
         assert (skip.partition, skip.offset, skip.reason, skip.authority) == (0, 123, "crashes the code", "commission")
         assert e.area_names == (("X/North", "The North"), ("X/South", "The South"))
+
+    def test_every_check_goes_where_its_name_says(self, folder: Folder) -> None:
+        """A value of its own for each, none of them the default; 0 is a limit like another."""
+        limits = {"A3_register_percent": 101, "P1_invalid_percent": 4, "P2_blank_percent": 5, "P5_turnout_percent": 96,
+                  "P6_votes_min": 0, "P7_register_percent": 7, "P10_change_percent": 8, "Q7_skew_seconds": 9}  # fmt: skip
+        lines = "\n".join(f"{name} = {limit}" for name, limit in limits.items())
+        checks = folder.replace(("P5_turnout_percent = 97.5\nQ7_skew_seconds = 60", lines)).load().checks
+        assert {name: getattr(checks, name) for name in CHECK_NAMES} == limits
 
     def test_unknown_is_none_not_0(self, folder: Folder) -> None:
         stations = folder.load().stations
