@@ -6,8 +6,7 @@ import pytest
 
 from tally_stream.domain.ledger import Change, Verdict
 from tally_stream.domain.rules import Finding
-
-from .builders import decision, election, placed, report
+from tests.support.small_elections import decision, election, placed, report
 
 OF = election()
 STATION = OF.stations["A-1"]

@@ -50,10 +50,12 @@ def a_log(seed: int) -> list[Record]:
 
 
 @examples(150)
-@given(st.integers(0, 2**32), st.booleans(), st.integers(1, 9), st.sampled_from([None, 1, 2, 3]))
-def test_a_run_is_its_records_one_by_one(seed: int, has_skips: bool, length: int, partitions: int | None) -> None:
+@given(st.integers(0, 2**32), st.booleans(), st.integers(1, 9), st.sampled_from([None, 1, 2, 3]), st.integers(1, 2))
+def test_a_run_is_its_records_one_by_one(
+    seed: int, has_skips: bool, length: int, partitions: int | None, contest_count: int
+) -> None:
     skips = tuple(Skip(0, offset, "r", "a") for offset in (1, 4)) if has_skips else ()
-    of = election(skips=skips)
+    of = election(skips=skips, contest_count=contest_count)
     records, reader = a_log(seed), ReportReader(of)
     alone, together = PartitionFold(of, 0, partitions), PartitionFold(of, 0, partitions)
     expected = []
@@ -67,7 +69,7 @@ def test_a_run_is_its_records_one_by_one(seed: int, has_skips: bool, length: int
     assert found == expected
     assert all(o.is_refusal or o.change or o.findings for _, o in found), "plain ones are left out"
     assert together.verdict_counts() == alone.verdict_counts()
-    for contest in (0, 1):
+    for contest in range(contest_count):
         messages = []
         for fold in (alone, together):
             standings = MergedFigures(of, contest, "t", 1)
