@@ -60,9 +60,22 @@ def frames(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         if hashlib.sha256(rest).digest() != header[-_DIGEST_BYTES:]:
             # The last one may have been cut by a loss of power: all its length, not all its bytes.
             raise FrameError(position, "does not have its SHA-256", is_broken_off=not stream.read(1))
-        unpacker = zlib.decompressobj(-15)
-        yield position, unpacker.decompress(rest, LOG_FRAME_MAX_BYTES)
+        yield position, _unpacked(position, rest)
         position += _HEADER_BYTES + length
+
+
+def _unpacked(position: int, rest: bytes) -> bytes:
+    """Whole or not at all: a frame cut off where the limit is would read like a shorter one."""
+    unpacker = zlib.decompressobj(-15)
+    try:
+        content = unpacker.decompress(rest, LOG_FRAME_MAX_BYTES + 1)
+    except zlib.error as error:
+        raise FrameError(position, f"can't be unpacked ({error})") from error
+    if len(content) > LOG_FRAME_MAX_BYTES:
+        raise FrameError(position, f"unpacks to more than {LOG_FRAME_MAX_BYTES} bytes")
+    if not unpacker.eof:
+        raise FrameError(position, "can't be unpacked (it has no end)")
+    return content
 
 
 class Frames(io.RawIOBase):

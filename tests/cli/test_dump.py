@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from tally_stream.cli.dump import FRAME_CONTENT_BYTES, FRAME_RECORDS_MAX, DumpRefused, Saving
+from tally_stream.cli.dump import DumpRefused, Saving
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.wire.limits import LOG_TIMESTAMP_MAX_MS, LOG_TIMESTAMP_MIN_MS
 from tally_stream.wire.report_log import ReportLog
 from tally_stream.wire.saved_log import FRAME_START
+
+dumping = sys.modules[Saving.__module__]
+"""The module: `tally_stream.cli.dump` as an attribute may be the command."""
 
 
 def stored(offset: int, partition: int = 0, *, timestamp_ms: int = 1_730_000_000_000, value: bytes = b"{}") -> StoredRecord:
@@ -84,20 +88,36 @@ def frames_of(path: Path) -> int:
     return path.read_bytes().count(FRAME_START)
 
 
-def test_a_frame_is_closed_at_the_most_records_and_at_its_most_bytes(tmp_path: Path) -> None:
-    by_count, by_bytes = tmp_path / "c.gz", tmp_path / "b.gz"
-    saving = Saving(by_count, "t.reports", 2)
-    for offset in range(FRAME_RECORDS_MAX):
-        assert frames_of(by_count) == 1, offset
-        saving.take(stored(offset))
-    assert frames_of(by_count) == 2
+def test_each_frame_is_closed_at_the_most_records(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second and third too: a frame begins with nothing of the one before it, and its checksum says its own records."""
+    monkeypatch.setattr(dumping, "FRAME_RECORDS_MAX", 4)
+    saving = Saving(path, "t.reports", 2)
+    before = frames_of(path)
+    for count in range(1, 15):
+        saving.take(stored(1 + count))
+        assert frames_of(path) - before == count // 4, count
+    saving.flush()
+    saving.flush()
+    assert frames_of(path) - before == 4
     saving.close()
-    assert len(in_file(by_count)) == FRAME_RECORDS_MAX
-    saving = Saving(by_bytes, "t.reports", 2)
-    value = b"x" * (FRAME_CONTENT_BYTES // 64)
-    for offset in range(64):
-        assert frames_of(by_bytes) == 1, offset
-        saving.take(stored(offset, value=value))
-    assert frames_of(by_bytes) == 2
+    assert [o for p, o, *_ in in_file(path) if p == 0] == list(range(16))
+
+
+def test_each_frame_is_closed_at_its_most_bytes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dumping, "FRAME_CONTENT_BYTES", 1_000)
+    saving = Saving(path, "t.reports", 2)
+    before = frames_of(path)
+    for count in range(1, 10):
+        saving.take(stored(1 + count, value=b"x" * 300))  # lines of 374 or 375 bytes: the third passes it
+        assert frames_of(path) - before == count // 3, count
     saving.close()
-    assert len(in_file(by_bytes)) == 64
+    assert len(in_file(path)) == 3 + 9
+
+
+def test_what_is_not_full_is_written_at_the_end_alone(tmp_path: Path) -> None:
+    path = tmp_path / "d.gz"
+    saving = Saving(path, "t.reports", 2)
+    saving.take(stored(0))
+    assert frames_of(path) == 1
+    saving.close()
+    assert in_file(path) == []

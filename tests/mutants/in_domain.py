@@ -39,4 +39,7 @@ MUTANTS = (
            "tests/domain/test_checks.py"),
     Mutant("cut the milliseconds of an exit poll", f"{DOMAIN}/election.py",
            "format_time(p.publish_after_ms)", "format_time(p.publish_after_ms // 1000 * 1000)", "tests/wire/test_digest.py"),
+    Mutant("skip the offset of one partition in all", f"{DOMAIN}/fold.py",
+           " for s in election.skips if s.partition == partition}", " for s in election.skips}",
+           "tests/wire/test_reading_values.py::TestSkips"),
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from tests.mutants.planted import Mutant
 
+SAVED = "tests/wire/test_saved_log.py"
+
 MUTANTS = (
     Mutant("take a wide table for right without a look at its ids", "tally_stream/wire/folder/plain_stations.py",
            "_require(all(map(is_id, ids)) and not any", "_require(not any", "tests/wire/test_plain_stations.py"),
@@ -30,4 +32,32 @@ MUTANTS = (
            "return value.count(b'\"') == 2 * strings", "return True", "tests/wire/test_reading_hostile.py"),
     Mutant("take any key for an unknown station's own name", "tally_stream/wire/reading.py",
            "or not is_id(name) or", "or", "tests/wire/test_reading_hostile.py"),
+    Mutant("leave the rest of a short write", "tally_stream/wire/saved_log.py",
+           "rest = rest[os.write(self._file, rest) :]", "os.write(self._file, rest); break",
+           f"{SAVED}::test_a_disk_that_takes_a_part_of_a_write_gets_all_of_it"),
+    Mutant("do not wait for the disk", "tally_stream/wire/saved_log.py",
+           "        os.fsync(self._file)\n", "", f"{SAVED}::test_a_frame_is_on_the_disk_when_it_is_said_to_stand"),
+    Mutant("read a frame of any length", "tally_stream/wire/saved_log.py",
+           "if length > LOG_FRAME_MAX_BYTES:", "if False:", f"{SAVED}::TestLimits"),
+    Mutant("cut off what a frame unpacks to", "tally_stream/wire/saved_log.py",
+           "if len(content) > LOG_FRAME_MAX_BYTES:", "if False:", f"{SAVED}::TestLimits"),
+    Mutant("cut back a dump that is damaged inside", "tally_stream/wire/saved_log.py",
+           "if not error.is_broken_off:", "if False:",
+           f"{SAVED}::test_a_file_that_is_no_dump_or_is_damaged_inside_is_left_as_it_is"),
+    Mutant("read a line of any length", "tally_stream/wire/report_log.py",
+           "if len(raw) > LOG_LINE_MAX_BYTES:", "if False:", "tests/wire/test_report_log.py::TestLines"),
+    Mutant("take a damaged first header for another gzip", "tally_stream/wire/report_log.py",
+           "and differing <= DAMAGED_BITS_MAX:", "and differing < DAMAGED_BITS_MAX:",
+           f"{SAVED}::test_a_damaged_header_of_the_first_frame_is_no_other_kind_of_file"),
+    Mutant("take a damaged first header for text", "tally_stream/wire/report_log.py",
+           'if magic[:2] != b"\\x1f\\x8b":', "if magic != FRAME_START:",
+           f"{SAVED}::test_every_single_bit_that_turns_is_found_and_its_frame_named"),
+    Mutant("keep the checksums of the reading before", "tally_stream/wire/report_log.py",
+           "self.checksums = self.uncovered = 0", "self.uncovered = 0", "tests/wire/test_report_log.py::TestReadingAgain"),
+    Mutant("keep the uncovered of the reading before", "tally_stream/wire/report_log.py",
+           "self.checksums = self.uncovered = 0", "self.checksums = 0", "tests/wire/test_report_log.py::TestReadingAgain"),
+    Mutant("take the year 10000", "tally_stream/wire/report_log.py",
+           "le=LOG_TIMESTAMP_MAX_MS)", "le=LOG_TIMESTAMP_MAX_MS + 1)", "tests/wire/test_report_log.py::TestTimestamps"),
+    Mutant("partition and offset of a skip the wrong way round", "tally_stream/wire/folder/assembling.py",
+           "Skip(s.partition, s.offset, ", "Skip(s.offset, s.partition, ", "tests/wire/test_election_folder.py"),
 )  # fmt: skip

@@ -201,6 +201,41 @@ class TestChecksums:
                     list(ReportLog(path))
 
 
+class TestReadingAgain:
+    """What one reading counted is not counted by the next."""
+
+    def test_the_checksums_and_what_stands_behind_the_last(self, files: Files) -> None:
+        first = [HEADER, record(0, 0)]
+        files.read(*first, checksum(*first), record(0, 1), record(1, 0))
+        log = ReportLog(files.path)
+        for _ in range(2):
+            assert len(list(log)) == 3
+            assert (log.checksums, log.uncovered) == (1, 2)
+            with pytest.raises(LogError, match="its last 2 records stand under no checksum: it was cut or added to"):
+                log.check_end()
+
+    def test_that_was_left_in_the_middle(self, files: Files) -> None:
+        first = [HEADER, record(0, 0), record(0, 1)]
+        files.read(*first, checksum(*first))
+        log = ReportLog(files.path)
+        reading = iter(log)
+        next(reading)
+        assert (log.checksums, log.uncovered) == (0, 1)
+        assert [r.offset for r in log] == [0, 1], "offsets and sums begin anew"
+        assert (log.checksums, log.uncovered) == (1, 0)
+        log.check_end()
+
+    def test_of_a_file_that_holds_less_now(self, files: Files) -> None:
+        first = [HEADER, record(0, 0)]
+        files.read(*first, checksum(*first), record(0, 1))
+        log = ReportLog(files.path)
+        list(log)
+        files.path.write_text(written(HEADER))
+        assert list(log) == []
+        assert (log.checksums, log.uncovered) == (0, 0)
+        log.check_end()
+
+
 class TestLines:
     @pytest.mark.parametrize(
         "line",

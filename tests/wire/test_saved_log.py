@@ -1,12 +1,20 @@
 """A dump's frames: no bit turns unnoticed, a break is cut off, other files are left alone."""
 
 import gzip
+import hashlib
+import os
+import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tally_stream.wire import report_log, saved_log
+from tally_stream.wire.limits import LOG_FRAME_MAX_BYTES
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
-from tally_stream.wire.saved_log import FRAME_START, Appender, FrameError
+from tally_stream.wire.saved_log import FRAME_START, Appender, FrameError, encode_frame, frames
 
 RECORDS = [LogRecord(1000 + n, b"A-%d" % n, b'{"n":%d}' % n, 0, n) for n in range(4)]
 
@@ -54,8 +62,10 @@ def test_every_single_bit_that_turns_is_found_and_its_frame_named(tmp_path: Path
         path.write_bytes(turned)
         frame = max(at for at in starts if at <= bit // 8)
         said = named(path)
-        # The first four bytes say what kind of file it is: with one turned it is another kind, broken from line 1 on.
-        assert f"the frame at byte {frame} " in said or (bit // 8 < 4 and said.startswith("1: ")), bit
+        if bit // 8 < 2:  # they say that it is gzip: with one bit turned it is text, broken from line 1 on
+            assert said.startswith("1: not a line of a report log: "), bit
+        else:
+            assert f"the frame at byte {frame} " in said, bit
 
 
 def test_every_single_bit_that_turns_in_an_unpacked_dump_is_found_before_the_next_checksum(tmp_path: Path) -> None:
@@ -117,3 +127,98 @@ def test_two_cannot_write_one_dump(tmp_path: Path) -> None:
     with pytest.raises(BlockingIOError):
         Appender(tmp_path / "d.gz")
     first.close()
+
+
+FIELDS = (4, 5, 6, 7, 8, 9, 10)
+"""Bytes of a gzip header that change nothing of what is unpacked: time, flags of the packer, system, length of the field."""
+
+
+def turned(content: bytes, *bits: int) -> bytes:
+    found = bytearray(content)
+    for bit in bits:
+        found[bit // 8] ^= 1 << bit % 8
+    return bytes(found)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_damaged_header_of_the_first_frame_is_no_other_kind_of_file(tmp_path: Path, count: int) -> None:
+    """Any gzip reads past most of a header: up to four bits are damage, and the frame is named."""
+    path = tmp_path / "d.gz"
+    content = dumped(path)
+    path.write_bytes(turned(content, *(FIELDS[n] * 8 for n in range(count))))
+    assert named(path) == "1: cannot be read: the frame at byte 0 has a wrong header"
+
+
+def test_what_differs_in_more_is_a_gzip_of_another_kind(tmp_path: Path) -> None:
+    path = tmp_path / "d.gz"
+    content = dumped(path)
+    path.write_bytes(turned(content, *(byte * 8 for byte in FIELDS[:5])))
+    assert report_log.DAMAGED_BITS_MAX == 4
+    assert read(path) == RECORDS, "its checksum lines are checked as ever"
+
+
+@pytest.mark.parametrize("most", [1, 7, 100])
+def test_a_disk_that_takes_a_part_of_a_write_gets_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    whole = dumped(tmp_path / "whole.gz")
+    write = os.write
+    monkeypatch.setattr(saved_log.os, "write", lambda file, content: write(file, bytes(content[:most])))
+    assert dumped(tmp_path / "d.gz") == whole
+
+
+def test_a_frame_is_on_the_disk_when_it_is_said_to_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "d.gz"
+    sizes = []
+    fsync = os.fsync
+    monkeypatch.setattr(saved_log.os, "fsync", lambda file: (sizes.append(path.stat().st_size), fsync(file))[1])
+    appender = Appender(path)
+    for lines in ([encode_header("t.reports", 1)], [encode_line(RECORDS[0], with_position=True)]):
+        appender.append(lines, len(sizes))
+        assert sizes[-1] == path.stat().st_size
+    appender.close()
+    assert len(sizes) == 2
+
+
+def frame(rest: bytes, length: int | None = None) -> bytes:
+    """A frame around these packed bytes, right in its header and its SHA-256."""
+    return FRAME_START + struct.pack("<I", len(rest) if length is None else length) + hashlib.sha256(rest).digest() + rest
+
+
+def packed(content: bytes, finish: Callable[[Any], bytes] = lambda packer: packer.flush()) -> bytes:
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+    return packer.compress(content) + finish(packer)
+
+
+class TestLimits:
+    def said(self, path: Path, content: bytes) -> str:
+        path.write_bytes(content)
+        with path.open("rb") as stream, pytest.raises(FrameError) as caught:
+            list(frames(stream))
+        if not caught.value.is_broken_off:
+            with pytest.raises(FrameError):
+                Appender(path)
+            assert path.read_bytes() == content
+        return str(caught.value)
+
+    def test_of_a_packed_frame_before_any_of_it_is_read(self, tmp_path: Path) -> None:
+        assert self.said(tmp_path / "d", frame(b"", LOG_FRAME_MAX_BYTES + 1)) == "the frame at byte 0 has a wrong length"
+        assert self.said(tmp_path / "d", frame(b"", LOG_FRAME_MAX_BYTES)) == "the frame at byte 0 is broken off"
+
+    def test_of_an_unpacked_frame(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(saved_log, "LOG_FRAME_MAX_BYTES", 1_000)
+        path = tmp_path / "d"
+        path.write_bytes(encode_frame(b"\n" * 1_000))
+        with path.open("rb") as stream:
+            assert list(frames(stream)) == [(0, b"\n" * 1_000)]
+        assert self.said(path, encode_frame(b"\n" * 1_001)) == "the frame at byte 0 unpacks to more than 1000 bytes"
+
+    def test_of_what_is_no_deflate(self, tmp_path: Path) -> None:
+        said = self.said(tmp_path / "d", encode_frame(b"x") + frame(b"\xff" * 20))
+        assert said.startswith(f"the frame at byte {len(encode_frame(b'x'))} can't be unpacked (Error -3")
+        unended = packed(b"x" * 50, lambda packer: packer.flush(zlib.Z_SYNC_FLUSH))
+        assert self.said(tmp_path / "d", frame(unended)) == "the frame at byte 0 can't be unpacked (it has no end)"
+
+
+def test_a_frame_of_nothing_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "d"
+    path.write_bytes(encode_frame(b"") + dumped(tmp_path / "other") + encode_frame(b"") * 2)
+    assert read(path) == RECORDS
