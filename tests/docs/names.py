@@ -234,6 +234,8 @@ def _is_word(word: str, it: Known) -> bool:
         return name in it.members[owner]
     if word in it.words or word in FOREIGN:
         return True
+    if name and owner.islower() and {owner, *name.split(".")} <= it.words:
+        return True  # a method of a variable: `event.ack()`
     if name and f"{word.replace('.', '/')}.py" in {f.removeprefix("tally_stream/") for f in it.files}:
         return True
     return word in it.targets or any(word in names.split() for names in it.options)

@@ -30,6 +30,10 @@ def test_everything_imported_is_drawn() -> None:
     assert undrawn(imports_of_the_product(), DRAWING) == []
 
 
+def test_nothing_imports_in_circles() -> None:
+    assert circle(imports_of_the_product()) == []
+
+
 @pytest.mark.parametrize(
     ("importer", "imported"),
     [

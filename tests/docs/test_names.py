@@ -23,6 +23,7 @@ def test_every_name_on_every_page_exists(capsys: pytest.CaptureFixture[str]) -> 
         ("nothing_fires", "nothing_fires"),
         ("Settings.bootstraps", "Settings.bootstraps"),
         ("tally_stream.metrics.METRIC", "tally_stream.metrics.METRIC"),
+        ("event.acknowledge_it()", "event.acknowledge_it()"),
         ("StandingsOwnerView", "StandingsOwnerView"),
         ("VALUES_MAX_BYTES", "VALUES_MAX_BYTES"),
         ("TALLY_BOOTSTRAPS", "TALLY_BOOTSTRAPS"),
