@@ -325,6 +325,30 @@ class TestTheStream:
         assert b"event: beat" in reader.written[-1]
         assert b"event: standings" not in reader.written[-1]
 
+    @pytest.mark.parametrize(
+        "happens",
+        [
+            lambda feed: feed.shown["PRES"].take_root(message(2), 2),
+            lambda feed: feed.shown["PRES"].take_area("R/N", message(1, "R/N")),
+            lambda feed: feed.ledger.take(change(0, 1, 1, definition=feed.election.digest)),
+        ],
+        ids=["a root", "an area", "a change"],
+    )
+    async def test_whatever_the_page_would_ask_for_anew_is_news_at_once(
+        self, feed: Feed, happens: Callable[[Feed], Any]
+    ) -> None:
+        channel = Channel("PRES", feed)
+        reader = Socket()
+        channel.readers = {Reader(reader, 1)}  # type: ignore[arg-type]
+        feed.shown["PRES"].take_root(message(1), 1)
+        assert await channel.push(0.0)
+        assert not await channel.push(0.1), "nothing happened"
+        written = len(reader.written)
+        happens(feed)
+        assert await channel.push(0.2)
+        assert len(reader.written) == written + 1
+        assert b"event: beat" in reader.written[-1]
+
 
 class TestTheFeed:
     def record(self, feed: Feed, key: bytes = b"PRES|R", **more: Any) -> StoredRecord:

@@ -1,0 +1,88 @@
+"""A board without a broker: told record by record what stands on the topics, by the product's own replay."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tally_stream.audit.replay import Replay
+from tally_stream.board.server import Board
+from tally_stream.domain.fold import PartitionFold
+from tally_stream.kafka.client import StoredRecord
+from tally_stream.settings import load_settings
+from tally_stream.wire.folder.assembling import load_election
+from tally_stream.wire.messages import canonical_json
+from tally_stream.wire.report_log import LogRecord
+from tests.support.board_scene import CANDIDATES, rehearsal_folder
+
+CLOSE_MS = 1_767_294_000_000
+"""19:00 UTC, as the folder says."""
+
+
+def statement(
+    contest: str, key: str, revision: int, kind: str, votes: tuple[int, int] | None = None, *, phase: str = "test",
+    at_ms: int = CLOSE_MS + 3_600_000,
+) -> LogRecord:  # fmt: skip
+    """A record of `at_ms`. Controls have the contest as key, everything else the station."""
+    content: dict[str, Any] = {
+        "schema": 1, "election": "REH-2026", "contest": contest, "revision": revision, "kind": kind, "phase": phase,
+    }  # fmt: skip
+    if votes is not None:
+        content |= {
+            "station": key, "counted_at": "2026-01-01T18:00:00Z" if at_ms < CLOSE_MS else "2026-01-01T19:30:00Z",
+            "votes": dict(zip(CANDIDATES[contest], votes, strict=True)),
+            "ballots": {"cast": sum(votes), "valid": sum(votes), "blank": 0, "invalid": 0},
+        }  # fmt: skip
+    if kind != "report":
+        content |= {"reason": "r", "authority": "a"}
+    if kind == "correct":
+        content["replaces"] = revision - 1
+    return LogRecord(at_ms, key.encode(), json.dumps(content).encode(), 0, 0)
+
+
+class ToldBoard:
+    """The board of the small rehearsal, over one partition that is read to its end."""
+
+    def __init__(self, directory: Path, *, phase: str = "test") -> None:
+        folder = rehearsal_folder(directory / "election")
+        toml = folder / "election.toml"
+        toml.write_text(toml.read_text(encoding="utf-8").replace('phase = "test"', f'phase = "{phase}"'), encoding="utf-8")
+        self.said: list[str] = []
+        self.out = directory / "out"
+        self.board = Board(load_settings(), load_election(folder), self.said.append, self.out)
+        self.board.feed._behind.clear()  # what reading the topics to their end does
+        self.replay = Replay(self.board.election, "tally.reports", 1)
+        stations = self.board.stations
+        stations._folds, stations._ends = [PartitionFold(self.board.election, 0, 1)], {0: 0}
+        self._waiting: deque[StoredRecord] = deque()
+        stations._waiting[0] = self._waiting
+
+    def log(self, *records: LogRecord) -> None:
+        """The records stand in the report log; nothing is published of them yet."""
+        for record in records:
+            r = replace(record, offset=self.replay.record_count)
+            self.replay.take(r)
+            self._waiting.append(StoredRecord(0, r.offset, r.timestamp_ms, r.key, r.value))
+
+    def take(self, *records: LogRecord) -> None:
+        """The records stand in the report log, are published, and the board has read both."""
+        self.log(*records)
+        self.publish()
+        self.board.stations.advance()
+
+    def publish(self) -> None:
+        """Standings of the whole log, as a worker sends them."""
+        for contest in range(len(self.board.election.contests)):
+            for message in self.replay.messages(contest):
+                self.board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(message)))
+
+    def change(self, offset: int, **more: Any) -> bool:
+        """A line on the changes topic; whether it is a new one."""
+        content = {
+            "definition": self.board.election.digest, "contest": "PRES", "station": "S1", "area": "R/NORTH",
+            "source": {"partition": 0, "offset": offset, "timestamp": offset}, **more,
+        }  # fmt: skip
+        return self.board.feed.ledger.take(json.dumps(content).encode())
