@@ -48,6 +48,8 @@ class Difference:
     where: str
     field: str
     what: str
+    other_definition: str = ""
+    """Digest of the definition of a message that is of another one than this election's."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.field + ': ' if self.field else ''}{self.what}"
@@ -192,9 +194,8 @@ class Verification:
         self.compared += 1
         index = self.election.contest_index(published.contest)
         if published.definition != self.election.digest:
-            return Difference(
-                found.where, "definition", f"found {published.definition}, this election is {self.election.digest}"
-            )
+            what = f"found {published.definition}, this election is {self.election.digest}"
+            return Difference(found.where, "definition", what, published.definition)
         if index is None:
             return Difference(found.where, "contest", f"found {published.contest!r}, which this election has not")
         due = {str(p) for p in range(len(self._folds))}
@@ -262,11 +263,16 @@ def _compare(where: str, value: bytes, due: bytes | None) -> Difference | None:
     return Difference(where, path, f"found {_shown(found)}, the log gives {_shown(expected)}")
 
 
+_ABSENT = object()
+"""In the place of a field that is not there: null is a value."""
+
+
 def _first_difference(found: Any, due: Any, path: str) -> tuple[str, Any, Any]:
     if isinstance(found, dict) and isinstance(due, dict):
         for name in sorted(found.keys() | due.keys()):
-            if found.get(name) != due.get(name) or (name in found) != (name in due):
-                return _first_difference(found.get(name), due.get(name), f"{path}.{name}" if path else name)
+            one, other = found.get(name, _ABSENT), due.get(name, _ABSENT)
+            if one != other:
+                return _first_difference(one, other, f"{path}.{name}" if path else name)
     if isinstance(found, list) and isinstance(due, list) and len(found) == len(due):
         for index, (one, other) in enumerate(zip(found, due, strict=True)):
             if one != other:
@@ -275,5 +281,7 @@ def _first_difference(found: Any, due: Any, path: str) -> tuple[str, Any, Any]:
 
 
 def _shown(value: Any) -> str:
+    if value is _ABSENT:
+        return "no such field"
     text = json.dumps(value)
     return text if len(text) <= SHOWN_MAX_CHARS else text[:SHOWN_MAX_CHARS] + " …"

@@ -306,9 +306,6 @@ class _Supervised:
         self._start_later(self._back_off)
 
     def _start_later(self, seconds: float) -> None:
-        if self._is_stopping:
-            self._end(0)
-            return
         self.due_at = time.monotonic() + seconds
         if seconds:
             self._back_off = min(self._back_off * 2, BACK_OFF_MAX_SECONDS)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tally_stream.audit.verify import Found, Verification
+from tally_stream.audit.verify import Difference, Found, Verification
 from tally_stream.cli.common import (
     ELECTION,
     EXIT_FAILED,
@@ -86,10 +86,11 @@ def _is_kafka_trouble(error: Exception) -> bool:
 
 
 def _report(check: Verification, as_json: bool) -> None:
-    for difference in check.differences[:DIFFERENCES_SHOWN_MAX]:
-        say(f"tally-stream: {difference}")
-    if len(check.differences) > DIFFERENCES_SHOWN_MAX:
-        say(f"tally-stream: and {len(check.differences) - DIFFERENCES_SHOWN_MAX:,} more differences")
+    lines = _lines(check.differences)
+    for line, _ in lines[:DIFFERENCES_SHOWN_MAX]:
+        say(f"tally-stream: {line}")
+    if left := sum(count for _, count in lines[DIFFERENCES_SHOWN_MAX:]):
+        say(f"tally-stream: and {left:,} more differences")
     if check.ignored:
         say(f"tally-stream: {check.ignored:,} standings messages of replaced definitions were passed over")
     counts = {"records": check.records, "compared": check.compared, "ignored": check.ignored,
@@ -104,6 +105,22 @@ def _report(check: Verification, as_json: bool) -> None:
         say(f"tally-stream: {len(check.differences):,} of {check.compared:,} standings messages differ from what "
             f"{check.records:,} records give")  # fmt: skip
     sys.exit(EXIT_FAILED if check.differences or not check.compared else 0)
+
+
+def _lines(differences: list[Difference]) -> list[tuple[str, int]]:
+    """(line, how many differences it tells of). All messages of one other definition differ in the same: one line for them."""
+    of_definition: dict[str, list[Difference]] = {}
+    lines: list[tuple[str, int]] = []
+    for difference in differences:
+        if difference.other_definition:
+            of_definition.setdefault(difference.other_definition, []).append(difference)
+        else:
+            lines.append((str(difference), 1))
+    others = [
+        (f"{found[0]} ({len(found):,} messages; where it was replaced on purpose: --replace-definition {digest})", len(found))
+        for digest, found in of_definition.items()
+    ]
+    return [*others, *lines]
 
 
 def _progress() -> Progress:

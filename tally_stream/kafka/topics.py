@@ -149,7 +149,9 @@ def judge_topics(
     is_official: bool,
 ) -> TopicReport:
     """`described`: those of the five that there are; `brokers`: id → settings."""
-    refusals = [f"{name}: there is no such topic" for name in topics.all if name not in described]
+    refusals = [
+        f"{name}: there is no such topic; tally-stream topics create makes it" for name in topics.all if name not in described
+    ]
     risks: list[str] = []
     reports_partitions = len(described[topics.reports].replica_counts) if topics.reports in described else 0
     for name in topics.all:

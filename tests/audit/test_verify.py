@@ -11,6 +11,7 @@ import pytest
 from tally_stream.audit.replay import replay
 from tally_stream.audit.verify import Found, Verification
 from tally_stream.domain.election import Election
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json, standings_key
 from tally_stream.wire.report_log import ReportLog
 from tests.audit.test_replay import of, saved
@@ -126,7 +127,8 @@ def test_a_log_with_another_record_gives_other_standings(of: Election, tmp_path:
          "found 99, the log ends at"),
         ({"provenance": {"topic": "y.reports", "next_offsets": {"0": 0, "1": 0}}}, "", "found"),
         ({"on_hold": True}, "on_hold", "found true, the log gives false"),
-        ({"more": 1}, "more", "found 1, the log gives null"),
+        ({"more": 1}, "more", "found 1, the log gives no such field"),
+        ({"more": None}, "more", "found null, the log gives no such field"),
     ],
 )  # fmt: skip
 def test_what_a_message_may_not_say(of: Election, tmp_path: Path, change: dict[str, Any], field: str, what: str) -> None:
@@ -135,6 +137,30 @@ def test_what_a_message_may_not_say(of: Election, tmp_path: Path, change: dict[s
     (difference,) = verified(of, log, [canonical_json(message)]).differences
     assert difference.field.startswith(field)
     assert what in difference.what
+
+
+def test_a_field_that_is_not_there_is_not_null(of: Election, tmp_path: Path) -> None:
+    """Every field is always there; one without a value is null."""
+    log = saved(tmp_path / "log")
+    message = json.loads(every_message(of, log, 2)[0])
+    assert message["turnout"] is None
+    del message["turnout"]
+    (difference,) = verified(of, log, [canonical_json(message)]).differences
+    assert (difference.field, difference.what) == ("turnout", "found no such field, the log gives null")
+
+
+def test_of_an_empty_log_the_standings_at_0_are_compared_and_nothing_beyond(of: Election, tmp_path: Path) -> None:
+    full = saved(tmp_path / "log")
+    empty = tmp_path / "empty"
+    empty.write_bytes(full.read_bytes().splitlines(keepends=True)[0])
+    at_0 = [canonical_json(m) for m in replay(of, empty).messages(0)]
+    check = verified(of, empty, at_0)
+    assert (check.records, check.compared, check.differences) == (0, len(at_0), [])
+    spoilt = at_0[-1].replace(b'"version":0', b'"version":1')
+    (difference,) = verified(of, empty, [spoilt]).differences
+    assert (difference.field, difference.what) == ("version", "found 1, the log gives 0")
+    (difference,) = verified(of, empty, [canonical_json(replay(of, full).messages(0)[-1])]).differences
+    assert difference.what.endswith(", the log ends at 0")
 
 
 def test_the_key_and_the_bytes_count_too(of: Election, tmp_path: Path) -> None:
@@ -171,5 +197,16 @@ def test_the_command_checks_a_whole_night_offline(tmp_path: Path) -> None:
     said = call(*arguments, expect=1).stderr
     assert "candidates[0].votes: found 4281626, the log gives 4281625" in said
     assert f"{published}:252, PRES|AZ" in said
+    old = [b"sha256:" + digit * 64 for digit in (b"0", b"1")]
+    mine = lines[0].splitlines(keepends=True)
+    replaced = [line.replace(load_election(night).digest.encode(), digest) for digest in old for line in mine]
+    published.write_bytes(b"".join([*replaced, *mine]))
+    said = call(*arguments, expect=1).stderr.splitlines()
+    assert said == [
+        *(f"tally-stream: {published}:{line}: definition: found {digest.decode()}, this election is {load_election(night).digest} "
+          f"(126 messages; where it was replaced on purpose: --replace-definition {digest.decode()})"
+          for line, digest in zip((1, 127), old, strict=True)),
+        "tally-stream: 252 of 378 standings messages differ from what 39,095 records give",
+    ]  # fmt: skip
     published.write_bytes(b"")
     assert "no standings to compare" in call(*arguments, expect=1).stderr

@@ -127,7 +127,7 @@ def test_a_topic_that_is_not_there(topic: str) -> None:
     found = described()
     del found[f"t.{topic}"]
     report = judged(found)
-    assert report.refusals == [f"t.{topic}: there is no such topic"]
+    assert report.refusals == [f"t.{topic}: there is no such topic; tally-stream topics create makes it"]
     assert (report.is_complete, report.partitions) == (False, 0 if topic == "reports" else 3)
 
 
