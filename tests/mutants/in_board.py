@@ -29,8 +29,6 @@ MUTANTS = (
            'asked = ("changes", contest, area, station, limit, before)', 'asked = ("changes", contest, area, limit, before)', CACHE),
     Mutant("give one page of changes to who asks for another", API,
            'asked = ("changes", contest, area, station, limit, before)', 'asked = ("changes", contest, area, station, limit)', CACHE),
-    Mutant("give one area's standings to who asks for another's", API,
-           'asked = ("standings", contest, area)', 'asked = ("standings", contest)', CACHE),
     Mutant("give the areas of one contest to who asks for another's", API,
            'asked, token = ("areas", contest, area), shown', 'asked, token = ("areas", area), shown', CACHE),
     Mutant("a page in the language of whoever asked first", "tally_stream/board/page.py",
