@@ -12,13 +12,13 @@ Decides what a consumer hands over for chosen topics: every offset once, in orde
   its checksum is right (a broker need not look), is such records too; so is what comes from a record on that can't be
   parsed or is out of its place.
 
-The names of aiokafka relied on stand in `RELIED_ON` and are held by the contract test. Read next: `inflate.py`, `client.py`.
+The names of aiokafka relied on stand in `tests/stream/relied_on.py`, for a test to hold. Read next: `inflate.py`, `client.py`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
@@ -28,22 +28,6 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
 from tally_stream.kafka.inflate import BATCH_INFLATED_MAX_BYTES, CannotInflate, Inflater
-
-RELIED_ON: Mapping[str, str] = {
-    "aiokafka.consumer.fetcher:FetchResult.getall": "(self, max_records=None)",
-    "aiokafka.consumer.fetcher:FetchResult.check_assignment": "(self, tp)",
-    "aiokafka.consumer.fetcher:FetchResult.has_more": "(self)",
-    "aiokafka.consumer.fetcher:FetchResult._update_position": "(self)",
-}
-"""module:qualified name -> the parameters, without annotations, that this module was written against."""
-
-RELIED_ON_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
-    "aiokafka.consumer.fetcher:FetchResult": ("_partition_records", "_topic_partition"),
-    "aiokafka.consumer.fetcher:PartitionRecords": ("_records", "_check_crcs", "next_fetch_offset"),
-    "aiokafka.consumer.fetcher:Fetcher": ("_records", "MemoryRecords"),
-    "aiokafka.consumer.consumer:AIOKafkaConsumer": ("_fetcher",),
-}
-"""Attributes read or set on instances; the contract test looks for them in the class's source."""
 
 
 class NullRecord:

@@ -1,4 +1,4 @@
-"""The private names of Faust, mode and aiokafka that the worker was written against: what an upgrade must still have."""
+"""The private names of Faust, mode and aiokafka that the product was written against: what an upgrade must still have."""
 
 from collections.abc import Mapping
 
@@ -81,8 +81,13 @@ RELIED_ON: Mapping[str, str] = {
     "aiokafka.coordinator.assignors.abstract:AbstractPartitionAssignor.on_assignment": "(assignment)",
     "aiokafka.coordinator.protocol:ConsumerProtocolMemberAssignment.partitions": "(self)",
     "aiokafka.cluster:ClusterMetadata.partitions_for_topic": "(self, topic)",
+    # Replaced in kafka/batches.py.
+    "aiokafka.consumer.fetcher:FetchResult.getall": "(self, max_records=None)",
+    "aiokafka.consumer.fetcher:FetchResult.check_assignment": "(self, tp)",
+    "aiokafka.consumer.fetcher:FetchResult.has_more": "(self)",
+    "aiokafka.consumer.fetcher:FetchResult._update_position": "(self)",
 }
-"""module:qualified name -> the parameters, without annotations, that `stream/` was written against."""
+"""module:qualified name -> the parameters, without annotations, that the product was written against."""
 
 RELIED_ON_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "faust.transport.consumer:Consumer": (
@@ -99,7 +104,7 @@ RELIED_ON_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "faust.app.base:App": ("_consumer", "_producer", "consumer_generation_id"),
     "faust.streams": ("_CStreamIterator",),
     "aiokafka.consumer.consumer:AIOKafkaConsumer": ("_client", "_closed", "_coordinator", "_fetcher"),
-    "aiokafka.consumer.fetcher:Fetcher": ("_fetch_task", "_pending_tasks"),
+    "aiokafka.consumer.fetcher:Fetcher": ("_fetch_task", "_pending_tasks", "_records", "MemoryRecords"),
     "aiokafka.coordinator.protocol:ConsumerProtocolMemberMetadata": ("version", "subscription", "user_data"),
     "aiokafka.coordinator.protocol:ConsumerProtocolMemberAssignment": ("version", "assignment", "user_data"),
     "aiokafka.consumer.group_coordinator:GroupCoordinator": (
@@ -112,5 +117,7 @@ RELIED_ON_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     ),
     "aiokafka.producer.producer:AIOKafkaProducer": ("_sender", "client"),
     "aiokafka.producer.sender:Sender": ("sender_task",),
+    "aiokafka.consumer.fetcher:FetchResult": ("_partition_records", "_topic_partition"),
+    "aiokafka.consumer.fetcher:PartitionRecords": ("_records", "_check_crcs", "next_fetch_offset"),
 }
 """Attributes read or set on instances; the contract test looks for them in the class's source."""

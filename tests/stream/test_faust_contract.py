@@ -18,7 +18,6 @@ from faust import streams
 from faust.tables.manager import TableManager
 from faust.transport.consumer import Consumer
 
-from tally_stream.kafka import batches
 from tally_stream.stream.faust.app import RunApp, RunSchema
 from tally_stream.stream.faust.client import RunClient
 from tally_stream.stream.faust.consumer import RunConsumer
@@ -52,18 +51,14 @@ def test_the_versions_are_the_ones_written_against(package: str) -> None:
     assert importlib.metadata.version(package) == PINNED[package]
 
 
-ALL_RELIED_ON = {**RELIED_ON, **batches.RELIED_ON}
-ALL_ATTRIBUTES = [*RELIED_ON_ATTRIBUTES.items(), *batches.RELIED_ON_ATTRIBUTES.items()]
-
-
-@pytest.mark.parametrize("path", ALL_RELIED_ON)
+@pytest.mark.parametrize("path", RELIED_ON)
 def test_a_name_still_has_its_signature(path: str) -> None:
-    assert bare_signature(resolve(path)) == ALL_RELIED_ON[path]
+    assert bare_signature(resolve(path)) == RELIED_ON[path]
 
 
 @pytest.mark.parametrize(
     ("path", "attribute"),
-    [(path, attribute) for path, names in ALL_ATTRIBUTES for attribute in names],
+    [(path, attribute) for path, names in RELIED_ON_ATTRIBUTES.items() for attribute in names],
 )
 def test_an_attribute_is_still_there(path: str, attribute: str) -> None:
     owner = resolve(path)

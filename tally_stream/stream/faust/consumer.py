@@ -131,6 +131,7 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # faust is not follow
         return await super().wait_first(_Continued(handing_over, waits_for), *others, timeout=timeout)
 
     async def _fetch(self, wait_seconds: float) -> tuple[Mapping[TP, list[Any]] | None, set[TP] | None]:
+        """What Faust fetched. What goes wrong in it is mended by a seek, or ends the worker: then (None, None)."""
         try:
             records, active = await self._wait_next_records(wait_seconds)
             return records, active
