@@ -13,7 +13,10 @@ LAST_WORDS_SECONDS = 2.0
 
 
 def fatal(reason: str, begin: str = "") -> None:
-    """End the process now, with one line on stderr, before anything else can be committed. `begin`: of several, which."""
+    """End the process now, with one line on stderr, before anything else can be committed.
+
+    `begin` begins that line: which process it is, where there are several.
+    """
     with contextlib.suppress(Exception):  # whatever happens to the line, the process ends
         overdue = threading.Timer(LAST_WORDS_SECONDS, os._exit, [FATAL_EXIT])
         overdue.daemon = True

@@ -6,9 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import (
-    OffsetOutOfRangeError,
-)
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -132,6 +130,51 @@ async def test_a_fetch_that_spans_a_rebalance_is_dropped_and_sought_again(consum
     for change in (next_generation, next_epoch, consumer._expected.clear, consumer.stop_flow):
         assert await while_fetching(change) == []
     assert seeks == 4
+
+
+async def test_what_is_left_of_a_fetch_is_dropped_when_a_rebalance_begins_between_two_runs_of_it(
+    consumer: RunConsumer,
+) -> None:
+    sought(consumer)
+
+    async def wait_next_records(_: float) -> Any:
+        return {P0: records(0, 2 * RUN_RECORDS - 1)}, {P0}
+
+    consumer._wait_next_records = wait_next_records
+    found = []
+    async for _, message in consumer.getmany(1.0):
+        found.append(message.value.first_offset)
+        consumer.app.consumer_generation_id += 1
+    assert found == [0]
+
+
+async def test_what_aiokafka_finds_no_committed_offset_for_is_sought_again_and_is_no_failure(consumer: RunConsumer) -> None:
+    seeks: list[int] = []
+
+    async def wait_next_records(_: float) -> Any:
+        raise NoOffsetForPartitionError(P0)
+
+    async def perform_seek() -> None:
+        seeks.append(1)
+
+    consumer._wait_next_records, consumer.perform_seek = wait_next_records, perform_seek
+    assert [message async for message in consumer.getmany(1.0)] == []
+    assert seeks == [1]
+    assert consumer.transport.reasons == []
+
+
+@pytest.mark.parametrize("error", [IllegalStateError("not assigned"), ConsumerStoppedError()])
+async def test_a_seek_that_the_next_rebalance_overtakes_is_no_failure(consumer: RunConsumer, error: Exception) -> None:
+    sought(consumer)
+
+    async def seek_to_committed() -> Any:
+        raise error
+
+    consumer.seek_to_committed, consumer.assignment = seek_to_committed, lambda: {P0}
+    with pytest.raises(type(error)):
+        await consumer.perform_seek()
+    assert consumer.transport.reasons == []
+    assert consumer._expected == {}, "nothing is delivered before a seek succeeds"
 
 
 async def test_other_topics_are_left_as_they_are(consumer: RunConsumer) -> None:
@@ -395,7 +438,59 @@ async def test_a_drain_is_bounded_and_commits_what_was_acknowledged(
     await consumer.drain({P0})
     assert commits == 1
     assert not consumer.flow_active
+    assert not consumer.app.flow_control.is_active(), "no agent begins another run"
     assert consumer.transport.reasons == []
+
+
+async def test_after_a_failure_a_drain_tells_nobody_and_commits_nothing(consumer: RunConsumer) -> None:
+    async def planted(*_: object) -> bool:
+        raise AssertionError("called")
+
+    consumer.transport.fail("first")
+    consumer._positions.partitions_revoked = consumer.commit = planted
+    await consumer.drain({P0})
+    assert consumer.transport.reasons == ["first"]
+
+
+async def test_partitions_are_drained_before_faust_forgets_what_was_acknowledged(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sought(consumer)
+    order: list[str] = []
+    epoch = consumer._epoch
+
+    async def drain(partitions: set[TP]) -> None:
+        assert P0 in consumer._expected
+        assert consumer._epoch == epoch, "what is fetched meanwhile may be of use"
+        order.append(f"drain {partitions == {P0}}")
+
+    async def revoked(self: Any, partitions: set[TP]) -> None:
+        assert consumer._expected == {}
+        assert consumer._epoch > epoch
+        order.append("faust")
+
+    consumer.drain = drain
+    monkeypatch.setattr(driver.Consumer, "on_partitions_revoked", revoked)
+    await consumer.on_partitions_revoked({P0})
+    assert order == ["drain True", "faust"]
+
+
+async def test_a_stop_that_comes_during_a_drain_closes_the_consumer_by_itself(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faust would close half of it in the same moment."""
+
+    async def planted(self: Any, *_: object) -> None:
+        raise AssertionError("called")
+
+    async def drain(_: set[TP]) -> None:
+        consumer.app._stopped.set()
+
+    consumer.drain = drain
+    monkeypatch.setattr(driver.Consumer, "on_partitions_revoked", planted)
+    monkeypatch.setattr(driver.Consumer, "on_partitions_assigned", planted)
+    await consumer.on_partitions_revoked({P0})
+    await consumer.on_partitions_assigned({P0}, 2)
 
 
 async def test_a_drain_that_met_a_commit_under_way_commits_again(consumer: RunConsumer) -> None:

@@ -6,16 +6,18 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
+import faust
 import pytest
 from faust import streams
 
 from tally_stream.stream.fatal import fatal
-from tally_stream.stream.faust.app import guarded, run_topic
+from tally_stream.stream.faust import app as app_module
+from tally_stream.stream.faust.app import guarded, run_topic, run_worker
 from tally_stream.stream.faust.consumer import RunConsumer
 from tally_stream.stream.faust.left_out import NoTables, SlimMonitor
 from tally_stream.stream.faust.settings import app_settings
 from tally_stream.stream.faust.transport import make_transport
-from tests.stream.unstarted import NOWHERE, TOPIC, NoPositions
+from tests.stream.unstarted import NOWHERE, P0, TOPIC, NoPositions
 
 
 def test_settings_mean_to_faust_what_they_say(consumer: RunConsumer) -> None:
@@ -128,6 +130,88 @@ async def test_a_cancelled_agent_is_not_a_failure() -> None:
     reasons.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reasons
+
+
+async def test_a_stop_drains_what_is_assigned_before_faust_ends_the_agents(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[object] = []
+
+    async def drain(partitions: set[object]) -> None:
+        order.append(partitions)
+
+    async def on_stop(self: Any) -> None:
+        order.append("faust")
+
+    monkeypatch.setattr(faust.App, "on_stop", on_stop)
+    consumer.drain, consumer.assignment = drain, lambda: {P0}
+    await consumer.app.on_stop()
+    assert order == [{P0}, "faust"]
+
+
+async def test_a_stop_that_hangs_is_fatal(consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def stop(self: Any) -> None:
+        await told.wait()
+
+    monkeypatch.setattr(faust.App, "stop", stop)
+    monkeypatch.setattr(app_module, "STOP_SECONDS", 0.01)
+    consumer.transport._on_fatal = lambda reason: loop.call_soon_threadsafe(told.set)
+    async with asyncio.timeout(5):
+        await consumer.app.stop()
+    assert consumer.transport.failure == "did not stop within 0 s"
+
+
+class App:
+    """As much of a Faust app as `run_worker` asks for; it starts, and runs until it is stopped."""
+
+    def __init__(self) -> None:
+        self.transport = SimpleNamespace(fail=lambda reason, error: self.reasons.append(reason))
+        self.reasons: list[str] = []
+        self.crashed, self.crash_reason = False, None
+        self.is_stopped = False
+        self.start_error: Exception | None = None
+        self.ended = asyncio.Event()
+
+    async def start(self) -> None:
+        if self.start_error is not None:
+            raise self.start_error
+
+    async def wait_until_stopped(self) -> None:
+        await self.ended.wait()
+
+    async def stop(self) -> None:
+        self.is_stopped = True
+
+
+async def test_it_runs_until_it_is_told_to_stop() -> None:
+    app, stop = App(), asyncio.Event()
+    running = asyncio.create_task(run_worker(app, stop))  # type: ignore[arg-type]
+    await asyncio.wait([running], timeout=0.01)
+    assert not running.done()
+    stop.set()
+    await running
+    assert app.is_stopped
+    assert app.reasons == []
+
+
+async def test_a_start_that_fails_is_fatal_and_stopped() -> None:
+    app = App()
+    app.start_error = OSError("no broker")
+    await run_worker(app, asyncio.Event())  # type: ignore[arg-type]
+    assert app.reasons == ["could not start: OSError('no broker')"]
+    assert app.is_stopped
+
+
+async def test_a_crash_is_fatal() -> None:
+    app = App()
+    app.crashed, app.crash_reason = True, KeyError("planted")  # type: ignore[assignment]
+    app.ended.set()
+    await run_worker(app, asyncio.Event())  # type: ignore[arg-type]
+    assert app.reasons == ["crashed: KeyError('planted')"]
+    assert app.is_stopped
 
 
 def test_fatal_is_one_line_and_an_exit_code() -> None:
