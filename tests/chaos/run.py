@@ -5,7 +5,7 @@ gives at its offsets (the product's own `Verification`), the newest are those of
 those that `replay` makes, byte for byte, the worker's own verdict counts are replay's, versions rose under the reader's
 rule, the raw topic healed within 10 s, the commits reached the end, and no worker ended of anything but the fault. At the
 end `tally-stream verify` over the topics as they stand. Exits 1 on any of these, and where the standings stood still for
-more than 30 s (p99 of all faults).
+more than 30 s (p99 of all faults), in a short round for more than 60 s.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ from tests.support.topics import save_log
 from tests.support.waiting import wait_for
 
 SILENCE_LIMIT_SECONDS = 30.0
+SHORT_SILENCE_LIMIT_SECONDS = 60.0
+"""For a short round: a dozen faults have no p99, and other tests run beside it."""
 
 
 def say(line: str) -> None:
@@ -206,7 +208,10 @@ def play(kafka: KafkaThree, directory: Path, *, reports: int, per_second: int, i
         f"{newsroom.records:,} standings read, {newsroom.stale_count:,} older than the one before "
         f"(healed within {newsroom.longest_stale_seconds:.1f} s)")  # fmt: skip
     say(f"tally-stream verify: {verified}")
-    return percentile(silences, 99) <= SILENCE_LIMIT_SECONDS
+    limit = SHORT_SILENCE_LIMIT_SECONDS if is_short else SILENCE_LIMIT_SECONDS
+    if percentile(silences, 99) > limit:
+        say(f"p99 above {limit:.0f} s")
+    return percentile(silences, 99) <= limit
 
 
 def main() -> int:
@@ -224,8 +229,6 @@ def main() -> int:
             kafka, Path(scratch), reports=options.reports, per_second=options.per_second, is_short=options.short,
             only=options.only, seed=options.seed,
         )  # fmt: skip
-    if not is_in_time:
-        say(f"p99 above {SILENCE_LIMIT_SECONDS:.0f} s")
     return 0 if is_in_time else 1
 
 

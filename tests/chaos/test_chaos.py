@@ -1,4 +1,8 @@
-"""A short round of `make chaos`: one of each fault on a real cluster of three brokers; and its checks can say no."""
+"""A short round of `make chaos`: one of each fault on a real cluster of three brokers; and its checks can say no.
+
+Under a fifth of its load: what is checked is that nothing is lost and all that is published is right, not how much goes
+through, and each scene checks the whole log anew.
+"""
 
 import json
 import os
@@ -32,7 +36,8 @@ pytestmark = pytest.mark.kafka
 def test_one_of_each_fault_loses_nothing() -> None:
     require_local_kafka()
     done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos.run", "--short", "--reports", "20000"], cwd=ROOT, text=True, check=False,
+        [sys.executable, "-m", "tests.chaos.run", "--short", "--reports", "5000", "--per-second", "100"],
+        cwd=ROOT, text=True, check=False,
         capture_output=True, timeout=900, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     print(done.stdout)

@@ -1,4 +1,4 @@
-"""A round of the simulation, the seeds that once failed, and what a simulated worker is made of.
+"""A round of the simulation (`make simulate SEEDS=10000` plays more), the seeds that once failed, and what a simulated worker is made of.
 
 The clock of a simulating interpreter is not the real one, so each of these runs in one of its own (`run.py`).
 """
@@ -36,23 +36,23 @@ def story(found: dict[str, Any]) -> str:
     )
 
 
-def test_two_hundred_seeds_break_no_promise_and_see_every_fault() -> None:
+def test_a_hundred_seeds_break_no_promise_and_see_every_fault() -> None:
     code, found = run("--json")
     print(f"{found['counts']['reports checked'] / found['minutes']:,.0f} reports checked a minute", found["faults"])
     assert not found["failures"], story(found)
     assert not found["rare"], f"too few of some faults: {found['rare']}"
     assert code == 0
     counts = found["counts"]
-    assert found["played"] == 200
+    assert found["played"] == 100
     # What was looked at: a simulation whose workers all die before they publish would find nothing.
-    assert counts["standings checked"] > 4_000
-    assert counts["reports checked"] > 300_000
-    assert counts["partials checked"] > 7_000
-    assert counts["commits checked"] > 2_000
-    assert counts["falls explained"] > 1_500
-    assert counts["changes checked"] > 3_000
-    assert counts["rejections checked"] > 10_000
-    assert counts["folds checked"] > 12_000
+    assert counts["standings checked"] > 2_500
+    assert counts["reports checked"] > 200_000
+    assert counts["partials checked"] > 4_500
+    assert counts["commits checked"] > 1_500
+    assert counts["falls explained"] > 1_200
+    assert counts["changes checked"] > 1_600
+    assert counts["rejections checked"] > 5_500
+    assert counts["folds checked"] > 9_000
     assert found["faults"]["refusal of a shortened log"] > 300
     assert counts["older standings seen"] > 0
 
