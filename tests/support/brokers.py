@@ -35,7 +35,14 @@ class Embedded(EmbeddedBroker):
     """A second group member waits for all of this but a second: short, so that tests are."""
 
 
-class KafkaOne(LocalKafka):
+class ShortLived(LocalKafka):
+    """A Kafka that ends with the tests: compiling for hours of use took half of all that its nodes computed."""
+
+    def run(self, java_options: list[str]) -> str:
+        return super().run([*java_options, "-XX:TieredStopAtLevel=1"])
+
+
+class KafkaOne(ShortLived):
     """A real Apache Kafka, one node."""
 
     kind: ClassVar[str] = "kafka x1"
@@ -44,7 +51,7 @@ class KafkaOne(LocalKafka):
     """The least that Kafka takes (group.min.session.timeout.ms)."""
 
 
-class KafkaThree(LocalKafka):
+class KafkaThree(ShortLived):
     """A real Apache Kafka, three nodes, everything replicated three times."""
 
     kind: ClassVar[str] = "kafka x3"
