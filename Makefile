@@ -7,7 +7,7 @@ SEEDS  ?= 200
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots chaos simulate fuzz flood mutants docs requirements pythons release
+.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots chaos simulate nights fuzz flood mutants docs requirements pythons release
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -79,6 +79,9 @@ bench-board: setup  ## 5,000 readers of the stream on one board; ARGS="--readers
 
 simulate: setup  ## play seeded nights full of faults on a cluster in memory; SEEDS=10000, or ARGS="--seed 17" for one in full
 	@$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) $(ARGS)
+
+nights: setup    ## each night on a real Kafka in each set-up: one broker and three, one worker, two, one of two killed
+	@TALLY_TEST_LONG=1 $(BIN)/python -m pytest -q tests/nights/test_nights_on_kafka.py
 
 fuzz: setup      ## try inputs on every reader of hostile bytes; SECONDS=600, ARGS="--only report"
 	@$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(ARGS)

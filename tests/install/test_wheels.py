@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tally_stream import __version__
-from tests.install.conftest import BIN, OWN, ROOT, install, plain_environment, pythons, run
+from tests.install.conftest import BIN, OWN, ROOT, Installed, install, plain_environment, pythons, run
 from tests.support.processes import LIFELINE, command
 from tests.support.waiting import wait_for
 
@@ -111,27 +111,30 @@ def test_the_board_has_its_page(wheels: dict[str, Path], tmp_path: Path) -> None
             process.wait()
 
 
-def test_without_the_extra_the_demo_says_what_to_install(wheels: dict[str, Path], tmp_path: Path) -> None:
-    made = install(wheels["pure"], OWN, tmp_path / "env", extra="")
-    said = made.tally("demo", "--election", "az-2024", "--fast", "--exit", "--json", expect=1)
+@pytest.fixture(scope="module")
+def without_extra(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return install(wheels["pure"], OWN, tmp_path_factory.mktemp("without_extra") / "env", extra="")
+
+
+def test_without_the_extra_the_demo_says_what_to_install(without_extra: Installed) -> None:
+    said = without_extra.tally("demo", "--election", "az-2024", "--fast", "--exit", "--json", expect=1)
     assert said.stderr.splitlines() == [
         "tally-stream: the embedded broker needs the package confluent-kafka, 2.6 or newer: pip install 'tally-stream[embedded]'"
     ]
 
 
-def test_bash_itself_offers_the_nights(wheels: dict[str, Path], tmp_path: Path) -> None:
+def test_bash_itself_offers_the_nights(without_extra: Installed, tmp_path: Path) -> None:
     """The lines of docs/install.md, in a bash that is as it comes."""
-    made = install(wheels["pure"], OWN, tmp_path / "env", extra="")
-    path = f"{made.folder / 'bin'}:/usr/bin:/bin"
+    path = f"{without_extra.folder / 'bin'}:/usr/bin:/bin"
     script = ('eval "$(_TALLY_STREAM_COMPLETE=bash_source tally-stream)"; COMP_WORDS=(tally-stream replay w); COMP_CWORD=2; '
               "_tally_stream_completion tally-stream 2>/dev/null; echo ${COMPREPLY[@]}")  # fmt: skip
     assert script.split(";", maxsplit=1)[0] in (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     assert run("bash", "--norc", "-c", script, cwd=tmp_path, PATH=path).stdout == "wisconsin-2024\n"
 
 
-def test_one_wheel_over_another_and_back(wheels: dict[str, Path], tmp_path: Path) -> None:
+def test_one_wheel_over_another_and_back(wheels: dict[str, Path], without_extra: Installed, tmp_path: Path) -> None:
     """As docs/install.md has it for an upgrade and the way back."""
-    made = install(wheels["pure"], OWN, tmp_path / "env")
+    made = without_extra
     older = tmp_path / wheels["pure"].name.replace(__version__, "0.0.9")
     _renumbered(wheels["pure"], older)
     for wheel, version in ((older, "0.0.9"), (wheels["pure"], __version__)):

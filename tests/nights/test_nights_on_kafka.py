@@ -2,12 +2,14 @@
 
 Each set-up (one worker, two, two of which one is killed, a worker started again) is played where it differs: every night
 with one worker and through a kill, the others on one night; on three brokers what acknowledgements and leaders matter to.
+`make nights` plays each night in each set-up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import urllib.request
 import uuid
 from collections import Counter
@@ -110,15 +112,25 @@ def stages(tmp_path: Path) -> Iterator[list[Stage]]:
             worker.close()
 
 
+IS_LONG = bool(os.environ.get("TALLY_TEST_LONG"))
+"""`make nights`: each night in each set-up."""
+EACH = [(night, kafka) for kafka in ("kafka_one", "kafka_three") for night in RECORDS]
+
+
+@pytest.fixture
+def kafka(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
+
+
 def a_stage(night: str, kafka: Any, stages: list[Stage], tmp_path: Path) -> Stage:
     stages.append(Stage(kafka.bootstrap, night, tmp_path, kafka.replication))
     return stages[-1]
 
 
-@pytest.mark.parametrize("night", RECORDS)
-def test_a_night_with_one_worker(night: str, kafka_one: Any, stages: list[Stage], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("night", "kafka"), EACH if IS_LONG else EACH[: len(RECORDS)], indirect=["kafka"])
+def test_a_night_with_one_worker(night: str, kafka: Any, stages: list[Stage], tmp_path: Path) -> None:
     """On one broker: what three do otherwise, they do to any night (below)."""
-    stage = a_stage(night, kafka_one, stages, tmp_path)
+    stage = a_stage(night, kafka, stages, tmp_path)
     worker = stage.worker().wait_ready()
     stage.send()
     root = stage.check()
@@ -130,9 +142,10 @@ def test_a_night_with_one_worker(night: str, kafka_one: Any, stages: list[Stage]
     assert worker.stop() == 0
 
 
-def test_a_night_with_two_workers(kafka_three: Any, stages: list[Stage], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("night", "kafka"), EACH if IS_LONG else [("bolivia-2019", "kafka_three")], indirect=["kafka"])
+def test_a_night_with_two_workers(night: str, kafka: Any, stages: list[Stage], tmp_path: Path) -> None:
     """The night with the most changes. On one broker two share a night in the test of `--processes`."""
-    stage = a_stage("bolivia-2019", kafka_three, stages, tmp_path)
+    stage = a_stage(night, kafka, stages, tmp_path)
     first, second = stage.two_workers()
     stage.send()
     stage.check()
@@ -141,9 +154,10 @@ def test_a_night_with_two_workers(kafka_three: Any, stages: list[Stage], tmp_pat
     assert [first.stop(), second.stop()] == [0, 0]
 
 
-def test_each_night_with_one_of_two_workers_killed_in_the_middle(kafka_three: Any, stages: list[Stage], tmp_path: Path) -> None:
+@pytest.mark.parametrize("kafka", ["kafka_one", "kafka_three"] if IS_LONG else ["kafka_three"], indirect=True)
+def test_each_night_with_one_of_two_workers_killed_in_the_middle(kafka: Any, stages: list[Stage], tmp_path: Path) -> None:
     """All three killed before any is awaited: the groups' sessions run out side by side, and three cost what one costs."""
-    killed = [_killed_in_the_middle(night, kafka_three, stages, tmp_path / night) for night in RECORDS]
+    killed = [_killed_in_the_middle(night, kafka, stages, tmp_path / night) for night in RECORDS]
     for stage, other in killed:
         stage.check()
         check_verdicts_add_up([other], RECORDS[stage.night])
