@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tally_stream.domain.election import CHECK_NAMES
 from tally_stream.wire import limits
 from tally_stream.wire.folder import assembling, tables
-from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
+from tally_stream.wire.folder.assembling import ElectionFolderError, election_day, load_election
 from tally_stream.wire.folder.toml import toml_lines
 from tests.wire.folders import STATIONS, TOML, Folder
 
@@ -45,6 +46,20 @@ class TestAGoodFolder:
         lines = "\n".join(f"{name} = {limit}" for name, limit in limits.items())
         checks = folder.replace(("P5_turnout_percent = 97.5\nQ7_skew_seconds = 60", lines)).load().checks
         assert {name: getattr(checks, name) for name in CHECK_NAMES} == limits
+
+    @pytest.mark.parametrize(
+        ("polls_close", "day"),
+        [
+            ("2024-02-07T19:00:00+04:00", date(2024, 2, 7)),
+            ("2024-02-08T01:00:00+04:00", date(2024, 2, 8)),  # the 7th in UTC
+            ("2024-02-07T22:00:00-10:00", date(2024, 2, 7)),  # the 8th in UTC
+        ],
+    )
+    def test_its_day_is_the_one_where_the_polls_close(self, folder: Folder, polls_close: str, day: date) -> None:
+        text = re.sub(r"(?m)^polls_close = .*$", f"polls_close = {polls_close}", TOML)
+        folder.write("election.toml", text)
+        folder.load()
+        assert election_day(folder.path) == day
 
     def test_unknown_is_none_not_0(self, folder: Folder) -> None:
         stations = folder.load().stations
