@@ -39,8 +39,7 @@ def _schema(name: str, models: tuple[type, ...]) -> Schema:
     roots, definitions = msgspec.json.schema_components(models, ref_template="#/$defs/{name}")
     for definition in definitions.values():
         definition.pop("title", None)
-        if "description" in definition:
-            definition["description"] = " ".join(inspect.cleandoc(definition["description"]).split())
+        definition["description"] = " ".join(inspect.cleandoc(definition["description"]).split())  # each model has one
     head: Schema = {"$schema": DIALECT, "title": name}
     if len(models) > 1:
         # Exactly one fits: they have no kind in common.
