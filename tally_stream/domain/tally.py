@@ -15,24 +15,33 @@ from tally_stream.domain.ledger import Entry
 from tally_stream.domain.report import Report
 from tally_stream.domain.rules import Limits
 
+BALLOTS = ("valid", "cast", "cast_unknown", "blank", "blank_unknown", "invalid", "invalid_unknown")
+"""Ballots of the counts in force, partial ones included."""
+STATION_STATES = ("counted", "partial", "held_only", "annulled")
+"""Each station is in exactly one; outstanding is the rest."""
+FLAGS = ("corrected", "recounted", "disputed", "held_waiting", "warned")
+KINDS_IN_FORCE = ("kind_correct", "kind_recount", "kind_annul", "kind_restore", "kind_accept")
+"""Stations by the kind of the statement in force."""
+PROGRESS_BY_REGISTERED = ("registered_of", "registered_of_unknown", "registered_done", "registered_done_unknown")
+"""`of` is relative to the register."""
+PROGRESS_BY_BALLOTS = ("ballots_of", "ballots_of_unknown")
+"""Relative to `ballots_expected`."""
+TURNOUT = ("turnout_cast", "turnout_cast_unknown", "turnout_registered", "turnout_registered_unknown")
+"""Over complete counts."""
+BOUND = ("bound", "bound_unknown")
+"""The most ballots that may still come; relative to all stations outstanding."""
+
 SCALARS = (
-    # ballots of the counts in force, partial ones included
-    "valid", "cast", "cast_unknown", "blank", "blank_unknown", "invalid", "invalid_unknown",
-    # each station is in exactly one state; outstanding is the rest
-    "counted", "partial", "held_only", "annulled",
-    # flags
-    "corrected", "recounted", "disputed", "held_waiting", "warned",
-    # stations by the kind of the statement in force
-    "kind_correct", "kind_recount", "kind_annul", "kind_restore", "kind_accept",
-    # progress by registered voters; `of` is relative to the register
-    "registered_of", "registered_of_unknown", "registered_done", "registered_done_unknown",
-    # progress by ballots; relative to `ballots_expected`
-    "ballots_of", "ballots_of_unknown",
-    # turnout over complete counts
-    "turnout_cast", "turnout_cast_unknown", "turnout_registered", "turnout_registered_unknown",
-    # the most ballots that may still come; relative to all stations outstanding
-    "bound", "bound_unknown",
-)  # fmt: skip
+    *BALLOTS,
+    *STATION_STATES,
+    *FLAGS,
+    *KINDS_IN_FORCE,
+    *PROGRESS_BY_REGISTERED,
+    *PROGRESS_BY_BALLOTS,
+    *TURNOUT,
+    *BOUND,
+)
+"""In the order of a partial (docs/wire-format.md, "Partials")."""
 
 
 class Totals:
@@ -40,6 +49,8 @@ class Totals:
 
     __slots__ = ("votes", *SCALARS)
 
+    # Flat, in groups by name alone. An object for each group costs nothing with 50 areas (0.8 us to count a plain report), but
+    # with 5,000 it is 2.1 us instead of 1.5: each group lies elsewhere in memory.
     # The names are listed once, in SCALARS; these lines only tell the type checker.
     votes: list[int]
     valid: int
