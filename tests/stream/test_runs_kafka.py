@@ -568,7 +568,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            **LIFELINE.arguments({**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[1:3]))}),
+            **LIFELINE.arguments({**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}),
         )
         self.runs: list[dict[str, Any]] = []
         self.errors: list[str] = []
