@@ -268,3 +268,108 @@ async def test_behind_a_published_root_it_waits_then_ends_naming_the_partition(m
     assert len(fatal) == 1
     assert "partition 0 at 2" in fatal[0]
     merging.end_ownership()
+
+
+# -- becoming the owner -----------------------------------------------------------------------------------------------
+
+
+def stored_roots(*roots: bytes) -> list[StoredRecord]:
+    """Roots as they stand on the standings topic, one after the other."""
+    return [StoredRecord(0, offset, 0, ROOT, value) for offset, value in enumerate(roots)]
+
+
+async def published_roots(partition_count: int, *partials: bytes) -> list[bytes]:
+    """The roots that an owner publishes, one after each of these partials."""
+    outlet = HeldOutlet(TOPICS.standings)
+    owner = Merging(ELECTION, TOPICS, partition_count, outlet, on_fatal=lambda _: None)
+    owner.begin_ownership(0, 0)
+    await owner.see([], is_end=True)
+    for offset, value in enumerate(partials):
+        owner.take([Stored(offset, value)])
+        await settle()
+    owner.end_ownership()
+    return [value for key, value in outlet.of(TOPICS.standings) if key == ROOT]
+
+
+def a_partial(partition: int, partition_count: int, record_count: int) -> bytes:
+    """Of the first contest, after so many records of this partition."""
+    fold = PartitionFold(ELECTION, partition, partition_count)
+    read_run(ReportReader(ELECTION), fold, [report(offset, offset + 1) for offset in range(record_count)])
+    return encode_partial(ELECTION, fold.figures(0), partition_count)
+
+
+async def test_each_ownership_publishes_only_when_the_standings_that_stood_there_were_read() -> None:
+    """Another may have published meanwhile, and further."""
+    outlet = HeldOutlet(TOPICS.standings)
+    merging = Merging(ELECTION, TOPICS, 1, outlet, on_fatal=lambda _: None)
+    for ownership in (1, 2):
+        merging.begin_ownership(0, 1)
+        merging.take([Stored(0, a_partial(0, 1, 1))])
+        await merging.see([], is_end=False)
+        await settle()
+        assert not merging.is_caught_up
+        assert len(roots(outlet)) == ownership - 1, "published before it knew what is published"
+        await merging.see([], is_end=True)
+        await settle()
+        assert len(roots(outlet)) == ownership
+        merging.end_ownership()
+
+
+async def test_the_newest_published_root_is_what_it_must_have_reached() -> None:
+    """An older one may stand before it, until the topic is compacted, or behind it, from a worker that was frozen."""
+    older, newer = await published_roots(1, a_partial(0, 1, 1), a_partial(0, 1, 2))
+    for seen in (stored_roots(older, newer), stored_roots(newer, older)):
+        outlet = HeldOutlet(TOPICS.standings)
+        merging = a_merging(outlet, [])
+        merging.take([Stored(0, a_partial(0, 1, 1))])
+        await merging.see(seen, is_end=True)
+        await settle()
+        assert roots(outlet) == [], "a step back"
+        merging.take([Stored(1, a_partial(0, 1, 2))])
+        await settle()
+        assert [root["version"] for root in roots(outlet)] == [2]
+        merging.end_ownership()
+
+
+async def test_a_published_root_is_reached_when_every_partition_is() -> None:
+    """Two records of one partition make up for none of the other, though the sum is the same."""
+    (root,) = await published_roots(2, a_partial(0, 2, 1), a_partial(1, 2, 1))
+    outlet = HeldOutlet(TOPICS.standings)
+    merging = Merging(ELECTION, TOPICS, 2, outlet, on_fatal=lambda _: None)
+    merging.begin_ownership(0, 0)
+    merging.take([Stored(0, a_partial(0, 2, 2)), Stored(1, a_partial(1, 2, 0))])
+    await merging.see(stored_roots(root), is_end=True)
+    await settle()
+    assert roots(outlet) == []
+    merging.take([Stored(2, a_partial(1, 2, 1))])
+    await settle()
+    assert [root["version"] for root in roots(outlet)] == [3]
+    merging.end_ownership()
+
+
+async def test_an_acknowledged_partial_of_a_former_ownership_is_forgotten() -> None:
+    """It waited for others before it. The next ownership reads the topic, and may begin behind it."""
+    merging = a_merging(HeldOutlet(TOPICS.standings), [])
+    figures, value = own_partials(report(0))[0]
+    merging.take_acknowledged(figures, value, 5)
+    merging.end_ownership()
+    merging.begin_ownership(5, 5)
+    merging.take([])
+    assert merging.version(0) == 0
+    merging.end_ownership()
+
+
+async def test_figures_that_come_while_a_publication_is_under_way_are_published_after_it() -> None:
+    outlet = HeldOutlet()
+    merging = a_merging(outlet, [])
+    await merging.see([], is_end=True)
+    merging.take([Stored(0, a_partial(0, 1, 1))])
+    await settle()
+    assert [root["version"] for root in roots(outlet)] == [1]
+    merging.take([Stored(1, a_partial(0, 1, 2))])
+    await settle()
+    assert [root["version"] for root in roots(outlet)] == [1], "one publication of a contest at a time"
+    outlet.answer(TOPICS.standings)
+    await settle()
+    assert [root["version"] for root in roots(outlet)] == [1, 2]
+    merging.end_ownership()
