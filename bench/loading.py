@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench.load import Load, write_definition
@@ -35,9 +36,9 @@ def steps(directory: Path) -> dict[str, Callable[[], tuple[float, float]]]:
         "load, stations.csv.gz": lambda: timed(lambda: load_election(packed)),
     }
     for count in PARTITIONS:
-        found[f"stations of {count} partitions"] = lambda count=count: layout_seconds(plain, count)
+        found[f"stations of {count} partitions"] = partial(layout_seconds, plain, count)
     for count in PARTITIONS:
-        found[f"folds of {count} partitions"] = lambda count=count: folds_seconds(plain, count)
+        found[f"folds of {count} partitions"] = partial(folds_seconds, plain, count)
     return found
 
 

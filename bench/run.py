@@ -22,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def competitors(wanted: list[str]) -> list[Competitor]:
     found = [
         Competitor("one worker", 1.0, lambda filled: run_product(filled, 1, *AS_OFTEN_AS_STREAMS)),
         Competitor("two workers", 1.0, lambda filled: run_product(filled, 2, *AS_OFTEN_AS_STREAMS)),
-        *(Competitor(peer.name, peer.share, lambda filled, peer=peer: run_peer(peer, filled)) for peer in PEERS),
+        *(Competitor(peer.name, peer.share, partial(run_peer, peer)) for peer in PEERS),
     ]  # fmt: skip
     return [one for one in found if not wanted or one.name in wanted]
 
@@ -201,8 +202,8 @@ def merge(results: dict[str, Any], name: str, part: dict[str, Any]) -> None:
         part = {**part, "rows": {n: rows[n] for n in order if n in rows}}
     elif name == "latency":
         cells = {(c["rate"], c["system"]): c for c in [*old.get("cells", []), *part["cells"]]}
-        order = [(rate, s.name) for rate in sorted({rate for rate, _ in cells}) for s in SYSTEMS]
-        part = {**part, "cells": [cells[k] for k in order if k in cells]}
+        places = [(rate, s.name) for rate in sorted({rate for rate, _ in cells}) for s in SYSTEMS]
+        part = {**part, "cells": [cells[k] for k in places if k in cells]}
     results["parts"][name] = part
 
 

@@ -44,7 +44,7 @@ def environment(version: str, program: str) -> Path:
         return python
     subprocess.run([program, "-m", "venv", "--clear", place], check=True)
     uv = shutil.which("uv") or next((str(p) for p in [ROOT / ".venv/bin/uv"] if p.exists()), None)
-    install = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
+    install: list[str | Path] = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
     subprocess.run([*install, "--quiet", "--require-hashes", "--requirement", ROOT / "requirements" / "dev.txt"], check=True)
     mark.write_text(pins, encoding="utf-8")
     return python
@@ -62,7 +62,7 @@ def tested(python: Path, scratch: Path) -> int:
             shutil.copy(source, target)
     try:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "TALLY_"))}
-        words = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FOLDERS]
+        words: list[str | Path] = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FOLDERS]
         return subprocess.run(words, cwd=scratch, env={**kept, "PYTHONPATH": str(scratch), "TALLY_TEST_INTERPRETED": "1"},
                               check=False).returncode  # fmt: skip
     finally:

@@ -21,6 +21,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.config import SchemathesisConfig
+from schemathesis.core.result import Ok
 
 from tally_stream.board.answers import json_answer
 from tally_stream.board.api import HISTORY_TAIL_POINTS
@@ -371,6 +372,7 @@ def test_every_endpoint_is_what_its_description_says(full: Scene) -> None:
     schema = schemathesis.openapi.from_url(f"{full.board.address}/api/v1/openapi.json", config=SchemathesisConfig())
     asked: set[str] = set()
     for result in schema.exclude(path="/api/v1/stream").get_all_operations():
+        assert isinstance(result, Ok), result
         operation = result.ok()
 
         @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

@@ -104,7 +104,9 @@ def test_a_correction_and_an_annulment_appear_with_their_reasons(rehearsal: Scen
     assert "Annulment" in annulment
     assert "−250" in annulment
     assert "The Commission" in annulment
-    before, after = map(int, re.search(r"Revision (\d+) → (\d+)", annulment).groups())
+    revisions = re.search(r"Revision (\d+) → (\d+)", annulment)
+    assert revisions is not None
+    before, after = map(int, revisions.groups())
     assert after == before + 1
     assert re.search(r"partition \d, offset \d+", annulment), "a stranger finds the record"
     assert "NORTH" in annulment

@@ -135,7 +135,8 @@ def test_a_topic_that_becomes_another_one_ends_the_board(
         delete(settings, name)
         if is_made_again:
             make(settings, folder)
-        code = wait_for(lambda: (board.process.poll() is not None) and (board.process.poll(),), "the board to end")[0]
+        wait_for(lambda: board.process.poll() is not None, "the board to end")
+        code = board.process.returncode
         said = board.log_path.read_text()
         assert code == 1, said
         last = said.strip().splitlines()[-1]

@@ -141,6 +141,7 @@ class Newsroom:
         self.stale: dict[bytes, float] = {}
         """Key → since when the raw topic's last record is older than one before it."""
         self.stale_count, self.longest_stale_seconds, self.records = 0, 0.0, 0
+        self._next_offset = 0
         self.other_bytes: list[str] = []
         self.heard: deque[Found] = deque()
         """Every message in the order it came, those that compaction will remove too, until `check` takes it."""
@@ -162,14 +163,14 @@ class Newsroom:
             with contextlib.suppress(KafkaError, OSError):
                 async with TopicReader(self._settings, f"{self._settings.prefix}.standings") as reader:
                     if self.records:
-                        await reader.seek({0: self._next})
+                        await reader.seek({0: self._next_offset})
                     self._is_there.set()
                     while not self._stopping.is_set():
                         for record in await reader.poll():
                             if record.key is not None and record.value is not None:
                                 self.heard.append(Found(f"standings, offset {record.offset}", record.key, record.value))
                                 self._take(record.key, record.value)
-                            self._next = record.offset + 1
+                            self._next_offset = record.offset + 1
 
     def _take(self, key: bytes, value: bytes) -> None:
         now = time.monotonic()

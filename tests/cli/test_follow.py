@@ -94,7 +94,8 @@ def record(message: Message, *, age_seconds: float = 0) -> StoredRecord:
 def test_only_a_root_that_is_new_is_news(monkeypatch: pytest.MonkeyPatch) -> None:
     from tally_stream.cli import follow
 
-    following = Following(Silent(), None, None)
+    silent: Any = Silent()
+    following = Following(silent, None, None)
     monkeypatch.setattr(follow, "monotonic", lambda: 100.0)
     following.take([record(m) for m in EARLY], is_start=True)
     assert following.freshness.changed_at is None, "it stood there before this view began"
@@ -243,9 +244,10 @@ async def test_trouble_is_told_once_and_its_end_too(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(follow, "say", said.append)
     monkeypatch.setattr(follow, "PROBE_SECONDS", 0.001)
     monkeypatch.setattr(follow, "NO_CONTACT_SECONDS", 0.05)
-    reader = Silent()
+    reader: Any = Silent()
     reader.is_there = False
-    task = asyncio.create_task(follow_in_lines(Following(reader, None, None), lambda found: None, every_area=False))
+    following = Following(reader, None, None)
+    task = asyncio.create_task(follow_in_lines(following, lambda found: None, every_area=False))
     await until(lambda: said, "trouble is told")
     reader.is_there = True
     await until(lambda: len(said) == 2, "its end is told")
@@ -417,7 +419,8 @@ async def test_standings_whose_root_never_came_are_refused_with_both_digests(
         (LATE, f"have no root yet, and replace those of {ELECTION.digest}: run it again when the worker has published"),
         ([], "have no root yet: is a worker running?"),
     ):
-        following = Following(Silent(), None, None)
+        silent: Any = Silent()
+        following = Following(silent, None, None)
         following.take([record(m) for m in [*before, *map(other, EARLY[:-1])]], is_start=True)
         with pytest.raises(SystemExit) as ended:
             await standings._print_once(following, as_json=True)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -57,7 +58,7 @@ def test_a_file_goes_before_a_night_of_its_name(tmp_path: Path) -> None:
 
 
 def test_export_and_verify_without_a_log_still_ask_kafka(tmp_path: Path) -> None:
-    unreachable = {"TALLY_BOOTSTRAP": "127.0.0.1:1", "TALLY_BROKER_WAIT_SECONDS": "0"}
+    unreachable: dict[str, Any] = {"TALLY_BOOTSTRAP": "127.0.0.1:1", "TALLY_BROKER_WAIT_SECONDS": "0"}
     assert "no Kafka broker answers" in call("export", "az-2024", "--format", "csv", expect=1, **unreachable).stderr
     assert "no Kafka broker answers" in call("verify", "az-2024", expect=1, **unreachable).stderr
     standings = tmp_path / "standings.jsonl"

@@ -68,7 +68,7 @@ class InStandings:
 
 class InFollow:
     def __init__(self, election: Election) -> None:
-        self.following = Following(None, None, None)  # type: ignore[arg-type]  (nothing is read here)
+        self.following = Following(None, None, None)  # type: ignore[arg-type]  # nothing is read here
         self.written: Shown = {}
 
     def take(self, record: StoredRecord) -> None:

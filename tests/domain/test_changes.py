@@ -14,7 +14,7 @@ from tests.support.small_elections import Night, contest, control, correct, deci
 
 def line(night: Night, statement: Any) -> tuple[int, int, tuple[int, ...], tuple[int | None, ...]] | None:
     change = night.change(statement)
-    return change and (change.from_revision, change.to_revision, change.votes_delta, change.ballots_delta)
+    return None if change is None else (change.from_revision, change.to_revision, change.votes_delta, change.ballots_delta)
 
 
 class TestWritten:

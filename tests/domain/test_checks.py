@@ -8,8 +8,8 @@ import pytest
 from tally_stream.domain.election import CHECK_NAMES, Checks
 from tests.support.small_elections import CLOSE_MS, COUNTED_MS, Night, election, report, station
 
-ALONE = {"blank": 0, "invalid": 0}
-CASES: dict[str, tuple[int | Fraction, dict[str, Any], dict[str, Any], str]] = {
+ALONE: dict[str, Any] = {"blank": 0, "invalid": 0}
+CASES: dict[str, tuple[Any, dict[str, Any], dict[str, Any], str]] = {
     # name: (changed limit, the last report within it, the first one past it, the verdict of that one)
     "A3_register_percent": (110, {"votes": (60, 50), "cast": None}, {"votes": (60, 51), "cast": None}, "held A3"),
     "P1_invalid_percent": (5, {"invalid": 4, "votes": (50, 46), "blank": 0}, {"invalid": 5, "votes": (50, 45), "blank": 0}, "counted P1"),
@@ -77,7 +77,8 @@ def test_every_name_has_a_case_and_the_published_default() -> None:
 
 @pytest.mark.parametrize("name", CHECK_NAMES)
 def test_every_limit_is_part_of_the_digest(name: str) -> None:
-    assert election(**{name: 7}).digest != election().digest
+    other: dict[str, Any] = {name: 7}
+    assert election(**other).digest != election().digest
     assert election(**{name: getattr(Checks(), name)}).digest == election().digest
 
 

@@ -43,7 +43,7 @@ class TestMajority:
         assert state((0, 0), None, 0) == "none"
 
     def test_a_majority_of_the_ballots_cast_is_more_than_one_of_the_valid_ones(self) -> None:
-        counts = {"votes": (51, 49), "blank": 1, "invalid": 1}
+        counts: dict[str, Any] = {"votes": (51, 49), "blank": 1, "invalid": 1}
         valid = Night(election(contests=[contest(base="valid")]), report(**counts))
         cast = Night(election(contests=[contest(base="cast")]), report(**counts))
         assert valid.root()["outcome"]["state"] == "decided"

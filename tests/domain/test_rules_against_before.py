@@ -47,7 +47,7 @@ class TestQ6Lowers:
         assert night.verdict(decision("accept", revision=3, replaces=2)) == "counted"
 
     def test_not_against_counts_that_are_annulled_withdrawn_or_only_held(self) -> None:
-        lower = {"votes": (1, 1), "blank": 0, "invalid": 0}
+        lower: dict[str, Any] = {"votes": (1, 1), "blank": 0, "invalid": 0}
         annulled = Night(election(), report(), decision("annul"))
         assert annulled.verdict(report(revision=3, **lower)) == "held Q4"
         withdrawn = Night(election(), report(), decision("withdraw"))

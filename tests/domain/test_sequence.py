@@ -1,6 +1,7 @@
 """Q1, Q2, Q3, Q8: one rising sequence of revisions per station and contest, over all kinds; S7: in one partition."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,7 @@ class TestDisputed:
         assert night.root()["flags"]["disputed"] == 0
 
     @pytest.mark.parametrize("counts", [{}, {"complete": False}], ids=["complete", "partial"])
-    def test_a_plain_report_settles_it_whatever_was_counted_before(self, counts: dict[str, bool]) -> None:
+    def test_a_plain_report_settles_it_whatever_was_counted_before(self, counts: dict[str, Any]) -> None:
         """A plain report after plain partial counts is counted in one step; a disputed station is no plain one. An area's
         first report is never counted so: another station sends that."""
         of = election([station("A-1"), station("A-2")])

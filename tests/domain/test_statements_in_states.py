@@ -1,12 +1,14 @@
 """Which statement fits which state of a station, and what it leaves (the second table of the rules); Q4 and Q5."""
 
+from typing import Any
+
 import pytest
 
 from tally_stream.domain.ledger import Entry
 from tally_stream.domain.report import Report
 from tests.support.small_elections import Night, contest, control, correct, decision, election, report, station
 
-HELD = {"valid": 97}  # A1: the votes add up to 96
+HELD: dict[str, Any] = {"valid": 97}  # A1: the votes add up to 96
 
 # state: (statements that lead there, revision in force, held revision, station state)
 STATES: dict[str, tuple[list[Report], int, int | None, str]] = {
@@ -106,7 +108,7 @@ def test_counts_with_an_error_are_held_and_what_was_in_force_stays(kind: str, na
     _, in_force, held, state = STATES[name]
     night = in_state(name)
     before = night.root()
-    named = {} if kind == "report" else {"replaces": held or in_force, "reason": "r", "authority": "a"}
+    named: dict[str, Any] = {} if kind == "report" else {"replaces": held or in_force, "reason": "r", "authority": "a"}
     verdict = night.verdict(report(revision=NEXT, votes=(60, 50), valid=111, cast=115, kind=kind, **named))
     assert verdict == ("held Q4 A1" if state == "annulled" else "held A1")
     assert list(night.states()) == ["held" if state == "outstanding" else state]
@@ -174,7 +176,7 @@ class TestWhatReplacesMayName:
 def test_q5_every_kind_but_report_names_what_it_replaces_why_and_by_whom(kind: str, field: str) -> None:
     name = {"restore": "annulled", "accept": "counted and held"}.get(kind, "counted")
     for missing in (None, *([""] if field != "replaces" else [])):
-        fields: dict[str, int | str | None] = {
+        fields: dict[str, Any] = {
             "replaces": right_replaces(kind, name), "reason": "r", "authority": "a", field: missing
         }  # fmt: skip
         night = in_state(name)
@@ -191,7 +193,7 @@ def test_q5_every_kind_but_report_names_what_it_replaces_why_and_by_whom(kind: s
     ("missing", "named"), [(("replaces", "reason", "authority"), "replaces"), (("reason", "authority"), "reason")]
 )
 def test_q5_names_the_first_of_several_that_are_missing(missing: tuple[str, ...], named: str) -> None:
-    fields: dict[str, int | str | None] = {"replaces": 1, "reason": "r", "authority": "a", **dict.fromkeys(missing)}
+    fields: dict[str, Any] = {"replaces": 1, "reason": "r", "authority": "a", **dict.fromkeys(missing)}
     verdict = in_state("counted").take(correct(revision=NEXT, **fields))
     assert verdict.findings[0].message == f"correct without {named}"
 

@@ -139,7 +139,7 @@ class TestTurnoutFigure:
 
     def test_null_where_nobody_has_counted_or_is_registered(self) -> None:
         assert Night(election(phase="test")).root()["turnout"] is None
-        empty = {"votes": (0, 0), "blank": 0, "invalid": 0}
+        empty: dict[str, Any] = {"votes": (0, 0), "blank": 0, "invalid": 0}
         assert Night(election([station(registered=0)]), report(**empty)).root()["turnout"] is None
 
     @pytest.mark.parametrize(

@@ -61,13 +61,13 @@ def votes(report: Report, area: str) -> dict[str, int]:
     }
 
 
-def ballots(report: Report, area: str) -> dict[str, int]:
+def ballots(report: Report, area: str) -> dict[str, dict[str, int]]:
     name = unit(report, area)["@id"]
     return {
         count.get("OtherType", count["Type"]): {k: v for k, v in count.items() if k.startswith("Ballots")}
         for count in report["Election"][0]["BallotCounts"]
         if count["GpUnitId"] == name
-    }  # type: ignore[return-value]
+    }
 
 
 def identifiers(o: Report) -> dict[str, str]:

@@ -95,10 +95,11 @@ def _batch() -> Iterator[bytes]:
 
     from tally_stream.kafka.inflate import HEADER_BYTES
 
-    for records in (
+    batches: tuple[list[Any], ...] = (
         [(b"A-1", b"{}", [])],
         [(b"A-1", b"x" * 99, []), (None, b"", [("name", b"x"), ("none", None)]), (b"\xff", None, [])],
-    ):
+    )
+    for records in batches:
         builder = DefaultRecordBatchBuilder(
             magic=2, compression_type=0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1,
             batch_size=1 << 16,

@@ -236,7 +236,7 @@ def batch(data: bytes) -> None:
     assert opened.validate_crc()
     records = list(records_of(opened, content, _inflater))
     assert [r.offset for r in records] == list(range(count))
-    assert all(isinstance(x, bytes | None) for r in records for x in (r.key, r.value))  # type: ignore[misc]
+    assert all(isinstance(x, bytes | None) for r in records for x in (r.key, r.value))
     fold = PartitionFold(ELECTIONS[0])
     read_run(READERS[0], fold, records)
     assert fold.next_offset == count

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-import atheris
+import atheris  # type: ignore[import-untyped]  # it has no types
 
 with atheris.instrument_imports(include=["tally_stream"], enable_loader_override=False):
     from tests.fuzz.invariants import TARGETS

@@ -12,8 +12,9 @@ import pytest
 
 from tests.fuzz import corpus
 from tests.fuzz.invariants import TARGETS
-from tests.fuzz.run import ROOT, fuzz
+from tests.fuzz.run import fuzz
 from tests.lanes import without_compiled
+from tests.support.paths import ROOT
 
 LANE_SECONDS = 30
 EXECUTED_MIN = {"report": 5_000, "log": 3_000, "batch": 5_000, "folder": 5_000}

@@ -24,7 +24,7 @@ NEWEST_TRIED = 15
 def pythons() -> dict[str, str]:
     """Version → program, of every Python from 3.11 on that this machine has; one of each version."""
     names = [f"python3.{minor}" for minor in range(11, NEWEST_TRIED + 1)]
-    candidates = [found for name in names if (found := shutil.which(name))]
+    candidates = [program for name in names if (program := shutil.which(name))]
     candidates += sorted(map(str, Path.home().glob(".pyenv/versions/3.*/bin/python3")))
     found = {OWN: sys.executable}
     for program in candidates:

@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def left_by_an_earlier_build(clone: Path) -> None:
         (clone / "tally_stream" / f"{name}{SUFFIX}").write_bytes(b"stale")
 
 
-def compile_in(clone: Path, tmp_path: Path, *command: str, **environment: str) -> str:
+def compile_in(clone: Path, tmp_path: Path, *command: str, **environment: Any) -> str:
     """What it said in the product's name."""
     done = run(sys.executable, "setup.py", "--quiet", *command, cwd=clone, TALLYS=str(tmp_path / "calls"), **environment)
     assert "Traceback" not in done.stderr

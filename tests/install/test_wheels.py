@@ -11,6 +11,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ PURE = [f"pure, {version}" for version in pythons() if version != OWN] or [f"pur
 """Where there are other Pythons, the pure wheel is on our own one in the tests of the board and of the extra."""
 
 
-COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "version": (("--version",), {}),
     "replay": (("replay", "az-2024", "--json"), {}),
     "demo": (("demo", "--election", "az-2024", "--fast", "--exit", "--json"), {}),

@@ -136,7 +136,7 @@ def test_another_record_at_an_offset_of_the_file_is_refused(sent: Settings, tmp_
     records = sorted(on_topic(sent).values(), key=lambda r: (r.partition, r.offset))
     last = next(r for r in records if (r.partition, r.offset) == (2, 100))
     for change in ({"value": b"{}"}, {"key": None}, {"timestamp_ms": 1}):
-        held = [r for r in records if r.partition == 2 and r.offset < 100] + [replace(last, **change)]  # type: ignore[arg-type]
+        held = [r for r in records if r.partition == 2 and r.offset < 100] + [replace(last, **change)]
         path = saved(tmp_path / next(iter(change)), sent, held)
         assert "partition 2: another record stands at offset 100 than in the file" in refused(sent, path)
 

@@ -16,11 +16,10 @@ from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.report_log import ReportLog
 from tests.nights.test_fail_stop_on_kafka import AZ, made, some_reports
-from tests.nights.test_refusals_on_kafka import administer, produce
 from tests.support.against_replay import check_against_replay
 from tests.support.processes import memory_bytes, run
 from tests.support.raw_batches import NONE, ZSTD, a_batch, write
-from tests.support.topics import newest_standings, one_a_key, read_topic, wait_published
+from tests.support.topics import administer, newest_standings, one_a_key, produce, read_topic, wait_published
 from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.kafka

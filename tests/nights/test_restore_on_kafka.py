@@ -151,7 +151,7 @@ def test_a_topic_that_holds_anything_else_is_refused(odd: tuple[Settings, Path, 
     run("restore", str(log), settings=settings)
     for change in ({"value": b"other"}, {"key": None}, {"timestamp_ms": FIRST_MS}):
         places = few()
-        places[2, 3] = replace(places[2, 3], **change)  # type: ignore[arg-type]
+        places[2, 3] = replace(places[2, 3], **change)
         said = refused(settings, saved(tmp_path / "other", places))
         assert "partition 2, offset 3 is not as in" in said
         assert "another record stands here" in said

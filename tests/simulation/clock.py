@@ -77,6 +77,11 @@ RUNNING: ContextVar[Process | None] = ContextVar("RUNNING", default=None)
 class VirtualLoop(asyncio.BaseEventLoop):
     """An event loop without sockets whose time is what its next timer says."""
 
+    # asyncio's own, which its stubs leave out.
+    _ready: deque[Any]
+    _scheduled: list[Any]
+    _stopping: bool
+
     def __init__(self, chance: random.Random) -> None:
         super().__init__()
         _Clock.now = 0.0
@@ -94,7 +99,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None: ...
 
-    def add_signal_handler(self, *_: Any) -> None: ...
+    def add_signal_handler(self, *_: Any) -> None:  # type: ignore[override]  # a simulated process gets no signal
+        pass
 
     def start_process(self, process: Process, body: Coroutine[Any, Any, None]) -> None:
         context = copy_context()

@@ -9,11 +9,13 @@ The group's side is in `group.py`.
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
@@ -156,7 +158,7 @@ class Connection:
     def _next(self) -> None:
         if self._unanswered:
             self._is_busy = True
-            self.cluster.travel(self, lambda request=self._unanswered[0][0]: self.cluster.arrive(self, request))
+            self.cluster.travel(self, partial(self.cluster.arrive, self, self._unanswered[0][0]))
         else:
             self._is_busy = False
 
@@ -205,7 +207,7 @@ class Cluster:
         node = int(host.removeprefix("broker"))
         timeout = request_timeout_ms / 1000
         opened = self.loop.create_future()
-        self.loop.later(self._latency(node, process), lambda: opened.done() or opened.set_result(None))
+        self.loop.later(self._latency(node, process), _set_once, opened)
         await wait_for(opened, timeout)
         connection = Connection(self, process, node, on_close, timeout)
         self.connections.add(connection)
@@ -442,3 +444,8 @@ class Cluster:
     _HANDLERS: ClassVar[dict[int, Callable[..., None]]] = {
         0: _produce, 1: _fetch, 2: _list_offsets, 3: _metadata, 10: _find_coordinator, 22: _init_producer,
     }  # fmt: skip
+
+
+def _set_once(opened: asyncio.Future[None]) -> None:
+    if not opened.done():
+        opened.set_result(None)

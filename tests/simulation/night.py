@@ -8,7 +8,7 @@ Every value is bytes, as a station's client or an attacker would have written th
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -51,7 +51,7 @@ def _definition(chance: Random) -> Election:
     registers = [80, 90, 100, 120, 200]
     if chance.random() < 0.3:
         registers += [0, None]  # type: ignore[list-item]
-    expected = [40, 50, 60, 80] + ([None] if chance.random() < 0.3 else [])  # type: ignore[list-item]
+    expected = [40, 50, 60, 80] + ([None] if chance.random() < 0.3 else [])
     stations = [
         station(f"S-{i:02}", chance.choice(registers), chance.choice(expected), chance.choice(towns))
         for i in range(chance.randint(*STATIONS))
@@ -206,8 +206,5 @@ def _overtaken(chance: Random, sent: list[Sent]) -> list[Sent]:
     share = chance.random()
     for i in range(1, len(result)):
         if result[i].key != result[i - 1].key and chance.random() < share:
-            overtaking = Sent(
-                *[getattr(result[i], n) for n in ("partition", "timestamp_ms", "key", "value", "is_duplicate")], True
-            )
-            result[i - 1], result[i] = overtaking, result[i - 1]
+            result[i - 1], result[i] = replace(result[i], is_overtaking=True), result[i - 1]
     return result

@@ -102,9 +102,14 @@ REPLACED = (
 
 def replace(cluster: Cluster) -> None:
     aiokafka.client.create_conn = cluster.connect
-    faust_app.threading = SimpleNamespace(Timer=LoopTimer)  # type: ignore[assignment]
-    worker_module.HealthServer = NoServer  # type: ignore[assignment,misc]
-    worker_module.gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)  # type: ignore[assignment]
+    # Each is the module's own name for what it imports: nobody else sees the other.
+    for module, name, other in (
+        (faust_app, "threading", SimpleNamespace(Timer=LoopTimer)),
+        (worker_module, "HealthServer", NoServer),
+        (worker_module, "gc", SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)),
+    ):
+        assert hasattr(module, name), f"{module.__name__} has no {name}"
+        setattr(module, name, other)
 
 
 def parts_of(worker: Worker) -> dict[str, Any]:

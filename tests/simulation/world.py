@@ -265,7 +265,7 @@ class World:
         while sent and self.lost is None:
             size = min(len(sent), self.chance.choice((1, 1, 1, 2, 3, 8)))
             place = sent[0].partition
-            batch = []
+            batch: list[Record] = []
             while sent and sent[0].partition == place and len(batch) < size:
                 one = sent.pop(0)
                 batch.append(Record(0, one.timestamp_ms, one.key, one.value))

@@ -18,4 +18,4 @@ async def consumer() -> RunConsumer:
         app, NoPositions(), frozenset({TOPIC}), zero_start_topics=frozenset({TOPIC}), on_fatal=reasons.append
     )
     transport.reasons = reasons
-    return app.consumer  # type: ignore[no-any-return]
+    return app.consumer

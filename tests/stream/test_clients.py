@@ -91,14 +91,14 @@ class TestPartitionCount:
 
     async def test_no_answer_is_asked_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(client, "METADATA_LOOK_SECONDS", 0.001)
-        assert await client.partition_count(Metadata(None, None, None, {0, 1}), "t") == 2  # type: ignore[arg-type]
+        assert await client.partition_count(Metadata(None, None, None, {0, 1}), "t") == 2
 
     async def test_a_topic_that_is_not_there_is_said_at_the_first_answer(self) -> None:
         with pytest.raises(client.KafkaError, match="there is no topic t"):
-            await client.partition_count(Metadata(None, set(), {0}), "t")  # type: ignore[arg-type]
+            await client.partition_count(Metadata(None, set(), {0}), "t")
 
     async def test_no_answer_for_long_is_not_taken_for_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(client, "METADATA_SECONDS", 0.05)
         monkeypatch.setattr(client, "METADATA_LOOK_SECONDS", 0.001)
         with pytest.raises(client.KafkaError, match="no broker has told of the topic t"):
-            await client.partition_count(Metadata(None), "t")  # type: ignore[arg-type]
+            await client.partition_count(Metadata(None), "t")

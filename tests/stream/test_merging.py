@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,12 @@ async def test_an_own_partial_counts_once_acknowledged_and_is_passed_over_in_the
 
     read: list[bytes] = []
     reader_read = merging._reader.read
-    monkeypatch.setattr(merging._reader, "read", lambda value: (read.append(value), reader_read(value))[1])
+
+    def read_and_remember(value: bytes) -> Any:
+        read.append(value)
+        return reader_read(value)
+
+    monkeypatch.setattr(merging._reader, "read", read_and_remember)
     mine = partials(report(0))
     merging.take([Stored(i, value) for i, value in enumerate(mine)])
     assert read == [], "its figures were put already"

@@ -19,6 +19,8 @@ import uuid
 import warnings
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -411,7 +413,7 @@ async def test_members_joining_and_leaving_under_load(bench: Bench) -> None:
     loading = asyncio.create_task(load())
     for _ in range(3):
         guest = await bench.member()
-        await until(lambda guest=guest: guest.folds.count > 0, "the guest's first records")
+        await until(partial(attrgetter("folds.count"), guest), "the guest's first records")
         await guest.stop()
         assert guest.reasons == []
     done.set()
@@ -546,11 +548,15 @@ async def test_the_age_of_the_last_heartbeat(freezer: tuple[KafkaOne, Bench]) ->
     await until(lambda: member.folds.assigned, "the assignment")
     confirmed = member.app.consumer._thread.membership.confirmed_at
     await until(lambda: member.app.consumer._thread.membership.confirmed_at > confirmed, "a heartbeat")
-    assert member.transport.heartbeat_age() < HEARTBEAT_SECONDS
+    age = member.transport.heartbeat_age()
+    assert age is not None
+    assert age < HEARTBEAT_SECONDS
     assert not member.transport.is_membership_lost()
     kafka.freeze(1)
     await until(member.transport.is_membership_lost, "a lost membership")
-    assert member.transport.heartbeat_age() > SESSION_SECONDS
+    age = member.transport.heartbeat_age()
+    assert age is not None
+    assert age > SESSION_SECONDS
     await until(lambda: member.reasons, "a fatal reason")
     assert "no answered heartbeat" in member.reasons[0]
     kafka.thaw(1)
@@ -574,13 +580,13 @@ class Process:
         self.errors: list[str] = []
         self._readers = [
             threading.Thread(target=self._read_runs),
-            threading.Thread(target=lambda: self.errors.extend(self._popen.stderr)),
+            threading.Thread(target=lambda: self.errors.extend(self._popen.stderr or ())),
         ]
         for reader in self._readers:
             reader.start()
 
     def _read_runs(self) -> None:
-        for line in self._popen.stdout:
+        for line in self._popen.stdout or ():
             with contextlib.suppress(ValueError):  # the last line of a killed process may be half a line
                 self.runs.append(json.loads(line))
 
@@ -603,6 +609,7 @@ class Process:
         for reader in self._readers:
             reader.join()
         for pipe in (self._popen.stdout, self._popen.stderr):
+            assert pipe is not None
             pipe.close()
         return self._popen.returncode
 

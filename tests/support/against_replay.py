@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Protocol
 
 from tally_stream.audit.replay import Replay
 from tally_stream.domain.election import Election
 from tally_stream.domain.standings import body_of
 from tally_stream.wire.messages import canonical_json
-from tally_stream.wire.report_log import LogRecord, ReportLog
+from tally_stream.wire.report_log import LogRecord
 
 
-def check_against_replay(election: Election, log: ReportLog, newest: dict[bytes, bytes]) -> Replay:
+class Log(Protocol):
+    """What the check asks of a saved log."""
+
+    @property
+    def topic(self) -> str: ...
+
+    @property
+    def partition_count(self) -> int | None: ...
+
+    def __iter__(self) -> Iterator[LogRecord]: ...
+
+
+def check_against_replay(election: Election, log: Log, newest: dict[bytes, bytes]) -> Replay:
     """Every newest standings message equals, byte for byte, what the log gives at the vector it names; and, but for
     its stamp, at the highest vector: an area that was not sent again has not changed since. Returns the replay there."""
     records: dict[int, list[LogRecord]] = {}

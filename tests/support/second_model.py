@@ -223,8 +223,8 @@ def _change(r: Report, before: Report | None, after: Report | None, from_revisio
         return None
     candidates = len((before or after).votes)  # type: ignore[union-attr]  # one of them is there
     old, new = _figures(before, candidates), _figures(after, candidates)
-    delta = {k: None if None in (old[k], new[k]) else new[k] - old[k] for k in old}  # type: ignore[operator]
-    falls = before is not None and any(old[k] is not None and (new[k] is None or delta[k] < 0) for k in old)
+    delta = {k: None if (was := old[k]) is None or (now := new[k]) is None else now - was for k in old}
+    falls = before is not None and any(was is not None and ((now := new[k]) is None or now < was) for k, was in old.items())
     is_put_back = r.kind == "restore" and after is not None and after.complete
     if not ((before is not None and before.complete) or is_put_back or falls):
         return None
@@ -263,7 +263,7 @@ def message(
     c = election.contests[contest]
     is_root = area == election.root
     in_force = [r for r in rows if r.counts]
-    votes = [sum(r.counts.votes[i] for r in in_force) for i in range(len(c.candidates))]  # type: ignore[union-attr]
+    votes = [sum(r.counts.votes[i] for r in rows if r.counts) for i in range(len(c.candidates))]
     ballots = {name: _sum(getattr(r.counts, name) for r in in_force) for name in ("cast", "valid", "blank", "invalid")}
     states = Counter(r.state for r in rows)
     shares = dict.fromkeys(c.candidate_ids) if is_hidden else _shares(c, votes, ballots["valid"] or 0)
@@ -422,7 +422,7 @@ def _candidates(c: Contest, votes: Sequence[int], shares: dict[str, str | None],
         }
         for k, v in zip(c.candidates, votes, strict=True)
     ]
-    return rows if is_hidden else sorted(rows, key=lambda row: row["rank"])  # type: ignore[arg-type,return-value]
+    return rows if is_hidden else sorted(rows, key=lambda row: row["rank"])
 
 
 def _outcome(

@@ -18,6 +18,7 @@ class TestChange:
         fold = PartitionFold(ELECTION, 0)
         for offset, message in enumerate(messages):
             outcome = read_record(READER, fold, offset, LOG_MS + offset, b"A-1", as_bytes(message))
+        assert outcome.change is not None
         encoded = encode_change(ELECTION, "tally.reports", 0, offset, LOG_MS + offset, outcome.change)
         assert encoded == canonical_json(json.loads(encoded))
         found: Json = json.loads(encoded)

@@ -222,7 +222,7 @@ def test_its_bytes_are_those_of_the_standard_library_whatever_the_texts(rows: li
 
 @pytest.mark.parametrize("count", [2_047, 2_048, 2_049, 5_000])
 def test_of_more_stations_than_are_hashed_together(count: int) -> None:
-    rows = [(f"S-{n * 7919 % count:05d}", "", n, None, ("N",)) for n in range(count)]
+    rows: list[election.StationRow] = [(f"S-{n * 7919 % count:05d}", "", n, None, ("N",)) for n in range(count)]
     of = _with_stations(rows)
     assert list(of.stations) == sorted(row[0] for row in rows)
     assert [(s.id, s.registered) for s in of.stations.values()] == sorted((row[0], row[2]) for row in rows)

@@ -28,6 +28,7 @@ from tests.support.report_messages import (
 )
 
 A_1 = ELECTION.stations["A-1"]
+NO_PHASES: tuple[Any, ...] = ("", "Test", "rehearsal", 1, [], False)
 NOT_COUNTS = ["-1", "1000000000", "1.0", "1e3", "1E0", "-0.0", "0.5", '"1"', "true", "[]", "[1.5]", "{}", "1" * 19, "1" * 5000,
               str(2**63), str(2**64), "1E400", "-1e-400"]  # fmt: skip
 
@@ -190,7 +191,7 @@ class TestKeyAndPhase:
             ("test", "official", "S5"),
             ("test", ABSENT, "S5"),
             ("test", None, "S5"),
-            *((of, phase, "S4") for of in ("official", "test") for phase in ("", "Test", "rehearsal", 1, [], False)),
+            *((of, phase, "S4") for of in ("official", "test") for phase in NO_PHASES),
         ],
     )
     def test_the_phase_is_the_definitions_official_where_unsaid(
@@ -219,7 +220,8 @@ class TestOrder:
         assert code(all_wrong) is None
 
     def test_complete_is_true_or_false(self) -> None:
-        for value in (1, 0, "true", [], {}):
+        values: tuple[Any, ...] = (1, 0, "true", [], {})
+        for value in values:
             assert code(counts(complete=value)) == "S4"
 
     @pytest.mark.parametrize("name", ["election", "station", "revision", "counted_at", "complete", "registered", "reason"])

@@ -297,13 +297,14 @@ class TestTimestamps:
 
 class TestBytes:
     def test_base64_where_they_are_not_utf_8(self, files: Files) -> None:
-        fields = {"key": None, "key_base64": "/w==", "value": None, "value_base64": ""}
+        fields: dict[str, Any] = {"key": None, "key_base64": "/w==", "value": None, "value_base64": ""}
         (found,) = files.read(record(**fields))
         assert (found.key, found.value) == (b"\xff", b"")
 
     @pytest.mark.parametrize("name", ["key", "value"])
     def test_one_way_or_the_other(self, files: Files, name: str) -> None:
-        assert files.refusal(record(), record(**{name + "_base64": "AA=="})) == f":2: {name} and {name}_base64 at once"
+        both: dict[str, Any] = {name + "_base64": "AA=="}
+        assert files.refusal(record(), record(**both)) == f":2: {name} and {name}_base64 at once"
 
     @pytest.mark.parametrize("text", ["/", "/w", "/w=", "/w==x", "_w==", "/w == ", "é", "=", "a\nb="])
     def test_what_is_no_base64(self, files: Files, text: str) -> None:

@@ -13,7 +13,7 @@ def crash_at(offset: str) -> None:
     from tally_stream.stream import counting
     from tally_stream.wire.run import RecordCrash
 
-    real = counting.read_run
+    real = counting.read_run  # type: ignore[attr-defined]  # its own name for what it imports
 
     def read_run(reader: Any, fold: Any, records: Any) -> Any:
         for index, record in enumerate(records):
@@ -22,7 +22,7 @@ def crash_at(offset: str) -> None:
                 raise RecordCrash(record.offset) from ZeroDivisionError("planted")
         return real(reader, fold, records)
 
-    counting.read_run = read_run
+    counting.read_run = read_run  # type: ignore[attr-defined]
 
 
 def hang_at(offset: str) -> None:
