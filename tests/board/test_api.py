@@ -280,7 +280,7 @@ async def test_before_it_has_read_everything_it_shows_nothing(tmp_path: Path) ->
         page = await client.get("/")
         assert page.status == 200
         assert "Nothing was published yet" in await page.text()
-        board.feed._behind.clear()
+        board.feed._behind.clear()  # noqa: SLF001  (as if the topics had been read to their end)
         answer = await client.get("/api/v1/stations/S1")
         said = await answer.json()
         assert (answer.status, said["read"], said["of"]) == (503, 0, 0)
@@ -290,7 +290,7 @@ async def test_before_it_has_read_everything_it_shows_nothing(tmp_path: Path) ->
 
 async def test_who_lacks_much_of_the_history_is_given_what_was_made_for_all(tmp_path: Path) -> None:
     board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), print)
-    board.feed._behind.clear()
+    board.feed._behind.clear()  # noqa: SLF001  (as if the topics had been read to their end)
     shown = board.feed.shown["PRES"]
     for version in range(1, HISTORY_TAIL_POINTS + 10):
         root = root_message(board.election, version=version)
@@ -306,15 +306,15 @@ async def test_who_lacks_much_of_the_history_is_given_what_was_made_for_all(tmp_
         assert whole[0] == list(range(1, newest + 1))
         tail, _ = await versions(f"?after={newest - HISTORY_TAIL_POINTS}")
         assert tail == whole[0][-HISTORY_TAIL_POINTS:]
-        made = len(board.api._answers._kept)
+        made = len(board.api._answers._kept)  # noqa: SLF001  (how many are kept is what the test is about)
         for after in range(1, newest - HISTORY_TAIL_POINTS):
             assert await versions(f"?after={after}") == whole
-        assert len(board.api._answers._kept) == made
+        assert len(board.api._answers._kept) == made  # noqa: SLF001  (how many are kept is what the test is about)
 
 
 async def test_before_the_close_a_rejection_tells_no_figure(tmp_path: Path) -> None:
     board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), print)
-    board.feed._behind.clear()
+    board.feed._behind.clear()  # noqa: SLF001  (as if the topics had been read to their end)
     line = {
         "definition": board.election.digest, "verdict": "rejected", "codes": ["A1"], "key_base64": None, "value_bytes": 3,
         "details": [{"code": "A1", "message": "the votes add up to 4711, the valid ballots are 99", "left": 4711, "right": 99}],
@@ -336,7 +336,7 @@ async def test_before_the_close_a_rejection_tells_no_figure(tmp_path: Path) -> N
 async def test_a_fault_of_ours_is_one_sentence_and_no_traceback(tmp_path: Path) -> None:
     said: list[str] = []
     board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), said.append)
-    board.feed._behind.clear()
+    board.feed._behind.clear()  # noqa: SLF001  (as if the topics had been read to their end)
     board.feed.refusals.newest = None  # type: ignore[assignment,method-assign]
     async with TestClient(TestServer(board.application())) as client:
         answer = await client.get("/api/v1/rejections")
@@ -407,7 +407,7 @@ class TestOperators:
     def operators(self, tmp_path: Path) -> tuple[Board, Operators]:
         self.now = 1_000_000
         board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), print)
-        board.feed._behind.clear()
+        board.feed._behind.clear()  # noqa: SLF001  (as if the topics had been read to their end)
         return board, Operators(board.feed, board.stations, board.stream, lambda: self.now)
 
     def test_a_board_without_contact_or_fold_is_not_ready(self, tmp_path: Path) -> None:

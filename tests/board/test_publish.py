@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tally_stream.audit.replay import Replay
-from tally_stream.board.publish import _table
+from tally_stream.board.publish import _table  # noqa: PLC2701  (cells that no election file can have by now)
 from tally_stream.board.server import Board
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.scalars import murmur2_partition
@@ -75,10 +75,10 @@ def published(tmp_path: Path) -> tuple[Board, list[str], Path]:
     said: list[str] = []
     board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), said.append, tmp_path / "out")
     (tmp_path / "out").mkdir()
-    board.feed._behind.clear()
+    board.feed._behind.clear()  # noqa: SLF001  (as if the topics had been read to their end)
     for contest in range(2):
         content = {**Replay(board.election, "tally.reports", None).messages(contest)[-1], "version": 1}
-        board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(content)))
+        board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(content)))  # noqa: SLF001  (what `run` does with each record of the topic)
     return board, said, tmp_path / "out"
 
 
@@ -119,7 +119,7 @@ class Night:
     def __init__(self, out: Path) -> None:
         self.election = load_election(NIGHTS / "az-2024")
         self.board = Board(load_settings(), self.election, print, out)
-        self.board.feed._behind.clear()
+        self.board.feed._behind.clear()  # noqa: SLF001  (as if the topics had been read to their end)
         records = list(ReportLog(NIGHTS / "az-2024" / "reports.jsonl.gz"))
         self.records = [[], []]  # type: list[list[StoredRecord]]
         for r in records:
@@ -128,9 +128,9 @@ class Night:
                 StoredRecord(partition, len(self.records[partition]), r.timestamp_ms, r.key, r.value)
             )
         stations = self.board.stations
-        stations._folds = [PartitionFold(self.election, p, 2) for p in range(2)]
-        stations._ends = {p: len(self.records[p]) for p in range(2)}
-        stations._waiting = {p: deque(self.records[p]) for p in range(2)}
+        stations._folds = [PartitionFold(self.election, p, 2) for p in range(2)]  # noqa: SLF001  (as its reading of the topics leaves it)
+        stations._ends = {p: len(self.records[p]) for p in range(2)}  # noqa: SLF001  (as its reading of the topics leaves it)
+        stations._waiting = {p: deque(self.records[p]) for p in range(2)}  # noqa: SLF001  (as its reading of the topics leaves it)
         self.replay = Replay(self.election, "tally.reports", 2)
 
     def publish_root_at(self, *next_offsets: int) -> None:
@@ -138,7 +138,7 @@ class Night:
             for r in self.records[partition][self.replay.folds[partition].next_offset : end]:
                 self.replay.take(LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset))
         for message in self.replay.messages(0):
-            self.board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(message)))
+            self.board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(message)))  # noqa: SLF001  (what `run` does with each record of the topic)
 
 
 async def test_in_the_middle_of_a_night_stations_are_of_the_very_version(tmp_path: Path) -> None:
@@ -184,12 +184,12 @@ async def test_a_contest_on_hold_does_not_stop_the_stations_of_another(tmp_path:
     said: list[str] = []
     out = tmp_path / "out"
     board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), said.append, out)
-    board.feed._behind.clear()
+    board.feed._behind.clear()  # noqa: SLF001  (as if the topics had been read to their end)
     assert board.publisher is not None
     replay = Replay(board.election, "tally.reports", 1)
     stations = board.stations
-    stations._folds, stations._ends = [PartitionFold(board.election, 0, 1)], {0: 0}
-    waiting = stations._waiting[0] = deque()
+    stations._folds, stations._ends = [PartitionFold(board.election, 0, 1)], {0: 0}  # noqa: SLF001  (as its reading of the topics leaves it)
+    waiting = stations._waiting[0] = deque()  # noqa: SLF001  (as its reading of the topics leaves it)
 
     def take(*records: LogRecord) -> None:
         for record in records:
@@ -198,7 +198,7 @@ async def test_a_contest_on_hold_does_not_stop_the_stations_of_another(tmp_path:
             waiting.append(StoredRecord(0, r.offset, r.timestamp_ms, r.key, r.value))
         for contest in range(2):
             for message in replay.messages(contest):
-                board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(message)))
+                board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(message)))  # noqa: SLF001  (what `run` does with each record of the topic)
 
     def written(contest: str) -> tuple[dict[str, Any], dict[str, str]]:
         entry = json.loads((out / "latest.json").read_text())["contests"][contest]
@@ -227,8 +227,8 @@ def test_no_cell_is_a_formula() -> None:
 
 def take_empty_log(board: Board) -> None:
     """As if one partition had been read to offset 1, and nothing in it counted."""
-    board.stations._folds = [PartitionFold(board.election, 0, 1)]
-    board.stations._ends = {0: 1}
+    board.stations._folds = [PartitionFold(board.election, 0, 1)]  # noqa: SLF001  (as its reading of the topics leaves it)
+    board.stations._ends = {0: 1}  # noqa: SLF001  (as its reading of the topics leaves it)
     for contest in board.feed.shown.values():
         contest.root_message = {**contest.root_message, "provenance": {"next_offsets": {"0": 1}}}
     board.stations.take(StoredRecord(0, 0, 5, b"S1", b"nonsense"))
@@ -242,7 +242,7 @@ async def test_a_disk_that_takes_nothing_is_said_once_and_tried_again(
     board, said, out = published
     assert board.publisher is not None
     take_empty_log(board)
-    real = publish._write_through
+    real = publish._write_through  # noqa: SLF001  (slowed down in its place)
 
     def full(path: Path, content: bytes) -> Any:
         if path.name == "areas.csv":

@@ -356,10 +356,10 @@ class TestTheFeed:
         return StoredRecord(0, 0, 5, key, canonical_json(content))
 
     def test_another_definition_is_passed_over_and_counted(self, feed: Feed) -> None:
-        feed._take_standings(self.record(feed, definition="sha256:other"))
+        feed._take_standings(self.record(feed, definition="sha256:other"))  # noqa: SLF001  (what `run` does with each record of the topic)
         assert feed.foreign_definitions == {"sha256:other": 1}
         assert feed.shown["PRES"].root is None
-        feed._take_standings(self.record(feed))
+        feed._take_standings(self.record(feed))  # noqa: SLF001  (what `run` does with each record of the topic)
         assert (feed.shown["PRES"].version, feed.refused_count) == (1, 0)
 
     @pytest.mark.parametrize("more", [{"contest": "NONE"}, {"area": "R/NOWHERE"}, {"version": "7"}, {"provenance": 1},
@@ -369,8 +369,8 @@ class TestTheFeed:
         self, feed: Feed, said: list[str], more: dict[str, Any]
     ) -> None:
         for _ in range(2):
-            feed._take_standings(self.record(feed, **more))
-        feed._take_standings(StoredRecord(0, 0, 5, None, None))
+            feed._take_standings(self.record(feed, **more))  # noqa: SLF001  (what `run` does with each record of the topic)
+        feed._take_standings(StoredRecord(0, 0, 5, None, None))  # noqa: SLF001  (what `run` does with each record of the topic)
         assert feed.shown["PRES"].root is None
         assert feed.shown["PRES"].areas == {}
         assert feed.refused_count == 2
@@ -382,15 +382,15 @@ class TestTheFeed:
         """A line break would end an event of the stream in its middle."""
         good = self.record(feed)
         for value in (json.dumps(json.loads(good.value or b"")).encode(), (good.value or b"") + b"\n"):
-            feed._take_standings(replace(good, value=value))
+            feed._take_standings(replace(good, value=value))  # noqa: SLF001  (what `run` does with each record of the topic)
         assert feed.shown["PRES"].root is None
         assert said == ["tally.standings, offset 0 is not shown: not a standings message: its bytes are not canonical JSON"]
-        feed._take_standings(good)
+        feed._take_standings(good)  # noqa: SLF001  (what `run` does with each record of the topic)
         assert feed.shown["PRES"].version == 1
 
     def test_a_flood_of_nonsense_is_said_for_the_first_keys_only(self, feed: Feed, said: list[str]) -> None:
         for n in range(100):
-            feed._take_standings(self.record(feed, key=b"%d" % n, status="x"))
+            feed._take_standings(self.record(feed, key=b"%d" % n, status="x"))  # noqa: SLF001  (what `run` does with each record of the topic)
         assert (len(said), feed.refused_count) == (20, 100)
 
 

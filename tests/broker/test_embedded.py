@@ -80,8 +80,8 @@ def test_the_limits_are_said_in_words() -> None:
 def test_stop_ends_the_child_and_may_be_said_twice() -> None:
     broker = EmbeddedBroker()
     broker.start()
-    assert broker._child is not None
-    pid = broker._child.pid
+    assert broker._child is not None  # noqa: SLF001  (the process of its own is named nowhere else)
+    pid = broker._child.pid  # noqa: SLF001  (the process of its own is named nowhere else)
     broker.stop()
     broker.stop()
     assert not Path(f"/proc/{pid}").exists()

@@ -23,7 +23,7 @@ from tally_stream.cli.follow import (
     NO_STANDINGS_SECONDS,
     Following,
     Freshness,
-    _Fitted,
+    _Fitted,  # noqa: PLC2701  (what fits on a screen, without a terminal)
     duration,
     follow_in_lines,
 )
@@ -423,7 +423,7 @@ async def test_standings_whose_root_never_came_are_refused_with_both_digests(
         following = Following(silent, None, None)
         following.take([record(m) for m in [*before, *map(other, EARLY[:-1])]], is_start=True)
         with pytest.raises(SystemExit) as ended:
-            await standings._print_once(following, as_json=True)
+            await standings._print_once(following, as_json=True)  # noqa: SLF001  (one look, which the command makes once)
         assert ended.value.code == 1
         printed = capsys.readouterr()
         assert printed.out == ""

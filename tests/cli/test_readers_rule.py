@@ -15,7 +15,7 @@ import pytest
 
 from tally_stream.audit.replay import Replay
 from tally_stream.board.feed import Feed
-from tally_stream.cli.export import _take
+from tally_stream.cli.export import _take  # noqa: PLC2701  (what the command does with each message, without a topic)
 from tally_stream.cli.follow import Following
 from tally_stream.cli.shown import ShownStandings
 from tally_stream.domain.election import Election
@@ -47,7 +47,7 @@ class OnTheBoard:
         self.feed = Feed(load_settings(), election, lambda _: None)
 
     def take(self, record: StoredRecord) -> None:
-        self.feed._take_standings(record)  # what `run` does with each record of the topic
+        self.feed._take_standings(record)  # noqa: SLF001  (what `run` does with each record of the topic)
 
     def shown(self) -> Shown:
         shown = self.feed.shown["PRES"]
@@ -90,7 +90,7 @@ class InExport:
         _take([self.snapshot], record.value or b"")
 
     def shown(self) -> Shown:
-        found = {area.id: self.snapshot._of(area) for area in self.snapshot.election.areas}
+        found = {area.id: self.snapshot._of(area) for area in self.snapshot.election.areas}  # noqa: SLF001  (the message that each format is written from)
         return {area: message.version for area, message in found.items() if message is not None}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tally_stream.cli import demo
-from tally_stream.cli.demo import Started, _is_free
+from tally_stream.cli.demo import Started, _is_free  # noqa: PLC2701  (one answer, without a demo)
 from tests.support.processes import LIFELINE, children_of, command, said_in
 from tests.support.waiting import wait_for
 
@@ -53,7 +53,7 @@ async def test_a_demo_that_ends_before_its_night_leaves_no_watch_begun(monkeypat
 
     monkeypatch.setattr(demo, "_ready", ready)
     started = Started()
-    async with demo._process("worker", [sys.executable, "-c", "import time; time.sleep(60)"], "", started):
+    async with demo._process("worker", [sys.executable, "-c", "import time; time.sleep(60)"], "", started):  # noqa: SLF001  (one of the demo's processes without a demo)
         assert len(started.ends) == 1
     started.ends.clear()
     gc.collect()  # a coroutine that nobody awaited is a warning, and a warning is an error

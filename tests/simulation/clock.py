@@ -5,6 +5,7 @@ processes goes next by the seed. A process is every step whose context names it,
 (no step of it runs again, no `finally`), and freezing it what SIGSTOP is (its steps wait, its timers too). Refuses to
 know what runs. `install` must come before anything that reads a clock is imported. Read `cluster.py` next.
 """
+# ruff: noqa: SLF001  (an event loop of one's own is made of asyncio's private names)
 
 from __future__ import annotations
 

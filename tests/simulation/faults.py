@@ -139,7 +139,7 @@ class Director:
             cluster.held_until[chosen] = world.loop.time() + seconds
         if self.chance.random() < TWIN_SHARE:
             slot.process = None
-            world.loop.later(self.chance.uniform(0.0, 1.0), world._restart, slot)
+            world.loop.later(self.chance.uniform(0.0, 1.0), world._restart, slot)  # noqa: SLF001  (the simulation's own: a fault that is over)
         if is_sending and self.chance.random() < SLOW_SHARE:
             world.loop.later(seconds - SLOW_SECONDS / 2, self.slow_down)
         thawed = world.loop.later(seconds, self.thaw, chosen, reports, partials)

@@ -5,6 +5,7 @@ timer that watches a stop is the loop's. Process: ending it is
 `Process.exit`, the garbage collector is left alone. All else in a worker is what runs in production; `PRODUCTION` names
 what the tests look at to hold that.
 """
+# ruff: noqa: SLF001  (the private names that are replaced, or looked at, in a simulated worker)
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def test_verdicts_that_do_not_add_up(audit: Audit, verdicts: dict[str, int], cod
 def test_progress_that_says_too_much(measure: dict[str, Any]) -> None:
     stations = {"expected": 3, "counted": 1, "annulled": 1}
     with pytest.raises(Wrong, match="P07"):
-        Audit()._progress({"area": "X", "stations": stations, "progress": {"stations": measure}})
+        Audit()._progress({"area": "X", "stations": stations, "progress": {"stations": measure}})  # noqa: SLF001  (one check of the auditor, alone)
 
 
 def test_one_version_at_two_vectors() -> None:

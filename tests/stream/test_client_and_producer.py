@@ -1,4 +1,5 @@
 """How often a broker is asked, and how records leave. Without a broker."""
+# ruff: noqa: SLF001  (the overrides of the clients' private hooks are what is tested: nothing else calls them)
 
 import asyncio
 from time import monotonic

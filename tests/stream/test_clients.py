@@ -33,7 +33,7 @@ class Swallowing:
 
 async def _reader(swallowing: Swallowing) -> None:
     reader = TopicReader(Settings(), "topic")
-    own, reader._consumer = reader._consumer, swallowing
+    own, reader._consumer = reader._consumer, swallowing  # noqa: SLF001  (the client is said to swallow what it is told)
     await own.stop()
     await reader.__aexit__(None, None, None)
 

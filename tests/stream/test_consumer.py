@@ -1,4 +1,5 @@
 """Which records become a run, where a partition is read from, and what is committed. Without a broker."""
+# ruff: noqa: SLF001  (the overrides of Faust's private hooks are what is tested: nothing else calls them)
 
 import asyncio
 import inspect

@@ -1,4 +1,5 @@
 """The Faust app of a worker: its settings, and that whatever ends by itself ends the worker. Without a broker."""
+# ruff: noqa: SLF001  (the overrides of Faust's private hooks are what is tested)
 
 import asyncio
 import subprocess

@@ -2,6 +2,7 @@
 
 An upgrade of any of the three fails here first, and says which name is gone or changed.
 """
+# ruff: noqa: SLF001  (the private names that the worker relies on are what is tested)
 
 import importlib
 import importlib.metadata

@@ -1,4 +1,5 @@
 """Who may still send and commit: what the group said last of this worker, and when it was asked. Without a broker."""
+# ruff: noqa: SLF001  (the overrides of the clients' private hooks are what is tested: nothing else calls them)
 
 from __future__ import annotations
 

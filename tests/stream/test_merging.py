@@ -75,13 +75,13 @@ async def test_an_own_partial_counts_once_acknowledged_and_is_passed_over_in_the
     assert [root["version"] for root in roots(outlet)] == [1]
 
     read: list[bytes] = []
-    reader_read = merging._reader.read
+    reader_read = merging._reader.read  # noqa: SLF001  (counts what is read)
 
     def read_and_remember(value: bytes) -> Any:
         read.append(value)
         return reader_read(value)
 
-    monkeypatch.setattr(merging._reader, "read", read_and_remember)
+    monkeypatch.setattr(merging._reader, "read", read_and_remember)  # noqa: SLF001  (counts what is read)
     mine = partials(report(0))
     merging.take([Stored(i, value) for i, value in enumerate(mine)])
     assert read == [], "its figures were put already"
@@ -140,7 +140,7 @@ async def test_a_publication_goes_out_in_batches_and_each_message_knows_its_own_
     for begin in range(0, len(first), outlet.batch_records):
         outlet.sent[begin][3].set_result(100 + 10 * begin)
     await settle()
-    sent = merging._contests[0].sent
+    sent = merging._contests[0].sent  # noqa: SLF001  (what was sent is said nowhere else)
     due = {key: 100 + 10 * (i - i % outlet.batch_records) + i % outlet.batch_records for i, key in enumerate(first)}
     assert {key: sent[key].offset for key in first} == due
     merging.end_ownership()

@@ -1,5 +1,6 @@
 """Who reads what, in a group on a real Apache Kafka: each change of the group is one rebalance, and the shares are even
 after it. The topics are those of a worker: one with the load, and one of a single partition beside it."""
+# ruff: noqa: SLF001  (the client's generation is said nowhere else)
 
 from __future__ import annotations
 

@@ -68,10 +68,10 @@ def test_a_root_that_never_came_makes_no_queue_and_the_newest_stays() -> None:
     versions = [100, *range(1, WAITING_MAX_MESSAGES)]
     for version in versions:
         contest.take("R/N", version, ("R/N", version))
-    assert {version for version in versions if version in contest._waiting["R/N"]} == set(versions), "at the limit"
+    assert {version for version in versions if version in contest._waiting["R/N"]} == set(versions), "at the limit"  # noqa: SLF001  (as its reading of the topics leaves it)
     contest.take("R/N", 50, ("R/N", 50))
-    assert 1 not in contest._waiting["R/N"], "one past it: the oldest went"
-    assert len(contest._waiting["R/N"]) == WAITING_MAX_MESSAGES
+    assert 1 not in contest._waiting["R/N"], "one past it: the oldest went"  # noqa: SLF001  (as its reading of the topics leaves it)
+    assert len(contest._waiting["R/N"]) == WAITING_MAX_MESSAGES  # noqa: SLF001  (as its reading of the topics leaves it)
     contest.take("R", 100, ("R", 100))
     assert shown(contest) == {"R": 100, "R/N": 100}
 
@@ -156,6 +156,6 @@ class TestDefinitions:
         topic.take("0", "R", 1)
         for n in range(1, DEFINITIONS_MAX):
             topic.take(str(n), "R/N", 1)
-        assert set(topic.newest._kept) == {str(n) for n in range(DEFINITIONS_MAX)}, "at the limit"
+        assert set(topic.newest._kept) == {str(n) for n in range(DEFINITIONS_MAX)}, "at the limit"  # noqa: SLF001  (how many are kept is what the test is about)
         topic.take("last", "R/N", 1)
-        assert set(topic.newest._kept) == {"0", "last", *(str(n) for n in range(2, DEFINITIONS_MAX))}
+        assert set(topic.newest._kept) == {"0", "last", *(str(n) for n in range(2, DEFINITIONS_MAX))}  # noqa: SLF001  (how many are kept is what the test is about)

@@ -46,7 +46,7 @@ def no_commits() -> None:
     async def refuse(self: Any, offsets: Any, start_new_transaction: bool = True) -> bool:
         return False
 
-    RunConsumer._commit_offsets = refuse  # type: ignore[method-assign]
+    RunConsumer._commit_offsets = refuse  # type: ignore[method-assign]  # noqa: SLF001  (a fault is planted in its place)
 
 
 def wrong_sum() -> None:
@@ -54,14 +54,14 @@ def wrong_sum() -> None:
     from tally_stream.stream.invariant import BrokenInvariant
     from tally_stream.stream.merging import Merging
 
-    real = Merging._publish_contest
+    real = Merging._publish_contest  # noqa: SLF001  (a fault is planted in its place)
 
     async def publish(self: Any, merge: Any) -> None:
         if merge.standings.version > 0:
             raise BrokenInvariant("planted: the totals do not add up")
         await real(self, merge)
 
-    Merging._publish_contest = publish  # type: ignore[method-assign]
+    Merging._publish_contest = publish  # type: ignore[method-assign]  # noqa: SLF001  (a fault is planted in its place)
 
 
 def stall_seconds(limit: str) -> None:
