@@ -15,12 +15,12 @@ from tally_stream.audit.replay import replay
 from tally_stream.domain.standings import body_of
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
+from tests.board.texts import SOON, wait_text
 from tests.support.board_scene import HOSTILE, Scene, free_port
 from tests.support.paths import NIGHTS
 from tests.support.processes import run
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
-SOON = 15_000
 AZ_LOG = NIGHTS / "az-2024" / "reports.jsonl.gz"
 WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 
@@ -29,10 +29,6 @@ def leaders(page: Any) -> list[list[str]]:
     """Rank, name and party, votes, share of each row."""
     rows = page.locator("#leaders tr").all()
     return [[cell.strip() for cell in row.locator("td, th").all_inner_texts()] for row in rows]
-
-
-def wait_text(page: Any, selector: str, text: str | re.Pattern[str], timeout: int = SOON) -> None:
-    page.locator(selector).filter(has_text=text).first.wait_for(timeout=timeout)
 
 
 def violations(page: Any) -> list[str]:

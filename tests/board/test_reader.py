@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tally_stream.board.page import LANGUAGES, Words
-from tests.board.test_browser import SOON, wait_text
+from tests.board.texts import SOON, wait_text
 from tests.support.board_scene import Scene, rehearsal_folder, scene
 from tests.support.waiting import wait_for
 

@@ -13,21 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import NIGHTS
+from tests.cli.calling import AZ, call
 from tests.support.processes import LIFELINE, command
 from tests.support.waiting import wait_for
 
-AZ = NIGHTS / "az-2024"
 LOG = str(AZ / "reports.jsonl.gz")
-
-
-def call(*arguments: str, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
-    )
-    assert done.returncode == expect, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def test_replay_prints_areas_first_and_the_root_last() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tally_stream.cli.common import ELECTION, LOG
 from tally_stream.cli.main import cli
-from tests.cli.test_commands import AZ, call
+from tests.cli.calling import AZ, call
 from tests.support.paths import NIGHTS
 from tests.support.processes import command
 

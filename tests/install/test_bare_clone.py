@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import first_minute
-from tests.install.conftest import copied, run
+from tests.install.environments import copied, run
 from tests.support.waiting import wait_for
 
 STEPS = ["making .venv with Python", "getting uv", "installing ", "making .venv/bin/tally-stream", "installed in"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.install.conftest import run
+from tests.install.environments import run
 
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 ENDING = ": what counts runs interpreted, more than twice as slow"

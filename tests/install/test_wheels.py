@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tally_stream import __version__
-from tests.install.conftest import BIN, OWN, ROOT, Installed, install, plain_environment, pythons, run
+from tests.install.environments import BIN, OWN, ROOT, Installed, install, plain_environment, pythons, run
 from tests.support.processes import LIFELINE, command
 from tests.support.waiting import wait_for
 

@@ -19,6 +19,7 @@ from aiokafka.structs import TopicPartition
 from tally_stream.settings import Settings
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
 from tally_stream.wire.saved_log import FRAME_START, Appender
+from tests.nights.on_topics import in_file, on_topic
 from tests.support.paths import NIGHTS
 from tests.support.processes import command, environment, run, settings_for, tied
 from tests.support.topics import administer, one_a_key, produce, read_topic
@@ -39,20 +40,6 @@ def sent(kafka_one: object) -> Settings:
     run("topics", "create", "--election", NIGHT, "--create-time", "--replication", "1", settings=settings)
     run("send", NIGHT, str(NIGHTS / NIGHT / "reports.jsonl.gz"), settings=settings)
     return settings
-
-
-def on_topic(settings: Settings) -> dict[tuple[int, int], LogRecord]:
-    return {
-        (r.partition, r.offset): LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset)
-        for r in read_topic(settings, "reports")[1]
-    }
-
-
-def in_file(path: Path) -> dict[tuple[int, int], LogRecord]:
-    log = ReportLog(path)
-    found = {(r.partition, r.offset): r for r in log}
-    assert log.uncovered == 0
-    return found
 
 
 def is_whole(path: Path) -> bool:

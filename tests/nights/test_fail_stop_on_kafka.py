@@ -8,46 +8,24 @@ import os
 import re
 import shutil
 import signal
-import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
-from tally_stream.wire.report_log import ReportLog
-from tests.nights.test_nights_on_kafka import committed
+from tests.nights.on_topics import AZ, committed, made, some_reports
 from tests.support.against_replay import check_against_replay
-from tests.support.paths import NIGHTS
-from tests.support.processes import children_of, run, settings_for
+from tests.support.processes import children_of, run
 from tests.support.topics import newest_standings, one_a_key, produce, read_topic, save_log, wait_published, wait_standings
 from tests.support.waiting import wait_for
 from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 
-AZ = NIGHTS / "az-2024"
 NAMED = ("--instance", "the-one")
 """As an operator names a worker: the next one of that name takes its place at once, else the group waits a session."""
-
-
-def made(bootstrap: str) -> Settings:
-    settings = settings_for(bootstrap, f"f{uuid.uuid4().hex[:8]}")
-    run("topics", "create", "--election", "az-2024", "--create-time", "--replication", "1", settings=settings)
-    return settings
-
-
-def some_reports(count: int) -> dict[int, list[tuple[bytes, bytes]]]:
-    """Partition → the night's first `count` reports there, in order."""
-    found: dict[int, list[tuple[bytes, bytes]]] = {p: [] for p in range(4)}
-    for record in ReportLog(AZ / "reports.jsonl.gz"):
-        if record.key and record.value and b'"kind":"report"' in record.value:
-            found[murmur2_partition(record.key, 4)].append((record.key, record.value))
-        if all(len(reports) >= count for reports in found.values()):
-            break
-    return {p: reports[:count] for p, reports in found.items()}
 
 
 def fatal_line(worker: WorkerProcess) -> str:

@@ -15,7 +15,7 @@ from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.report_log import ReportLog
-from tests.nights.test_fail_stop_on_kafka import AZ, made, some_reports
+from tests.nights.on_topics import AZ, made, some_reports
 from tests.support.against_replay import check_against_replay
 from tests.support.processes import memory_bytes, run
 from tests.support.raw_batches import NONE, ZSTD, a_batch, write

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import sender
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
+from tests.nights.on_topics import committed
 from tests.support.against_replay import check_against_replay
 from tests.support.paths import NIGHTS
 from tests.support.processes import command, run, settings_for, tied
@@ -232,16 +232,6 @@ def test_one_worker_killed_and_started_again_on_three_brokers(kafka_three: Any, 
     worker.kill()
     stage.worker("--instance", "only-one").wait_ready()
     stage.check()
-
-
-async def committed(settings: Settings) -> dict[int, int]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
-    await admin.start()
-    try:
-        found = await admin.list_consumer_group_offsets(settings.group_id)
-    finally:
-        await admin.close()
-    return {tp.partition: m.offset for tp, m in found.items() if tp.topic == f"{settings.prefix}.reports"}
 
 
 async def _send_ten_more(settings: Settings, election: Election) -> int:

@@ -21,7 +21,7 @@ from aiokafka.structs import OffsetAndMetadata
 from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
-from tests.nights.test_nights_on_kafka import committed
+from tests.nights.on_topics import committed
 from tests.support.against_replay import check_against_replay
 from tests.support.doc_pages import marked
 from tests.support.paths import DOCS, NIGHTS

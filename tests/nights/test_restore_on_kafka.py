@@ -20,7 +20,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from tally_stream.kafka.client import sender
 from tally_stream.settings import Settings
 from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, encode_line
-from tests.nights.test_dump_on_kafka import in_file, on_topic
+from tests.nights.on_topics import in_file, on_topic
 from tests.support.paths import NIGHTS
 from tests.support.processes import command, run, settings_for, tied
 from tests.support.topics import administer, read_topic

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.nights.test_fail_stop_on_kafka import made, some_reports
+from tests.nights.on_topics import made, some_reports
 from tests.support.processes import command, tied
 from tests.support.topics import produce, wait_published
 from tests.support.waiting import wait_for

@@ -1,19 +1,14 @@
 """Whole batches as raw records, on aiokafka's own classes: the same records as it hands over, and nulls for the rest."""
-# ruff: noqa: SLF001  (the fetcher's private records are where the batches' own result has to fit in)
 
 import random
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.consumer.fetcher import READ_UNCOMMITTED, FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.structs import TopicPartition
 
-from tally_stream.kafka.batches import RawBatches, _BatchResults, read_whole_batches  # noqa: PLC2701  (where the fetcher puts them is what is tested)
+from tests.stream.fetched import fetched, told
 
-TP = TopicPartition("log", 0)
 MAGIC, NO_CODEC, ZSTD = 2, 0, 4
 CONTROL = 0x20
 
@@ -32,27 +27,6 @@ def a_batch(base: int, count: int, *, codec: int = NO_CODEC, is_transactional: b
     return bytes(batch)
 
 
-def fetched(data: bytes, at: int, *, checks: bool = True, topics: tuple[str, ...] = ("log",)) -> tuple[Any, list[int]]:
-    """A result in a fetcher that reads whole batches, and the positions it reports."""
-    positions = [at]
-    assignment = SimpleNamespace(
-        active=True,
-        state_value=lambda _: SimpleNamespace(paused=False, position=positions[-1], consumed_to=positions.append),
-    )
-    records = PartitionRecords(TP, RawBatches(data), [], at, None, None, checks, READ_UNCOMMITTED)
-    result = FetchResult(TP, assignment=assignment, partition_records=records, backoff=0)
-    consumer = SimpleNamespace(_fetcher=SimpleNamespace(_records=None))
-    read_whole_batches(consumer, topics)
-    assert isinstance(consumer._fetcher._records, _BatchResults)
-    consumer._fetcher._records[TP] = result
-    assert consumer._fetcher._records[TP] is result
-    return result, positions
-
-
-def told(record: Any) -> tuple[int, int, bytes | None, bytes | None]:
-    return record.offset, record.timestamp, record.key, record.value
-
-
 @pytest.mark.parametrize("seed", range(40))
 def test_what_aiokafka_hands_over_piece_by_piece(seed: int) -> None:
     order = random.Random(seed)
@@ -66,7 +40,7 @@ def test_what_aiokafka_hands_over_piece_by_piece(seed: int) -> None:
     ours, positions = fetched(data, at)
     theirs, expected = fetched(data, at, topics=())
     most = order.choice([None, 1, 2, 5, 100])
-    pieces = {"ours": [], "theirs": []}  # type: dict[str, list[Any]]
+    pieces: dict[str, list[Any]] = {"ours": [], "theirs": []}
     for name, result in (("ours", ours), ("theirs", theirs)):
         while result.has_more():
             piece = result.getall(most)

@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 import warnings
 from collections import defaultdict
@@ -34,137 +33,18 @@ from tally_stream.cli.lifeline import end_with_parent
 from tally_stream.stream.faust.app import RunApp, guarded, run_topic, run_worker
 from tally_stream.stream.faust.client import pace
 from tally_stream.stream.faust.settings import HEARTBEAT_SECONDS, SESSION_SECONDS, app_settings
-from tally_stream.stream.faust.transport import RunTransport, make_transport
-from tally_stream.stream.runs import LogBounds, RecordRun, TopicPartition
+from tally_stream.stream.faust.transport import make_transport
+from tally_stream.stream.runs import TopicPartition
+from tests.stream.members import DEADLINE_SECONDS, LOOK_SECONDS, Folds, Member, until
 from tests.support.brokers import KafkaOne, require_local_kafka
 from tests.support.processes import LIFELINE
 
 pytestmark = pytest.mark.kafka
 
 PARTITIONS = 4
-DEADLINE_SECONDS = 40.0
-LOOK_SECONDS = 0.02
-
-
-async def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    """Wait for a condition, which may be a coroutine function; fail by name when it does not come."""
-    deadline = time.monotonic() + seconds
-    while True:
-        held = condition()
-        if asyncio.iscoroutine(held):
-            held = await held
-        if held:
-            return
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        await asyncio.sleep(LOOK_SECONDS)
 
 
 # --- a caller of the smallest kind --------------------------------------------------------------------
-
-
-class Folds:
-    """The positions of a caller that only remembers offsets, and checks what it was promised."""
-
-    def __init__(self) -> None:
-        self.next: dict[TopicPartition, int] = {}
-        self.offsets: dict[TopicPartition, list[int]] = defaultdict(list)
-        self.nulls: dict[TopicPartition, list[int]] = defaultdict(list)
-        self.runs: list[tuple[TopicPartition, int, int, int, bool]] = []
-        self.held: list[Any] = []
-        self.holds_acks = False
-        self.assigned: set[TopicPartition] = set()
-        self.committed: dict[TopicPartition, int | None] = {}
-        self.transport: RunTransport | None = None
-        self.bounds: dict[TopicPartition, LogBounds] = {}
-        self.revocations: list[set[TopicPartition]] = []
-
-    def next_offset(self, topic: str, partition: int) -> int | None:
-        return self.next.get((topic, partition))
-
-    async def partitions_assigned(self, assigned: set[TopicPartition], committed: dict[TopicPartition, int | None]) -> None:
-        if self.transport is not None:
-            self.bounds = await self.transport.log_bounds()
-            assert set(self.bounds) == assigned
-        self.assigned, self.committed = assigned, committed
-        for gone in set(self.next) - assigned:
-            del self.next[gone]
-
-    async def partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        self.revocations.append(revoked)
-
-    def take(self, event: Any) -> None:
-        run: RecordRun = event.value
-        key = (run.topic, run.partition)
-        expected = self.next.get(key, run.position_before if run.after_seek else -1)
-        found = [record.offset for record in run.records]
-        if run.after_seek:
-            found = [offset for offset in found if offset >= expected]
-        else:
-            assert run.position_before == expected, f"{key}: {run.position_before} after {expected}"
-        assert run.first_offset >= run.position_before
-        assert (run.first_offset, run.last_offset) == (run.records[0].offset, run.records[-1].offset)
-        self.runs.append((key, run.first_offset, run.last_offset, run.position_before, run.after_seek))
-        self.offsets[key] += found
-        self.nulls[key] += [r.offset for r in run.records if r.key is None and r.value is None and r.offset in found]
-        self.next[key] = run.last_offset + 1
-        if self.holds_acks:
-            self.held.append(event)
-        else:
-            event.ack()
-
-    @property
-    def count(self) -> int:
-        return sum(map(len, self.offsets.values()))
-
-
-class Member:
-    """One worker inside the test's own loop."""
-
-    def __init__(
-        self,
-        bootstrap: str,
-        topic: str,
-        *,
-        instance_id: str | None = None,
-        group: str | None = None,
-        from_zero: bool = True,
-        beside: tuple[str, ...] = (),
-    ) -> None:
-        """`beside`: more topics that it reads in runs, as it does the first."""
-        topics = frozenset({topic, *beside})
-        self.folds = Folds()
-        self.reasons: list[str] = []
-        self.app = RunApp(**app_settings(group or f"group-{topic}", bootstrap, instance_id=instance_id))
-        self.transport = make_transport(
-            self.app,
-            self.folds,
-            topics,
-            zero_start_topics=topics if from_zero else frozenset(),
-            on_fatal=self.reasons.append,
-        )
-        self.folds.transport = self.transport
-
-        async def body(stream: Any) -> None:
-            async for event in stream.noack().events():
-                self.folds.take(event)
-
-        for each in topics:
-            self.app.agent(run_topic(self.app, each), name=f"agent-{uuid.uuid4().hex}")(guarded(body))
-        self._stop = asyncio.Event()
-        self._running: asyncio.Task[None] | None = None
-
-    async def start(self) -> "Member":
-        self._running = asyncio.create_task(run_worker(self.app, self._stop))
-        return self
-
-    async def stop(self) -> float:
-        """Seconds that it took."""
-        began = time.monotonic()
-        self._stop.set()
-        if self._running is not None:
-            await self._running
-            self._running = None
-        return time.monotonic() - began
 
 
 class Bench:

@@ -13,7 +13,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
-from tests.stream.test_runs_kafka import Member, until
+from tests.stream.members import Member, until
 
 pytestmark = pytest.mark.kafka
 
