@@ -201,8 +201,8 @@ def test_the_command_checks_a_whole_night_offline(tmp_path: Path) -> None:
     mine = lines[0].splitlines(keepends=True)
     replaced = [line.replace(load_election(night).digest.encode(), digest) for digest in old for line in mine]
     published.write_bytes(b"".join([*replaced, *mine]))
-    said = call(*arguments, expect=1).stderr.splitlines()
-    assert said == [
+    lines_said = call(*arguments, expect=1).stderr.splitlines()
+    assert lines_said == [
         *(f"tally-stream: {published}:{line}: definition: found {digest.decode()}, this election is {load_election(night).digest} "
           f"(126 messages; where it was replaced on purpose: --replace-definition {digest.decode()})"
           for line, digest in zip((1, 127), old, strict=True)),

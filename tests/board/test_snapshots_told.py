@@ -68,7 +68,7 @@ async def test_a_folder_that_is_there_already_stays_as_it_is(told: ToldBoard, tm
     (told.out / "latest.json").unlink()
     (tmp_path / "again").mkdir()
     again = ToldBoard(tmp_path / "again")
-    publisher_of(again)._directory = told.out
+    publisher_of(again)._directory = told.out  # noqa: SLF001  (two boards that publish into one folder)
     again.take(statement("PRES", "S1", 1, "report", VOTES))
     assert await publisher_of(again).publish_due()
     assert again.said == []

@@ -53,12 +53,12 @@ class ToldBoard:
         self.said: list[str] = []
         self.out = directory / "out"
         self.board = Board(load_settings(), load_election(folder), self.said.append, self.out)
-        self.board.feed._behind.clear()  # what reading the topics to their end does
+        self.board.feed._behind.clear()  # noqa: SLF001  (what reading the topics to their end does)
         self.replay = Replay(self.board.election, "tally.reports", 1)
         stations = self.board.stations
-        stations._folds, stations._ends = [PartitionFold(self.board.election, 0, 1)], {0: 0}
+        stations._folds, stations._ends = [PartitionFold(self.board.election, 0, 1)], {0: 0}  # noqa: SLF001  (as its reading of the topics leaves it)
         self._waiting: deque[StoredRecord] = deque()
-        stations._waiting[0] = self._waiting
+        stations._waiting[0] = self._waiting  # noqa: SLF001  (as its reading of the topics leaves it)
 
     def log(self, *records: LogRecord) -> None:
         """The records stand in the report log; nothing is published of them yet."""
@@ -77,7 +77,7 @@ class ToldBoard:
         """Standings of the whole log, as a worker sends them."""
         for contest in range(len(self.board.election.contests)):
             for message in self.replay.messages(contest):
-                self.board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(message)))
+                self.board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(message)))  # noqa: SLF001  (what `run` does with each record of the topic)
 
     def change(self, offset: int, **more: Any) -> bool:
         """A line on the changes topic; whether it is a new one."""

@@ -112,7 +112,7 @@ async def test_a_fetch_that_spans_a_rebalance_is_dropped_and_sought_again(consum
         nonlocal seeks
         seeks += 1
 
-    consumer.perform_seek = perform_seek  # type: ignore[method-assign]  # counts in its place
+    consumer.perform_seek = perform_seek
 
     async def while_fetching(change: Any) -> list[Any]:
         async def wait_next_records(_: float) -> Any:
@@ -487,7 +487,7 @@ async def test_a_stop_that_comes_during_a_drain_closes_the_consumer_by_itself(
     async def drain(_: set[TP]) -> None:
         consumer.app._stopped.set()
 
-    consumer.drain = drain
+    consumer.drain = drain  # type: ignore[assignment]  # it takes the place of a bound method
     monkeypatch.setattr(driver.Consumer, "on_partitions_revoked", planted)
     monkeypatch.setattr(driver.Consumer, "on_partitions_assigned", planted)
     await consumer.on_partitions_revoked({P0})

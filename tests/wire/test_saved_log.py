@@ -161,15 +161,20 @@ def test_what_differs_in_more_is_a_gzip_of_another_kind(tmp_path: Path) -> None:
 def test_a_disk_that_takes_a_part_of_a_write_gets_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     whole = dumped(tmp_path / "whole.gz")
     write = os.write
-    monkeypatch.setattr(saved_log.os, "write", lambda file, content: write(file, bytes(content[:most])))
+    monkeypatch.setattr(os, "write", lambda file, content: write(file, bytes(content[:most])))
     assert dumped(tmp_path / "d.gz") == whole
 
 
 def test_a_frame_is_on_the_disk_when_it_is_said_to_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "d.gz"
-    sizes = []
+    sizes: list[int] = []
     fsync = os.fsync
-    monkeypatch.setattr(saved_log.os, "fsync", lambda file: (sizes.append(path.stat().st_size), fsync(file))[1])
+
+    def look_and_sync(file: int) -> None:
+        sizes.append(path.stat().st_size)
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", look_and_sync)
     appender = Appender(path)
     for lines in ([encode_header("t.reports", 1)], [encode_line(RECORDS[0], with_position=True)]):
         appender.append(lines, len(sizes))
