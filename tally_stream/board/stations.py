@@ -151,12 +151,12 @@ class Stations:
         fold = self._folds[record.partition]
         read = read_at(self._reader, fold, record.offset, record.key, record.value)
         self._keep_what_a_hold_shows(fold, read)
-        outcome = fold.take(record.offset, record.timestamp_ms, record.key, read)
+        verdict = fold.take(record.offset, record.timestamp_ms, record.key, read)
         if isinstance(read, Control) and not fold.is_on_hold(read.contest):
             self._before_hold.pop((read.contest, fold.partition), None)
         station = self._station_of(read, record.key)
         if station is not None:
-            self._note(station, record, read, outcome)
+            self._note(station, record, read, verdict)
 
     def _keep_what_a_hold_shows(self, fold: PartitionFold, read: Statement | Finding) -> None:
         if isinstance(read, Report) and fold.is_on_hold(read.contest):
@@ -171,17 +171,17 @@ class Stations:
             return None
         return self._election.stations.get(key.decode("ascii", "replace"))
 
-    def _note(self, station: Station, record: StoredRecord, read: Statement | Finding, outcome: Verdict) -> None:
+    def _note(self, station: Station, record: StoredRecord, read: Statement | Finding, verdict: Verdict) -> None:
         revision, kind = 0, ""
         if isinstance(read, Report):
             revision, kind = read.revision, read.kind
         elif isinstance(read, Turnout):
             revision, kind = read.revision, "turnout"
         bits = 0
-        for finding in outcome.findings:
+        for finding in verdict.findings:
             bits |= 1 << CODES.index(finding.code)
-        verdict = VERDICTS.index(outcome.name)
-        line = _LINE.pack(record.offset, record.timestamp_ms, revision, KINDS.index(kind), verdict, bits)
+        name = VERDICTS.index(verdict.name)
+        line = _LINE.pack(record.offset, record.timestamp_ms, revision, KINDS.index(kind), name, bits)
         self._lines[station] = (self._lines.get(station, b"") + line)[-STATEMENTS_MAX * _LINE.size :]
 
     # -- answering -------------------------------------------------------------------------------------------------
