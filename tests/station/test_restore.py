@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tally_stream.kafka.client import KafkaError, StoredRecord
+from tally_stream.kafka.client import KafkaError
 from tally_stream.kafka.topics import ReportsTopic
 from tally_stream.settings import Settings
 from tally_stream.station import restore as restoring
@@ -19,11 +19,11 @@ from tally_stream.station import standing
 from tally_stream.station.restore import RestoreRefused, check_topic, partitions_of, read_whole, restore
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
 from tally_stream.wire.saved_log import Appender
+from tests.support.topic_in_memory import BATCH_RECORDS, TopicInMemory
 
 TOPIC = "t.reports"
 SETTINGS = Settings(prefix="t")
 FIRST_MS = 1_730_000_000_000
-BATCH_RECORDS = 3
 
 
 def a_night(partitions: int = 2, each: int = 8) -> list[LogRecord]:
@@ -42,97 +42,6 @@ def saved(path: Path, records: list[LogRecord], partitions: int = 2) -> ReportLo
     appender.append([encode_line(r, with_position=True) for r in records], len(records))
     appender.close()
     return ReportLog(path)
-
-
-@dataclass
-class Landed:
-    offset: int
-
-
-class Batch:
-    def __init__(self) -> None:
-        self.records: list[tuple[int, bytes | None, bytes | None]] = []
-        self.is_closed = False
-
-    def append(self, *, timestamp: int, key: bytes | None, value: bytes | None) -> object | None:
-        assert not self.is_closed
-        if len(self.records) == BATCH_RECORDS:
-            return None
-        self.records.append((timestamp, key, value))
-        return self
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-class TopicInMemory:
-    """The broker's topic, a producer that writes to it, and what a reader of it finds."""
-
-    def __init__(self, *stored: LogRecord, partitions: int = 2) -> None:
-        self.stored: dict[int, list[StoredRecord]] = {p: [] for p in range(partitions)}
-        self.starts = dict.fromkeys(range(partitions), 0)
-        self.batches: list[tuple[int, int]] = []
-        """Partition and number of records of each that was taken."""
-        self.under_way: set[int] = set()
-        self.before_batch: Callable[[int], None] = lambda partition: None
-        self.answer: Callable[[int, int], int | Exception | None] = lambda partition, offset: offset
-        """Of a batch for this partition that begins at this offset: where it is said to stand, or why it is not taken; None:
-        it is acknowledged at its offset, and lost."""
-        for record in stored:
-            self.put(record.partition, record.timestamp_ms, record.key, record.value)
-
-    def put(self, partition: int, timestamp_ms: int, key: bytes | None, value: bytes | None) -> None:
-        at = self.stored[partition]
-        at.append(StoredRecord(partition, self.starts[partition] + len(at), timestamp_ms, key, value))
-
-    def create_batch(self) -> Batch:
-        return Batch()
-
-    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Landed]:
-        assert topic == TOPIC
-        assert batch.is_closed
-        assert batch.records
-        assert partition not in self.under_way, "one overtakes another"
-        self.before_batch(partition)
-        offset = len(self.stored[partition])
-        answer = self.answer(partition, offset)
-        future: asyncio.Future[Landed] = asyncio.get_running_loop().create_future()
-        if isinstance(answer, Exception):
-            future.set_exception(answer)
-            return future
-        if answer is not None:
-            for record in batch.records:
-                self.put(partition, *record)
-            self.batches.append((partition, len(batch.records)))
-        self.under_way.add(partition)
-
-        def acknowledge() -> None:
-            self.under_way.discard(partition)
-            future.set_result(Landed(offset if answer is None else answer))
-
-        asyncio.get_running_loop().call_soon(acknowledge)
-        return future
-
-    def reader(self, settings: Settings, topic: str, *, is_log: bool) -> TopicInMemory:
-        assert (settings, topic, is_log) == (SETTINGS, TOPIC, True)
-        return self
-
-    async def __aenter__(self) -> TopicInMemory:
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def bounds(self) -> dict[int, tuple[int, int]]:
-        return {p: (self.starts[p], self.starts[p] + len(records)) for p, records in self.stored.items()}
-
-    async def read_to_end(self) -> AsyncIterator[list[StoredRecord]]:
-        for records in self.stored.values():
-            yield list(records)
-
-    def holds(self, records: list[LogRecord]) -> bool:
-        """These, and no others."""
-        found = [LogRecord(r.timestamp_ms, r.key, r.value, p, r.offset) for p, at in self.stored.items() for r in at]
-        return sorted(found, key=lambda r: (r.partition, r.offset)) == sorted(records, key=lambda r: (r.partition, r.offset))
 
 
 @pytest.fixture
