@@ -149,6 +149,41 @@ async def test_what_is_left_of_a_fetch_is_dropped_when_a_rebalance_begins_betwee
     assert found == [0]
 
 
+@pytest.mark.parametrize("what", ["a seek", "a revocation", "an assignment"])
+async def test_each_step_of_a_rebalance_makes_what_was_fetched_before_it_stale(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A seek alone, too: what it leaves in place of the fetch begins where the fold stands."""
+
+    async def faust_s(self: Any, *_: object) -> None: ...
+
+    async def wait_next_records(_: float) -> Any:
+        return {P0: records(0, 2 * RUN_RECORDS - 1)}, {P0}
+
+    async def seek_to_committed() -> dict[TP, int | None]:
+        return {P0: None}
+
+    async def seek_wait(starts: dict[TP, int]) -> None: ...
+
+    monkeypatch.setattr(driver.Consumer, "on_partitions_revoked", faust_s)
+    monkeypatch.setattr(driver.Consumer, "on_partitions_assigned", faust_s)
+    consumer.seek_to_committed, consumer.seek_wait, consumer.assignment = seek_to_committed, seek_wait, lambda: {P0}
+    consumer._wait_next_records = wait_next_records
+    sought(consumer)
+    found = []
+    async for _, message in consumer.getmany(1.0):
+        found.append(message.value.first_offset)
+        match what:
+            case "a seek":
+                await consumer.perform_seek()
+            case "a revocation":
+                await consumer.on_partitions_revoked({P0})
+            case _:
+                await consumer.on_partitions_assigned({P0}, consumer.app.consumer_generation_id)
+        consumer.flow_active = True
+    assert found == [0]
+
+
 async def test_what_aiokafka_finds_no_committed_offset_for_is_sought_again_and_is_no_failure(consumer: RunConsumer) -> None:
     seeks: list[int] = []
 
