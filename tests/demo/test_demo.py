@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tally_stream.cli import demo
-from tally_stream.cli.demo import Started, _is_free  # noqa: PLC2701  (one answer, without a demo)
+from tally_stream.cli import demo_processes
+from tally_stream.cli.demo_processes import Started, is_free, running_command
 from tests.support.processes import LIFELINE, children_of, command, said_in
 from tests.support.waiting import wait_for
 
@@ -42,8 +42,8 @@ def test_the_azerbaijan_night_ends_to_the_digit() -> None:
 
 def test_a_taken_port_is_seen() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert not _is_free("127.0.0.1", taken.getsockname()[1])
-        assert _is_free("127.0.0.1", 0)
+        assert not is_free("127.0.0.1", taken.getsockname()[1])
+        assert is_free("127.0.0.1", 0)
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
@@ -51,9 +51,9 @@ async def test_a_demo_that_ends_before_its_night_leaves_no_watch_begun(monkeypat
     async def ready(*_: object) -> str:
         return "http://nowhere"
 
-    monkeypatch.setattr(demo, "_ready", ready)
+    monkeypatch.setattr(demo_processes, "_ready", ready)
     started = Started()
-    async with demo._process("worker", [sys.executable, "-c", "import time; time.sleep(60)"], "", started):  # noqa: SLF001  (one of the demo's processes without a demo)
+    async with running_command("worker", [sys.executable, "-c", "import time; time.sleep(60)"], "", started):
         assert len(started.ends) == 1
     started.ends.clear()
     gc.collect()  # a coroutine that nobody awaited is a warning, and a warning is an error

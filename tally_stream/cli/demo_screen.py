@@ -1,0 +1,108 @@
+"""What a person sees of a demo: the newest standings, the moments passed, how far the night is.
+
+Decides how it looks on a terminal, in lines, and where a program reads stdout. It knows nothing of Kafka: `demo.py` gives
+it what the standings say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+from tally_stream.cli.common import err, out, write_out
+from tally_stream.cli.shown import ShownStandings
+from tally_stream.cli.view import board, plain_line
+from tally_stream.domain.election import Election
+
+PLAIN_EVERY_SECONDS = 2.0
+PLAIN_FIRST_LOOK_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Show:
+    """What is on the screen: the newest standings, moments passed, how far the night is."""
+
+    election: Election
+    standings: ShownStandings = field(default_factory=ShownStandings)
+    sent: int = 0
+    total: int = 0
+    moments: list[str] = field(default_factory=list)
+    broker: str = ""
+    service: str = ""
+    address: str = ""
+    """Of the board; empty where none is served."""
+
+    def roots(self) -> list[dict[str, Any]]:
+        return [shown.message for shown in self.standings.roots]
+
+    def root_values(self) -> list[bytes]:
+        return [shown.value for shown in self.standings.roots]
+
+    def version(self) -> int:
+        roots = self.roots()
+        return min((m["version"] for m in roots), default=-1) if len(roots) == len(self.election.contests) else -1
+
+
+class Screen:
+    """What a person sees: on a terminal a picture that is drawn again and again, else lines."""
+
+    def __init__(self, show: Show, is_live: bool, as_json: bool) -> None:
+        self.show, self.is_live, self.as_json = show, is_live, as_json
+
+    def line(self, text: str) -> None:
+        """A line beside the screen: on stderr when stdout is for a program."""
+        (err if self.as_json else out).print(text, markup=False, soft_wrap=True)
+
+    def finish(self) -> None:
+        if self.as_json:
+            for value in self.show.root_values():
+                write_out(value + b"\n")
+            sys.stdout.flush()
+            return
+        if not self.is_live:
+            for message in self.show.roots():
+                out.print(board(message, self._title(message)))
+
+    def _title(self, message: dict[str, Any]) -> str:
+        names = {c.id: c.name for c in self.show.election.contests}
+        return f"{self.show.election.name} · {names[message['contest']]}"
+
+    async def draw(self) -> None:
+        if not self.is_live:
+            await self._draw_plain()
+            return
+        bar = Progress(TextColumn("the night"), BarColumn(), MofNCompleteColumn(), TextColumn("records sent"))
+        task = bar.add_task("night", total=None)
+        with Live(console=out, refresh_per_second=8) as live:
+            try:
+                while True:
+                    bar.update(task, completed=self.show.sent, total=self.show.total or None)
+                    live.update(self._picture(bar))
+                    await asyncio.sleep(0.1)
+            finally:
+                bar.update(task, completed=self.show.sent)
+                live.update(self._picture(bar))
+
+    def _picture(self, bar: Progress) -> Group:
+        boards = [board(message, self._title(message)) for message in self.show.roots()]
+        moments = [Text(line, style="yellow") for line in self.show.moments]
+        address = [Text(f"board  {self.show.address}", style="bold")] if self.show.address else []
+        return Group(*boards, *moments, *address, bar)
+
+    async def _draw_plain(self) -> None:
+        """A line for the first standings of a report as soon as they are there, then at most one every two seconds."""
+        shown = 0
+        while True:
+            version = self.show.version()
+            if version > shown and not self.as_json:
+                shown = version
+                for message in self.show.roots():
+                    out.print(plain_line(message), markup=False, soft_wrap=True)
+            await asyncio.sleep(PLAIN_FIRST_LOOK_SECONDS if shown == 0 else PLAIN_EVERY_SECONDS)
