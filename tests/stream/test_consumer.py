@@ -11,6 +11,7 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError, NoOffsetFor
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode.utils.queues import FlowControlQueue
 
 from tally_stream.stream.faust import consumer as consumer_module
 from tally_stream.stream.faust.consumer import RunConsumer
@@ -471,7 +472,11 @@ async def test_a_drain_is_bounded_and_commits_what_was_acknowledged(
 
     monkeypatch.setattr(consumer_module, "DRAIN_SECONDS", 0.01)
     consumer._positions, consumer.commit = Hanging(), commit
+    consumer.app.flow_control.resume()
+    waiting: FlowControlQueue = FlowControlQueue(flow_control=consumer.app.flow_control, clear_on_resume=True)
+    waiting.put_nowait("a run that no agent has begun")
     await consumer.drain({P0})
+    assert waiting.empty(), "it is read again"
     assert commits == 1
     assert not consumer.flow_active
     assert not consumer.app.flow_control.is_active(), "no agent begins another run"
