@@ -76,8 +76,9 @@ def worker(
     if settings.election is None:
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
     definition, _ = open_election(settings.election)
-    if os.environ.get("TALLY_DEBUG"):
-        logging.getLogger("tally_stream").addHandler(logging.StreamHandler())  # traces too; else a line names the place
+    # Traces with TALLY_DEBUG alone; else one line names the place. Where no handler stands, Python writes a trace all the same.
+    traces = logging.StreamHandler() if os.environ.get("TALLY_DEBUG") else logging.NullHandler()
+    logging.getLogger("tally_stream").addHandler(traces)
 
     import tally_stream.stream.worker  # noqa: F401 (before any fork: what is loaded here no worker loads again)
     from tally_stream.stream.starting import WorkerOptions
