@@ -79,7 +79,7 @@ def newest_standings(settings: Settings) -> dict[bytes, bytes]:
 
 
 def wait_standings(
-    settings: Settings, look: Callable[[dict[bytes, bytes]], bool], what: str, limit_seconds: float = 60
+    settings: Settings, look: Callable[[dict[bytes, bytes]], bool], what: str, limit_seconds: float = 120
 ) -> dict[bytes, bytes]:
     """Read the standings, from their start and on, until `look` is content with the newest; those. One reader for all
     looks: a reader made for each took more of the machine than what was waited for."""
@@ -98,7 +98,7 @@ def wait_standings(
     return asyncio.run(follow())
 
 
-def wait_published(settings: Settings, version: int, limit_seconds: float = 60) -> dict[bytes, bytes]:
+def wait_published(settings: Settings, version: int, limit_seconds: float = 120) -> dict[bytes, bytes]:
     """Wait until every contest's root has reached `version`; the newest standings then."""
 
     def look(newest: dict[bytes, bytes]) -> bool:

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(look: Callable[[], T | None], what: str, limit_seconds: float = 60) -> T:
+def wait_for(look: Callable[[], T | None], what: str, limit_seconds: float = 120) -> T:
     """Poll until `look` returns something true; the deadline is a failure that says what was waited for."""
     end = time.monotonic() + limit_seconds
     while time.monotonic() < end:

@@ -58,7 +58,7 @@ class WorkerProcess:
         except OSError:
             return 0, ""
 
-    def wait_ready(self, limit_seconds: float = 60) -> WorkerProcess:
+    def wait_ready(self, limit_seconds: float = 120) -> WorkerProcess:
         def look() -> bool:
             assert self.process.poll() is None, f"the worker ended with {self.process.returncode}:\n{self.log}"
             return self.get("/readyz")[0] == 200
