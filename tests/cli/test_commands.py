@@ -145,3 +145,20 @@ def test_all_of_a_large_answer_is_written_where_a_write_takes_a_part() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == bytes(range(100))
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_a_worker_writes_the_trace_of_what_ends_it_only_for_who_asks(debug: str) -> None:
+    """One line names the place; where no handler stands, Python would write the trace beside it."""
+    ends = (
+        "import logging\nfrom tally_stream.cli import worker\n"
+        "def count(*_):\n"
+        "    logging.getLogger('tally_stream.stream.faust.transport').critical('planted', exc_info=ValueError('trace'))\n"
+        "    return 0\n"
+        "worker._count = count\nworker.worker(['--election', 'az-2024', '--once'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ends], capture_output=True, text=True, check=False, env={**os.environ, "TALLY_DEBUG": debug}
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("ValueError: trace" in done.stderr) is bool(debug)
