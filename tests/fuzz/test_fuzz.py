@@ -17,8 +17,9 @@ from tests.lanes import without_compiled
 from tests.support.paths import ROOT
 
 LANE_SECONDS = 30
-EXECUTED_MIN = {"report": 5_000, "log": 3_000, "batch": 5_000, "folder": 5_000}
-"""A tenth of what a machine of two cores tried in that time: fewer, and the fuzzer did not fuzz."""
+EXECUTED_MIN = {"report": 1_000, "log": 600, "batch": 1_000, "folder": 1_000}
+"""A fiftieth of what a machine of two cores tried in that time with nothing beside it, and more than is committed: fewer, and
+the fuzzer did not fuzz."""
 PLANTED_SECONDS = 90
 
 PLANTED = [
