@@ -141,7 +141,19 @@ def _read(path: Path) -> str:
 
 
 def _files(tops: tuple[str, ...]) -> list[Path]:
-    out = {"__pycache__", "node_modules", ".jars", "results", "target", "source", "corpus", "vendor", "planted", "nist-err-v2"}
+    out = {
+        "__pycache__",
+        ".venv",
+        "node_modules",
+        ".jars",
+        "results",
+        "target",
+        "source",
+        "corpus",
+        "vendor",
+        "planted",
+        "nist-err-v2",
+    }
     out.add("test_names.py")  # it plants names that do not exist
     found = []
     for top in tops:
