@@ -14,11 +14,9 @@ from tally_stream.domain.election import Election
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json, standings_key
 from tally_stream.wire.report_log import ReportLog
-from tests.audit.small_logs import of, saved
+from tests.audit.small_logs import saved
 from tests.support.paths import NIGHTS
 from tests.support.processes import command
-
-__all__ = ["of"]
 
 
 def every_message(of: Election, log: Path, partitions: int) -> list[bytes]:
