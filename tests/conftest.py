@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def pytest_configure() -> None:
     refused = out_of_date(ROOT)
     if refused:
         raise pytest.UsageError(f"{refused}; run make setup")
+
+
+@pytest.fixture
+def hangup_ends() -> Iterator[None]:
+    """Whatever is started meanwhile ends at SIGHUP, though these tests may run under nohup, which ignores it for all below."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def out_of_date(root: Path) -> str:

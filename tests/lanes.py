@@ -1,8 +1,8 @@
-"""`make test`: every test folder in a lane, three lanes at a time; `make gate`: those and `make check`.
+"""`make test`: every test folder in a lane, four lanes at a time; `make gate`: those and `make check`.
 
 Decides which folders run in one pytest, in which order lanes begin, and when the whole fails: a lane that fails, a folder
 with tests that no lane names, and in CI (TALLY_CI=1) a lane that skips a test. Refuses to know what a test needs: each lane
-starts its own brokers when its tests first ask. Tests on Kafka wait more than they compute, so three lanes keep two cores
+starts its own brokers when its tests first ask. Tests on Kafka wait more than they compute, so four lanes keep two cores
 busy; what a lane said is shown when it is through, and nothing may depend on being alone.
 """
 
@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 from tally_stream.cli.lifeline import Lifeline  # noqa: E402  (found by the line above)
 
 LIFELINE = Lifeline()
-AT_ONCE = 3
+AT_ONCE = 4
 COVERED = ("--cov",)
 FEWER_EXAMPLES_ONE_IN = 5
 """The interpreted lane tries fewer of the examples that the compiled one tries, and need not reach all that those reach."""
@@ -48,7 +48,17 @@ class Lane:
 
 # The longest first: a long one that begins last has the machine to itself at the end.
 LANES = (
-    Lane("nights on Kafka", ("tests/nights",)),
+    Lane(
+        "nights on Kafka: counted, lost, stopped",
+        tuple(f"tests/nights/test_{what}_on_kafka.py" for what in ("nights", "recover", "fail_stop")),
+    ),
+    Lane(
+        "nights on Kafka: kept, put back, hostile",
+        tuple(
+            f"tests/nights/test_{what}_on_kafka.py"
+            for what in ("dump", "restore", "flood", "hostile_batches", "refusals", "slow_readers")
+        ),
+    ),
     Lane("streams and brokers on Kafka", ("tests/stream", "tests/broker")),
     Lane("board, in a browser", ("tests/board",)),
     Lane("chaos", ("tests/chaos",)),
@@ -120,7 +130,11 @@ def run(lane: Lane) -> Through:
                 "TALLY_TEST_INTERPRETED": "1",
                 "TALLY_TEST_ONE_EXAMPLE_IN": str(FEWER_EXAMPLES_ONE_IN),
             }
-        words = [sys.executable, "-m", "pytest", "-q", *lane.flags, *lane.paths] if lane.paths else ["make", "-s", lane.name]
+        words = (
+            [sys.executable, "-m", "pytest", "-q", "--durations=8", "--durations-min=4", *lane.flags, *lane.paths]
+            if lane.paths
+            else ["make", "-s", lane.name]
+        )
         done = subprocess.run(
             words, cwd=scratch, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
             **LIFELINE.arguments({**os.environ, **more}),

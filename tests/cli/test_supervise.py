@@ -20,6 +20,8 @@ from tally_stream.cli.supervise import IDENTICAL_CRASHES_MAX, names_a_crashing_r
 from tests.support.processes import LIFELINE, children_of, is_alive
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.usefixtures("hangup_ends")
+
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 
 MAIN = """

@@ -22,6 +22,8 @@ import pytest
 from tests.support.processes import LIFELINE, children_of, command, is_alive, said_in
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.usefixtures("hangup_ends")
+
 WAYS = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 
 EMBEDDED = """
