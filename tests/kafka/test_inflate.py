@@ -17,7 +17,7 @@ from tally_stream.kafka.inflate import BATCH_INFLATED_MAX_BYTES, HEADER_BYTES
 from tally_stream.wire.limits import LOG_LINE_MAX_BYTES, LOG_PARTITIONS_MAX
 from tally_stream.wire.report_log import LogRecord, encode_line
 from tally_stream.wire.saved_log import encode_frame, frames
-from tests.stream.fetched import fetched, told
+from tests.kafka.fetched import fetched, told
 
 CODECS = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 MAGIC = 2

@@ -7,7 +7,7 @@ import pytest
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from tests.stream.fetched import fetched, told
+from tests.kafka.fetched import fetched, told
 
 MAGIC, NO_CODEC, ZSTD = 2, 0, 4
 CONTROL = 0x20
