@@ -154,22 +154,22 @@ def kill_a_worker(stage: Stage) -> None:
 
 
 def freeze_a_worker(stage: Stage) -> None:
-    """Past its session, beside a live twin that takes over; then it thaws, believing that no time has passed."""
+    """Past its session, beside a worker that takes over; then it thaws, believing that no time has passed."""
     stage.may_end_of += SESSION_OVER
     stage.start("two").wait_ready()
     for _ in range(1 if stage.is_short else 3):
-        zombie = wait_for(lambda: next((w for w in stage.workers.values() if is_publisher(w)), None), "a publisher")
-        twin = next(w for w in stage.workers.values() if w is not zombie)
-        told = zombie.log.count("fatal: ")
-        pid, since = worker_pid(zombie), time.monotonic()
+        frozen = wait_for(lambda: next((w for w in stage.workers.values() if is_publisher(w)), None), "a publisher")
+        other = next(w for w in stage.workers.values() if w is not frozen)
+        told = frozen.log.count("fatal: ")
+        pid, since = worker_pid(frozen), time.monotonic()
         os.kill(pid, signal.SIGSTOP)
         try:
             until(since + SESSION_SECONDS + 5, "the session to be over")
-            wait_for(lambda w=twin: is_publisher(w) and owned(w) == EVERYTHING, "the twin to take over", 30)  # type: ignore[misc]
+            wait_for(lambda w=other: is_publisher(w) and owned(w) == EVERYTHING, "the other to take over", 30)  # type: ignore[misc]
         finally:
             os.kill(pid, signal.SIGCONT)
         stage.measure(since)
-        wait_for(lambda w=zombie, n=told: w.log.count("fatal: ") > n, "the zombie to end itself", SETTLE_SECONDS)  # type: ignore[misc]
+        wait_for(lambda w=frozen, n=told: w.log.count("fatal: ") > n, "the thawed one to end itself", SETTLE_SECONDS)  # type: ignore[misc]
     stage.end("two")
     # Its name is static: the group waits a session for it.
     wait_for(lambda: owned(stage.workers["one"]) == EVERYTHING, "one to own everything again", SETTLE_SECONDS)
@@ -273,7 +273,7 @@ def move_leaders(stage: Stage) -> None:
 
 SCENES: dict[str, Callable[[Stage], None]] = {
     "kill -9 a worker": kill_a_worker,
-    "freeze a worker, live twin": freeze_a_worker,
+    "freeze a worker, another takes over": freeze_a_worker,
     "workers join and leave": join_and_leave,
     "kill a broker, restart it": kill_a_broker,
     "wipe a broker": wipe_a_broker,

@@ -1,9 +1,9 @@
 """What goes wrong in the safety phase, and when: all of it drawn from the seed.
 
 Decides the weather (how likely each request is delayed, lost, refused, answered late or cut) and a list of blows: kill a
-worker before one of its next steps, freeze one with or without a twin in its place, silence a broker, force a rebalance,
-stop a worker in order, compact partials or standings up to any record. `lose_reports` is the blow after which nothing may
-be published any more. Refuses to know what comes of it; `KINDS` are the faults that a round must have seen.
+worker before one of its next steps, freeze one with or without a worker that takes its place, silence a broker, force a
+rebalance, stop a worker in order, compact partials or standings up to any record. `lose_reports` is the blow after which
+nothing may be published any more. Refuses to know what comes of it; `KINDS` are the faults that a round must have seen.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Lost:
 
 
 KINDS = (
-    "duplicate report", "reordered stations", "delay", "lost request", "cut run", "kill", "rebalance", "zombie of stage 1",
-    "zombie of stage 2", "failed acknowledgement", "late acknowledgement", "failed commit", "silent broker",
+    "duplicate report", "reordered stations", "delay", "lost request", "cut run", "kill", "rebalance", "late thaw, stage 1",
+    "late thaw, stage 2", "failed acknowledgement", "late acknowledgement", "failed commit", "silent broker",
     "compaction of partials", "compaction of standings", "shortened log",
 )  # fmt: skip
 
@@ -63,7 +63,7 @@ SLOW_SHARE, SLOW_SECONDS = 0.6, 2.0
 """How often acknowledgements are slow around the thaw of one that froze while it sent, and for how long."""
 
 LURK_SHARE = 0.6
-TWIN_SHARE = 0.5
+REPLACED_SHARE = 0.5
 """How often another process is started in a frozen one's place at once, as a supervisor does that thinks it dead."""
 
 AMBUSH_SHARE = 0.6
@@ -137,7 +137,7 @@ class Director:
         world.say(f"{chosen.name} freezes for {seconds:.1f} s{' while it sends' if is_sending else ''}")
         if is_sending or self.chance.random() < 0.5:
             cluster.held_until[chosen] = world.loop.time() + seconds
-        if self.chance.random() < TWIN_SHARE:
+        if self.chance.random() < REPLACED_SHARE:
             slot.process = None
             world.loop.later(self.chance.uniform(0.0, 1.0), world._restart, slot)  # noqa: SLF001  (the simulation's own: a fault that is over)
         if is_sending and self.chance.random() < SLOW_SHARE:
@@ -147,7 +147,7 @@ class Director:
             self.lurking[chosen] = (thawed, partial(self.thaw, chosen, reports, partials))
 
     def standings_appended(self, process: Process | None) -> None:
-        """The successor's first: its zombie thaws right then, and the successor does not hear of its own for a while."""
+        """The successor's first: the frozen owner thaws right then, and the successor does not hear of its own for a while."""
         for lurker, (thawed, thaw) in list(self.lurking.items()):
             if process is not lurker and lurker.is_frozen and self.world.phase == "safety":
                 del self.lurking[lurker]
@@ -157,7 +157,7 @@ class Director:
                 self.world.loop.later(self.chance.uniform(0.0, 0.05), thaw)
 
     def slow_down(self) -> None:
-        """So that what the zombie sent arrives between a record of its successor and the acknowledgement of that."""
+        """So that what the thawed owner sent arrives between a record of its successor and the acknowledgement of that."""
         if self.world.phase == "safety":
             self.world.cluster.slow_until = self.world.loop.time() + SLOW_SECONDS
 
@@ -166,7 +166,7 @@ class Director:
         is_member = any(m.owner is process for m in group.members.values())
         for owned, stage in ((reports, 1), (partials, 2)):
             if any(group.owner(*p) is not process and (group.owner(*p) is not None or not is_member) for p in owned):
-                self.world.faults[f"zombie of stage {stage}"] += 1
+                self.world.faults[f"late thaw, stage {stage}"] += 1
         self.world.say(f"{process.name} thaws")
         process.is_frozen = False
 

@@ -69,9 +69,9 @@ class Group:
             everyone = [(m.id, m.instance, m.protocols[0][1]) for m in self.members.values()] if leader == who else []
             reply(request.RESPONSE_TYPE(0, code, self.generation, protocol, leader, who, everyone))
 
-        twin = self._member_of(request.group_instance_id)
+        former = self._member_of(request.group_instance_id)
         if request.member_id and member is None:
-            reply(request.RESPONSE_TYPE(0, FENCED if twin else UNKNOWN_MEMBER, -1, "", "", request.member_id, []))
+            reply(request.RESPONSE_TYPE(0, FENCED if former else UNKNOWN_MEMBER, -1, "", "", request.member_id, []))
             return
         is_return = False
         if member is None:
@@ -80,16 +80,16 @@ class Group:
                 f"m{self._ids}", request.group_instance_id, request.session_timeout / 1000, request.rebalance_timeout / 1000,
                 request.group_protocols, connection.process,
             )  # fmt: skip
-            if twin is not None:
+            if former is not None:
                 is_return = True
-                self._replace(twin, member)
+                self._replace(former, member)
             self.members[member.id] = member
             self._watch_session(member)
         member.seen_at, member.protocols = now, request.group_protocols
         if is_return and not self.is_joining and not self.is_syncing:
             # Stable: as Kafka has it, the old leader's name goes back, so that the returned one assigns nothing.
-            was_leader = twin is not None and self.leader == twin.id
-            answer(0, twin.id if was_leader and twin is not None else self.leader, member.id)
+            was_leader = former is not None and self.leader == former.id
+            answer(0, former.id if was_leader and former is not None else self.leader, member.id)
             if was_leader:
                 self.leader = member.id
             return

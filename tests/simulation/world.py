@@ -33,8 +33,8 @@ from tests.simulation.replaced import look_at, replace
 
 SAFETY_SECONDS = (12.0, 28.0)
 SETTLE_SECONDS = 90.0
-"""After the last fault a worker may still end of one: a zombie that thaws waits for a lost request as long as 40 s, then it
-joins under the id of its twin, which ends of that and comes back."""
+"""After the last fault a worker may still end of one: one that thaws waits for a lost request as long as 40 s, then it joins
+under the id of the worker that took its place, which ends of that and comes back."""
 
 LIVENESS_SECONDS = 200.0
 """Above the minute in which stage 2 waits for re-sends, with a new owner's start before and after."""
