@@ -30,12 +30,12 @@ def folded(night: str) -> dict[str, Any]:
     replay = Replay(election, log.topic, None)
     standings, outputs = hashlib.sha256(), hashlib.sha256()
     for number, record in enumerate(records, 1):
-        outcome = replay.take(record)
-        if outcome.change is not None:
-            outputs.update(encode_change(election, log.topic, 0, record.offset, record.timestamp_ms, outcome.change))
-        if outcome.is_refusal:
+        verdict = replay.take(record)
+        if verdict.change is not None:
+            outputs.update(encode_change(election, log.topic, 0, record.offset, record.timestamp_ms, verdict.change))
+        if verdict.is_refusal:
             outputs.update(encode_rejection(
-                election, log.topic, 0, record.offset, record.timestamp_ms, record.key, record.value, outcome
+                election, log.topic, 0, record.offset, record.timestamp_ms, record.key, record.value, verdict
             ))  # fmt: skip
         if number in looks:
             for message in replay.messages(0):

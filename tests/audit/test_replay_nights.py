@@ -50,8 +50,8 @@ def shares(message: Root) -> list[str]:
 def changes(night: str) -> tuple[Change, ...]:
     of = definition(night)
     result = Replay(of, "tally.reports", None)
-    outcomes = [result.take(record) for record in ReportLog(log(night))]
-    return tuple(o.change for o in outcomes if o.change is not None)
+    verdicts = [result.take(record) for record in ReportLog(log(night))]
+    return tuple(verdict.change for verdict in verdicts if verdict.change is not None)
 
 
 class TestAzerbaijan2024:
@@ -197,11 +197,11 @@ def test_what_the_changes_say_is_what_the_totals_did(night: str) -> None:
     running = [0] * len(of.contests[0].candidates)
     for record in ReportLog(log(night)):
         before = result.folds[0].next_offset
-        outcome = result.take(record)
+        verdict = result.take(record)
         assert result.folds[0].next_offset == before + 1
-        if outcome.change is not None:
-            running = [a + b for a, b in zip(running, outcome.change.votes_delta, strict=True)]
-        elif record.value is not None and b'"kind":"report"' in record.value and outcome.name == "counted":
+        if verdict.change is not None:
+            running = [a + b for a, b in zip(running, verdict.change.votes_delta, strict=True)]
+        elif record.value is not None and b'"kind":"report"' in record.value and verdict.name == "counted":
             station = (record.key or b"").decode()
             entry = result.folds[0].entry(0, station)
             assert entry is not None

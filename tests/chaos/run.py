@@ -111,13 +111,13 @@ class Due:
         self.changes: dict[bytes, bytes] = {}
         for record in log:
             verification.take(record)
-            outcome = self.replay.take(record)
+            verdict = self.replay.take(record)
             where = (election, log.topic, record.partition, record.offset, record.timestamp_ms)
             key = record_key(record.partition, record.offset)
-            if outcome.change is not None:
-                self.changes[key] = digest(encode_change(*where, outcome.change))
-            if outcome.is_refusal:
-                self.rejections[key] = digest(encode_rejection(*where, record.key, record.value, outcome))
+            if verdict.change is not None:
+                self.changes[key] = digest(encode_change(*where, verdict.change))
+            if verdict.is_refusal:
+                self.rejections[key] = digest(encode_rejection(*where, record.key, record.value, verdict))
         verification.finish()
         self.differences, self.compared = verification.differences, verification.compared
         assert self.changes, "no report of this night owes a change: there is nothing to compare"

@@ -180,10 +180,10 @@ def test_what_a_night_publishes_fits(night: str) -> None:
     records = list(log)
     replay, changes, shown = Replay(election, log.topic, None), [], list(Replay(election, log.topic, None).messages(0)[-2:])
     for number, record in enumerate(records, 1):
-        outcome = replay.take(record)
-        if outcome.change is not None:
+        verdict = replay.take(record)
+        if verdict.change is not None:
             changes.append(
-                json.loads(encode_change(election, log.topic, 0, record.offset, record.timestamp_ms, outcome.change))
+                json.loads(encode_change(election, log.topic, 0, record.offset, record.timestamp_ms, verdict.change))
             )
         if number in (len(records) // 3, len(records)):
             shown += replay.messages(0)

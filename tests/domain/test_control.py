@@ -149,8 +149,8 @@ class TestCertify:
 def test_control_statements_are_counted_and_owe_nothing() -> None:
     night = Night()
     for revision, kind in enumerate(["release", "certify", "certify", "hold", "release"], start=1):
-        outcome = night.take(control(kind, revision))
-        assert (outcome.name, outcome.change, outcome.is_refusal) == ("counted", None, False)
+        verdict = night.take(control(kind, revision))
+        assert (verdict.name, verdict.change, verdict.is_refusal) == ("counted", None, False)
     assert night.fold.verdict_counts() == {
         "counted": 5, "repeated": 0, "stale": 0, "conflicting": 0, "held": 0, "rejected": 0, "codes": {}
     }  # fmt: skip

@@ -44,9 +44,9 @@ def test_every_verdict_code_and_change_is_what_the_second_model_says(drawn: list
         expected = walk(of, log, partition, PARTITIONS)
         fold = folded(of, [[], []])[partition]
         for offset, (log_ms, key, read) in enumerate(log):
-            outcome = fold.take(offset, log_ms, key, read)
-            codes = sorted(f.code for f in outcome.findings)
-            verdict, model_codes = expected.verdicts[offset]
-            assert (outcome.name, codes) == (verdict, sorted(model_codes))
-            assert as_model(outcome.change) == expected.changes[offset]
+            verdict = fold.take(offset, log_ms, key, read)
+            codes = sorted(f.code for f in verdict.findings)
+            model_name, model_codes = expected.verdicts[offset]
+            assert (verdict.name, codes) == (model_name, sorted(model_codes))
+            assert as_model(verdict.change) == expected.changes[offset]
         assert sum(fold.verdicts.values()) == len(log) == fold.next_offset

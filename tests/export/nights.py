@@ -121,6 +121,6 @@ def counted(election: Election, *records: tuple[str, bytes], at: str = "2024-02-
     folded, begin = Replay(election, "tally.reports", None), parse_time(at)
     assert begin is not None
     for n, (key, value) in enumerate(records):
-        outcome = folded.take(LogRecord(begin + 1000 * n, key.encode(), value, 0, n))
-        assert outcome.name == "counted", outcome
+        verdict = folded.take(LogRecord(begin + 1000 * n, key.encode(), value, 0, n))
+        assert verdict.name == "counted", verdict
     return folded

@@ -97,13 +97,13 @@ def _both_read(reader: ReportReader, key: bytes | None, value: bytes) -> Stateme
     return read
 
 
-def _as_a_run(reader: ReportReader, alone: PartitionFold, outcomes: list[Verdict], key: bytes | None, value: bytes) -> None:
+def _as_a_run(reader: ReportReader, alone: PartitionFold, verdicts: list[Verdict], key: bytes | None, value: bytes) -> None:
     """The same records read at once, as a worker does."""
-    records = [SimpleNamespace(offset=offset, timestamp=LOG_MS, key=key, value=value) for offset in range(len(outcomes))]
+    records = [SimpleNamespace(offset=offset, timestamp=LOG_MS, key=key, value=value) for offset in range(len(verdicts))]
     fold = PartitionFold(reader.election)
     owed = read_run(reader, fold, records)
-    assert [(record.offset, outcome) for record, outcome in owed] == [
-        (offset, outcome) for offset, outcome in enumerate(outcomes) if outcome is not OWES_NOTHING
+    assert [(record.offset, verdict) for record, verdict in owed] == [
+        (offset, verdict) for offset, verdict in enumerate(verdicts) if verdict is not OWES_NOTHING
     ]
     assert fold.verdict_counts() == alone.verdict_counts()
     assert fold.next_offset == len(records)
@@ -120,17 +120,17 @@ def _fields(statement: Report) -> list[Any]:
 
 
 def _taken(reader: ReportReader, fold: PartitionFold, offset: int, key: bytes | None, value: bytes | None) -> Verdict:
-    outcome = read_record(reader, fold, offset, LOG_MS, key, value)
-    assert outcome.name in VERDICTS
+    verdict = read_record(reader, fold, offset, LOG_MS, key, value)
+    assert verdict.name in VERDICTS
     assert fold.next_offset == offset + 1
     assert sum(fold.verdicts.values()) == offset + 1
-    if outcome.is_refusal:
-        rejection = encode_rejection(reader.election, "t", 0, offset, LOG_MS, key, value, outcome)
+    if verdict.is_refusal:
+        rejection = encode_rejection(reader.election, "t", 0, offset, LOG_MS, key, value, verdict)
         assert len(rejection) < REJECTION_MAX_BYTES
         assert canonical_json(json.loads(rejection)) == rejection
-    if outcome.change is not None:
-        encode_change(reader.election, "t", 0, offset, LOG_MS, outcome.change)
-    return outcome
+    if verdict.change is not None:
+        encode_change(reader.election, "t", 0, offset, LOG_MS, verdict.change)
+    return verdict
 
 
 def _says_what_it_said(reader: ReportReader, statement: Statement, key: bytes | None, value: bytes) -> None:

@@ -144,13 +144,13 @@ class Folded:
 def fold(election: Election, vector: Vector, bases: dict[str, Any]) -> Folded:
     folded = Folded(Replay(election, RECORDED_TOPIC, vector.get("partitions")))
     for r in log_records(vector["records"], bases):
-        outcome = folded.replay.take(r)
-        folded.verdicts.append(" ".join([outcome.name, *(f.code for f in outcome.findings)]))
+        verdict = folded.replay.take(r)
+        folded.verdicts.append(" ".join([verdict.name, *(f.code for f in verdict.findings)]))
         place = (election, RECORDED_TOPIC, r.partition, r.offset, r.timestamp_ms)
-        if outcome.change is not None:
-            folded.changes.append(json.loads(encode_change(*place, outcome.change)))
-        if outcome.is_refusal:
-            rejection = json.loads(encode_rejection(*place, r.key, r.value, outcome))
+        if verdict.change is not None:
+            folded.changes.append(json.loads(encode_change(*place, verdict.change)))
+        if verdict.is_refusal:
+            rejection = json.loads(encode_rejection(*place, r.key, r.value, verdict))
             kept = rejection["value_base64"]
             folded.rejections.append({**rejection, "value_bytes_kept": None if kept is None else len(base64.b64decode(kept))})
     return folded

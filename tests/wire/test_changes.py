@@ -17,9 +17,9 @@ class TestChange:
     def changed(self, *messages: Json) -> Json:
         fold = PartitionFold(ELECTION, 0)
         for offset, message in enumerate(messages):
-            outcome = read_record(READER, fold, offset, LOG_MS + offset, b"A-1", as_bytes(message))
-        assert outcome.change is not None
-        encoded = encode_change(ELECTION, "tally.reports", 0, offset, LOG_MS + offset, outcome.change)
+            verdict = read_record(READER, fold, offset, LOG_MS + offset, b"A-1", as_bytes(message))
+        assert verdict.change is not None
+        encoded = encode_change(ELECTION, "tally.reports", 0, offset, LOG_MS + offset, verdict.change)
         assert encoded == canonical_json(json.loads(encoded))
         found: Json = json.loads(encoded)
         return found

@@ -86,9 +86,9 @@ class TestRejection:
         for offset, earlier in enumerate(before):
             read_record(READER, fold, offset, LOG_MS, b"A-1", earlier)
         offset = len(before)
-        outcome = read_record(READER, fold, offset, LOG_MS + 7, key, value)
-        assert outcome.is_refusal
-        encoded = encode_rejection(ELECTION, "tally.reports", 0, offset, LOG_MS + 7, key, value, outcome)
+        verdict = read_record(READER, fold, offset, LOG_MS + 7, key, value)
+        assert verdict.is_refusal
+        encoded = encode_rejection(ELECTION, "tally.reports", 0, offset, LOG_MS + 7, key, value, verdict)
         assert encoded == canonical_json(json.loads(encoded))
         found: Json = json.loads(encoded)
         return found
@@ -279,12 +279,12 @@ class TestPublishedStandings:
             read_published(as_bytes(self.good(provenance={"next_offsets": {"0": "1"}})))
 
 
-def test_an_outcome_owes_a_rejection_unless_counted_or_repeated() -> None:
+def test_a_verdict_owes_a_rejection_unless_counted_or_repeated() -> None:
     fold = PartitionFold(election())
     owed = []
     for offset, value in enumerate([counts(), counts(), counts(registered=200), counts(revision=9000), decision(kind="x")]):
-        outcome: Verdict = read_record(READER, fold, offset, LOG_MS, b"A-1", as_bytes(value))
-        owed.append(outcome.is_refusal)
+        verdict: Verdict = read_record(READER, fold, offset, LOG_MS, b"A-1", as_bytes(value))
+        owed.append(verdict.is_refusal)
     assert owed == [False, False, True, True, True]
 
 

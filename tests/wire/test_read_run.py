@@ -60,9 +60,9 @@ def test_a_run_is_its_records_one_by_one(
     alone, together = PartitionFold(of, 0, partitions), PartitionFold(of, 0, partitions)
     expected = []
     for r in records:
-        outcome = read_record(reader, alone, r.offset, r.timestamp, r.key, r.value)
-        if outcome is not OWES_NOTHING:
-            expected.append((r, outcome))
+        verdict = read_record(reader, alone, r.offset, r.timestamp, r.key, r.value)
+        if verdict is not OWES_NOTHING:
+            expected.append((r, verdict))
     found = []
     for start in range(0, len(records), length):
         found += read_run(reader, together, records[start : start + length])

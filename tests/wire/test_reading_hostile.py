@@ -130,13 +130,13 @@ def test_random_json(value: Any) -> None:
 
 def judged(value: bytes | None, key: bytes | None, reader: ReportReader = READER) -> Verdict:
     """What a worker makes of one record at offset 0: never an exception, and a rejection that fits its topic."""
-    outcome = read_record(reader, PartitionFold(reader.election), 0, LOG_MS, key, value)
-    assert outcome.name in VERDICTS
-    if outcome.is_refusal:
-        rejection = encode_rejection(reader.election, "t.reports", 0, 0, LOG_MS, key, value, outcome)
+    verdict = read_record(reader, PartitionFold(reader.election), 0, LOG_MS, key, value)
+    assert verdict.name in VERDICTS
+    if verdict.is_refusal:
+        rejection = encode_rejection(reader.election, "t.reports", 0, 0, LOG_MS, key, value, verdict)
         assert len(rejection) < REJECTION_MAX_BYTES
-        assert json.loads(rejection)["codes"] == [f.code for f in outcome.findings]
-    return outcome
+        assert json.loads(rejection)["codes"] == [f.code for f in verdict.findings]
+    return verdict
 
 
 @pytest.mark.parametrize("message", BASES, ids=lambda m: m["kind"])
@@ -197,8 +197,8 @@ def test_hostile_ids_are_refused_wherever_one_may_stand(text: str) -> None:
 @pytest.mark.parametrize("size", [65_536, 65_537, 5_000_000])
 def test_a_rejection_fits_its_topic_whatever_the_size_of_its_record(size: int) -> None:
     for key, value in ((b"A-1", b"\xff" * size), (b"\xff" * size, b"{"), (b"\x01" * size, b"\x01" * size), (b'"' * size, None)):
-        outcome = judged(value, key)
-        assert outcome.is_refusal
+        verdict = judged(value, key)
+        assert verdict.is_refusal
 
 
 def test_a_byte_inserted_or_taken_out_anywhere() -> None:
