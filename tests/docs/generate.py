@@ -1,15 +1,18 @@
 """Writes the pages of the docs that are generated from code, or checks that they are what the code says.
 
-    python tests/docs/generate.py            write docs/rules.md, docs/metrics.md, docs/asyncapi.json, docs/schemas/*.json
+    python tests/docs/generate.py            write docs/rules.md, docs/metrics.md, docs/asyncapi.json, docs/schemas/*.json,
+                                             and the three places in docs/architecture.md
     python tests/docs/generate.py --check    exit 1 and name the pages that differ
 
-Decides the form of `docs/metrics.md`; that of `docs/rules.md` is the command's (`tally_stream/cli/rules.py`), that of the
+Decides the form of `docs/metrics.md`, and which functions are the three places; that of `docs/rules.md` is the command's (`tally_stream/cli/rules.py`), that of the
 schemas is the product's (`tally_stream/wire/schema/documents.py`, `tally_stream/wire/schema/asyncapi.py`).
 """
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +26,29 @@ from tally_stream.wire.schema import asyncapi
 from tally_stream.wire.schema.documents import schemas
 
 DOCS = Path(__file__).parents[2] / "docs"
+ARCHITECTURE = DOCS / "architecture.md"
+PACKAGE = DOCS.parent / "tally_stream"
+
+PLACES = {
+    "Where do a report's bytes become a statement?": (
+        ("wire/run.py", "read_run", "reads each record of a run, by `ReportReader.decode` and `ReportReader.read_decoded`"),
+        ("wire/reading.py", "ReportReader.accept", "makes the statement, fast: nearly every one"),
+        ("wire/exact.py", "ExactReader._statement", "makes the others, once `ExactReader.read` found nothing to refuse"),
+    ),
+    "Where is an offset committed?": (
+        ("stream/counting.py", "Counting._ack", "gives a run back when a broker has acknowledged all that it led to"),
+        ("stream/faust/consumer.py", "RunConsumer._new_offset", "says how far the runs that were given back reach"),
+        ("stream/faust/consumer.py", "RunConsumer._commit_offsets", "commits that to the group"),
+    ),
+    "Where is a root sent?": (
+        ("stream/merging.py", "Merging._publish_contest", "sends the areas that changed, then the root as the last of them"),
+        ("stream/merging.py", "Merging._heal", "sends it again where an older one lies on top of it, as it does with an area"),
+        ("stream/outlet.py", "KafkaOutlet.send_batch", "hands to the producer what is published"),
+        ("stream/outlet.py", "KafkaOutlet.send", "hands to the producer what is sent again"),
+    ),
+}
+"""Question → file, function and what it does there, in the order in which they are run."""
+_MARKED = re.compile(r"(<!-- places.*? -->\n).*?(<!-- /places -->\n)", re.DOTALL)
 
 
 def metrics_markdown() -> str:
@@ -60,6 +86,30 @@ def _metric_row(metric: MetricDefinition) -> str:
     return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |"
 
 
+def line_of(file: str, function: str) -> int:
+    """The line of a function's `def`, `Class.method` or a name; KeyError where the file has none."""
+    body = ast.parse((PACKAGE / file).read_text(encoding="utf-8")).body
+    node: ast.stmt | None = None
+    for name in function.split("."):
+        named = {n.name: n for n in body if isinstance(n, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)}
+        node = named[name]
+        body = named[name].body
+    assert node is not None
+    return node.lineno
+
+
+def architecture_markdown() -> str:
+    """docs/architecture.md as it is, with the three places at the lines where they stand now."""
+    rows = ["| question | file and line | function | |", "|---|---|---|---|"]
+    for question, functions in PLACES.items():
+        for i, (file, function, what) in enumerate(functions):
+            rows.append(f"| {question if i == 0 else ''} | `{file}:{line_of(file, function)}` | `{function}` | {what} |")
+    table = "\n".join(rows)
+    page, marks = _MARKED.subn(lambda m: f"{m[1]}\n{table}\n\n{m[2]}", ARCHITECTURE.read_text(encoding="utf-8"))
+    assert marks == 1, "docs/architecture.md has the marks of the three places once"
+    return page
+
+
 def _json(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -73,6 +123,7 @@ def asyncapi_document() -> dict[str, Any]:
 PAGES: dict[str, Callable[[], str]] = {
     "rules.md": rules_markdown,
     "metrics.md": metrics_markdown,
+    "architecture.md": architecture_markdown,
     "asyncapi.json": lambda: _json(asyncapi_document()),
     **{f"schemas/{name}.json": partial(_json, schema) for name, schema in schemas().items()},
 }

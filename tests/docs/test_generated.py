@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,31 @@ def test_the_command_checks_and_refuses_other_words() -> None:
     script = str(Path(generate.__file__))
     assert subprocess.run([sys.executable, script, "--check"], check=False).returncode == 0
     assert subprocess.run([sys.executable, script, "--chek"], capture_output=True, check=False).returncode == 2
+
+
+def test_the_three_places_are_found_by_the_line_of_their_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, function, _ = generate.PLACES["Where is a root sent?"][0]
+    line = (generate.PACKAGE / file).read_text(encoding="utf-8").splitlines()[generate.line_of(file, function) - 1]
+    assert line.strip().startswith(f"async def {function.split('.')[1]}(")
+    with pytest.raises(KeyError, match="publish_nothing"):
+        generate.line_of(file, "Merging.publish_nothing")
+    (tmp_path / "stream").mkdir()
+    (tmp_path / file).write_text("\n\nclass Merging:\n    async def _publish_contest(self): ...\n", encoding="utf-8")
+    monkeypatch.setattr(generate, "PACKAGE", tmp_path)
+    monkeypatch.setattr(generate, "PLACES", {"Where?": ((file, function, "sends"),)})
+    assert f"| Where? | `{file}:4` | `{function}` | sends |" in generate.architecture_markdown()
+
+
+def without_purpose(modules: dict[str, str]) -> list[str]:
+    """Those of `modules` (name → text) that do not open with a paragraph that is one sentence or more."""
+    opening = {name: (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0].strip() for name, text in modules.items()}
+    return [name for name, paragraph in opening.items() if not paragraph.endswith((".", ":"))]
+
+
+def test_every_module_opens_with_a_paragraph_that_says_what_it_is_for() -> None:
+    """As docs/architecture.md claims. A paragraph may end in a colon, before a list."""
+    paths = sorted(generate.PACKAGE.rglob("*.py"))
+    assert len(paths) > 100
+    assert without_purpose({str(path): path.read_text(encoding="utf-8") for path in paths}) == []
+    modules = {"none": "x = 1", "empty": '""""""', "no sentence": '"""Rules\n\nThey judge."""', "good": '"""Rules judge."""'}
+    assert without_purpose(modules) == ["none", "empty", "no sentence"]
