@@ -109,8 +109,6 @@ MUTANTS = (
            " and p.flushed_offset >= 0", "", "tests/stream/test_starting.py"),
     Mutant("be ready before the standings are read", f"{STREAM}/operators.py",
            "            and self._merging.is_caught_up\n", "", "tests/stream/test_starting.py"),
-    Mutant("send after the membership was lost", f"{STREAM}/outlet.py",
-           "if self._is_membership_lost():", "if False:", "tests/stream/test_outbox.py"),
     Mutant("count a record that did not fit the batch", f"{STREAM}/outlet.py",
            "return batch.record_count(), ", "return batch.record_count() + 1, ", "tests/stream/test_outbox.py"),
     Mutant("take a failed delivery for an acknowledgement", f"{STREAM}/outlet.py",
