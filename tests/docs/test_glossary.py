@@ -111,5 +111,5 @@ def test_the_test_sees_what_it_is_for() -> None:
     assert classes(code) == {"Codec": ["a.py"], "Verdict": ["a.py", "b.py"]}
     assert {"Codec", "own", "a", "b"} <= defined(code)
     assert not is_used("soothsaying", everything_written())
-    assert NOT_USED == ["Outcome", "Codec", "Key", "PartitionCount", "PLAIN", "own", "disown", "batching"]
+    assert NOT_USED == ["Outcome", "Codec", "Key", "PartitionCount", "PLAIN", "own", "disown", "held", "batching"]
     assert "counted partition" in TERMS
