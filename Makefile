@@ -34,7 +34,7 @@ $(VENV)/.compiled: $(VENV)/.ready setup.py $(COMPILED)
 demo: $(VENV)/.runtime $(wildcard $(VENV)/.compiled)  ## a whole night on Kafka in one command; ARGS="--election bolivia-2019 --fast --exit"
 	@$(BIN)/tally-stream demo $(ARGS)
 
-test: setup      ## every test; real-Kafka tests are skipped by name without Java 17 and Maven; ARGS="board demo" for some lanes
+test: setup      ## every test, long ones in their short form; real-Kafka tests are skipped by name without Java 17 and Maven; ARGS="board demo" for some lanes
 	@$(BIN)/python tests/lanes.py $(ARGS)
 
 gate: setup      ## what must pass before anything is merged: every test, and beside them `make check`
@@ -68,7 +68,7 @@ kafka: setup     ## a local Kafka on loopback (Java 17, Maven); ARGS="--brokers 
 kafka-stop:      ## end it
 	$(BIN)/python deploy/kafka/local/kafka_local.py stop --directory .kafka
 
-bench: setup     ## beside Kafka Streams and others: speed, latency, replay (Java 17, Maven); ARGS=--quick for five minutes, --all for every row
+bench: setup     ## beside Kafka Streams and others: speed, latency, replay (Java 17, Maven); ARGS=--quick for less than five minutes, --all for every row
 	$(BIN)/python -m bench.run $(ARGS)
 
 screenshots: setup  ## the board's pictures in docs/pictures, taken in chromium

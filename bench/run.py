@@ -305,7 +305,7 @@ def measure(on: Ground, name: str, options: argparse.Namespace, *, is_warm: bool
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="under five minutes: the default on a smaller night")
+    parser.add_argument("--quick", action="store_true", help="less than five minutes: the default on a smaller night")
     parser.add_argument("--all", action="store_true", help="every part, every row: more than an hour")
     parser.add_argument("--growth", action="store_true", help="how speed and memory grow with reports and stations")
     parser.add_argument("--part", action="append", choices=[*PARTS, "growth"], help="only this part; may be given again")

@@ -1,7 +1,7 @@
 """A real Apache Kafka on loopback, from the command line.
 
-    python deploy/kafka/local/kafka_local.py start --brokers 3 --directory /tmp/kafka
-    python deploy/kafka/local/kafka_local.py stop --directory /tmp/kafka
+    python deploy/kafka/local/kafka_local.py start --brokers 3 --directory .kafka
+    python deploy/kafka/local/kafka_local.py stop --directory .kafka
 
 One or three nodes (each broker and controller in one, KRaft mode), started from jars that Maven copies once into
 `.jars/`. No Docker, no root, standard library only, so that tests, benchmarks and a developer's shell share it. What it
