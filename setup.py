@@ -54,7 +54,7 @@ def _generated() -> list[Extension]:
     if not Path(sysconfig.get_path("include"), "Python.h").exists():
         raise NotCompiled("Python's headers are missing (Debian: python3-dev)")
     try:
-        from mypyc.build import mypycify
+        from mypyc.build import mypycify  # noqa: PLC0415  (it may be missing, which is said)
     except ImportError as error:
         raise NotCompiled(f"mypyc is missing ({error})") from error
     # One C file a module, so that all cores compile (docs/adr/0007 has the times). They are one library still: no call between

@@ -26,6 +26,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from bench.ground import Filled, ground
 from bench.load import Load
 from bench.product import run_product
@@ -93,8 +95,6 @@ async def read(host: str, port: int, count: int) -> None:
 
 
 def readers_main(host: str, port: int, count: int) -> None:
-    import uvloop
-
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

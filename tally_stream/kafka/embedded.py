@@ -155,7 +155,7 @@ def _librdkafka() -> Any:
     The wheel's Python API can start the cluster (`test.mock.num.brokers`) but neither name its
     topics' partitions nor shorten a group's first three seconds; its public rdkafka_mock.h can.
     """
-    import confluent_kafka.cimpl as extension
+    import confluent_kafka.cimpl as extension  # noqa: PLC0415  (an extra: whoever never starts a broker need not have it)
 
     library = ctypes.CDLL(extension.__file__)
     handle, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tally_stream.audit.replay import Replay
+from tally_stream.board import publish
 from tally_stream.board.publish import _table  # noqa: PLC2701  (cells that no election file can have by now)
 from tally_stream.board.server import Board
 from tally_stream.domain.fold import PartitionFold
@@ -85,8 +86,6 @@ def published(tmp_path: Path) -> tuple[Board, list[str], Path]:
 async def test_a_snapshot_waits_for_the_stations_and_then_goes_without_them(
     published: tuple[Board, list[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tally_stream.board import publish
-
     board, said, out = published
     assert board.publisher is not None
     assert not await board.publisher.publish_due()
@@ -237,8 +236,6 @@ def take_empty_log(board: Board) -> None:
 async def test_a_disk_that_takes_nothing_is_said_once_and_tried_again(
     published: tuple[Board, list[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tally_stream.board import publish
-
     board, said, out = published
     assert board.publisher is not None
     take_empty_log(board)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tally_stream.board import publish
 from tally_stream.board.publish import Publisher
 from tests.board.told import ToldBoard, statement
 
@@ -39,8 +40,6 @@ async def test_stations_of_another_version_never_stand_beside_the_areas(
     told: ToldBoard, read: int, published: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the report log is read too little or too far: it waits, and goes without them where that lasts too long."""
-    from tally_stream.board import publish
-
     records = [statement("PRES", f"S{n}", 1, "report", VOTES) for n in (1, 2)]
     for count in range(1, 3):
         told.log(records[count - 1])

@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from tally_stream.audit.replay import replay
+from tally_stream.cli import follow, standings
 from tally_stream.cli.follow import (
     NO_CONTACT_SECONDS,
     NO_STANDINGS_SECONDS,
@@ -92,8 +93,6 @@ def record(message: Message, *, age_seconds: float = 0) -> StoredRecord:
 
 
 def test_only_a_root_that_is_new_is_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tally_stream.cli import follow
-
     silent: Any = Silent()
     following = Following(silent, None, None)
     monkeypatch.setattr(follow, "monotonic", lambda: 100.0)
@@ -238,8 +237,6 @@ async def until(look: Callable[[], Any], what: str) -> None:
 
 
 async def test_trouble_is_told_once_and_its_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tally_stream.cli import follow
-
     said: list[str] = []
     monkeypatch.setattr(follow, "say", said.append)
     monkeypatch.setattr(follow, "PROBE_SECONDS", 0.001)
@@ -412,8 +409,6 @@ def test_a_replaced_definition_is_not_taken_for_the_newest(broker: EmbeddedBroke
 async def test_standings_whose_root_never_came_are_refused_with_both_digests(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tally_stream.cli import standings
-
     monkeypatch.setattr(standings, "WHOLE_WITHIN_SECONDS", 0)
     for before, said in (
         (LATE, f"have no root yet, and replace those of {ELECTION.digest}: run it again when the worker has published"),

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import base64
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from tally_stream.kafka.inflate import HEADER_BYTES
+from tally_stream.wire.report_log import encode_header, encode_line
 from tests.support.doc_pages import marked
 from tests.support.format_vectors import PAGE, folder_of, log_records
 
@@ -76,8 +81,6 @@ def _report() -> Iterator[bytes]:
 
 
 def _log() -> Iterator[bytes]:
-    from tally_stream.wire.report_log import encode_header, encode_line
-
     yield from (block.text.encode() for block in marked(PAGE, "log").values())
     bases = _bases()
     for vector in _vectors():
@@ -91,10 +94,6 @@ def _log() -> Iterator[bytes]:
 
 
 def _batch() -> Iterator[bytes]:
-    from aiokafka.record.default_records import DefaultRecordBatchBuilder
-
-    from tally_stream.kafka.inflate import HEADER_BYTES
-
     batches: tuple[list[Any], ...] = (
         [(b"A-1", b"{}", [])],
         [(b"A-1", b"x" * 99, []), (None, b"", [("name", b"x"), ("none", None)]), (b"\xff", None, [])],
@@ -114,8 +113,6 @@ def _batch() -> Iterator[bytes]:
 
 
 def _folder() -> Iterator[bytes]:
-    import tempfile
-
     for vector in [{}, *_vectors()]:
         if vector and not vector.keys() & {"toml", "stations"}:
             continue

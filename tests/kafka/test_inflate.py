@@ -6,6 +6,7 @@ import struct
 import tracemalloc
 from typing import Any
 
+import cramjam
 import pytest
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -133,8 +134,6 @@ def test_every_truncation_of_a_payload_is_empty_offsets(codec: int) -> None:
 
 
 def test_snappy_as_one_raw_block_is_read_as_aiokafka_reads_it() -> None:
-    import cramjam
-
     batch = a_batch(CODECS["snappy"], [b"one", b"two"])
     plain = a_batch(0, [b"one", b"two"])[HEADER_BYTES:]
     raw = with_payload(batch, bytes(cramjam.snappy.compress_raw(plain)))

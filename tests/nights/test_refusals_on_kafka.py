@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewPartitions, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import TopicPartition
 
 from tally_stream.domain.scalars import murmur2_partition
@@ -54,8 +55,6 @@ def test_durability_is_refused_outside_a_rehearsal_with_every_reason(kafka_one: 
 
 
 def test_a_compacted_or_forgetting_reports_topic_is_refused(kafka_one: Any) -> None:
-    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
     settings = made(kafka_one.bootstrap)
     name = f"{settings.prefix}.reports"
     change = {"cleanup.policy": "compact", "retention.ms": "1000"}

@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.structs import TopicPartition
 
 from tally_stream.kafka.client import sender
 from tally_stream.settings import Settings
+from tally_stream.station.restore import RestoreRefused, read_whole, restore
 from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, encode_line
 from tests.nights.on_topics import in_file, on_topic
 from tests.support.paths import NIGHTS
@@ -165,9 +168,6 @@ def test_a_topic_that_holds_anything_else_is_refused(odd: tuple[Settings, Path, 
 
 
 def deleted(settings: Settings, partition: int, below: int) -> Any:
-    from aiokafka.admin import RecordsToDelete
-    from aiokafka.structs import TopicPartition
-
     return {TopicPartition(f"{settings.prefix}.reports", partition): RecordsToDelete(below)}
 
 
@@ -227,8 +227,6 @@ def test_what_a_topic_does_not_take_is_named_and_gone_on_with_once_it_does(
 
 def test_another_writer_is_noticed(odd: tuple[Settings, Path, Places], tmp_path: Path) -> None:
     """Records of a stranger between the first comparison and the first record of the log."""
-    from tally_stream.station.restore import RestoreRefused, read_whole, restore
-
     settings = made(odd[0])
     log = ReportLog(saved(tmp_path / "log", few()))
     due = read_whole(log, lambda _: None)

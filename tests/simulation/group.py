@@ -12,6 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from aiokafka.coordinator.protocol import ConsumerProtocol
+from aiokafka.protocol.group import SyncGroupResponse_v3
+
 if TYPE_CHECKING:
     from tests.simulation.cluster import Cluster, Connection
 
@@ -152,8 +155,6 @@ class Group:
                 joining(0, self.leader, m.id)
 
     def _sync_response(self, code: int, assignment: bytes) -> Any:
-        from aiokafka.protocol.group import SyncGroupResponse_v3
-
         return SyncGroupResponse_v3(0, code, assignment)
 
     def _sync(self, connection: Connection, request: Any, reply: Reply) -> None:
@@ -241,8 +242,6 @@ class Group:
 
     def shares(self, topic: str) -> list[int]:
         """How many partitions of it the plan gives to each member."""
-        from aiokafka.coordinator.protocol import ConsumerProtocol
-
         found = []
         for m in self.members.values():
             given = ConsumerProtocol.ASSIGNMENT.decode(m.assignment).assignment if m.assignment else []
@@ -251,8 +250,6 @@ class Group:
 
     def owner(self, topic: str, partition: int) -> Any:
         """The process that the group's plan gives this partition to; None between two plans."""
-        from aiokafka.coordinator.protocol import ConsumerProtocol
-
         if self.is_joining or self.is_syncing:
             return None
         for m in self.members.values():
