@@ -1,28 +1,21 @@
 """What Kafka says of itself while things break: who leads, who is in sync, where the group stands; and its own tools.
 
-Asks the brokers as an operator would and tries again while they sort themselves out. Refuses to know what a scene makes
+Asks the brokers as an operator would. Refuses to know what a scene makes
 of the answer; `scenes.py` does.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
-import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
-
-from aiokafka.admin import AIOKafkaAdminClient
+from typing import NamedTuple
 
 from deploy.kafka.local.jars import JARS
-from tally_stream.kafka.client import KafkaError, admin_client
 from tally_stream.settings import Settings
+from tests.support.topics import asked
 from tests.support.waiting import wait_for
 
-ANSWER_SECONDS = 60.0
-T = TypeVar("T")
 Partition = tuple[str, int]
 
 
@@ -32,23 +25,6 @@ class Place(NamedTuple):
     leader: int
     replicas: tuple[int, ...]
     in_sync: frozenset[int]
-
-
-def asked(settings: Settings, question: Callable[[AIOKafkaAdminClient], Awaitable[T]]) -> T:
-    """The brokers' answer; the question is put again while the one that was asked is dead or does not know."""
-
-    async def ask() -> T:
-        async with admin_client(settings) as admin:
-            return await question(admin)
-
-    end = time.monotonic() + ANSWER_SECONDS
-    while True:
-        try:
-            return asyncio.run(ask())
-        except (KafkaError, OSError, TimeoutError):
-            if time.monotonic() > end:
-                raise
-        time.sleep(0.1)
 
 
 def partitions(settings: Settings) -> dict[Partition, Place]:
@@ -64,12 +40,6 @@ def partitions(settings: Settings) -> dict[Partition, Place]:
 def coordinator(settings: Settings) -> int:
     """The broker that leads the workers' group."""
     return asked(settings, lambda admin: admin.find_coordinator(settings.group_id))
-
-
-def committed(settings: Settings) -> dict[int, int]:
-    """Partition of the reports topic → offset that the group has committed."""
-    found: dict[Any, Any] = asked(settings, lambda admin: admin.list_consumer_group_offsets(settings.group_id))
-    return {tp.partition: at.offset for tp, at in found.items() if tp.topic == f"{settings.prefix}.reports"}
 
 
 def in_sync(settings: Settings, limit_seconds: float = 120) -> None:

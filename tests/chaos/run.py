@@ -36,12 +36,11 @@ from tally_stream.wire.changes import encode_change
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import encode_rejection, record_key
 from tally_stream.wire.report_log import ReportLog
-from tests.chaos.cluster import committed
 from tests.chaos.load import HEAL_LIMIT_SECONDS, PARTITIONS, Newsroom, Stations
 from tests.chaos.scenes import SCENES, Stage, under_load
 from tests.support.brokers import KafkaThree
 from tests.support.processes import run, settings_for
-from tests.support.topics import save_log
+from tests.support.topics import committed, save_log
 from tests.support.waiting import wait_for
 
 SILENCE_LIMIT_SECONDS = 30.0

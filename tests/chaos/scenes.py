@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from tally_stream.settings import Settings
-from tests.chaos.cluster import committed, coordinator, in_sync, is_left_out, move_all_leaders, partitions
+from tests.chaos.cluster import coordinator, in_sync, is_left_out, move_all_leaders, partitions
 from tests.chaos.load import PARTITIONS, Newsroom, Stations
 from tests.support.processes import children_of
+from tests.support.topics import committed
 from tests.support.waiting import wait_for
 from tests.support.worker import WorkerProcess
 

@@ -1,11 +1,9 @@
-"""What several of the nights on Kafka do: make the topics, send a few reports, look at what is committed, on a topic, in a dump."""
+"""What several of the nights on Kafka do: make the topics, send a few reports, look at what is on a topic, in a dump."""
 
 from __future__ import annotations
 
 import uuid
 from pathlib import Path
-
-from aiokafka.admin import AIOKafkaAdminClient
 
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.settings import Settings
@@ -15,17 +13,6 @@ from tests.support.processes import run, settings_for
 from tests.support.topics import (
     read_topic,
 )
-
-
-async def committed(settings: Settings) -> dict[int, int]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
-    await admin.start()
-    try:
-        found = await admin.list_consumer_group_offsets(settings.group_id)
-    finally:
-        await admin.close()
-    return {tp.partition: m.offset for tp, m in found.items() if tp.topic == f"{settings.prefix}.reports"}
-
 
 AZ = NIGHTS / "az-2024"
 

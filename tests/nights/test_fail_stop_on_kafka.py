@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -15,10 +14,19 @@ import pytest
 
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
-from tests.nights.on_topics import AZ, committed, made, some_reports
+from tests.nights.on_topics import AZ, made, some_reports
 from tests.support.against_replay import check_against_replay
 from tests.support.processes import children_of, run
-from tests.support.topics import newest_standings, one_a_key, produce, read_topic, save_log, wait_published, wait_standings
+from tests.support.topics import (
+    committed,
+    newest_standings,
+    one_a_key,
+    produce,
+    read_topic,
+    save_log,
+    wait_published,
+    wait_standings,
+)
 from tests.support.waiting import wait_for
 from tests.support.worker import WorkerProcess
 
@@ -76,7 +84,7 @@ def test_a_record_that_crashes_the_code_stops_the_worker_until_a_skip_passes_ove
     finally:
         worker.close()
     # Nothing was committed past the record: the next start reads it again.
-    assert asyncio.run(committed(settings)).get(0, 0) <= 12
+    assert committed(settings).get(0, 0) <= 12
     # What was published before stays for ever at its version or a later one; nothing above the record stands there.
     root = json.loads(newest_standings(settings)[b"PRES|AZ"])
     assert root["version"] >= json.loads(good[b"PRES|AZ"])["version"]

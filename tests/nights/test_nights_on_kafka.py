@@ -25,11 +25,10 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import sender
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
-from tests.nights.on_topics import committed
 from tests.support.against_replay import check_against_replay
 from tests.support.paths import NIGHTS
 from tests.support.processes import command, run, settings_for, tied
-from tests.support.topics import newest_standings, one_a_key, read_topic, save_log, wait_published
+from tests.support.topics import committed, newest_standings, one_a_key, read_topic, save_log, wait_published
 from tests.support.waiting import wait_for
 from tests.support.worker import WorkerProcess
 
@@ -258,12 +257,12 @@ def test_after_a_restart_on_a_fully_committed_topic_ten_more_records_are_counted
     total = RECORDS["az-2024"]
     wait_published(stage.settings, total)
     assert worker.stop() == 0
-    assert sum(asyncio.run(committed(stage.settings)).values()) == total, "a clean stop commits everything"
+    assert sum(committed(stage.settings).values()) == total, "a clean stop commits everything"
 
     again = stage.worker().wait_ready()
     sent = asyncio.run(_send_ten_more(stage.settings, stage.election))
     newest = wait_published(stage.settings, total + sent)
-    wait_for(lambda: sum(asyncio.run(committed(stage.settings)).values()) == total + sent, "the commit of ten more", 20)
+    wait_for(lambda: sum(committed(stage.settings).values()) == total + sent, "the commit of ten more", 20)
     verdicts = again.verdicts()
     assert verdicts["counted"] == verdicts["read"] == total + sent
     check_against_replay(stage.election, save_log(stage.settings, tmp_path / "saved.jsonl"), newest)

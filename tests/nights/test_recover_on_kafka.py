@@ -21,12 +21,11 @@ from aiokafka.structs import OffsetAndMetadata
 from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
-from tests.nights.on_topics import committed
 from tests.support.against_replay import check_against_replay
 from tests.support.doc_pages import marked
 from tests.support.paths import DOCS, NIGHTS
 from tests.support.processes import run, settings_for
-from tests.support.topics import administer, produce, read_topic, save_log, wait_published, wait_standings
+from tests.support.topics import administer, committed, produce, read_topic, save_log, wait_published, wait_standings
 from tests.support.waiting import wait_for
 from tests.support.worker import WorkerProcess
 
@@ -186,16 +185,16 @@ def test_what_was_lost_is_worth_the_name(lost: Lost) -> None:
 def test_the_reports_with_commits_that_outlived_them(lost: Lost) -> None:
     """Kafka forgets the commits with the topic, as when all topics are lost (below); a cluster that kept them (another
     one's copy) must not matter."""
-    before = asyncio.run(committed(lost.settings))
+    before = committed(lost.settings)
     assert sum(before.values()) == lost.total
     lost.delete("reports")
-    wait_for(lambda: not asyncio.run(committed(lost.settings)), "no commits", 30)
+    wait_for(lambda: not committed(lost.settings), "no commits", 30)
     run("topics", "create", "--election", NIGHT, "--create-time", settings=lost.settings)
     asyncio.run(commit(lost.settings, before))
-    assert asyncio.run(committed(lost.settings)) == before
+    assert committed(lost.settings) == before
     lost.recover("reports")
     lost.check()
-    wait_for(lambda: asyncio.run(committed(lost.settings)) == before, "the same commits")
+    wait_for(lambda: committed(lost.settings) == before, "the same commits")
     lost.stop()
 
 
@@ -216,11 +215,11 @@ def test_the_rejections(lost: Lost) -> None:
 
 
 def test_all_of_them(lost: Lost) -> None:
-    before = asyncio.run(committed(lost.settings))
+    before = committed(lost.settings)
     lost.delete("reports", "partials", "standings", "rejections", "changes")
     lost.recover("all")
     lost.check()
-    wait_for(lambda: asyncio.run(committed(lost.settings)) == before, "the same commits")
+    wait_for(lambda: committed(lost.settings) == before, "the same commits")
     lost.stop()
 
 

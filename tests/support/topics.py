@@ -7,15 +7,19 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from tally_stream.kafka.client import StoredRecord, TopicReader, sender
+from tally_stream.kafka.client import KafkaError, StoredRecord, TopicReader, admin_client, sender
 from tally_stream.settings import Settings
 from tally_stream.wire.messages import read_published, standings_key
 from tally_stream.wire.newest import Newest
 from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, encode_line
+
+ANSWER_SECONDS = 60.0
+"""For brokers of which some are dead or start again."""
+T = TypeVar("T")
 
 
 async def _read(settings: Settings, topic: str) -> tuple[int, list[StoredRecord]]:
@@ -130,6 +134,29 @@ def administer(settings: Settings, work: Callable[[AIOKafkaAdminClient], Awaitab
             await admin.close()
 
     asyncio.run(main())
+
+
+def asked(settings: Settings, question: Callable[[AIOKafkaAdminClient], Awaitable[T]]) -> T:
+    """The brokers' answer; the question is put again while the one that was asked is dead or does not know."""
+
+    async def ask() -> T:
+        async with admin_client(settings) as admin:
+            return await question(admin)
+
+    end = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return asyncio.run(ask())
+        except (KafkaError, OSError, TimeoutError):
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.1)
+
+
+def committed(settings: Settings) -> dict[int, int]:
+    """Partition of the reports topic → offset that the group has committed."""
+    found: dict[Any, Any] = asked(settings, lambda admin: admin.list_consumer_group_offsets(settings.group_id))
+    return {tp.partition: at.offset for tp, at in found.items() if tp.topic == f"{settings.prefix}.reports"}
 
 
 def produce(settings: Settings, topic: str, partition: int, *records: tuple[bytes | None, bytes | None]) -> None:
