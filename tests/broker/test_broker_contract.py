@@ -19,7 +19,8 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from tests.support.brokers import Broker, every_broker, until
+from tests.support.brokers import Broker, every_broker
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio
 

@@ -20,7 +20,8 @@ from tally_stream.kafka.embedded import (
     EmbeddedBroker,
     EmbeddedBrokerError,
 )
-from tests.support.brokers import Embedded, until_true
+from tests.support.brokers import Embedded
+from tests.support.waiting import wait_for
 
 BATCH_BYTES = 131_072
 BATCH_OVERHEAD_BYTES = 80
@@ -124,4 +125,4 @@ def test_the_broker_dies_with_a_killed_parent() -> None:
         except OSError:
             return True
 
-    until_true(is_gone, "the end of the broker's process")
+    wait_for(is_gone, "the end of the broker's process")

@@ -18,7 +18,8 @@ from deploy.kafka.local import jars
 from deploy.kafka.local.cluster import LocalKafka
 from deploy.kafka.local.jars import HERE, LocalKafkaError
 from deploy.kafka.local.node import Node, brokers_seen_by, end_nodes
-from tests.support.brokers import KafkaOne, KafkaThree, require_local_kafka, until, until_true
+from tests.support.brokers import KafkaOne, KafkaThree, require_local_kafka
+from tests.support.waiting import until, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -147,7 +148,7 @@ def test_a_killed_parent_leaves_no_node_and_no_directory() -> None:
     def is_gone() -> bool:
         return not _is_kafka(node) and not Path(directory).exists()
 
-    until_true(is_gone, "the end of the node and of its directory")
+    wait_for(is_gone, "the end of the node and of its directory")
 
 
 def test_a_node_that_ends_early_names_its_log(tmp_path: Path) -> None:

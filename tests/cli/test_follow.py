@@ -11,7 +11,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,7 +37,7 @@ from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json, standings_key
 from tests.support.paths import NIGHTS
 from tests.support.processes import LIFELINE, command, run, settings_for
-from tests.support.waiting import wait_for
+from tests.support.waiting import until, wait_for
 
 Message = dict[str, Any]
 ELECTION = load_election(NIGHTS / "az-2024")
@@ -227,13 +227,6 @@ class Silent:
 
     async def answers(self, limit_seconds: float) -> bool:
         return self.is_there
-
-
-async def until(look: Callable[[], Any], what: str) -> None:
-    end = time.monotonic() + 30
-    while not look():
-        assert time.monotonic() < end, what
-        await asyncio.sleep(0.001)
 
 
 async def test_trouble_is_told_once_and_its_end_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
 from tally_stream.stream.faust.app import RunApp, guarded, run_topic, run_worker
@@ -13,22 +12,6 @@ from tally_stream.stream.faust.transport import RunTransport, make_transport
 from tally_stream.stream.runs import LogBounds, RecordRun, TopicPartition
 
 DEADLINE_SECONDS = 40.0
-
-
-LOOK_SECONDS = 0.02
-
-
-async def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    """Wait for a condition, which may be a coroutine function; fail by name when it does not come."""
-    deadline = time.monotonic() + seconds
-    while True:
-        held = condition()
-        if asyncio.iscoroutine(held):
-            held = await held
-        if held:
-            return
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        await asyncio.sleep(LOOK_SECONDS)
 
 
 class Folds:

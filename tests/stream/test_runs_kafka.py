@@ -35,9 +35,10 @@ from tally_stream.stream.faust.client import pace
 from tally_stream.stream.faust.settings import HEARTBEAT_SECONDS, SESSION_SECONDS, app_settings
 from tally_stream.stream.faust.transport import make_transport
 from tally_stream.stream.runs import TopicPartition
-from tests.stream.members import DEADLINE_SECONDS, LOOK_SECONDS, Folds, Member, until
+from tests.stream.members import DEADLINE_SECONDS, Folds, Member
 from tests.support.brokers import KafkaOne, require_local_kafka
 from tests.support.processes import LIFELINE
+from tests.support.waiting import LOOK_SECONDS, until
 
 pytestmark = pytest.mark.kafka
 

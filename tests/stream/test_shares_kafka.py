@@ -13,7 +13,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
-from tests.stream.members import Member, until
+from tests.stream.members import Member
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.kafka
 

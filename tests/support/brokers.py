@@ -7,10 +7,8 @@ the top conftest.py; a test that breaks a node of the shared three mends it befo
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar, NoReturn
 
 import pytest
@@ -18,12 +16,6 @@ import pytest
 from deploy.kafka.local.cluster import LocalKafka
 from deploy.kafka.local.jars import available
 from tally_stream.kafka.embedded import EmbeddedBroker, EmbeddedBrokerError
-
-DEADLINE_SECONDS = 30.0
-"""For a condition to come true. Far above what is measured: a loaded machine is no failure."""
-
-LOOK_SECONDS = 0.02
-"""Between two looks at a condition."""
 
 
 class Embedded(EmbeddedBroker):
@@ -115,19 +107,3 @@ def every_broker(*, embedded: pytest.MarkDecorator | None = None) -> pytest.Mark
         ],
         indirect=True,
     )
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    """Wait for a condition; fail by name when it does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        await asyncio.sleep(LOOK_SECONDS)
-
-
-def until_true(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    """until() for a test without an event loop."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(LOOK_SECONDS)
