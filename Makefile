@@ -51,7 +51,7 @@ check: setup     ## format, lint, types, import arrows, generated pages, links, 
 	$(BIN)/python tests/board/lint/run.py
 
 pythons: setup   ## the fast tests, interpreted, on each Python from 3.11 on that is there; ARGS=3.13 for one
-	@$(BIN)/python tests/pythons.py $(ARGS)
+	@$(BIN)/python -m tests.pythons $(ARGS)
 
 release: setup   ## wheels, the list of what is in them and their sums, in dist/ (docs/releasing.md)
 	@$(BIN)/python requirements/release.py $(ARGS)

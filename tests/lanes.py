@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -25,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tally_stream.cli.lifeline import Lifeline  # noqa: E402  (found by the line above)
+from tests.support.interpreted import without_compiled  # noqa: E402  (as that)
 
 LIFELINE = Lifeline()
 AT_ONCE = 4
@@ -112,18 +112,6 @@ def without_lane(tests: Path, lanes: Iterable[Lane] = LANES) -> list[str]:
     named = {path for lane in lanes for path in lane.paths}
     found = {path.relative_to(tests.parent) for path in tests.rglob("test_*.py")}
     return sorted({str(p.parent) for p in found if named.isdisjoint(map(str, [p, *p.parents]))})
-
-
-def without_compiled() -> str:
-    """A copy of the project in which nothing is compiled: the files themselves are tested too."""
-    scratch = tempfile.mkdtemp(prefix="tally-interpreted-")
-    for name in ("tally_stream", "tests", "docs", "deploy", "pyproject.toml", "setup.py"):
-        source, target = ROOT / name, Path(scratch) / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.so", "__pycache__", ".jars"))
-        else:
-            shutil.copy(source, target)
-    return scratch
 
 
 def run(lane: Lane) -> Through:

@@ -1,4 +1,4 @@
-"""The fast tests, interpreted, on each Python from 3.11 that is there: `make pythons`, or `python tests/pythons.py 3.13`.
+"""The fast tests, interpreted, on each Python from 3.11 that is there: `make pythons`, or `python -m tests.pythons 3.13`.
 
 Each gets an environment of its own in `build/pythons/`, with the packages that requirements/dev.txt pins (by uv where it is
 there, else by pip), and runs domain, wire and audit in a copy in which nothing is compiled. Fails where one of them fails,
@@ -13,11 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.interpreted import without_compiled
+from tests.support.paths import ROOT
+
 BUILD = ROOT / "build" / "pythons"
 FIRST, LAST = 11, 15
 FOLDERS = ["tests/domain", "tests/wire", "tests/audit"]
-COPIED = ("tally_stream", "tests", "docs", "deploy", "pyproject.toml", "setup.py")
 
 
 def pythons() -> dict[str, str]:
@@ -53,13 +54,7 @@ def environment(version: str, program: str) -> Path:
 def tested(python: Path, scratch: Path) -> int:
     """The exit code of the fast tests in a copy without compiled code."""
     shutil.rmtree(scratch, ignore_errors=True)
-    for name in COPIED:
-        source, target = ROOT / name, scratch / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.so", "__pycache__", ".jars"))
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
+    without_compiled(scratch)
     try:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "TALLY_"))}
         words: list[str | Path] = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FOLDERS]

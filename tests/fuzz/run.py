@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fuzz import corpus
-from tests.lanes import ROOT, without_compiled
+from tests.support.interpreted import without_compiled
+from tests.support.paths import ROOT
 
 KEPT = ROOT / "build" / "fuzz"
 INPUT_SECONDS = 10

@@ -13,7 +13,7 @@ import pytest
 from tests.fuzz import corpus
 from tests.fuzz.invariants import TARGETS
 from tests.fuzz.run import fuzz
-from tests.lanes import without_compiled
+from tests.support.interpreted import without_compiled
 from tests.support.paths import ROOT
 
 LANE_SECONDS = 30

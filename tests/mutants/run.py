@@ -20,8 +20,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.lanes import without_compiled
 from tests.mutants.planted import Mutant
+from tests.support.interpreted import without_compiled
 
 COPIES = 2
 TEST_SECONDS = 300
