@@ -1,4 +1,5 @@
-"""A broker that answers when the test says so, records as a fetch gives them, and the election of the tests of `wire/`."""
+"""Stage 1 over one partition, a broker that answers when the test says so, records as a fetch gives them, and the election
+of the tests of `wire/`."""
 
 import asyncio
 from collections.abc import Iterable
@@ -6,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from tally_stream.kafka.topics import Topics
+from tally_stream.stream.counting import Counting
 from tests.support.report_messages import ELECTION, LOG_MS, Json, as_bytes, control, counts, key_of
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "TOPICS",
     "Event",
     "HeldOutlet",
+    "OnePartition",
     "Record",
     "Run",
     "falling",
@@ -95,6 +98,23 @@ class HeldOutlet:
         async with asyncio.timeout(DEADLINE_SECONDS):
             while len(self.of(topic)) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0)
+
+
+class OnePartition:
+    """Stage 1 over partition 0, and the reasons for which it would end the worker."""
+
+    def __init__(self, outlet: HeldOutlet) -> None:
+        self.outlet = outlet
+        self.fatal: list[str] = []
+        self.counting = Counting(ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=self.fatal.append)
+
+    async def take(self, *records: Record) -> Event:
+        event = Event()
+        await self.counting.take(Run(*records), event)
+        return event
+
+    def keys(self, topic: str) -> list[bytes]:
+        return [key for key, _ in self.outlet.of(topic)]
 
 
 async def settle() -> None:

@@ -11,17 +11,14 @@ import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from tally_stream.stream import counting as counting_module
-from tally_stream.stream.counting import Counting
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.outlet import KafkaOutlet
 from tests.stream.outlets import (
     ELECTION,
     HELD,
     TOPICS,
-    Event,
     HeldOutlet,
-    Record,
-    Run,
+    OnePartition,
     falling,
     release,
     report,
@@ -134,24 +131,12 @@ class GatedOutlet(HeldOutlet):
         return await super().send_batch(topic, records, partition)
 
 
-class Stage:
-    """Stage 1 over partition 0, and the reasons for which it would end the worker."""
+class Stage(OnePartition):
+    """Of which nothing was committed before."""
 
     def __init__(self, outlet: HeldOutlet) -> None:
-        self.outlet = outlet
-        self.fatal: list[str] = []
-        self.counting = Counting(
-            ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=self.fatal.append
-        )  # fmt: skip
+        super().__init__(outlet)
         self.counting.assign({0: 0}, {0: 1})
-
-    async def take(self, *records: Record) -> Event:
-        event = Event()
-        await self.counting.take(Run(*records), event)
-        return event
-
-    def keys(self, topic: str) -> list[bytes]:
-        return [key for key, _ in self.outlet.of(topic)]
 
 
 @pytest.fixture

@@ -12,15 +12,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tally_stream.stream import counting as counting_module
-from tally_stream.stream.counting import Counting
 from tests.stream.outlets import (
     ELECTION,
     HELD,
     TOPICS,
-    Event,
     HeldOutlet,
+    OnePartition,
     Record,
-    Run,
     falling,
     hold,
     recounted,
@@ -33,25 +31,12 @@ from tests.stream.outlets import (
 CONTESTS = len(ELECTION.contests)
 
 
-class Restarted:
-    """Stage 1 over partition 0, which a worker before it has committed up to an offset."""
-
-    def __init__(self, outlet: HeldOutlet) -> None:
-        self.outlet = outlet
-        self.fatal: list[str] = []
-        self.counting = Counting(ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=self.fatal.append)
+class Restarted(OnePartition):
+    """Stage 1 over a partition that a worker before it has committed up to an offset."""
 
     def at(self, committed: int, log_end: int = 9) -> Restarted:
         self.counting.assign({0: committed}, {0: log_end})
         return self
-
-    async def take(self, *records: Record) -> Event:
-        event = Event()
-        await self.counting.take(Run(*records), event)
-        return event
-
-    def keys(self, topic: str) -> list[bytes]:
-        return [key for key, _ in self.outlet.of(topic)]
 
     def partial_offsets(self, contest: str = "PRES") -> list[int]:
         """How far the partials of a contest go that were sent."""
