@@ -34,6 +34,7 @@ from bench.product import run_product
 from deploy.kafka.local.cluster import LocalKafka
 from tally_stream.audit.replay import replay
 from tally_stream.board.stations import Stations
+from tally_stream.cli.common import say
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.kafka.client import StoredRecord, sender
 from tally_stream.settings import Settings, load_settings
@@ -42,17 +43,13 @@ from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import ReportLog
 from tests.support.board_scene import BoardProcess
 from tests.support.paths import NIGHTS
-from tests.support.processes import run, settings_for
+from tests.support.processes import cpu_seconds, run, settings_for
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parent.parent
 LATE_MS = 1_000
 BATCH = 200
 """Connections opened at a time."""
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 # -- the readers, in a process of their own ------------------------------------------------------------------------
@@ -168,11 +165,6 @@ def measure(settings: Settings, count: int, slow: int, seconds: int, directory: 
         "board_cpu_seconds": round(spent, 1), "readers_that_never_read": slow,
         "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}", "date": time.strftime("%Y-%m-%d"),
     }  # fmt: skip
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def fold(night: str) -> dict[str, Any]:

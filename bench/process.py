@@ -7,7 +7,6 @@ are not throughput) to the moment at which the message that includes every recor
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -39,11 +38,6 @@ def figure(counted: int, seconds: float, cpu: float, rss_bytes: int) -> Figure:
     if counted <= 0:
         raise NoFigure("all records came in the first batch: the load is too small")
     return Figure(counted / seconds, cpu / counted * 1e6, rss_bytes)
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_rss_bytes(pid: int) -> int:

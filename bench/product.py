@@ -13,9 +13,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from bench.ground import PARTITIONS, Filled, renew_outputs
-from bench.process import Figure, NoFigure, cpu_seconds, figure, peak_rss_bytes, wait_included
+from bench.process import Figure, NoFigure, figure, peak_rss_bytes, wait_included
 from tally_stream.wire.report_log import LogRecord
 from tests.support.against_replay import check_against_replay
+from tests.support.processes import cpu_seconds
 from tests.support.topics import newest_standings
 from tests.support.worker import WorkerProcess
 

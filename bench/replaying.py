@@ -12,8 +12,9 @@ from typing import Any
 from bench.ground import Filled, Ground, renew_outputs
 from bench.latency import STATIONS, OpenLoop, Seen
 from bench.load import Load
-from bench.process import NoFigure, cpu_seconds, peak_rss_bytes, wait_included
+from bench.process import NoFigure, peak_rss_bytes, wait_included
 from bench.product import LIMIT_SECONDS, ROOT_KEY, workers
+from tests.support.processes import cpu_seconds
 from tests.support.waiting import wait_for
 from tests.support.worker import WorkerProcess
 

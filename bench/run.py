@@ -18,7 +18,6 @@ import json
 import os
 import platform
 import resource
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from bench.product import AS_OFTEN_AS_STREAMS, run_product
 from bench.replaying import run_rebalance, run_replay
 from bench.restarting import run_restart
 from bench.table import REFERENCE, median_of, ratio, refusal, show, write_page
+from tally_stream.cli.common import say
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results" / "last.json"
@@ -68,10 +68,6 @@ def competitors(wanted: list[str]) -> list[Competitor]:
         *(Competitor(peer.name, peer.share, partial(run_peer, peer)) for peer in PEERS),
     ]  # fmt: skip
     return [one for one in found if not wanted or one.name in wanted]
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def attempt(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:

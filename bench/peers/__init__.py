@@ -23,7 +23,8 @@ from typing import Any
 
 from bench.ground import PARTITIONS, Filled, create_output, drop_topics
 from bench.load import CANDIDATES
-from bench.process import Figure, NoFigure, cpu_seconds, figure, peak_rss_bytes, wait_included
+from bench.process import Figure, NoFigure, figure, peak_rss_bytes, wait_included
+from tests.support.processes import cpu_seconds
 
 HERE = Path(__file__).parent
 LIMIT_SECONDS = 600

@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import urllib.error
@@ -26,7 +25,7 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import TopicReader, sender
 from tally_stream.kafka.embedded import AUTO_PARTITIONS, EmbeddedBroker
 from tally_stream.settings import Settings
-from tests.support.processes import command, settings_for, tied
+from tests.support.processes import command, settings_for, terminated, tied
 from tests.support.waiting import wait_for
 from tests.support.worker import WorkerProcess
 
@@ -150,9 +149,7 @@ class BoardProcess:
         return json.loads(body)
 
     def stop(self) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(12)
+        code = terminated(self.process)
         self._log.close()
         return code
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tally_stream.settings import Settings
 from tests.support.paths import ROOT
-from tests.support.processes import command, tied
+from tests.support.processes import command, terminated, tied
 from tests.support.waiting import wait_for
 
 PLANTED = ROOT / "tests" / "nights" / "planted"
@@ -31,7 +31,7 @@ class WorkerProcess:
         self.process = subprocess.Popen(
             command("worker", "--election", election, "--metrics-port", "0", "--rehearsal",
                     *([] if is_supervised else ["--once"]), *flags),
-            **tied(settings, **({"PYTHONPATH": str(PLANTED), "TALLY_TEST_PLANTED": planted} if planted else {})),
+            **tied(settings, **({"PYTHONPATH": f"{PLANTED}:{ROOT}", "TALLY_TEST_PLANTED": planted} if planted else {})),
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip
 
@@ -86,10 +86,8 @@ class WorkerProcess:
         self.process.wait(10)
 
     def stop(self) -> int:
-        """SIGTERM; the exit code. A clean end takes less than 10 s."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(12)
+        """SIGTERM; the exit code."""
+        code = terminated(self.process)
         self._log.close()
         return code
 
