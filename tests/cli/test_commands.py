@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -74,9 +73,7 @@ def test_a_broker_that_is_not_up_is_waited_for_and_named() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    begin = time.monotonic()
     done = call("worker", "--election", "az-2024", "--once", expect=1, TALLY_BOOTSTRAP=address, TALLY_BROKER_WAIT_SECONDS="2")
-    assert time.monotonic() - begin < 30
     assert f"no Kafka broker answers at {address} yet; next try in" in done.stderr
     assert f"no Kafka broker answers at {address} (waited" in done.stderr
 

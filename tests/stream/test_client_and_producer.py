@@ -2,7 +2,6 @@
 # ruff: noqa: SLF001  (the overrides of the clients' private hooks are what is tested: nothing else calls them)
 
 import asyncio
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -14,38 +13,51 @@ from tally_stream.stream.faust.client import pace
 from tally_stream.stream.faust.consumer import RunConsumer
 
 
+class Clock:
+    """Goes on where somebody sleeps, and nowhere else."""
+
+    def __init__(self) -> None:
+        self.now = 128.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 class PacedFetcher:
     """As much of aiokafka's as `pace` takes hold of."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.asked: list[tuple[int, float]] = []
+        self._clock = clock
 
     async def _proc_fetch_request(self, assignment: object, node_id: int, request: object) -> bool:
-        self.asked.append((node_id, monotonic()))
+        self.asked.append((node_id, self._clock()))
         return True
 
 
 async def test_a_broker_is_asked_no_more_often_than_agreed_and_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "FETCH_PACE_SECONDS", 0.2)
-    fetcher = PacedFetcher()
+    clock = Clock()
+    monkeypatch.setattr(client_module, "FETCH_PACE_SECONDS", 0.25)
+    monkeypatch.setattr(client_module, "monotonic", clock)
+    monkeypatch.setattr(asyncio, "sleep", clock.sleep)
+    fetcher = PacedFetcher(clock)
     pace(fetcher)
-    begin = monotonic()
     for node in (1, 2, 1):
         assert await fetcher._proc_fetch_request(None, node, None)
-    at = [(node, when - begin) for node, when in fetcher.asked]
-    assert [node for node, _ in at] == [1, 2, 1]
-    assert at[1][1] < 0.2 <= at[2][1] - at[0][1]
-    await asyncio.sleep(0.2)
-    begin = monotonic()
+    assert fetcher.asked == [(1, 128.0), (2, 128.0), (1, 128.25)]
+    clock.now += 0.25
     await fetcher._proc_fetch_request(None, 1, None)
-    assert fetcher.asked[-1][1] - begin < 0.2, "a broker that was left alone for so long"
+    assert fetcher.asked[-1] == (1, 128.5), "a broker that was left alone for so long"
 
 
 async def test_a_fetch_that_is_called_off_while_it_waits_brings_nothing_and_asks_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(client_module, "FETCH_PACE_SECONDS", 30.0)
-    fetcher = PacedFetcher()
+    fetcher = PacedFetcher(Clock())
     pace(fetcher)
     await fetcher._proc_fetch_request(None, 1, None)
     waiting = asyncio.create_task(fetcher._proc_fetch_request(None, 1, None))

@@ -16,6 +16,7 @@ from mode.utils.queues import FlowControlQueue
 from tally_stream.stream.faust import consumer as consumer_module
 from tally_stream.stream.faust.consumer import RunConsumer
 from tally_stream.stream.faust.settings import RUN_RECORDS
+from tests.stream.outlets import settle
 from tests.stream.unstarted import P0, TOPIC, NoPositions, delivered, fetched, records, sought
 
 
@@ -78,13 +79,13 @@ async def test_a_run_that_has_to_wait_does_until_there_is_room_or_the_flow_is_su
         return "taken"
 
     waiting = asyncio.create_task(consumer.wait_first(hand_over(), suspended.wait()))
-    await asyncio.sleep(0.01)
+    await settle()
     assert not waiting.done()
     room.set()
     assert (await waiting).results == ["taken"]
     room.clear()
     waiting = asyncio.create_task(consumer.wait_first(hand_over(), suspended.wait()))
-    await asyncio.sleep(0.01)
+    await settle()
     suspended.set()
     assert (await waiting).results == [True]
     await asyncio.sleep(0)
@@ -92,15 +93,15 @@ async def test_a_run_that_has_to_wait_does_until_there_is_room_or_the_flow_is_su
 
 
 async def test_a_hand_over_that_fails_tells_why_whether_it_waited_or_not(consumer: RunConsumer) -> None:
-    async def hand_over(pause: float | None) -> None:
-        if pause is not None:
-            await asyncio.sleep(pause)
+    async def hand_over(turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
         raise LookupError("no such channel")
 
-    for pause in (None, 0.0, 0.01):
+    for turns in (0, 1, 10):
         suspended = asyncio.Event().wait()
         with pytest.raises(LookupError, match="no such channel"):
-            await consumer.wait_first(hand_over(pause), suspended)
+            await consumer.wait_first(hand_over(turns), suspended)
         await asyncio.sleep(0)
         assert inspect.getcoroutinestate(suspended) == inspect.CORO_CLOSED
 

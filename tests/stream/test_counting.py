@@ -96,9 +96,20 @@ async def test_a_run_that_came_during_a_flush_waits_for_the_next(counting: Count
     assert (first.is_acked, second.is_acked) == (True, False)
 
 
-async def test_partitions_begin_an_interval_together_and_do_not_wait_for_one_in_which_they_sent_nothing() -> None:
+async def test_partitions_begin_an_interval_together_and_do_not_wait_for_one_in_which_they_sent_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, interval, waits, real = 1_000.0, 60.0, [], asyncio.timeout
+
+    def noted(seconds: float) -> asyncio.Timeout:
+        waits.append(seconds)
+        return real(seconds)
+
+    monkeypatch.setattr(counting_module, "monotonic", lambda: now)
+    monkeypatch.setattr(counting_module, "ENCODE_SHARE_MAX", 0)
+    monkeypatch.setattr(asyncio, "timeout", noted)
     outlet = HeldOutlet(TOPICS.changes, TOPICS.rejections, TOPICS.partials)
-    counting = Counting(ELECTION, TOPICS, 2, outlet, publish_interval_seconds=1.0, on_fatal=lambda _: None)
+    counting = Counting(ELECTION, TOPICS, 2, outlet, publish_interval_seconds=interval, on_fatal=lambda _: None)
     counting.assign({0: 0, 1: 0}, {0: 1, 1: 1})
     early, late = counting.partitions[0], counting.partitions[1]
 
@@ -109,16 +120,17 @@ async def test_partitions_begin_an_interval_together_and_do_not_wait_for_one_in_
 
     await take(0, 0)
     await outlet.wait_sent(TOPICS.partials, CONTESTS)
-    await asyncio.sleep(0.1)
+    now += 10
     await take(1, 0)
-    await outlet.wait_sent(TOPICS.partials, 2 * CONTESTS)
-    first_early, first_late = early.flushed_at, late.flushed_at
-    assert first_late - first_early < 1.0, "the one that had sent nothing waited"
+    await outlet.wait_sent(TOPICS.partials, 2 * CONTESTS)  # the one that had sent nothing does not wait for the next
+    assert (early.flushed_at, late.flushed_at) == (1_000.0, 1_010.0)
+    await settle()
+    waits.clear()
     await take(0, 1)
     await take(1, 1)
-    await outlet.wait_sent(TOPICS.partials, 4 * CONTESTS)
-    assert early.flushed_at - first_early >= 1.0, "twice in one interval"
-    assert late.flushed_at - first_late < 1.0, "an interval of its own"
+    await settle()
+    assert len(outlet.of(TOPICS.partials)) == 2 * CONTESTS, "twice in one interval"
+    assert waits == [interval - 10] * 2, "an interval of its own"
     counting.stop()
 
 

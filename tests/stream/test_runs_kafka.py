@@ -346,8 +346,18 @@ async def test_it_stops_in_time_while_connections_are_refused(freezer: tuple[Kaf
     await bench.send(100)
     member = await bench.member(instance_id="one")
     await until(bench.is_committed_to_the_end, "the commit")
+    client = member.app.consumer._thread._consumer._client
+    connect, refused = client._get_conn, list[Any]()
+
+    async def counted(*args: Any, **kwargs: Any) -> Any:
+        connection = await connect(*args, **kwargs)
+        if connection is None:
+            refused.append(args)
+        return connection
+
+    client._get_conn = counted
     kafka.kill(1)
-    await asyncio.sleep(1)  # tries again every 0.1 s by now
+    await until(lambda: len(refused) > 3, "several refused connections")
     assert await member.stop() < 10
     assert member.reasons == []
     assert not member.app.consumer._thread._thread.is_alive()

@@ -137,9 +137,9 @@ class TestNesting:
         ids=lambda v: repr(v[:12]),
     )
     def test_no_text_takes_more_than_linear_time(self, value: bytes) -> None:
-        started = time.perf_counter()
+        started = time.process_time()  # a machine with much else to do takes no more of it
         assert code(value) == "S1"
-        assert time.perf_counter() - started < 1
+        assert time.process_time() - started < 1
 
 
 class TestDuplicateKeys:
