@@ -1,20 +1,18 @@
 """The brokers, for every test folder; see support/brokers.py."""
 
 import os
-import re
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tally_stream.cli.lifeline import end_with_parent
 from tally_stream.domain import fold
 from tests.support.brokers import embedded_broker, kafka_one, kafka_three
+from tests.support.compiled import out_of_date
+from tests.support.paths import ROOT
 
 __all__ = ["embedded_broker", "kafka_one", "kafka_three"]
-
-ROOT = Path(__file__).parent.parent
 
 
 def pytest_configure() -> None:
@@ -38,16 +36,3 @@ def hangup_ends() -> Iterator[None]:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
-
-
-def out_of_date(root: Path) -> str:
-    """Why what is compiled below `root` is not what its files say; empty where it is, or where nothing is compiled."""
-    if not list(root.glob("tally_stream/compiled__mypyc.*")):
-        return ""
-    stamp = root / ".venv" / ".compiled"
-    if not stamp.exists():
-        return "tally_stream/ holds compiled code, and nothing says which state of the files it is of (no .venv/.compiled)"
-    sources = re.findall(r"tally_stream/[a-z_/]*\.py", (root / "setup.py").read_text())
-    assert sources, "setup.py names what is compiled"
-    stale = [name for name in sources if (root / name).stat().st_mtime > stamp.stat().st_mtime]
-    return f"compiled before it was changed: {', '.join(stale)}" if stale else ""

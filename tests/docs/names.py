@@ -25,6 +25,7 @@ import click
 from tally_stream.cli.main import cli
 from tally_stream.metrics import BOARD_METRICS, METRICS
 from tally_stream.settings import ENV_PREFIX, Settings
+from tests.support.compiled import out_of_date
 from tests.support.doc_pages import blocks
 from tests.support.paths import DOCS, ROOT
 
@@ -307,6 +308,9 @@ def spans(page: Path) -> list[tuple[int, str]]:
 
 
 def main() -> int:
+    if refused := out_of_date(ROOT):  # else what is stale ends this in an ImportError, wherever it is met first
+        print(f"{refused}; run make setup")
+        return 1
     lost = [
         f"{page.relative_to(ROOT)}:{line}: `{text}`: there is no {name}"
         for page in PAGES

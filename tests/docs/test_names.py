@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.docs import names
 from tests.docs.names import PAGES, Known, known, main, shown, spans, unknown, words_of_python
 from tests.support.paths import DOCS, ROOT
 
@@ -11,6 +12,14 @@ from tests.support.paths import DOCS, ROOT
 def test_every_name_on_every_page_exists(capsys: pytest.CaptureFixture[str]) -> None:
     assert main() == 0, capsys.readouterr().out
     assert {page.name for page in PAGES} >= {"README.md", "CONTRIBUTING.md", "SECURITY.md", "runbook.md"}
+
+
+def test_stale_compiled_code_is_refused_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(names, "out_of_date", lambda root: "compiled before it was changed: fold.py")
+    assert names.main() == 1
+    assert capsys.readouterr().out == "compiled before it was changed: fold.py; run make setup\n"
 
 
 @pytest.mark.parametrize(

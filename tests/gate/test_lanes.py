@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.lanes import LANES, ROOT, Lane, Through, without_lane
+from tests.support.compiled import out_of_date
 
 
 def test_every_folder_with_tests_is_run_by_a_lane_and_every_lane_has_its_folders() -> None:
@@ -39,25 +39,17 @@ def test_a_lane_fails_by_its_exit_code_and_in_ci_by_a_skip(monkeypatch: pytest.M
     assert skipping.counts == {"passed": 12, "skipped": 1}
 
 
-@pytest.fixture
-def conftest(pytestconfig: pytest.Config) -> Any:
-    (found,) = [
-        p for p in pytestconfig.pluginmanager.get_plugins() if getattr(p, "__file__", "") == str(ROOT / "tests/conftest.py")
-    ]
-    return found
-
-
-def test_compiled_code_of_unknown_or_older_files_is_refused_in_a_sentence(conftest: Any, tmp_path: Path) -> None:
+def test_compiled_code_of_unknown_or_older_files_is_refused_in_a_sentence(tmp_path: Path) -> None:
     package, stamp, source = tmp_path / "tally_stream", tmp_path / ".venv" / ".compiled", "tally_stream/domain/fold.py"
     (package / "domain").mkdir(parents=True)
     stamp.parent.mkdir()
     (tmp_path / "setup.py").write_text(f'"{source}"')
     (tmp_path / source).touch()
-    assert conftest.out_of_date(tmp_path) == ""
+    assert out_of_date(tmp_path) == ""
     (package / "compiled__mypyc.so").touch()
-    assert conftest.out_of_date(tmp_path).endswith("(no .venv/.compiled)")
+    assert out_of_date(tmp_path).endswith("(no .venv/.compiled)")
     stamp.touch()
     os.utime(stamp, (2_000_000_000, 2_000_000_000))
-    assert conftest.out_of_date(tmp_path) == ""
+    assert out_of_date(tmp_path) == ""
     os.utime(stamp, (1_000_000_000, 1_000_000_000))
-    assert conftest.out_of_date(tmp_path) == f"compiled before it was changed: {source}"
+    assert out_of_date(tmp_path) == f"compiled before it was changed: {source}"
