@@ -47,7 +47,7 @@ MUTANTS = (
     Mutant("stay when the session is over", f"{STREAM}/faust/client.py",
            "if self.membership.is_lost():", "if False:", "tests/stream/test_membership.py"),
     Mutant("send although the session is over", f"{STREAM}/outlet.py",
-           "if self._is_membership_lost():", "if False:", "tests/stream/test_membership.py"),
+           "if self._is_membership_lost():", "if False:", "tests/stream/test_membership.py tests/stream/test_outbox.py"),
     Mutant("allow a lost member the rebalance time on top", f"{STREAM}/faust/membership.py",
            "(self._rebalance_seconds if is_joining else 0)", "self._rebalance_seconds", "tests/stream/test_membership.py"),
     Mutant("take an answer that was read late for a fresh one", f"{STREAM}/faust/membership.py",

@@ -12,6 +12,7 @@ class Mutant:
     old: str
     new: str
     test: str = ""
+    """Or several with a space between them: each must catch it."""
     seeds: tuple[int, ...] = ()
     """Of the simulation, instead of a test: one of them must fail. A change of the simulation itself gives a seed another
     night; find others with `make simulate` in a copy that has the fault."""

@@ -68,11 +68,14 @@ def play_seeds(copy: Path, mutant: Mutant) -> tuple[bool, str]:
 
 
 def run_test(copy: Path, mutant: Mutant) -> tuple[bool, str]:
-    code, said = pytest(copy, mutant.test)
-    failed = re.search(r"^FAILED (\S+)", said, re.MULTILINE)
-    if code == TESTS_FAILED and failed:
-        return True, failed[1].split("/")[-1]
-    return False, "SURVIVED" if code == 0 else f"DID NOT RUN: exit {code}\n{said[-2000:]}"
+    caught = []
+    for test in mutant.test.split():
+        code, said = pytest(copy, test)
+        failed = re.search(r"^FAILED (\S+)", said, re.MULTILINE)
+        if code != TESTS_FAILED or not failed:
+            return False, f"SURVIVED {test}" if code == 0 else f"DID NOT RUN: exit {code}\n{said[-2000:]}"
+        caught.append(failed[1].split("/")[-1])
+    return True, ", ".join(caught)
 
 
 def try_mutant(copy: Path, mutant: Mutant) -> tuple[bool, str]:
@@ -95,7 +98,7 @@ def main() -> int:
     made = [Path(without_compiled()) for _ in range(COPIES)]
     try:
         with ThreadPoolExecutor(COPIES) as pool:
-            tests = pool.submit(pytest, made[0], *sorted({m.test for m in MUTANTS if m.test}))
+            tests = pool.submit(pytest, made[0], *sorted({test for m in MUTANTS for test in m.test.split()}))
             seeds = pool.submit(simulation, made[1], sorted({seed for m in MUTANTS for seed in m.seeds}))
             (code, said), found = tests.result(), seeds.result()
         if code != 0 or found:
