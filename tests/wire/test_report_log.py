@@ -188,12 +188,12 @@ class TestChecksums:
     def test_a_line_that_is_half_a_checksum_is_refused(self, files: Files, line: dict[str, Any]) -> None:
         assert files.refusal(HEADER, record(0, 0), line).startswith(":3: not a line of a report log")
 
-    def test_any_flipped_bit_before_one_is_found_and_located(self, tmp_path: Path) -> None:
+    def test_a_flipped_bit_of_any_byte_before_one_is_found_and_located(self, tmp_path: Path) -> None:
         path = tmp_path / "log"
         lines = [HEADER, record(0, 0), record(0, 1, value="{}")]
         good = written(*lines, checksum(*lines)).encode()
         for index in range(len(good)):
-            for bit in range(8):
+            for bit in range(8) if index < 64 else (index % 8,):
                 path.write_bytes(good[:index] + bytes([good[index] ^ 1 << bit]) + good[index + 1 :])
                 if index == len(good) - 1 and good[index] ^ 1 << bit in (0x20, 0x0D, 0x09):
                     continue  # the last newline as another blank: no record is touched

@@ -51,12 +51,18 @@ def named(path: Path) -> str:
     return said.removeprefix(f"{path}:")
 
 
-def test_every_single_bit_that_turns_is_found_and_its_frame_named(tmp_path: Path) -> None:
+def turned_bits(content: bytes) -> list[int]:
+    """Every bit of the first 64 bytes, which say what the file is, and one of each byte behind them, another each time."""
+    first = min(64, len(content))
+    return [*range(first * 8), *(at * 8 + at % 8 for at in range(first, len(content)))]
+
+
+def test_a_bit_that_turns_in_any_byte_is_found_and_its_frame_named(tmp_path: Path) -> None:
     path = tmp_path / "d.gz"
     content = dumped(path)
     starts = [at for at in range(len(content)) if content.startswith(FRAME_START, at)]
     assert len(starts) == 3
-    for bit in range(len(content) * 8):
+    for bit in turned_bits(content):
         turned = bytearray(content)
         turned[bit // 8] ^= 1 << bit % 8  # the first that is not refused fails here
         path.write_bytes(turned)
@@ -68,12 +74,12 @@ def test_every_single_bit_that_turns_is_found_and_its_frame_named(tmp_path: Path
             assert f"the frame at byte {frame} " in said, bit
 
 
-def test_every_single_bit_that_turns_in_an_unpacked_dump_is_found_before_the_next_checksum(tmp_path: Path) -> None:
+def test_a_bit_that_turns_in_any_byte_of_an_unpacked_dump_is_found_before_the_next_checksum(tmp_path: Path) -> None:
     path = tmp_path / "d"
     content = gzip.decompress(dumped(path))
     lines = content.splitlines(keepends=True)
     checksums = [number for number, line in enumerate(lines, 1) if b"sha256" in line]
-    for bit in range(len(content) * 8):
+    for bit in turned_bits(content):
         turned = bytearray(content)
         turned[bit // 8] ^= 1 << bit % 8
         path.write_bytes(turned)
