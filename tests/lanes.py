@@ -59,13 +59,7 @@ LANES = (
             for what in ("dump", "restore", "flood", "hostile_batches", "refusals", "slow_readers")
         ),
     ),
-    Lane("streams and brokers on Kafka", ("tests/stream", "tests/broker")),
     Lane("board, in a browser", ("tests/board",)),
-    Lane("chaos", ("tests/chaos",)),
-    Lane("simulation", ("tests/simulation",)),
-    Lane("interpreted: domain, wire", ("tests/domain", "tests/wire"), is_interpreted=True, flags=(*COVERED, *FEWER)),
-    Lane("install", ("tests/install",)),
-    Lane("domain, wire, recorded nights", ("tests/domain", "tests/wire", "tests/audit", "tests/elections")),
     Lane(
         "docs, exports, command line, clients, deploy, bench",
         (
@@ -79,6 +73,12 @@ LANES = (
             "tests/gate",
         ),
     ),
+    Lane("chaos", ("tests/chaos",)),
+    Lane("streams and brokers on Kafka", ("tests/stream", "tests/broker")),
+    Lane("simulation", ("tests/simulation",)),
+    Lane("interpreted: domain, wire", ("tests/domain", "tests/wire"), is_interpreted=True, flags=(*COVERED, *FEWER)),
+    Lane("install", ("tests/install",)),
+    Lane("domain, wire, recorded nights", ("tests/domain", "tests/wire", "tests/audit", "tests/elections")),
     Lane("demo", ("tests/demo",)),
     Lane("fuzz", ("tests/fuzz",)),
 )
