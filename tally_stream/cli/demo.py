@@ -192,8 +192,8 @@ class _Stage:
                 for task in (watcher, screen):
                     if task.done():
                         task.result()
-            held = player.result()
-            await self.player.settled(held, watcher)
+            standing_count = player.result()
+            await self.player.settled(standing_count, watcher)
         finally:
             player.cancel()
             screen.cancel()

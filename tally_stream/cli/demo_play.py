@@ -94,10 +94,10 @@ class Player:
             def on_sent(sending: Sending) -> None:
                 self.show.sent = sending.index + 1
 
-            held = await send(producer, topic, night, sent, wait=wait, on_sent=on_sent)
+            standing_count = await send(producer, topic, night, sent, wait=wait, on_sent=on_sent)
             for moment in moments:
-                await self._mark(moment, held)
-            return held
+                await self._mark(moment, standing_count)
+            return standing_count
 
     def _due_seconds(self, times: list[int]) -> list[float]:
         """When each record is due, in seconds from the start."""
@@ -115,9 +115,9 @@ class Player:
         scale = NIGHT_SECONDS / at if at else 0.0
         return [d * scale for d in due]
 
-    async def _mark(self, moment: Moment, held: int | None = None) -> None:
+    async def _mark(self, moment: Moment, standing_count: int | None = None) -> None:
         """A moment of the night: what was announced, beside what the standings say at that very record."""
-        await self._wait_for_version(self.show.sent if held is None else held)
+        await self._wait_for_version(self.show.sent if standing_count is None else standing_count)
         roots = self.show.roots()
         line = f"{moment.what}  →  {plain_line(roots[0])}" if roots else moment.what
         self.show.moments.append(line)
@@ -132,12 +132,12 @@ class Player:
                 return
             await asyncio.sleep(0.02)
 
-    async def settled(self, held: int, watcher: asyncio.Task[None]) -> None:
-        waiting = asyncio.create_task(self._wait_for_version(held))
+    async def settled(self, standing_count: int, watcher: asyncio.Task[None]) -> None:
+        waiting = asyncio.create_task(self._wait_for_version(standing_count))
         await asyncio.wait({waiting, watcher}, return_when=asyncio.FIRST_COMPLETED)
         if watcher.done():
             waiting.cancel()
             watcher.result()
         await asyncio.sleep(0.3)  # one more refresh of the screen
-        if self.show.version() < held and not any(m["on_hold"] for m in self.show.roots()):
-            raise DemoFailed(f"the standings stopped at version {self.show.version()}, {held} records were sent")
+        if self.show.version() < standing_count and not any(m["on_hold"] for m in self.show.roots()):
+            raise DemoFailed(f"the standings stopped at version {self.show.version()}, {standing_count} records were sent")

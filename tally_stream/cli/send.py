@@ -78,9 +78,9 @@ async def _send(settings: Settings, election: Election, log: Path, rate: float |
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
         task = progress.add_task("sending", total=total)
         async with sender(settings) as producer:
-            held = await play(
+            standing_count = await play(
                 producer, topic, night, sent,
                 wait=keep_rate if rate is not None else None,
                 on_sent=lambda sending: progress.update(task, completed=sending.index + 1),
             )  # fmt: skip
-    return held, sum(sent.values())
+    return standing_count, sum(sent.values())

@@ -60,14 +60,14 @@ class MergedFigures:
         return sum(self.next_offsets)
 
     def put(self, figures: Figures) -> bool:
-        """Take a partition's newer figures; False (and nothing changed) where they are not newer than those held."""
+        """Take a partition's newer figures; False (and nothing changed) where they are not newer than what stands here."""
         old = self.figures[figures.partition]
         if old is not None and figures.next_offset <= old.next_offset:
             return False
-        held: dict[int, list[int]] = {} if old is None else old.areas
+        old_areas: dict[int, list[int]] = {} if old is None else old.areas
         none = [0] * self._width
-        for leaf in figures.areas.keys() | held.keys():
-            new_integers, old_integers = figures.areas.get(leaf, none), held.get(leaf, none)
+        for leaf in figures.areas.keys() | old_areas.keys():
+            new_integers, old_integers = figures.areas.get(leaf, none), old_areas.get(leaf, none)
             if new_integers is old_integers or new_integers == old_integers:
                 continue
             difference = [n - o for n, o in zip(new_integers, old_integers, strict=True)]

@@ -52,14 +52,14 @@ def plan_shares(partitions: Mapping[str, Collection[int]], members: Mapping[str,
     name. Claims of what is not there, or not read by who claims it, count for nothing.
     """
     there = {topic: frozenset(numbers) for topic, numbers in partitions.items()}
-    held = _held(there, members)
+    claimed = _claimed(there, members)
     work: Counter[str] = Counter()
-    for by_member in held.values():
+    for by_member in claimed.values():
         work.update({member: len(kept) for member, kept in by_member.items()})
     plan: Plan = {member: {} for member in members}
     # The topic with most partitions comes first, so that a single one goes where its shares have left least.
     for topic in sorted(there, key=lambda topic: (-len(there[topic]), topic)):
-        readers = {member: held[topic][member] for member in sorted(members) if topic in members[member].topics}
+        readers = {member: claimed[topic][member] for member in sorted(members) if topic in members[member].topics}
         for member, kept in readers.items():
             work[member] -= len(kept)  # from here on: what is planned before this topic and claimed after it
         for member, share in _shares(there[topic], readers, work).items():
@@ -69,7 +69,7 @@ def plan_shares(partitions: Mapping[str, Collection[int]], members: Mapping[str,
     return plan
 
 
-def _held(there: Mapping[str, frozenset[int]], members: Mapping[str, Member]) -> Mapping[str, Mapping[str, list[int]]]:
+def _claimed(there: Mapping[str, frozenset[int]], members: Mapping[str, Member]) -> Mapping[str, Mapping[str, list[int]]]:
     """Topic → member → the partitions whose newest claim it has, in order."""
     newest: dict[TopicPartition, tuple[int, str]] = {}
     for name, member in sorted(members.items()):
@@ -78,10 +78,10 @@ def _held(there: Mapping[str, frozenset[int]], members: Mapping[str, Member]) ->
                 other = newest.get((topic, partition))
                 if other is None or member.generation > other[0]:
                     newest[topic, partition] = member.generation, name
-    held: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    claimed: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for (topic, partition), (_, name) in sorted(newest.items()):
-        held[topic][name].append(partition)
-    return held
+        claimed[topic][name].append(partition)
+    return claimed
 
 
 def _shares(partitions: frozenset[int], readers: Mapping[str, list[int]], work: Mapping[str, int]) -> Mapping[str, list[int]]:
