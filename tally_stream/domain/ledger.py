@@ -199,7 +199,7 @@ def q5_fits(r: Report, entry: Entry) -> Finding | None:
 
 
 def judge(entry: Entry, r: Report, contest: Contest, limits: Limits, is_certified: bool, log_ms: int) -> Verdict:
-    """VerdictName and codes of a report or decision against what is known of its station. Mutates nothing."""
+    """The verdict's name and codes of a report or decision against what is known of its station. Mutates nothing."""
     if not 0 < r.revision - entry.top <= REVISION_STEP_MAX:
         sequence = judge_sequence(entry.top, r == entry.top_statement, r.revision)
         assert sequence is not None

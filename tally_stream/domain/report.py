@@ -1,6 +1,7 @@
 """What a station or an authority can state: counts, decisions about counts, turnout, control of a contest.
 
-Decides the shape of a statement whose bytes, identity and field rules were already found good (`wire/exact.py`).
+Decides the shape of a statement whose bytes, identity and field rules were already found good (nearly always by
+`wire/reading.py`, else by `wire/exact.py`).
 Two statements are the same when they are equal here: key order, spaces and spellings are gone, times keep their text.
 Read `rules.py` next.
 """

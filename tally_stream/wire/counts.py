@@ -18,7 +18,8 @@ Revision = Annotated[int, msgspec.Meta(ge=1, le=REVISION_MAX)]
 
 
 class Ballots(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """None where a figure is absent or null; of a null the reader finds the quotation marks of its key (`reading.py`)."""
+    """None where a figure is absent or null. A null still has its key in the value, whose two quotation marks tell the
+    reader (`reading.py`)."""
 
     valid: Count
     cast: Count | None = None

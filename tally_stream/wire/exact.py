@@ -60,9 +60,9 @@ class ExactReader:
         try:
             fields = _parse_object(value)
             _not_signed(fields)
-            check = _structure(fields)
-            _values(fields, check)
-            self._identity(fields, check)
+            kind = _structure(fields)
+            _values(fields, kind)
+            self._identity(fields, kind)
             self._record(fields, key)
         except _Refused as refused:
             return refused.finding
