@@ -7,14 +7,11 @@ msgspec makes decoders from annotations, which a compiled module does not keep. 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
-from tally_stream.domain.scalars import COUNT_MAX, REVISION_MAX
-
-Count = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
-Revision = Annotated[int, msgspec.Meta(ge=1, le=REVISION_MAX)]
+from tally_stream.wire.schema.published import Count, Revision
 
 
 class Ballots(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
