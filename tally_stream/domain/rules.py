@@ -2,7 +2,8 @@
 
 Decides what contradicts itself (error), what is plausible but unusual (warning). Structure and identity (S codes) are
 found where bytes become statements (`wire/exact.py`), a record in the wrong partition (S7) by the fold that reads it
-(`fold.py`), sequence (Q1–Q5, Q8) where the ledger is known (`ledger.py`); their texts stand here too, because `RULES` is the one list that code, messages, metrics and docs use.
+(`fold.py`), sequence (Q1–Q5, Q8) where the ledger is known (`ledger.py`); their texts stand here too, because `RULES`
+is the one list that code, messages, metrics and docs use.
 A rule whose figures are unknown does not fire. Read `ledger.py` next.
 """
 

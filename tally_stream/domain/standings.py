@@ -15,7 +15,7 @@ from tally_stream.domain.outcome import outcome
 from tally_stream.domain.rounding import progress_percent, ratio_units, shares, units_text
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.scalars import format_time
-from tally_stream.domain.tally import SCALARS, Totals, baseline, integers_per_area
+from tally_stream.domain.tally import Totals, baseline, integers_per_area
 
 Message = dict[str, Any]
 
@@ -270,31 +270,3 @@ STAMP_FIELDS = frozenset({"version", "as_of", "provenance"})
 def body_of(message: Message) -> Message:
     """A message without the fields whose change alone does not send an area again."""
     return {name: value for name, value in message.items() if name not in STAMP_FIELDS}
-
-
-def widest_partial_bytes(election: Election) -> int:
-    """An upper bound for one partial of the widest contest, in bytes: every area, every integer at its widest.
-
-    A sum of counts has at most 9 digits more than the number of stations it is over, and a sign.
-    """
-    stations_in = dict.fromkeys(election.leaf_areas, 0)
-    for station in election.stations.values():
-        stations_in[station.leaf] += 1
-    widest = 0
-    for contest in election.contests:
-        integers = len(contest.candidate_ids) + len(SCALARS)
-        total = 400
-        for area, stations in stations_in.items():
-            digits = len(str(stations))
-            # Half of the scalars count stations, the others sum ballots or voters: see SUMS.
-            total += len(election.areas[area].id.encode()) * 2 + 8
-            total += (integers - COUNTERS) * (digits + 9 + 2) + COUNTERS * (digits + 2)
-        widest = max(widest, total)
-    return widest
-
-
-_SUMS = frozenset({
-    "valid", "cast", "blank", "invalid", "registered_of", "registered_done", "ballots_of", "turnout_cast",
-    "turnout_registered", "bound",
-})  # fmt: skip
-COUNTERS = sum(name not in _SUMS for name in SCALARS)

@@ -43,6 +43,12 @@ SCALARS = (
 )
 """In the order of a partial (docs/wire-format.md, "Partials")."""
 
+SUMS = frozenset({
+    "valid", "cast", "blank", "invalid", "registered_of", "registered_done", "ballots_of", "turnout_cast",
+    "turnout_registered", "bound",
+})  # fmt: skip
+"""Scalars that sum ballots or voters; the others count stations."""
+
 
 class Totals:
     """The sums of one contest in one deepest published area. `votes` are in candidate order."""

@@ -17,7 +17,7 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures
 from tally_stream.domain.ledger import Verdict
 from tally_stream.domain.rules import message_of
-from tally_stream.domain.tally import integers_per_area
+from tally_stream.domain.tally import SCALARS, SUMS, integers_per_area
 from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
 
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -122,6 +122,27 @@ def encode_partial(election: Election, figures: Figures, partition_count: int) -
     if len(value) > PARTIAL_MAX_BYTES:
         raise ValueError(f"a partial of {len(value)} bytes; at most {PARTIAL_MAX_BYTES} are sent")
     return value
+
+
+def widest_partial_bytes(election: Election) -> int:
+    """An upper bound for one partial of the widest contest, in bytes: every area, every integer at its widest.
+
+    A sum of counts has at most 9 digits more than the number of stations it is over, and a sign.
+    """
+    stations_in = dict.fromkeys(election.leaf_areas, 0)
+    for station in election.stations.values():
+        stations_in[station.leaf] += 1
+    counters = len(SCALARS) - len(SUMS)
+    widest = 0
+    for contest in election.contests:
+        sums = len(contest.candidate_ids) + len(SUMS)
+        total = 400
+        for area, stations in stations_in.items():
+            digits = len(str(stations))
+            total += len(election.areas[area].id.encode()) * 2 + 8
+            total += sums * (digits + 9 + 2) + counters * (digits + 2)
+        widest = max(widest, total)
+    return widest
 
 
 class PartialReader:

@@ -3,7 +3,7 @@
 import pytest
 
 from tally_stream.domain.election import Election, build_election
-from tally_stream.domain.standings import STAMP_FIELDS, MergedFigures, body_of, widest_partial_bytes
+from tally_stream.domain.standings import STAMP_FIELDS, MergedFigures, body_of
 from tests.support.small_elections import CLOSE_MS, TOPIC, Night, contest, decision, election, report, station
 
 STATIONS = (
@@ -134,9 +134,3 @@ def test_a_station_may_have_its_id_or_nothing_as_its_name() -> None:
         stations=[("A-1", "A-1", None, None, ()), ("A-2", "", None, None, ())],
     )
     assert [s.name for s in of.stations.values()] == ["A-1", ""]
-
-
-def test_the_widest_partial_grows_with_areas_and_candidates() -> None:
-    assert widest_partial_bytes(at_depth(0)) < widest_partial_bytes(at_depth(1)) < widest_partial_bytes(at_depth(2))
-    many = election(contests=[contest("A"), contest("B", ("K1", "K2", "K3"))])
-    assert widest_partial_bytes(many) == widest_partial_bytes(election(contests=[contest("B", ("K1", "K2", "K3"))]))

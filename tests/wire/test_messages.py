@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tally_stream.domain.fold import Figures, PartitionFold
 from tally_stream.domain.ledger import Verdict
 from tally_stream.domain.report import Statement
-from tally_stream.domain.standings import MergedFigures, widest_partial_bytes
+from tally_stream.domain.standings import MergedFigures
 from tally_stream.domain.tally import SCALARS, integers_per_area
 from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
 from tally_stream.wire.messages import (
@@ -26,8 +26,10 @@ from tally_stream.wire.messages import (
     read_published,
     record_key,
     standings_key,
+    widest_partial_bytes,
 )
 from tally_stream.wire.run import read_record
+from tests.support import small_elections as small
 from tests.support.examples import examples
 from tests.support.report_messages import ELECTION, LOG_MS, READER, Json, as_bytes, counts, decision, election
 
@@ -233,6 +235,16 @@ class TestPartial:
         areas = {area: [largest, largest, *scalars] for area in of.leaf_areas}
         value = encode_partial(of, Figures(0, 99_999, 2**63, 2**63, True, True, areas), 100_000)
         assert len(value) <= widest_partial_bytes(of) <= len(value) + 500
+
+    def test_is_foretold_wider_with_more_areas_and_candidates(self) -> None:
+        stations = (small.station("A-1", path=("NORTH", "ELM")), small.station("A-2", path=("NORTH", "OAK")))
+        widths = [widest_partial_bytes(small.election(stations, levels=("region", "town"), depth=depth)) for depth in range(3)]
+        assert widths[0] < widths[1] < widths[2]
+        few, many = small.contest("A"), small.contest("B", ("K1", "K2", "K3"))
+        assert widest_partial_bytes(small.election(contests=[few])) < widest_partial_bytes(small.election(contests=[many]))
+        assert widest_partial_bytes(small.election(contests=[few, many])) == widest_partial_bytes(
+            small.election(contests=[many])
+        )
 
     def test_of_512_kib_is_sent_and_of_one_byte_more_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert PARTIAL_MAX_BYTES == 512 * 1024

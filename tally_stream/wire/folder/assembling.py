@@ -27,11 +27,11 @@ from tally_stream.domain.election import (
     StationRow,
     build_election,
 )
-from tally_stream.domain.standings import widest_partial_bytes
 from tally_stream.wire.folder.shape import ElectionModel
 from tally_stream.wire.folder.tables import one_of, read_area_names, read_stations
 from tally_stream.wire.folder.toml import Toml, line_of
 from tally_stream.wire.limits import AREAS_MAX, FOLDER_ERRORS_SHOWN_MAX, PARTIAL_MAX_BYTES
+from tally_stream.wire.messages import widest_partial_bytes
 
 
 class ElectionFolderError(Exception):
