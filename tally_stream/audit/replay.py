@@ -40,10 +40,10 @@ class Replay:
 
     def messages(self, contest: int) -> list[Message]:
         """The contest's standings messages at the folds' vector: areas first, root last."""
-        standings = MergedFigures(self.election, contest, self.topic, len(self.folds))
+        merged = MergedFigures(self.election, contest, self.topic, len(self.folds))
         for fold in self.folds:
-            standings.put(fold.figures(contest))
-        return standings.messages()
+            merged.put(fold.figures(contest))
+        return merged.messages()
 
     def verdict_counts(self) -> dict[str, Any]:
         """The verdict counts of all partitions added."""

@@ -83,7 +83,7 @@ class _ContestCheck:
 
     def __init__(self, fresh: Callable[[], MergedFigures]) -> None:
         self._fresh = fresh
-        self._standings = fresh()
+        self._merged = fresh()
         self._at: tuple[int, ...] = ()
         self._vectors: dict[tuple[int, ...], _Vector] = {}
         self._waiting: dict[tuple[int, int], list[_Vector]] = {}
@@ -122,13 +122,13 @@ class _ContestCheck:
 
     def _compare(self, vector: _Vector) -> None:
         if any(now < was for now, was in zip(vector.offsets, self._at, strict=False)):
-            self._standings = self._fresh()
+            self._merged = self._fresh()
         self._at = vector.offsets
         for place in enumerate(vector.offsets):
-            self._standings.put(self._figures[place])
+            self._merged.put(self._figures[place])
         wanted = {named.area for named in vector.messages}
-        due = {m["area"]: canonical_json(m) for m in self._standings.messages() if m["area"] in wanted}
-        contest = self._standings.contest.id
+        due = {m["area"]: canonical_json(m) for m in self._merged.messages() if m["area"] in wanted}
+        contest = self._merged.contest.id
         for named in vector.messages:
             where = f"{named.where}, {contest}|{named.area} at version {named.version}"
             difference = _compare(where, self._unpacked(named), due.get(named.area))

@@ -21,7 +21,7 @@ Message = dict[str, Any]
 
 
 class MergedFigures:
-    """One contest's standings over `partition_count` partitions of `topic`. `put` figures, then `messages`."""
+    """One contest's figures of `partition_count` partitions of `topic`, added. `put` a partition's, then `messages`."""
 
     def __init__(
         self,

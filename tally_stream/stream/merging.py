@@ -58,7 +58,7 @@ class _Sent:
 
 @dataclass(slots=True)
 class _ContestMerge:
-    standings: MergedFigures
+    merged: MergedFigures
     sent: dict[bytes, _Sent] = field(default_factory=dict)
     on_top: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     """Key → offset and version of the last record seen on the standings topic, whoever sent it."""
@@ -136,7 +136,7 @@ class Merging:
             self._task = None
 
     def version(self, contest: int) -> int | None:
-        return self._contests[contest].standings.version if self.is_owner else None
+        return self._contests[contest].merged.version if self.is_owner else None
 
     # -- partials --------------------------------------------------------------------------------------------------
 
@@ -146,10 +146,10 @@ class Merging:
             return
         for record in records:
             self._partials_read = record.offset + 1
-            own = self._acknowledged_partials.pop(record.offset, None)
+            acknowledged = self._acknowledged_partials.pop(record.offset, None)
             is_put = record.offset < self._put_below
             self._put_below = max(self._put_below, record.offset + 1)
-            if record.value is None or (is_put and own is not None and own[1] == record.value):
+            if record.value is None or (is_put and acknowledged is not None and acknowledged[1] == record.value):
                 continue
             try:
                 figures = self._reader.read(record.value)
@@ -182,14 +182,14 @@ class Merging:
     def _put_acknowledged(self) -> bool:
         """Put the acknowledged partials that stand next in the topic; whether there was one."""
         begin = self._put_below
-        while (own := self._acknowledged_partials.get(self._put_below)) is not None:
-            self._put(own[0])
+        while (acknowledged := self._acknowledged_partials.get(self._put_below)) is not None:
+            self._put(acknowledged[0])
             self._put_below += 1
         return self._put_below > begin
 
     def _put(self, figures: Figures) -> None:
         merge = self._contests[figures.contest]
-        if merge.standings.put(figures):
+        if merge.merged.put(figures):
             merge.is_dirty = True
 
     # -- standings as they stand on the topic ----------------------------------------------------------------------
@@ -220,23 +220,23 @@ class Merging:
             merge.published_root = published
         key = standings_key(published.contest, published.area)
         merge.on_top[key] = (record.offset, published.version)
-        own = merge.sent.get(key)
-        if own is None or own.offset < 0:
+        sent = merge.sent.get(key)
+        if sent is None or sent.offset < 0:
             return
-        if published.version == own.version and record.value != own.value:
+        if published.version == sent.version and record.value != sent.value:
             raise BrokenInvariant(
                 f"{self.topics.standings}, offset {record.offset}: other bytes than ours for {key.decode()}, "
-                f"version {own.version}"
+                f"version {sent.version}"
             )
-        await self._heal(merge, key, own)
+        await self._heal(merge, key, sent)
 
-    async def _heal(self, merge: _ContestMerge, key: bytes, own: _Sent) -> None:
+    async def _heal(self, merge: _ContestMerge, key: bytes, sent: _Sent) -> None:
         """Send our record of this key again where an older one lies on top of it: another worker that was frozen, lost its
         ownership meanwhile and thawed has sent that."""
-        offset, version = merge.on_top.get(key, (-1, own.version))
-        if offset > own.offset and version < own.version:
-            future = await self._outlet.send(self.topics.standings, key, own.value, 0)
-            own.offset = await future
+        offset, version = merge.on_top.get(key, (-1, sent.version))
+        if offset > sent.offset and version < sent.version:
+            future = await self._outlet.send(self.topics.standings, key, sent.value, 0)
+            sent.offset = await future
 
     # -- publishing ------------------------------------------------------------------------------------------------
 
@@ -260,19 +260,19 @@ class Merging:
 
     def _may_publish(self, merge: _ContestMerge) -> bool:
         root = merge.published_root
-        own = merge.standings.next_offsets  # 0 where no partial of a partition came yet
+        offsets = merge.merged.next_offsets  # 0 where no partial of a partition came yet
         due = root.next_offsets if root is not None else {}
-        behind = [(p, due[str(p)]) for p in range(len(own)) if own[p] < due.get(str(p), 0)]
+        behind = [(p, due[str(p)]) for p in range(len(offsets)) if offsets[p] < due.get(str(p), 0)]
         if not behind:
             merge.published_root = merge.behind_since = None
-            return merge.standings.is_complete
+            return merge.merged.is_complete
         if merge.behind_since is None:
             merge.behind_since = monotonic()
         if monotonic() - merge.behind_since > CATCH_UP_SECONDS:
             partition, offset = behind[0]
             raise BrokenInvariant(
-                f"contest {merge.standings.contest.id}: standings were published with partition {partition} at {offset}, "
-                f"its newest partial is at {own[partition]}, and nothing newer came in {CATCH_UP_SECONDS:.0f} s"
+                f"contest {merge.merged.contest.id}: standings were published with partition {partition} at {offset}, "
+                f"its newest partial is at {offsets[partition]}, and nothing newer came in {CATCH_UP_SECONDS:.0f} s"
             )
         return False
 
@@ -282,9 +282,9 @@ class Merging:
         if not merge.is_dirty and not is_due:
             return
         merge.is_dirty = False
-        contest_id = merge.standings.contest.id
-        messages = merge.standings.changed_messages()
-        sent: list[tuple[bytes, _Sent, int]] = []
+        contest_id = merge.merged.contest.id
+        messages = merge.merged.changed_messages()
+        due: list[tuple[bytes, _Sent, int]] = []
         for message in messages:
             key = standings_key(contest_id, message["area"])
             body = body_of(message)
@@ -295,14 +295,14 @@ class Merging:
             # Where the one before stands is read now: while this one is under way, `_heal` may send the one before again,
             # and then it stands above this one.
             stood_at = -1 if before is None else before.offset
-            sent.append((key, _Sent(message["version"], body, canonical_json(message)), stood_at))
-        offsets = await self._send_in_batches([(key, own.value) for key, own, _ in sent])
-        for (key, own, stood_at), offset in zip(sent, offsets, strict=True):
+            due.append((key, _Sent(message["version"], body, canonical_json(message)), stood_at))
+        offsets = await self._send_in_batches([(key, sent.value) for key, sent, _ in due])
+        for (key, sent, stood_at), offset in zip(due, offsets, strict=True):
             self._check_rising(stood_at, offset)
-            own.offset = offset
-            merge.sent[key] = own
-        for key, own, _ in sent:  # records that `_see` met before the acknowledgement could not be compared with ours
-            await self._heal(merge, key, own)
+            sent.offset = offset
+            merge.sent[key] = sent
+        for key, sent, _ in due:  # records that `_see` met before the acknowledgement could not be compared with ours
+            await self._heal(merge, key, sent)
         merge.root_sent_at = monotonic()
         self.last_publication_seconds = time()
 
