@@ -9,7 +9,7 @@ and one offset the order is:
 
 So nobody sees a fall before its reason, and a committed offset means that everything below it was published. What is lost if
 the process dies at any line of this module: nothing; replay makes it again, same keys, same bytes.
-Refuses to know Faust: an event is something with a run and an `ack`. Read `merging.py` next.
+Refuses to know Faust: an event is something with an `ack`. Read `merging.py` next.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -30,6 +30,7 @@ from tally_stream.domain.ledger import Change, Verdict
 from tally_stream.kafka.topics import Topics
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.outlet import Outlet
+from tally_stream.stream.runs import RecordRun
 from tally_stream.wire.changes import encode_change
 from tally_stream.wire.messages import (
     encode_partial,
@@ -51,14 +52,6 @@ ENCODE_SHARE_MAX = 20
 
 HELD_BACK_BYTES = 64 * 1024 * 1024
 """Most bytes of changes that wait behind holds, each partition: about 90,000 changes of 700 bytes."""
-
-
-class Run(Protocol):
-    """Consecutive records of one partition, as one fetch returned them (`runs.RecordRun`)."""
-
-    partition: int
-    records: list[Any]
-    after_seek: bool
 
 
 class _Pending(msgspec.Struct, gc=False):
@@ -207,7 +200,7 @@ class Counting:
 
     # -- taking a run ----------------------------------------------------------------------------------------------
 
-    async def take(self, run: Run, event: Any) -> None:
+    async def take(self, run: RecordRun, event: Any) -> None:
         """Fold a run. Raises BrokenInvariant on a gap or a jump back; never for what a record says."""
         owned = self.partitions.get(run.partition)
         if owned is None:
@@ -228,7 +221,7 @@ class Counting:
             owned.wake.set()
         await self._send_outbox(owned)
 
-    def _continuous(self, owned: CountedPartition, run: Run) -> list[Any]:
+    def _continuous(self, owned: CountedPartition, run: RecordRun) -> list[Any]:
         """The run's records from the fold's own next offset on."""
         records = run.records
         due = owned.fold.next_offset

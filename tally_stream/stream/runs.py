@@ -4,7 +4,7 @@ Faust costs 40-90 us for each message. Records therefore reach a stage by runs, 
 thousands of them. What a caller may rely on:
 
 - Runs of a partition arrive in offset order, each record once between two seeks. After each seek the
-  first run says so (`after_seek`). A jump in offsets is passed on (`position_before`), never hidden.
+  first run says so (`after_seek`). A jump in offsets is passed on, never hidden: records carry their offsets.
 - The committed offset never passes a run that was not acknowledged, in whatever order runs are.
 - Nothing is read from a place nobody chose: a partition whose records are gone is a fatal reason.
 - Every surprise ends in `on_fatal(reason)`; after that nothing is committed and nothing delivered.
@@ -37,16 +37,12 @@ class RecordRun:
     """The value of one Faust event: consecutive records of one partition, as one fetch returned them.
 
     `records` are those of `kafka/batches.py`, never empty, with `.offset`, `.timestamp` (ms), `.key` and
-    `.value` (bytes or None). The first should stand at `position_before`; a later one means that offsets
-    are missing (compaction or loss): judge it, it is not judged here.
+    `.value` (bytes or None). Their offsets rise by one. A jump, also from one run to the next, means that
+    offsets are missing (compaction or loss): judge it, it is not judged here.
     """
 
-    topic: str
     partition: int
     records: list[Any]
-    first_offset: int
-    last_offset: int
-    position_before: int
     after_seek: bool
     receipt: Receipt = field(default_factory=lambda: Receipt(-1), repr=False, compare=False)
 

@@ -21,7 +21,7 @@ class Folds:
         self.next: dict[TopicPartition, int] = {}
         self.offsets: dict[TopicPartition, list[int]] = defaultdict(list)
         self.nulls: dict[TopicPartition, list[int]] = defaultdict(list)
-        self.runs: list[tuple[TopicPartition, int, int, int, bool]] = []
+        self.runs: list[tuple[TopicPartition, int, int, bool]] = []
         self.held: list[Any] = []
         self.holds_acks = False
         self.assigned: set[TopicPartition] = set()
@@ -46,19 +46,18 @@ class Folds:
 
     def take(self, event: Any) -> None:
         run: RecordRun = event.value
-        key = (run.topic, run.partition)
-        expected = self.next.get(key, run.position_before if run.after_seek else -1)
+        key = (event.message.topic, run.partition)
+        first, last = run.records[0].offset, run.records[-1].offset
+        expected = self.next.get(key, first if run.after_seek else -1)
         found = [record.offset for record in run.records]
         if run.after_seek:
             found = [offset for offset in found if offset >= expected]
         else:
-            assert run.position_before == expected, f"{key}: {run.position_before} after {expected}"
-        assert run.first_offset >= run.position_before
-        assert (run.first_offset, run.last_offset) == (run.records[0].offset, run.records[-1].offset)
-        self.runs.append((key, run.first_offset, run.last_offset, run.position_before, run.after_seek))
+            assert first == expected, f"{key}: {first} after {expected}"
+        self.runs.append((key, first, last, run.after_seek))
         self.offsets[key] += found
         self.nulls[key] += [r.offset for r in run.records if r.key is None and r.value is None and r.offset in found]
-        self.next[key] = run.last_offset + 1
+        self.next[key] = last + 1
         if self.holds_acks:
             self.held.append(event)
         else:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tally_stream.kafka.topics import Topics
 from tally_stream.stream.counting import Counting
+from tally_stream.stream.runs import RecordRun
 from tests.support.report_messages import ELECTION, LOG_MS, Json, as_bytes, control, counts, key_of
 
 __all__ = [
@@ -18,12 +19,12 @@ __all__ = [
     "HeldOutlet",
     "OnePartition",
     "Record",
-    "Run",
     "falling",
     "hold",
     "recounted",
     "release",
     "report",
+    "run_of",
     "settle",
     "unknown",
 ]
@@ -39,12 +40,8 @@ class Record:
         self.offset, self.key, self.value = offset, key_of(message), as_bytes(message)
 
 
-class Run:
-    partition = 0
-
-    def __init__(self, *records: Record, after_seek: bool = False) -> None:
-        self.records: list[Any] = list(records)
-        self.after_seek = after_seek
+def run_of(*records: Record, partition: int = 0, after_seek: bool = False) -> RecordRun:
+    return RecordRun(partition, list(records), after_seek)
 
 
 class Event:
@@ -110,7 +107,7 @@ class OnePartition:
 
     async def take(self, *records: Record) -> Event:
         event = Event()
-        await self.counting.take(Run(*records), event)
+        await self.counting.take(run_of(*records), event)
         return event
 
     def keys(self, topic: str) -> list[bytes]:

@@ -16,8 +16,13 @@ from mode.utils.queues import FlowControlQueue
 from tally_stream.stream.faust import consumer as consumer_module
 from tally_stream.stream.faust.consumer import RunConsumer
 from tally_stream.stream.faust.settings import RUN_RECORDS
+from tally_stream.stream.runs import RecordRun
 from tests.stream.outlets import settle
 from tests.stream.unstarted import P0, TOPIC, NoPositions, delivered, fetched, records, sought
+
+
+def offsets_of(run: RecordRun) -> list[int]:
+    return [record.offset for record in run.records]
 
 
 async def test_a_fetch_becomes_one_message(consumer: RunConsumer) -> None:
@@ -25,9 +30,9 @@ async def test_a_fetch_becomes_one_message(consumer: RunConsumer) -> None:
     (message,) = await fetched(consumer, {P0: records(0, 9)})
     run = message.value
     assert (message.offset, message.tp) == (9, P0)
-    assert (run.first_offset, run.last_offset, run.position_before, run.after_seek) == (0, 9, 0, True)
+    assert (offsets_of(run), run.after_seek) == (list(range(10)), True)
     (message,) = await fetched(consumer, {P0: records(12, 14)})
-    assert (message.value.position_before, message.value.after_seek) == (10, False), "a gap is passed on"
+    assert (offsets_of(message.value), message.value.after_seek) == ([12, 13, 14], False), "a gap is passed on"
 
 
 @pytest.mark.parametrize(("count", "runs"), [(RUN_RECORDS, 1), (RUN_RECORDS + 1, 2)])
@@ -35,9 +40,8 @@ async def test_a_long_fetch_is_cut(consumer: RunConsumer, count: int, runs: int)
     sought(consumer)
     messages = await fetched(consumer, {P0: records(0, count - 1)})
     assert len(messages) == runs
-    assert [m.value.first_offset for m in messages] == [m.value.position_before for m in messages]
     assert [m.value.after_seek for m in messages] == [True] + [False] * (runs - 1)
-    assert sum(len(m.value.records) for m in messages) == count
+    assert [offset for m in messages for offset in offsets_of(m.value)] == list(range(count))
 
 
 async def test_a_run_that_nobody_keeps_waiting_is_handed_over_at_once(consumer: RunConsumer) -> None:
@@ -146,7 +150,7 @@ async def test_what_is_left_of_a_fetch_is_dropped_when_a_rebalance_begins_betwee
     consumer._wait_next_records = wait_next_records
     found = []
     async for _, message in consumer.getmany(1.0):
-        found.append(message.value.first_offset)
+        found.append(offsets_of(message.value)[0])
         consumer.app.consumer_generation_id += 1
     assert found == [0]
 
@@ -174,7 +178,7 @@ async def test_each_step_of_a_rebalance_makes_what_was_fetched_before_it_stale(
     sought(consumer)
     found = []
     async for _, message in consumer.getmany(1.0):
-        found.append(message.value.first_offset)
+        found.append(offsets_of(message.value)[0])
         match what:
             case "a seek":
                 await consumer.perform_seek()
@@ -420,7 +424,7 @@ async def test_a_partition_is_read_from_its_fold_s_place_or_from_its_beginning_a
     assert asked == [{P0: sought_to}]
     assert told.assigned == [({(TOPIC, 0)}, {(TOPIC, 0): 20})]
     (message,) = delivered(consumer, (sought_to, sought_to + 2))
-    assert (message.value.position_before, message.value.after_seek) == (sought_to, True)
+    assert (offsets_of(message.value)[0], message.value.after_seek) == (sought_to, True)
 
 
 async def test_a_run_that_ends_where_the_fold_stands_is_read_again_and_needs_its_ack_again(consumer: RunConsumer) -> None:

@@ -13,7 +13,7 @@ from tally_stream.stream import counting as counting_module
 from tally_stream.stream.counting import Counting
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.place import place_of
-from tests.stream.outlets import ELECTION, HELD, TOPICS, Event, HeldOutlet, Record, Run, falling, release, report, settle
+from tests.stream.outlets import ELECTION, HELD, TOPICS, Event, HeldOutlet, Record, falling, release, report, run_of, settle
 from tests.support.report_messages import counts
 
 CONTESTS = len(ELECTION.contests)
@@ -34,7 +34,7 @@ async def counting(outlet: HeldOutlet) -> AsyncIterator[Counting]:
 
 async def test_changes_then_their_partial_then_the_ack(counting: Counting, outlet: HeldOutlet) -> None:
     event = Event()
-    await counting.take(Run(report(0), falling(1, 2), report(2, 2)), event)
+    await counting.take(run_of(report(0), falling(1, 2), report(2, 2)), event)
     await settle()
     assert {topic for topic, *_ in outlet.sent} == {TOPICS.changes, TOPICS.rejections}
     outlet.answer(TOPICS.changes)
@@ -56,7 +56,7 @@ async def test_a_partial_is_told_of_once_it_is_acknowledged(outlet: HeldOutlet) 
         on_partial=lambda figures, value, offset: told.append((figures.contest, value, offset)),
     )  # fmt: skip
     counting.assign({0: 0}, {0: 1})
-    await counting.take(Run(report(0)), Event())
+    await counting.take(run_of(report(0)), Event())
     await outlet.wait_sent(TOPICS.partials, CONTESTS)
     await settle()
     assert told == []
@@ -88,9 +88,9 @@ async def test_a_partition_counts_the_stations_that_were_laid_out_for_it(outlet:
 
 async def test_a_run_that_came_during_a_flush_waits_for_the_next(counting: Counting, outlet: HeldOutlet) -> None:
     first, second = Event(), Event()
-    await counting.take(Run(report(0)), first)
+    await counting.take(run_of(report(0)), first)
     await outlet.wait_sent(TOPICS.partials, CONTESTS)
-    await counting.take(Run(report(1, station="B-1")), second)
+    await counting.take(run_of(report(1, station="B-1")), second)
     outlet.answer(TOPICS.partials)
     await outlet.wait_sent(TOPICS.partials, 2 * CONTESTS)
     assert (first.is_acked, second.is_acked) == (True, False)
@@ -114,9 +114,7 @@ async def test_partitions_begin_an_interval_together_and_do_not_wait_for_one_in_
     early, late = counting.partitions[0], counting.partitions[1]
 
     async def take(partition: int, offset: int) -> None:
-        run = Run(report(offset, offset + 1))
-        run.partition = partition
-        await counting.take(run, Event())
+        await counting.take(run_of(report(offset, offset + 1), partition=partition), Event())
 
     await take(0, 0)
     await outlet.wait_sent(TOPICS.partials, CONTESTS)
@@ -136,7 +134,7 @@ async def test_partitions_begin_an_interval_together_and_do_not_wait_for_one_in_
 
 async def test_a_partition_that_stays_keeps_its_fold_and_what_is_owed(counting: Counting, outlet: HeldOutlet) -> None:
     event = Event()
-    await counting.take(Run(report(0), falling(1, 2)), event)
+    await counting.take(run_of(report(0), falling(1, 2)), event)
     owned = counting.partitions[0]
     counting.assign({0: 0}, {0: 5})
     assert counting.partitions[0] is owned
@@ -149,7 +147,7 @@ async def test_a_partition_that_stays_keeps_its_fold_and_what_is_owed(counting: 
 
 async def test_a_partition_that_goes_drops_fold_and_outputs(counting: Counting, outlet: HeldOutlet) -> None:
     event = Event()
-    await counting.take(Run(report(0), falling(1, 2)), event)
+    await counting.take(run_of(report(0), falling(1, 2)), event)
     counting.assign({}, {})
     outlet.answer(TOPICS.changes)
     await settle()
@@ -163,11 +161,11 @@ async def test_below_the_committed_offset_it_is_silent(outlet: HeldOutlet) -> No
     counting = Counting(ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None)
     counting.assign({0: 3}, {0: 3})
     event = Event()
-    await counting.take(Run(report(0), falling(1, 2)), event)
+    await counting.take(run_of(report(0), falling(1, 2)), event)
     await settle()
     assert not outlet.sent
     assert event.is_acked
-    await counting.take(Run(report(2, 3)), Event())
+    await counting.take(run_of(report(2, 3)), Event())
     await outlet.wait_sent(TOPICS.partials, CONTESTS)
     assert {topic for topic, *_ in outlet.sent} == {TOPICS.partials}
     counting.stop()
@@ -184,7 +182,7 @@ async def test_a_record_that_crashes_the_code_is_named_with_its_error_and_place(
     crashing = Crashing(1, counts())
     line = Crashing.timestamp.fget.__code__.co_firstlineno + 2  # type: ignore[attr-defined]
     with pytest.raises(BrokenInvariant) as found:
-        await counting.take(Run(report(0), crashing), Event())
+        await counting.take(run_of(report(0), crashing), Event())
     assert str(found.value).startswith(
         "partition 0, offset 1: this record crashes the code: ZeroDivisionError('planted'); a [[skip]] entry"
     )
@@ -195,13 +193,13 @@ async def test_changes_behind_a_hold_have_a_ceiling_that_names_the_contest(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the limit it goes on, one change past it it ends, before anything of that run is acknowledged."""
-    await counting.take(Run(*HELD[:3]), Event())
+    await counting.take(run_of(*HELD[:3]), Event())
     held = counting.partitions[0].held_back[0]
     monkeypatch.setattr(counting_module, "HELD_BACK_BYTES", 2 * held.size_bytes)
-    await counting.take(Run(HELD[3]), Event())
+    await counting.take(run_of(HELD[3]), Event())
     assert len(held.changes) == 2
     with pytest.raises(BrokenInvariant, match="changes wait behind a hold, most of contest PRES: release it"):
-        await counting.take(Run(HELD[4]), Event())
+        await counting.take(run_of(HELD[4]), Event())
 
 
 async def test_what_stands_on_the_log_is_held_above_the_ceiling_so_that_a_release_is_reached(
@@ -210,19 +208,19 @@ async def test_what_stands_on_the_log_is_held_above_the_ceiling_so_that_a_releas
     monkeypatch.setattr(counting_module, "HELD_BACK_BYTES", 1)
     counting = Counting(ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None)
     counting.assign({0: 2}, {0: 6})
-    await counting.take(Run(*HELD), Event())
+    await counting.take(run_of(*HELD), Event())
     assert len(counting.partitions[0].held_back[0].changes) == 3
-    await counting.take(Run(release(5)), Event())
+    await counting.take(run_of(release(5)), Event())
     await outlet.wait_sent(TOPICS.changes, 3)
     assert not counting.partitions[0].held_back[0].size_bytes
     counting.stop()
 
 
 async def test_a_gap_and_a_jump_back_end_it(counting: Counting) -> None:
-    await counting.take(Run(report(0)), Event())
+    await counting.take(run_of(report(0)), Event())
     with pytest.raises(BrokenInvariant, match="lost records: partition 0, from 1, to 1"):
-        await counting.take(Run(report(2)), Event())
+        await counting.take(run_of(report(2)), Event())
     with pytest.raises(BrokenInvariant, match="offset 0 again, 1 was due"):
-        await counting.take(Run(report(0)), Event())
-    await counting.take(Run(report(0), report(1, station="B-1"), after_seek=True), Event())
+        await counting.take(run_of(report(0)), Event())
+    await counting.take(run_of(report(0), report(1, station="B-1"), after_seek=True), Event())
     assert counting.next_offset(0) == 2

@@ -21,7 +21,7 @@ from tally_stream.stream.watches import watch_partition_count
 from tally_stream.wire.messages import encode_partial
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_run
-from tests.stream.outlets import ELECTION, TOPICS, Event, HeldOutlet, Run, report, settle
+from tests.stream.outlets import ELECTION, TOPICS, Event, HeldOutlet, report, run_of, settle
 
 DEADLINE_SECONDS = 5.0
 RISK = "t.reports: replication is 1, it should be 3 or more"
@@ -175,7 +175,7 @@ async def test_it_is_ready_once_its_first_partials_are_acknowledged() -> None:
     counting.assign({0: 0}, {0: 1})
     assert not is_ready(), "it has not read"
     assert operators.readiness()["partitions"] == {"0": {"next_offset": 0, "remaining": 1}}
-    await counting.take(Run(report(0)), Event())
+    await counting.take(run_of(report(0)), Event())
     await outlet.wait_sent(TOPICS.partials, len(ELECTION.contests))
     assert not is_ready(), "nobody has its partials yet"
     outlet.answer(TOPICS.partials)

@@ -159,12 +159,8 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # faust is not follow
         last = records[-1]
         receipt = Receipt(last.offset)
         run = RecordRun(
-            topic=tp.topic,
             partition=tp.partition,
             records=records,
-            first_offset=records[0].offset,
-            last_offset=last.offset,
-            position_before=self._expected[tp],
             after_seek=tp in self._just_sought,
             receipt=receipt,
         )
