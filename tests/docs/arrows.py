@@ -3,7 +3,8 @@
 Decides how the two drawings of that page are read. `stream ─► kafka, wire` says what of ours a package may import, and
 `click, rich ◄─ cli` says who may import a library. A line can name a module instead of a package (`stream/shares`): then
 that line alone speaks for it, also towards its neighbours. What no line allows is refused: an undrawn arrow, a package or a
-library that is not drawn, a drawn name that does not exist. Refuses to know why an arrow is there. pyproject.toml lists the
+library that is not drawn, a drawn name that does not exist. So is an arrow that nobody uses: it would let somebody in
+unseen. Refuses to know why an arrow is there. pyproject.toml lists the
 contracts; read next: `tests/support/doc_pages.py`.
 """
 
@@ -102,6 +103,24 @@ def undrawn(graph: grimp.ImportGraph, drawing: Drawing) -> list[str]:
     return found
 
 
+def unused(graph: grimp.ImportGraph, drawing: Drawing) -> list[str]:
+    """Arrows that are drawn and that no import follows, one sentence each."""
+    used: set[tuple[str, str]] = set()
+    for module in graph.modules:
+        imports = graph.find_modules_directly_imported_by(module)
+        own = drawn_as(module, drawing)
+        allowed = (drawing.ours[own] if own is not None else None) or frozenset[str]()
+        used |= {(str(own), name) for name in allowed if any(_is_under(imported, frozenset([name])) for imported in imports)}
+        used |= {(library, name) for library, names in drawing.libraries.items() if library in imports
+                 for name in names if _is_under(module, frozenset([name]))}  # fmt: skip
+    arrows = {(own, name) for own, names in drawing.ours.items() for name in names or ()}
+    libraries = {(library, name) for library, names in drawing.libraries.items() for name in names}
+    return [
+        *(f"{own} ─► {name} is drawn, and nobody imports it" for own, name in sorted(arrows - used)),
+        *(f"{library} ◄─ {name} is drawn, and nobody imports it" for library, name in sorted(libraries - used)),
+    ]
+
+
 def _lines(graph: grimp.ImportGraph, importer: str, imported: str) -> list[str]:
     details = graph.get_import_details(importer=importer, imported=imported)
     return [f"line {detail['line_number']}" for detail in details]
@@ -124,11 +143,11 @@ class _OfOurs(Contract):
 
 
 class DrawnContract(_OfOurs):
-    """Nothing is imported that docs/architecture.md does not draw."""
+    """Nothing is imported that docs/architecture.md does not draw, and nothing is drawn that is not imported."""
 
     def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
         drawing = read(*(marked(PAGE, "arrows")[name].text for name in ("ours", "libraries")))
-        found = undrawn(graph, drawing)
+        found = undrawn(graph, drawing) + unused(graph, drawing)
         return ContractCheck(kept=not found, metadata={"found": found})
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import grimp
 import pytest
 
-from tests.docs.arrows import PAGE, circle, read, undrawn
+from tests.docs.arrows import PAGE, circle, read, undrawn, unused
 from tests.support.doc_pages import marked
 
 DRAWING = read(*(marked(PAGE, "arrows")[name].text for name in ("ours", "libraries")))
@@ -28,6 +28,22 @@ def graph() -> grimp.ImportGraph:
 
 def test_everything_imported_is_drawn() -> None:
     assert undrawn(imports_of_the_product(), DRAWING) == []
+
+
+def test_everything_drawn_is_imported() -> None:
+    assert unused(imports_of_the_product(), DRAWING) == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "libraries", "said"),
+    [
+        ("station ─► metrics, kafka", "", "tally_stream.station ─► tally_stream.metrics"),
+        ("stream/shares ─► stream/runs, domain", "", "tally_stream.stream.shares ─► tally_stream.domain"),
+        ("cli ─► everything", "mypy_extensions ◄─ domain, wire", "mypy_extensions ◄─ tally_stream.wire"),
+    ],
+)
+def test_an_arrow_that_nobody_uses_is_named(ours: str, libraries: str, said: str) -> None:
+    assert unused(imports_of_the_product(), read(ours, libraries)) == [f"{said} is drawn, and nobody imports it"]
 
 
 def test_nothing_imports_in_circles() -> None:
