@@ -12,6 +12,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tally_stream.cli.common import err, out, refuse, run_async, say, settings_of, stop_when_told, with_broker
+from tally_stream.kafka.lost import lost_at_ends, lost_records
 from tally_stream.settings import Settings
 from tally_stream.wire.limits import LOG_TIMESTAMP_MAX_MS, LOG_TIMESTAMP_MIN_MS
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
@@ -87,8 +88,7 @@ class Saving:
                                   "than in the file: this is not the topic it was saved from")  # fmt: skip
             return
         if record.offset > due:
-            raise DumpRefused(f"the report log lost records: partition {record.partition}, "
-                              f"from {due}, to {record.offset - 1}")  # fmt: skip
+            raise DumpRefused(lost_records(record.partition, due, record.offset - 1))
         if not LOG_TIMESTAMP_MIN_MS <= record.timestamp_ms <= LOG_TIMESTAMP_MAX_MS:
             raise DumpRefused(f"partition {record.partition}: the timestamp of offset {record.offset} ({record.timestamp_ms}) "
                               "is outside the years 1 to 9999: no log can hold it")  # fmt: skip
@@ -121,13 +121,9 @@ async def _dump(settings: Settings, path: Path, follow: bool) -> int:
         saved = Saving(path, topic, len(bounds))
         try:
             for partition, (start, end) in sorted(bounds.items()):
-                reached = saved.next_offsets[partition]
-                if start > 0:
-                    raise DumpRefused(f"the report log lost records: partition {partition}, from 0, to {start - 1} "
-                                      "(the log must begin at offset 0)")  # fmt: skip
-                if end < reached:
-                    raise DumpRefused(f"the report log lost records: partition {partition}, from {end}, "
-                                      f"to {reached - 1} (the file holds them)")  # fmt: skip
+                lost = lost_at_ends(partition, start, end, saved.next_offsets[partition], "the file holds them")
+                if lost:
+                    raise DumpRefused("; ".join(lost))
             # The last record held is read once more: it must be the same.
             await reader.seek({p: max(0, offset - 1) for p, offset in enumerate(saved.next_offsets)})
             ends = {p: end for p, (_, end) in bounds.items()}

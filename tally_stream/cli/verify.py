@@ -24,6 +24,7 @@ from tally_stream.cli.common import (
     settings_of,
     with_broker,
 )
+from tally_stream.kafka.lost import lost_records
 from tally_stream.settings import Settings
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog
 
@@ -177,8 +178,7 @@ async def _fold_topic(settings: Settings, check: Verification) -> None:
             async for records in reader.read_to_end():
                 for r in records:
                     if r.offset != next_offsets[r.partition]:
-                        raise LogError(f"the report log lost records: partition {r.partition}, from "
-                                       f"{next_offsets[r.partition]}, to {r.offset - 1}")  # fmt: skip
+                        raise LogError(lost_records(r.partition, next_offsets[r.partition], r.offset - 1))
                     next_offsets[r.partition] += 1
                     check.take(LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset))
                 progress.advance(task, len(records))

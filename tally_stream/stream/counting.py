@@ -27,6 +27,7 @@ import msgspec
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures, PartitionFold, stations_by_partition
 from tally_stream.domain.ledger import Change, Verdict
+from tally_stream.kafka.lost import lost_records
 from tally_stream.kafka.topics import Topics
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.outlet import Outlet
@@ -232,12 +233,10 @@ class Counting:
             records = [r for r in records if r.offset >= due]
             first = records[0].offset if records else due
         if first != due:
-            raise BrokenInvariant(f"the report log lost records: partition {run.partition}, from {due}, to {first - 1}")
+            raise BrokenInvariant(lost_records(run.partition, due, first - 1))
         if records and last - first + 1 != len(records):
             at = next(i for i, r in enumerate(records) if r.offset != first + i)
-            raise BrokenInvariant(
-                f"the report log lost records: partition {run.partition}, from {first + at}, to {records[at].offset - 1}"
-            )
+            raise BrokenInvariant(lost_records(run.partition, first + at, records[at].offset - 1))
         return records
 
     def _fold(self, owned: CountedPartition, records: list[Any]) -> None:

@@ -2,8 +2,8 @@
 
 Decides whether a start is refused, and lists all reasons at once: topic settings on which the count depends, settings on which
 durability depends (shown instead in a rehearsal), a report log that lost records, standings of another definition or another
-number of partitions. Refuses to know how a worker runs; `worker.py` is what reads on. `lost_records` is asked again at every
-assignment.
+number of partitions. Refuses to know how a worker runs; `worker.py` is what reads on. What a log lost
+(`kafka/lost.py`) is asked again at every assignment.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tally_stream.domain.election import Election
 from tally_stream.kafka.client import TopicReader
+from tally_stream.kafka.lost import lost_at_ends
 from tally_stream.kafka.topics import Topics, check_topics
 from tally_stream.settings import Settings
 from tally_stream.stream.invariant import BrokenInvariant
@@ -80,18 +81,9 @@ async def look_at_topics(settings: Settings, election: Election, options: Worker
         refusals.append(str(broken))
     async with TopicReader(settings, topics.reports) as reader:
         for partition, (start, end) in sorted((await reader.bounds()).items()):
-            refusals += lost_records(partition, start, end, published.get(partition, 0), "the published standings")
+            refusals += lost_at_ends(
+                partition, start, end, published.get(partition, 0), "the published standings stand on them"
+            )
     if refusals:
         raise WorkerRefused(refusals)
     return Start(partition_count, published, risks)
-
-
-def lost_records(partition: int, log_start: int, log_end: int, needed: int, by: str) -> list[str]:
-    """The sentence for a partition whose log begins above 0 or ends below what `by` already stands on."""
-    lost = "the report log lost records: partition {}, from {}, to {}"
-    found = []
-    if log_start > 0:
-        found.append(lost.format(partition, 0, log_start - 1) + " (the log must begin at offset 0)")
-    if log_end < needed:
-        found.append(lost.format(partition, log_end, needed - 1) + f" ({by} stand on them)")
-    return found

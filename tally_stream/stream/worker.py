@@ -15,6 +15,7 @@ from typing import Any
 from tally_stream.domain import fold
 from tally_stream.domain.election import Election
 from tally_stream.kafka.client import wait_for_broker
+from tally_stream.kafka.lost import lost_at_ends
 from tally_stream.kafka.topics import Topics
 from tally_stream.metrics import registry_of
 from tally_stream.settings import Settings, why_not_listening
@@ -29,7 +30,7 @@ from tally_stream.stream.merging import Merging
 from tally_stream.stream.operators import Operators
 from tally_stream.stream.outlet import KafkaOutlet
 from tally_stream.stream.runs import TopicPartition
-from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused, look_at_topics, lost_records
+from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused, look_at_topics
 from tally_stream.stream.topology import declare
 from tally_stream.stream.watches import ProgressWatch, count_partitions, follow_standings, watch_partition_count
 
@@ -111,12 +112,12 @@ class Worker:
                     f"{self.topics.reports} has partition {partition}, it had {self._partition_count} partitions"
                 )
             start, end = bounds[self.topics.reports, partition]
-            for needed, by in (
+            for needed, what in (
                 (self.counting.next_offset(partition) or 0, "this worker's counts"),
                 (offset or 0, "the group's commits"),
                 (published.get(partition, 0), "the published standings"),
             ):
-                found = lost_records(partition, start, end, needed, by)
+                found = lost_at_ends(partition, start, end, needed, f"{what} stand on them")
                 if found:
                     raise BrokenInvariant("; ".join(found))
         self.counting.assign(reports, {p: bounds[self.topics.reports, p].log_end for p in reports})

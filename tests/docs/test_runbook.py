@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tally_stream.kafka.lost import lost_records
 from tests.support.doc_pages import blocks
 from tests.support.paths import DOCS, ROOT
 
@@ -44,7 +45,7 @@ def fragments(line: str) -> list[str]:
 
 
 def bare(part: str) -> str:
-    return part.strip(" :;,(")
+    return part.strip(" :;,()")
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -69,6 +70,10 @@ def _ending_sentences() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("where", "sentence"), _ending_sentences())
 def test_what_ends_a_worker_is_in_the_runbook(where: str, sentence: str) -> None:
     assert bare(sentence) in PAGE.read_text(encoding="utf-8"), where
+
+
+def test_a_log_that_lost_records_is_in_the_runbook() -> None:
+    assert re.sub(r"\d+", "…", lost_records(7, 7, 7)) in PAGE.read_text(encoding="utf-8")
 
 
 def _refusals_of_topics() -> list[str]:
