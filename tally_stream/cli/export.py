@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections.abc import Iterable
@@ -23,6 +22,7 @@ from tally_stream.cli.common import (
     with_broker,
     write_out,
 )
+from tally_stream.cli.whole import read_until_whole
 from tally_stream.domain.election import Election
 from tally_stream.export.nist import nist_report
 from tally_stream.export.nist_checks import nist_problems
@@ -33,9 +33,6 @@ from tally_stream.wire.folder.assembling import election_day
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogError
 from tally_stream.wire.schema.published import read_standings
-
-WHOLE_WITHIN_SECONDS = 30.0
-"""How long to wait for the root of areas that are on the topic already: a root comes every 10 s at the latest."""
 
 Snapshots = list[ContestSnapshot]
 
@@ -121,7 +118,7 @@ def _of_topic(snapshots: Snapshots, settings: Settings) -> None:
 
 
 async def _read_topic(snapshots: Snapshots, settings: Settings) -> None:
-    """To the end found at the start; then on, where areas are ahead of their root, until it comes."""
+    """To the end found at the start; then on, until every area of each contest that has begun is there."""
     from tally_stream.kafka.client import TopicReader, wait_for_broker
 
     await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
@@ -139,7 +136,4 @@ async def _read_topic(snapshots: Snapshots, settings: Settings) -> None:
     async with TopicReader(settings, topic) as reader:
         async for records in reader.read_to_end():
             take(records)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + WHOLE_WITHIN_SECONDS
-        while any(s.is_begun and not s.is_whole for s in snapshots) and loop.time() < deadline:
-            take(await reader.poll())
+        await read_until_whole(reader, take, lambda: all(s.is_whole for s in snapshots if s.is_begun))

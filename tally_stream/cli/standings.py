@@ -9,11 +9,9 @@ import click
 from tally_stream.cli.common import out, refuse, run_async, say, settings_of, with_broker
 from tally_stream.cli.follow import Following, follow_in_lines, follow_on_screen, write_json, write_lines
 from tally_stream.cli.view import board, title_of
+from tally_stream.cli.whole import read_until_whole
 from tally_stream.settings import Settings
 from tally_stream.wire.newest import OtherDefinition
-
-WHOLE_WITHIN_SECONDS = 30.0
-"""How long areas that are on the topic already may wait for their root: one comes every 10 s at the latest."""
 
 
 @click.command()
@@ -64,9 +62,7 @@ async def _print_once(following: Following, as_json: bool) -> None:
     """What is shown, once nothing waits any more. Standings that another definition replaces are refused: whoever asks
     once takes what is printed for the newest."""
     newest = following.standings.newest
-    deadline = asyncio.get_running_loop().time() + WHOLE_WITHIN_SECONDS
-    while not newest.is_whole and asyncio.get_running_loop().time() < deadline:
-        following.take(await following.reader.poll(), is_start=True)
+    await read_until_whole(following.reader, lambda records: following.take(records, is_start=True), lambda: newest.is_whole)
     if newest.replaced is not None:
         refuse([sentence_of(newest.replaced, following.reader.topic)])
     found = list(following.all().values())

@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from tally_stream.audit.replay import replay
-from tally_stream.cli import follow, standings
+from tally_stream.cli import follow, standings, whole
 from tally_stream.cli.follow import (
     NO_CONTACT_SECONDS,
     NO_STANDINGS_SECONDS,
@@ -402,7 +402,7 @@ def test_a_replaced_definition_is_not_taken_for_the_newest(broker: EmbeddedBroke
 async def test_standings_whose_root_never_came_are_refused_with_both_digests(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(standings, "WHOLE_WITHIN_SECONDS", 0)
+    monkeypatch.setattr(whole, "WHOLE_WITHIN_SECONDS", 0)
     for before, said in (
         (LATE, f"have no root yet, and replace those of {ELECTION.digest}: run it again when the worker has published"),
         ([], "have no root yet: is a worker running?"),
