@@ -79,21 +79,18 @@ class ContestShown:
         return self.root if area is None else self.areas.get(area)
 
     def take_area(self, area: str, message: Published) -> None:
-        """An area's message: shown with the root of its version, or at once where that root is here already."""
+        """An area's message: shown with the first root that is not older, or at once where such a root is here already."""
         self.areas_taken += self._newest.take_area(area, message.version, message)
 
     def take_root(self, message: Published, now_ms: int) -> bool:
         """A root message; whether the root shown is another one now. Raises ValueError, and changes nothing, where it
         lacks what a root has. Times are the record's own, so that a backlog is not news; `now_ms` only bounds them."""
-        if message.version < self.version:
-            return False
-        is_new = message != self.root
-        if is_new:
-            content = msgspec.json.decode(message.value)
-            counted = _counted(content)
-            point = point_of(content, message.sent_ms)
-        self.contact_ms = max(min(message.sent_ms, now_ms), self.contact_ms or 0)
-        if not is_new:
+        content = msgspec.json.decode(message.value)
+        counted, point = _counted(content), point_of(content, message.sent_ms)
+        areas = self._newest.take_root(message.version, message)
+        if message == self.root:  # it is the one shown, new or sent again
+            self.contact_ms = max(min(message.sent_ms, now_ms), self.contact_ms or 0)
+        if areas is None:
             return False
         if counted != self._counted:
             self.rise_ms = min(message.sent_ms, now_ms)
@@ -101,7 +98,7 @@ class ContestShown:
                 # The oldest record that compaction left is one sent again: what it counts is older than that.
                 self.rise_ms = min(self.rise_ms, as_of_ms)
         self.root_message, self._counted = content, counted
-        self.areas_taken += len(self._newest.take_root(message.version, message) or ())
+        self.areas_taken += len(areas)
         self.history.take(point)
         return True
 
