@@ -1,4 +1,4 @@
-"""The messages that `tally-stream standings` shows, read from records and in the order for people.
+"""The newest standings for `standings` and `demo`: read from records, and in the order in which people read them.
 
 Decides that a record which is no standings message is passed over. Which messages are shown is the reader's rule, in
 `wire/newest.py`. Refuses to know how a message looks; read `view.py` for that, and `follow.py` for a topic that goes on.

@@ -1,4 +1,8 @@
-"""Draws a root standings message for a terminal: leader board, progress with its units, exit polls, states."""
+"""A root standings message as a terminal shows it: leader board, progress with its units, exit polls, states.
+
+Decides which figures are shown, in which words and how wide. Refuses to know where the message came from: `replay.py`,
+`standings.py`, `follow.py` and the demo hand it over.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Decides which batches are too large or broken inside, for all four of Kafka's codecs. aiokafka inflates a whole batch
 without limit: 8,214 bytes of zstd become 256 MiB. A batch that fits is inflated once and handed to aiokafka's own
-class as an uncompressed one. Refuses to know what records say. Read next: `batches.py`.
+class as an uncompressed one. Refuses to know what records say; `batches.py` calls it.
 """
 
 from __future__ import annotations

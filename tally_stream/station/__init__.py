@@ -1,1 +1,4 @@
-"""What sends reports: today a whole recorded or saved night (`night.py`)."""
+"""What fills the reports topic: a recorded night (`night.py`), or a saved log back into an empty topic (`restore.py`).
+
+`standing.py` says for both what stands on the topic already.
+"""

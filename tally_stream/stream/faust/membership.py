@@ -2,8 +2,8 @@
 
 `InformedAssignor` says what this member had and plans for all. `Membership` listens in on aiokafka's coordinator: when the
 group last confirmed this worker, and whether it was told that it is no member any more. Whoever sends or commits asks it
-first. It refuses to know what is read and what a plan should look like: that is `stream/shares.py`. Read next: `client.py`,
-which owns both.
+first. It refuses to know what is read and what a plan should look like: that is `stream/shares.py`. `client.py` owns
+both.
 """
 
 from __future__ import annotations
@@ -98,9 +98,10 @@ EXPELLED = "the group no longer knows this worker: its session ended, or another
 class Membership:
     """When the group last confirmed this worker; `on_expelled` is called with the reason when the group knows it no longer.
 
-    aiokafka keeps the first in a local variable. To the second it answers by joining again, which takes the partitions back
-    from whoever has them now. Two processes with one instance id would do that to each other for ever: each is told at its
-    next commit, long before a heartbeat. So the one that is told ends, whichever request it was told by.
+    aiokafka keeps the time of the last confirmation in a local variable. Told that it is no member any more it joins again,
+    which takes the partitions back from whoever has them now. Two processes with one instance id would do that to each other
+    for ever: each is told at its next commit, long before a heartbeat. So the one that is told ends, whichever request it
+    was told by.
     """
 
     def __init__(

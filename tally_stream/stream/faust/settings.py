@@ -74,7 +74,8 @@ COMMIT_LIMIT_SECONDS = 2.5
 """For the commit that ends a drain: aiokafka tries for ever while no broker answers."""
 
 FLUSH_SECONDS = 1.0
-"""For answers to what was sent, before a commit (so less than that may take) and in a stop."""
+"""For answers to what was sent: in a stop, and before each commit. The commit of a drain waits for them within its own
+limit, so this is less than COMMIT_LIMIT_SECONDS."""
 
 CLOSE_SECONDS = 1.0
 """For each of consumer and producer to close; then their connections are cut."""

@@ -1,7 +1,7 @@
 """What is installed on a Faust app: our consumer and producer, what others may ask of them, and the worker's one way out.
 
 Decides that a worker fails once and for good: after `fail` nothing is delivered and nothing committed. Refuses to know why.
-Read next: `consumer.py`; `app.py`, which starts and stops it.
+`app.py` starts and stops it. Read next: `consumer.py`.
 """
 
 from __future__ import annotations
