@@ -2,7 +2,7 @@
 
 Decides what belongs to one process: which stage gets which partition, the lost-log check at each assignment, and that a watch
 that fails ends the worker. What is looked at before the start stands in `starting.py`, what leaves in `outlet.py`, what is
-watched in `watches.py`, what operators see in `operators.py`. Read `topology.py` for the stages.
+watched in `watches.py`, what operators see in `worker_state.py`. Read `topology.py` for the stages.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from tally_stream.stream.faust.transport import RunTransport, make_transport
 from tally_stream.stream.health import HealthServer
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.merging import Merging
-from tally_stream.stream.operators import Operators
 from tally_stream.stream.outlet import KafkaOutlet
 from tally_stream.stream.runs import TopicPartition
 from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused, look_at_topics
 from tally_stream.stream.topology import declare
 from tally_stream.stream.watches import ProgressWatch, count_partitions, follow_standings, watch_partition_count
+from tally_stream.stream.worker_state import WorkerState
 
 GC_THRESHOLDS = (5_000, 200, 100)
 """A million live objects under the default thresholds made decoding 1.8 times slower: few collections look at old ones. The
@@ -88,7 +88,7 @@ class Worker:
             on_fatal=on_fatal,
         )
         declare(self.app, self.topics, self.counting, self.merging)
-        self.operators = Operators(election, self.topics, self.counting, self.merging, self.transport, start.risks)
+        self.state = WorkerState(election, self.topics, self.counting, self.merging, self.transport, start.risks)
 
     def _fail(self, reason: str) -> None:
         self.transport.fail(reason)
@@ -104,7 +104,7 @@ class Worker:
         # As published before the bounds are asked for: the others go on publishing while the answer is under way.
         published = dict(self.merging.published_offsets)
         bounds = await self.transport.log_bounds() if assigned else {}
-        self.operators.has_joined = True
+        self.state.has_joined = True
         reports = {p: committed[t, p] for t, p in assigned if t == self.topics.reports}
         for partition, offset in sorted(reports.items()):
             if not 0 <= partition < self._partition_count:
@@ -148,8 +148,8 @@ class Worker:
         health = HealthServer(
             self.settings.metrics_host,
             self.settings.metrics_port,
-            registry_of(self.operators.samples),
-            self.operators.readiness,
+            registry_of(self.state.samples),
+            self.state.readiness,
         )
         try:
             await health.start()
@@ -161,7 +161,7 @@ class Worker:
             ) from error
         say(f"counting {self.election.id} ({self.election.digest}), {self._partition_count} partitions, "
             f"metrics at http://{self.settings.metrics_host}:{health.port}/metrics")  # fmt: skip
-        for risk in self.operators.risks:
+        for risk in self.state.risks:
             say(f"rehearsal: {risk}")
         if fold.__file__.endswith(".py"):
             say("the counting code is not compiled: it counts at less than half the speed (docs/adr/0007)")
@@ -171,7 +171,7 @@ class Worker:
         progress = ProgressWatch(self.topics, self.counting, self.merging, self.transport)
         watchers = [
             asyncio.create_task(self._catch_up_then_watch_partitions(say, on_ready), name="partition count"),
-            asyncio.create_task(progress.run(lambda: self.operators.has_joined, self._fail), name="progress"),
+            asyncio.create_task(progress.run(lambda: self.state.has_joined, self._fail), name="progress"),
         ]
         for watcher in watchers:
             watcher.add_done_callback(self._end_with)
@@ -193,7 +193,7 @@ class Worker:
 
     async def _catch_up_then_watch_partitions(self, say: Callable[[str], None], on_ready: Callable[[], object]) -> None:
         """Say once that the worker has caught up; from then on watch the number of partitions."""
-        while not self.operators.readiness()["ready"]:  # noqa: ASYNC110 (what it waits for has many causes)
+        while not self.state.readiness()["ready"]:  # noqa: ASYNC110 (what it waits for has many causes)
             await asyncio.sleep(READY_LOOK_SECONDS)
         on_ready()
         gc.freeze()  # not collected first: that is 0.1 s of silence at a million stations, for hardly any garbage

@@ -22,7 +22,6 @@ PACKAGE = ROOT / "tally_stream"
 
 TWICE = {
     "Ballots": "the form of a part of a message (wire/schema/) and what is read of it",
-    "Operators": "the endpoints for operators, of a worker and of a board",
     "Report": "the form of a message (wire/schema/) and what it states",
     "Stations": "the form of a part of a message (wire/schema/), and the polling stations that a board shows",
     "Turnout": "the form of a part of a message (wire/schema/) and what is stated",

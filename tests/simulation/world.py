@@ -333,7 +333,7 @@ class World:
     def _missing(self) -> str | None:
         newest = {r.key: r.value for r in self.cluster.logs[self.topics.standings, 0].records if r.key and r.value}
         alive = [(p, w) for s in self.slots for p, w in s.workers.items() if p.is_alive]
-        if not alive or not all(w.operators.readiness()["ready"] for _, w in alive):
+        if not alive or not all(w.state.readiness()["ready"] for _, w in alive):
             return "a worker is not ready"
         for partition, end in enumerate(self.auditor.ends):
             committed = self.cluster.group.committed.get((self.topics.reports, partition), 0)

@@ -15,9 +15,9 @@ from tally_stream.settings import Settings, load_settings
 from tally_stream.stream import starting, watches
 from tally_stream.stream.counting import Counting
 from tally_stream.stream.merging import Merging
-from tally_stream.stream.operators import Operators
 from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused, look_at_topics
 from tally_stream.stream.watches import watch_partition_count
+from tally_stream.stream.worker_state import WorkerState
 from tally_stream.wire.messages import encode_partial
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_run
@@ -165,16 +165,16 @@ async def test_it_is_ready_once_its_first_partials_are_acknowledged() -> None:
     counting = Counting(ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None)
     merging = Merging(ELECTION, TOPICS, 1, outlet, on_fatal=lambda _: None)
     transport: Any = None  # no sample is asked for
-    operators = Operators(ELECTION, TOPICS, counting, merging, transport, [])
+    state = WorkerState(ELECTION, TOPICS, counting, merging, transport, [])
 
     def is_ready() -> bool:
-        return bool(operators.readiness()["ready"])
+        return bool(state.readiness()["ready"])
 
     assert not is_ready(), "it has not joined"
-    operators.has_joined = True
+    state.has_joined = True
     counting.assign({0: 0}, {0: 1})
     assert not is_ready(), "it has not read"
-    assert operators.readiness()["partitions"] == {"0": {"next_offset": 0, "remaining": 1}}
+    assert state.readiness()["partitions"] == {"0": {"next_offset": 0, "remaining": 1}}
     await counting.take(run_of(report(0)), Event())
     await outlet.wait_sent(TOPICS.partials, len(ELECTION.contests))
     assert not is_ready(), "nobody has its partials yet"

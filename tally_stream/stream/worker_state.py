@@ -18,7 +18,7 @@ from tally_stream.stream.faust.transport import RunTransport
 from tally_stream.stream.merging import Merging
 
 
-class Operators:
+class WorkerState:
     """`has_joined` is set by the worker at its first assignment; `risks` are those that a rehearsal takes."""
 
     def __init__(
