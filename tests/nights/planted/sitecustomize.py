@@ -52,12 +52,12 @@ def no_commits() -> None:
 def wrong_sum() -> None:
     """Stage 2 finds its totals impossible: what a broken invariant looks like."""
     from tally_stream.stream.invariant import BrokenInvariant
-    from tally_stream.stream.merging import Merging
+    from tally_stream.stream.merging import Merging, _ContestMerge
 
     real = Merging._publish_contest  # noqa: SLF001  (a fault is planted in its place)
 
-    async def publish(self: Any, merge: Any) -> None:
-        if merge.standings.version > 0:
+    async def publish(self: Merging, merge: _ContestMerge) -> None:
+        if merge.merged.version > 0:
             raise BrokenInvariant("planted: the totals do not add up")
         await real(self, merge)
 
