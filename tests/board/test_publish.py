@@ -6,7 +6,6 @@ import csv
 import hashlib
 import json
 from collections import deque
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from tally_stream.settings import load_settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogRecord, ReportLog
-from tests.support.board_scene import CANDIDATES, Scene, rehearsal_folder
+from tests.board.told import ToldBoard, statement
+from tests.support.board_scene import Scene, rehearsal_folder
 from tests.support.paths import NIGHTS
 from tests.support.waiting import wait_for
 
@@ -163,41 +163,15 @@ async def test_in_the_middle_of_a_night_stations_are_of_the_very_version(tmp_pat
         assert file.read_bytes() == (tmp_path / "late" / path / file.name).read_bytes(), file.name
 
 
-def statement(contest: str, key: str, revision: int, kind: str, votes: tuple[int, int] | None = None) -> LogRecord:
-    content: dict[str, Any] = {
-        "schema": 1, "election": "REH-2026", "contest": contest, "revision": revision, "kind": kind, "phase": "test",
-    }  # fmt: skip
-    if votes is not None:
-        content |= {
-            "station": key, "counted_at": "2026-01-01T19:30:00Z", "votes": dict(zip(CANDIDATES[contest], votes, strict=True)),
-            "ballots": {"cast": sum(votes), "valid": sum(votes), "blank": 0, "invalid": 0},
-        }  # fmt: skip
-    if kind != "report":
-        content |= {"reason": "r", "authority": "a"}
-    if kind == "correct":
-        content["replaces"] = revision - 1
-    return LogRecord(1_767_297_600_000, key.encode(), json.dumps(content).encode(), 0, 0)
-
-
 async def test_a_contest_on_hold_does_not_stop_the_stations_of_another(tmp_path: Path) -> None:
-    said: list[str] = []
-    out = tmp_path / "out"
-    board = Board(load_settings(), load_election(rehearsal_folder(tmp_path / "e")), said.append, out)
-    board.feed._behind.clear()  # noqa: SLF001  (as if the topics had been read to their end)
+    told = ToldBoard(tmp_path)
+    board, out = told.board, told.out
     assert board.publisher is not None
-    replay = Replay(board.election, "tally.reports", 1)
-    stations = board.stations
-    stations._folds, stations._ends = [PartitionFold(board.election, 0, 1)], {0: 0}  # noqa: SLF001  (as its reading of the topics leaves it)
-    waiting = stations._waiting[0] = deque()  # noqa: SLF001  (as its reading of the topics leaves it)
 
     def take(*records: LogRecord) -> None:
-        for record in records:
-            r = replace(record, offset=replay.record_count)
-            replay.take(r)
-            waiting.append(StoredRecord(0, r.offset, r.timestamp_ms, r.key, r.value))
-        for contest in range(2):
-            for message in replay.messages(contest):
-                board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(message)))  # noqa: SLF001  (what `run` does with each record of the topic)
+        """Published, while the publisher alone has the stations read on."""
+        told.log(*records)
+        told.publish()
 
     def written(contest: str) -> tuple[dict[str, Any], dict[str, str]]:
         entry = json.loads((out / "latest.json").read_text())["contests"][contest]
@@ -217,7 +191,7 @@ async def test_a_contest_on_hold_does_not_stop_the_stations_of_another(tmp_path:
     assert await board.publisher.publish_due()
     assert written("PRES")[1] == {"S1": "6", "S3": "1"}
     assert written("SEAT")[1] == {"S2": "7"}
-    assert said == []
+    assert told.said == []
 
 
 def test_no_cell_is_a_formula() -> None:
