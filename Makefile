@@ -35,10 +35,10 @@ demo: $(VENV)/.runtime $(wildcard $(VENV)/.compiled)  ## a whole night on Kafka 
 	@$(BIN)/tally-stream demo $(ARGS)
 
 test: setup      ## every test, long ones in their short form; real-Kafka tests are skipped by name without Java 17 and Maven; ARGS="board demo" for some lanes
-	@$(BIN)/python tests/lanes.py $(ARGS)
+	@$(BIN)/python -m tests.lanes $(ARGS)
 
 gate: setup      ## what must pass before anything is merged: every test, and beside them `make check`
-	@$(BIN)/python tests/lanes.py --all
+	@$(BIN)/python -m tests.lanes --all
 
 check: setup     ## format, lint, types, import arrows, generated pages, links, names in the docs, the page, the workflow
 	$(BIN)/ruff format --check --quiet .

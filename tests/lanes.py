@@ -2,8 +2,9 @@
 
 Decides which folders run in one pytest, in which order lanes begin, and when the whole fails: a lane that fails, a folder
 with tests that no lane names, and in CI (TALLY_CI=1) a lane that skips a test. Refuses to know what a test needs: each lane
-starts its own brokers when its tests first ask. Tests on Kafka wait more than they compute, so four lanes keep two cores
-busy; what a lane said is shown when it is through, and nothing may depend on being alone.
+starts its own brokers when its tests first ask, but for one node of Kafka, which all lanes that need one share: a node that
+does nothing uses a sixth of a core. Tests on Kafka wait more than they compute, so four lanes keep two cores busy; what a
+lane said is shown when it is through, and nothing may depend on being alone.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from tally_stream.cli.lifeline import Lifeline
+from tests.support.brokers import shared_kafka
+from tests.support.interpreted import without_compiled
+
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
-
-from tally_stream.cli.lifeline import Lifeline  # noqa: E402  (found by the line above)
-from tests.support.interpreted import without_compiled  # noqa: E402  (as that)
-
 LIFELINE = Lifeline()
 AT_ONCE = 4
 COVERED = ("--cov",)
@@ -44,22 +45,26 @@ class Lane:
     """In a copy where nothing is compiled: the files themselves, as they run where there is no C compiler. Only there can
     coverage be measured."""
     flags: tuple[str, ...] = ()
+    shares_kafka: bool = False
+    """Its tests ask for `kafka_one`."""
 
 
 # The longest first: a long one that begins last has the machine to itself at the end.
 LANES = (
     Lane(
-        "nights on Kafka: counted, lost, stopped",
-        tuple(f"tests/nights/test_{what}_on_kafka.py" for what in ("nights", "recover", "fail_stop")),
+        "nights on Kafka: counted and lost, on three brokers",
+        ("tests/nights/test_nights_on_kafka.py", "tests/nights/test_recover_on_kafka.py", "tests/broker"),
+        shares_kafka=True,
     ),
     Lane(
-        "nights on Kafka: kept, put back, hostile",
+        "nights on Kafka: stopped, kept, put back, hostile",
         tuple(
             f"tests/nights/test_{what}_on_kafka.py"
-            for what in ("dump", "restore", "flood", "hostile_batches", "refusals", "slow_readers")
+            for what in ("fail_stop", "dump", "restore", "flood", "hostile_batches", "refusals", "slow_readers")
         ),
+        shares_kafka=True,
     ),
-    Lane("board, in a browser", ("tests/board",)),
+    Lane("board, in a browser", ("tests/board",), shares_kafka=True),
     Lane(
         "docs, exports, command line, clients, deploy, bench",
         (
@@ -74,7 +79,7 @@ LANES = (
         ),
     ),
     Lane("chaos", ("tests/chaos",)),
-    Lane("streams and brokers on Kafka", ("tests/stream", "tests/broker")),
+    Lane("streams on Kafka", ("tests/stream",), shares_kafka=True),
     Lane("simulation", ("tests/simulation",)),
     Lane("interpreted: domain, wire", ("tests/domain", "tests/wire"), is_interpreted=True, flags=(*COVERED, *FEWER)),
     Lane("install", ("tests/install",)),
@@ -116,12 +121,12 @@ def without_lane(tests: Path, lanes: Iterable[Lane] = LANES) -> list[str]:
     return sorted({str(p.parent) for p in found if named.isdisjoint(map(str, [p, *p.parents]))})
 
 
-def run(lane: Lane) -> Through:
-    """A lane from beginning to end."""
+def run(lane: Lane, kafka: Future[dict[str, str]]) -> Through:
+    """A lane from beginning to end; `kafka`: what its environment must say of the shared node."""
     begin = time.monotonic()
     with ExitStack() as stack:
         # Tests start hundreds of commands: where nothing keeps bytecode, each of them compiles the product again.
-        scratch, more = ROOT, {"PYTHONDONTWRITEBYTECODE": ""}
+        scratch, more = ROOT, {"PYTHONDONTWRITEBYTECODE": "", **(kafka.result() if lane.shares_kafka else {})}
         if lane.is_interpreted:
             scratch = Path(without_compiled())
             stack.callback(shutil.rmtree, scratch)
@@ -147,7 +152,7 @@ def run(lane: Lane) -> Through:
     return Through(lane, process.returncode, said, time.monotonic() - begin, used.ru_utime + used.ru_stime)
 
 
-def run_all(lanes: Iterable[Lane], run: Callable[[Lane], Through] = run) -> list[Through]:
+def run_all(lanes: Iterable[Lane], run: Callable[[Lane], Through]) -> list[Through]:
     through = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for done in as_completed([pool.submit(run, lane) for lane in lanes]):
@@ -165,7 +170,10 @@ def main() -> int:
         return 2
     begin = time.monotonic()
     print(f"== {AT_ONCE} at a time: {'; '.join(lane.name for lane in chosen)}", flush=True)
-    through = run_all(chosen)
+    with ExitStack() as stack, ThreadPoolExecutor() as beside:
+        # On a fresh machine its files are downloaded first: lanes that do not need it need not wait.
+        kafka = beside.submit(lambda: stack.enter_context(shared_kafka()) if any(one.shares_kafka for one in chosen) else {})
+        through = run_all(chosen, partial(run, kafka=kafka))
     print("== lanes")
     for one in through:
         print(f"{one.seconds:6.0f} s {one.cpu_seconds:6.0f} s CPU  {one.lane.name}")

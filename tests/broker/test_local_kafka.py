@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -82,15 +83,16 @@ async def test_a_killed_a_wiped_and_a_restarted_node_come_back_with_every_record
 
 
 @pytest.mark.asyncio
-async def test_a_frozen_node_answers_nothing_until_thawed(kafka_one: KafkaOne) -> None:
-    port = kafka_one.nodes[0].port
+async def test_a_frozen_node_answers_nothing_until_thawed(kafka_of_its_own: KafkaOne) -> None:
+    kafka = kafka_of_its_own
+    port = kafka.nodes[0].port
     assert brokers_seen_by(port) == {1}
-    kafka_one.freeze(1)
+    kafka.freeze(1)
     try:
         assert await asyncio.to_thread(brokers_seen_by, port) == set()
-        assert kafka_one.nodes[0].is_running
+        assert kafka.nodes[0].is_running
     finally:
-        kafka_one.thaw(1)
+        kafka.thaw(1)
 
     async def answers() -> bool:
         return await asyncio.to_thread(brokers_seen_by, port) == {1}
@@ -159,9 +161,12 @@ def test_a_node_that_ends_early_names_its_log(tmp_path: Path) -> None:
         kafka.start()
 
 
-def test_a_port_in_use_is_named(tmp_path: Path, kafka_one: KafkaOne) -> None:
-    with pytest.raises(LocalKafkaError, match=f"port {kafka_one.nodes[0].port} cannot be used"):
-        LocalKafka(tmp_path, port_base=kafka_one.nodes[0].port).start()
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    require_local_kafka()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(LocalKafkaError, match=f"port {port} cannot be used"):
+            LocalKafka(tmp_path, port_base=port).start()
 
 
 def test_without_java_the_reason_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
 from tests.nights.on_topics import AZ, made, some_reports
 from tests.support.against_replay import check_against_replay
+from tests.support.brokers import KafkaOne
 from tests.support.processes import children_of, run
 from tests.support.topics import (
     committed,
@@ -264,9 +265,9 @@ def test_a_quiet_night_is_no_hang(kafka_one: Any, tmp_path: Path) -> None:
         worker.close()
 
 
-def test_a_short_outage_ends_no_worker(kafka_one: Any, tmp_path: Path) -> None:
+def test_a_short_outage_ends_no_worker(kafka_of_its_own: KafkaOne, tmp_path: Path) -> None:
     """Shorter than the group's session of 10 s: the same process goes on, without a line, and the standings move again."""
-    settings = made(kafka_one.bootstrap)
+    settings = made(kafka_of_its_own.bootstrap)
     reports = some_reports(20)
     worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log", is_supervised=True).wait_ready()
     try:
@@ -275,13 +276,13 @@ def test_a_short_outage_ends_no_worker(kafka_one: Any, tmp_path: Path) -> None:
         wait_published(settings, 40)
         wait_for(lambda: "caught up" in worker.log, "its last line before")
         before, said = children_of(worker.process.pid), worker.log
-        kafka_one.freeze(1)
+        kafka_of_its_own.freeze(1)
         try:
             # The newest answer to a heartbeat is up to 3 s old at the frost.
             wait_for(lambda: heartbeat_age(worker) >= 7, "7 s without an answer", 30)
             age = heartbeat_age(worker)
         finally:
-            kafka_one.thaw(1)
+            kafka_of_its_own.thaw(1)
         assert age < 10, "this machine was too slow for a short outage"
         for partition in range(4):
             produce(settings, "reports", partition, *reports[partition][10:])

@@ -2,13 +2,16 @@
 
 Decides when a broker that cannot run here is skipped (a developer's machine without Java) and when
 that is a failure (CI, which says so with TALLY_CI=1). Other test folders get the fixtures through
-the top conftest.py; a test that breaks a node of the shared three mends it before it returns.
+the top conftest.py. The one node of `kafka_one` may serve several sessions at a time (`shared_kafka`):
+whoever wants to break a node takes `kafka_of_its_own`; who breaks one of the three mends it before it returns.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
 import pytest
@@ -27,8 +30,16 @@ class Embedded(EmbeddedBroker):
     """A second group member waits for all of this but a second: short, so that tests are."""
 
 
+SHARED = "TALLY_TEST_KAFKA"
+"""In the environment of a test session: the bootstrap of a node that other sessions use too."""
+
+
 class ShortLived(LocalKafka):
-    """A Kafka that ends with the tests: compiling for hours of use took half of all that its nodes computed."""
+    """A Kafka that ends with the tests. Compiling for hours of use took half of all that its nodes computed; and an idle
+    node spent two fifths of its time on writing down, twice a second, that nothing had happened."""
+
+    def __init__(self, brokers: int = 1) -> None:
+        super().__init__(brokers=brokers, more_settings={"metadata.max.idle.interval.ms": "0"})
 
     def run(self, java_options: list[str]) -> str:
         return super().run([*java_options, "-XX:TieredStopAtLevel=1"])
@@ -51,7 +62,28 @@ class KafkaThree(ShortLived):
     session_timeout_ms: ClassVar[int] = 6_000
 
 
-Broker = Embedded | KafkaOne | KafkaThree
+@dataclass(frozen=True)
+class SharedKafka:
+    """A node like `KafkaOne` that somebody else started and ends: it has no faults to offer."""
+
+    bootstrap: str
+    kind: ClassVar[str] = KafkaOne.kind
+    replication: ClassVar[int] = KafkaOne.replication
+    session_timeout_ms: ClassVar[int] = KafkaOne.session_timeout_ms
+
+
+Broker = Embedded | KafkaOne | KafkaThree | SharedKafka
+
+
+@contextmanager
+def shared_kafka() -> Iterator[dict[str, str]]:
+    """A node for several test sessions at a time: what their environment must say. Nothing where none can run here; each
+    session then says why."""
+    if available() is not None:
+        yield {}
+        return
+    with KafkaOne() as kafka:
+        yield {SHARED: kafka.bootstrap}
 
 
 def _unavailable(reason: str) -> NoReturn:
@@ -81,10 +113,22 @@ def embedded_broker() -> Iterator[Embedded]:
 
 
 @pytest.fixture(scope="session")
-def kafka_one() -> Iterator[KafkaOne]:
-    """One real Kafka node; `.bootstrap`, `.kind`, and LocalKafka's faults."""
+def kafka_one() -> Iterator[KafkaOne | SharedKafka]:
+    """One real Kafka node, which nobody may break; `.bootstrap`, `.kind`."""
+    shared = os.environ.get(SHARED)
+    if shared:
+        yield SharedKafka(shared)
+        return
     require_local_kafka()
-    with KafkaOne(brokers=1) as kafka:
+    with KafkaOne() as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def kafka_of_its_own() -> Iterator[KafkaOne]:
+    """One real Kafka node with LocalKafka's faults, for one test."""
+    require_local_kafka()
+    with KafkaOne() as kafka:
         yield kafka
 
 
