@@ -48,12 +48,14 @@ CATCH_UP_SECONDS = 60.0
 
 @dataclass(slots=True)
 class _Sent:
-    """Our newest message of a key: `offset` is the broker's answer, −1 until it came."""
+    """Our newest message of a key: `offset` is the broker's answer, −1 until it came, or where the broker does not tell it;
+    `stood_at` is the highest told of this message or one before it."""
 
     version: int
     body: Message
     value: bytes
     offset: int = -1
+    stood_at: int = -1
 
 
 @dataclass(slots=True)
@@ -237,6 +239,7 @@ class Merging:
         if offset > sent.offset and version < sent.version:
             future = await self._outlet.send(self.topics.standings, key, sent.value, 0)
             sent.offset = await future
+            sent.stood_at = max(sent.offset, sent.stood_at)
 
     # -- publishing ------------------------------------------------------------------------------------------------
 
@@ -294,12 +297,12 @@ class Merging:
                 continue
             # Where the one before stands is read now: while this one is under way, `_heal` may send the one before again,
             # and then it stands above this one.
-            stood_at = -1 if before is None else before.offset
+            stood_at = -1 if before is None else before.stood_at
             due.append((key, _Sent(message["version"], body, canonical_json(message)), stood_at))
         offsets = await self._send_in_batches([(key, sent.value) for key, sent, _ in due])
         for (key, sent, stood_at), offset in zip(due, offsets, strict=True):
             self._check_rising(stood_at, offset)
-            sent.offset = offset
+            sent.offset, sent.stood_at = offset, max(offset, stood_at)
             merge.sent[key] = sent
         for key, sent, _ in due:  # records that `_see` met before the acknowledgement could not be compared with ours
             await self._heal(merge, key, sent)

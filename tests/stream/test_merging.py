@@ -219,7 +219,8 @@ async def test_a_record_sent_again_may_land_above_the_newer_one_that_is_under_wa
 
 
 async def test_a_topic_made_anew_under_it_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The root goes out again and lands below where it stood: the areas are gone, and only a start sends them again."""
+    """The root goes out again and lands below where it stood: the areas are gone, and only a start sends them again. A
+    repeated send, whose place nobody says, must not make that forgotten."""
     now = [0.0]
     monkeypatch.setattr(module, "monotonic", lambda: now[0])
     outlet = HeldOutlet()
@@ -236,7 +237,7 @@ async def test_a_topic_made_anew_under_it_ends_it(monkeypatch: pytest.MonkeyPatc
 
     await answer(100)
     stood = len(roots(outlet))
-    for offset, is_fatal in ((200, False), (-1, False), (201, False), (201, True)):
+    for offset, is_fatal in ((200, False), (-1, False), (201, False), (-1, False), (201, True)):
         now[0] += module.RESEND_SECONDS
         merging.take([])
         await settle()
