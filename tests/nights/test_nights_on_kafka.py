@@ -26,8 +26,9 @@ from tally_stream.kafka.client import sender
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
 from tests.support.against_replay import check_against_replay
+from tests.support.killed_worker import kill_in_the_middle
 from tests.support.paths import NIGHTS
-from tests.support.processes import command, run, settings_for, tied
+from tests.support.processes import run, settings_for
 from tests.support.topics import committed, newest_standings, one_a_key, read_topic, save_log, wait_published
 from tests.support.waiting import wait_for
 from tests.support.worker import WorkerProcess
@@ -41,10 +42,6 @@ FINAL = {
     "bolivia-2019": {"MAS": 2_889_359, "CC": 2_240_920},
     "wisconsin-2024": {"HARRIS": 1_668_229, "TRUMP": 1_697_626},
 }  # fmt: skip
-
-
-SENDING_SECONDS = 4
-"""Of a night in whose middle a worker is killed."""
 
 
 class Stage:
@@ -169,16 +166,8 @@ def _killed_in_the_middle(night: str, kafka: Any, stages: list[Stage], tmp_path:
     stage = a_stage(night, kafka, stages, tmp_path)
     first, second = stage.two_workers()
 
-    def publishing() -> list[bool]:
-        return [json.loads(w.get("/readyz")[1])["publishes_standings"] for w in (first, second)]
-
-    # The first may still be on its way out of the assignment it had before the second joined.
-    wait_for(lambda: sum(publishing()) == 1, "one owner of the standings", 20)
-    publisher, other = (first, second) if publishing()[0] else (second, first)
-    half = RECORDS[night] // 2
-    rate = str(RECORDS[night] / SENDING_SECONDS)
-    assert asyncio.run(_send_and_kill(stage, rate, half, publisher, other)) == 0
-    return stage, other
+    log = stage.folder / "reports.jsonl.gz"
+    return stage, kill_in_the_middle(stage.settings, stage.night, log, RECORDS[night], first, second)
 
 
 def test_a_night_with_two_processes_of_one_command(kafka_one: Any, stages: list[Stage], tmp_path: Path) -> None:
@@ -207,20 +196,6 @@ def check_verdicts_add_up(workers: list[WorkerProcess], records: int) -> None:
     """Every record read has one verdict; the workers together have read the whole topic."""
     verdicts = sum((worker.verdicts() for worker in workers), Counter())
     assert verdicts.pop("read") == sum(verdicts.values()) == records
-
-
-async def _send_and_kill(stage: Stage, rate: str, half: int, victim: WorkerProcess, other: WorkerProcess) -> int:
-    process = await asyncio.create_subprocess_exec(
-        *command("send", stage.night, str(stage.folder / "reports.jsonl.gz"), "--rate", rate),
-        **tied(stage.settings), stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-
-    def is_half() -> bool:
-        return sum(victim.next_offsets().values()) + sum(other.next_offsets().values()) >= half
-
-    await asyncio.to_thread(wait_for, is_half, "half the night", 60)
-    victim.kill()
-    return await asyncio.wait_for(process.wait(), 60)
 
 
 def test_one_worker_killed_and_started_again_on_three_brokers(kafka_three: Any, stages: list[Stage], tmp_path: Path) -> None:
