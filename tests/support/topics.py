@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,6 +65,11 @@ class ShownValues:
             assert record.key == standings_key(read.contest, read.area)
             self._newest.take(read.definition, read.contest, read.area, read.version, record.value)
 
+    def are_at(self, contests: Iterable[str], version: int) -> bool:
+        """Whether the root of each of these contests has reached the version."""
+        known = self._newest.contests
+        return all(contest in known and known[contest].root_version >= version for contest in contests)
+
     @property
     def values(self) -> dict[bytes, bytes]:
         """Key → value."""
@@ -85,19 +90,33 @@ def newest_standings(settings: Settings) -> dict[bytes, bytes]:
 def wait_standings(
     settings: Settings, look: Callable[[dict[bytes, bytes]], bool], what: str, limit_seconds: float = 120
 ) -> dict[bytes, bytes]:
-    """Read the standings, from their start and on, until `look` is content with the newest; those. One reader for all
-    looks: a reader made for each took more of the machine than what was waited for."""
+    """Read the standings, from their start and on, until `look` is content with the newest; those."""
+    return _follow(settings, lambda shown: look(shown.values), what, limit_seconds).values
+
+
+def wait_every_contest(
+    settings: Settings, contests: Iterable[str], version: int, limit_seconds: float = 120
+) -> dict[bytes, bytes]:
+    """The newest standings when the root of each contest has reached the version: of a thousand contests those that did not
+    change are sent again in turn."""
+    contests = list(contests)
+    what = f"{len(contests)} contests at version {version}"
+    return _follow(settings, lambda shown: shown.are_at(contests, version), what, limit_seconds).values
+
+
+def _follow(settings: Settings, look: Callable[[ShownValues], bool], what: str, limit_seconds: float) -> ShownValues:
+    """One reader for all looks: a reader made for each took more of the machine than what was waited for."""
     newest = ShownValues()
 
-    async def follow() -> dict[bytes, bytes]:
+    async def follow() -> ShownValues:
         end = time.monotonic() + limit_seconds
         async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
             async for records in reader.read_to_end():
                 newest.take(records)
-            while not look(newest.values):
+            while not look(newest):
                 assert time.monotonic() < end, f"not within {limit_seconds:.0f} s: {what}"
                 newest.take(await reader.poll())
-        return newest.values
+        return newest
 
     return asyncio.run(follow())
 
