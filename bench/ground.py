@@ -11,7 +11,7 @@ import gc
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ class Filled:
     value_bytes: int
     recounted: list[int]
     directory: Path
+    ends: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Contest → partition → the next offset that its root must reach."""
 
     @property
     def topic(self) -> str:
@@ -79,7 +81,7 @@ class Ground:
 
     def fill(self, load: Load) -> Filled:
         """Topics of their own and every record of the load."""
-        prefix = f"{load.kind}-{load.stations}-{uuid.uuid4().hex[:6]}"
+        prefix = f"{load.kind}-{load.layout}-{load.stations}-{uuid.uuid4().hex[:6]}"
         settings = self.settings(prefix)
         directory = self.directory / prefix
         folder = directory / "definition"
@@ -87,11 +89,12 @@ class Ground:
         create_topics(settings, folder)
         recount = Recount()
         size = asyncio.run(_send(settings, load, recount))
-        return Filled(load, settings, folder, load_election(folder), recount.records, size, recount.totals(), directory)
+        election = load_election(folder)
+        return Filled(load, settings, folder, election, recount.records, size, recount.totals(), directory, recount.ends)
 
     def empty(self, load: Load) -> Filled:
         """The load's definition and topics, nothing in them."""
-        prefix = f"{load.kind}-{load.stations}-{uuid.uuid4().hex[:6]}"
+        prefix = f"{load.kind}-{load.layout}-{load.stations}-{uuid.uuid4().hex[:6]}"
         directory = self.directory / prefix
         write_definition(load, directory / "definition")
         settings = self.settings(prefix)
@@ -130,7 +133,7 @@ async def _send(settings: Settings, load: Load, recount: Recount) -> int:
                 await producer.send_batch(batch, topic, partition=partition)
                 batches[partition] = batch = producer.create_batch()
                 batch.append(key=key, value=value, timestamp=time_ms)
-            recount.take(key, value)
+            recount.take(key, value, partition)
             size += len(value)
         for partition, batch in batches.items():
             await producer.send_batch(batch, topic, partition=partition)

@@ -10,6 +10,7 @@ no figure.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import subprocess
@@ -24,13 +25,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.ground import PARTITIONS, Filled, Ground
+from bench.layouts import ONE_CONTEST, ROOT, LayoutName, layout
 from bench.load import Load
 from bench.peers import Peer, PeerProcess
 from bench.process import NoFigure
 from bench.product import workers
 from tests.support.waiting import wait_for
 
-ROOT = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parent.parent
 STATIONS = 50_000
 SENDER_LATE_LIMIT_SECONDS = 0.050
 """At its 99.9th percentile. Then the machine was too slow for the load itself."""
@@ -67,31 +69,33 @@ class Sent:
     acknowledged: float
     partition: int
     offset: int
+    contest: str = ONE_CONTEST
 
 
 @dataclass(slots=True)
 class Seen:
-    """The reader's roots: when each was read, and the vector in it."""
+    """The reader's roots of one contest: when each was read, and the vector in it."""
 
     times: list[float] = field(default_factory=list)
     vectors: list[list[int]] = field(default_factory=list)
 
+    def highest(self) -> list[list[int]]:
+        """Partition → the highest offset up to each root."""
+        return [list(itertools.accumulate(offsets, max)) for offsets in zip(*self.vectors, strict=True)]
 
-def latencies(sent: list[Sent], seen: Seen, *, from_due: bool = False) -> list[float]:
-    """Seconds from the acknowledgement (or from when it was due) to the first root that includes the report.
+
+def latencies(sent: list[Sent], seen: dict[str, Seen], *, from_due: bool = False) -> list[float]:
+    """Seconds from the acknowledgement (or from when it was due) to the first root of its contest that includes the report.
 
     Raises NoFigure where one was never included."""
-    newest: list[list[int]] = [[] for _ in range(PARTITIONS)]
-    for vector in seen.vectors:
-        for partition, offset in enumerate(vector):
-            known = newest[partition]
-            known.append(max(offset, known[-1]) if known else offset)
+    highest = {contest: of_contest.highest() for contest, of_contest in seen.items()}
     found = []
     for report in sent:
-        index = bisect_right(newest[report.partition], report.offset)
-        if index == len(seen.times):
+        of_contest = seen.get(report.contest, Seen())
+        index = bisect_right(highest[report.contest][report.partition], report.offset) if of_contest.times else 0
+        if index == len(of_contest.times):
             raise NoFigure(f"the report at {report.partition}/{report.offset} is in no root that was read")
-        found.append(seen.times[index] - (report.due if from_due else report.acknowledged))
+        found.append(of_contest.times[index] - (report.due if from_due else report.acknowledged))
     return found
 
 
@@ -104,18 +108,18 @@ def percentile(values: list[float], percent: float) -> float:
 class OpenLoop:
     """Sender and reader around a running system."""
 
-    def __init__(self, filled: Filled, output: str, key: str, rate: int, seconds: float) -> None:
+    def __init__(self, filled: Filled, output: str, root: str, rate: int, seconds: float) -> None:
         self.directory = Path(tempfile.mkdtemp(dir=filled.directory))
-        self._reader = self._start("read", filled.settings.bootstrap, output, key, str(self.directory / "seen.json"))
+        self._reader = self._start("read", filled.settings.bootstrap, output, root, str(self.directory / "seen.json"))
         self._sender = self._start(
-            "send", filled.settings.bootstrap, filled.topic, str(rate), str(seconds), str(STATIONS),
-            str(self.directory / "sent.json"),
+            "send", filled.settings.bootstrap, filled.topic, str(rate), str(seconds), str(filled.load.stations),
+            filled.load.layout, str(self.directory / "sent.json"),
         )  # fmt: skip
 
     @staticmethod
     def _start(*arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench.open_loop", *arguments], cwd=ROOT, stdin=subprocess.PIPE,
+            [sys.executable, "-m", "bench.open_loop", *arguments], cwd=REPOSITORY, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout is not None
@@ -128,20 +132,21 @@ class OpenLoop:
         self._sender.stdin.write("go\n")
         self._sender.stdin.flush()
 
-    def end(self, grace_seconds: float = 30) -> tuple[list[Sent], Seen]:
+    def end(self, grace_seconds: float = 30) -> tuple[list[Sent], dict[str, Seen]]:
         """Wait for the sender's end, then for the reader to have all, and for at most `grace_seconds`."""
         if self._sender.wait() != 0:
             raise NoFigure("the sender ended with an error")
         sent = [Sent(*entry) for entry in json.loads((self.directory / "sent.json").read_text())]
-        ends = [0] * PARTITIONS
+        ends: dict[str, list[int]] = {}
         for report in sent:
-            ends[report.partition] = max(ends[report.partition], report.offset + 1)
+            of_contest = ends.setdefault(report.contest, [0] * PARTITIONS)
+            of_contest[report.partition] = max(of_contest[report.partition], report.offset + 1)
         assert self._reader.stdin is not None
         self._reader.stdin.write(json.dumps([ends, grace_seconds]) + "\n")
         self._reader.stdin.close()
         self._reader.wait()
-        times, vectors = json.loads((self.directory / "seen.json").read_text())
-        return sent, Seen(times, vectors)
+        seen = json.loads((self.directory / "seen.json").read_text())
+        return sent, {contest: Seen(*read) for contest, read in seen.items()}
 
     def close(self) -> None:
         for process in (self._sender, self._reader):
@@ -151,7 +156,7 @@ class OpenLoop:
 
 @contextmanager
 def _running(system: System, filled: Filled) -> Iterator[tuple[str, str]]:
-    """The system over an empty topic, ready; (output topic, key of the root or "")."""
+    """The system over an empty topic, ready; (output topic, id of the root or "")."""
     if system.peer is not None:
         with PeerProcess(system.peer, filled) as peer:
             time.sleep(8)  # a Streams application does not tell when it is ready; an idle one has nothing to show
@@ -162,14 +167,17 @@ def _running(system: System, filled: Filled) -> Iterator[tuple[str, str]]:
     flags = ("--publish-interval-ms", str(system.publish_interval_ms))
     with workers(filled, 1, f"latency-{filled.settings.prefix}", *flags) as started:
         wait_for(lambda: started[0].get("/readyz")[0] == 200, "the worker to be ready")
-        yield f"{filled.settings.prefix}.standings", "PRES|AZ"
+        yield f"{filled.settings.prefix}.standings", ROOT
 
 
-def run_latency(on: Ground, system: System, rate: int, seconds: float, warm_seconds: float) -> dict[str, Any]:
-    """One system at one rate: milliseconds. Raises NoFigure."""
-    filled = on.empty(Load(STATIONS, "churn"))
-    with _running(system, filled) as (output, key):
-        loop = OpenLoop(filled, output, key, rate, warm_seconds + seconds)
+def run_latency(
+    on: Ground, system: System, rate: int, seconds: float, warm_seconds: float, layout_name: LayoutName = "plain"
+) -> dict[str, Any]:
+    """One system at one rate: milliseconds; in every layout as many reports for each station and contest. Raises NoFigure."""
+    contests = len(layout(layout_name).contests_of(layout(layout_name).id_of(0)))
+    filled = on.empty(Load(STATIONS // contests, "churn", layout=layout_name))
+    with _running(system, filled) as (output, root):
+        loop = OpenLoop(filled, output, root, rate, warm_seconds + seconds)
         try:
             loop.begin()
             sent, seen = loop.end()

@@ -1,4 +1,4 @@
-"""The loads: a generated night and a churn of any size, the definition, and every report of them, from a seed.
+"""The loads: a generated night and a churn of any size and layout, and every report of them, from a seed.
 
 The night: each station one partial and one complete report, a share of corrections (of the complete ones), of complete
 reports that are held (votes that do not add up) and of records that are rejected (an unknown station). Rejected and
@@ -19,8 +19,10 @@ from typing import Literal
 
 import msgspec
 
-CONSTITUENCIES = 125
-CANDIDATES = ("I-ALIYEV", "Z-ORUJ", "F-MUSTAFA", "G-HASANGULIYEV", "R-NURULLAYEV", "E-MUSAYEV", "F-ALIYEV")
+from bench.layouts import SEVEN, LayoutName, layout, write_folder
+
+CANDIDATES = SEVEN
+"""Of the one contest that the competitors count."""
 CLOSE_MS = 1_707_318_000_000
 """2024-02-07T15:00:00Z"""
 
@@ -28,7 +30,7 @@ CLOSE_MS = 1_707_318_000_000
 @dataclass(frozen=True, slots=True)
 class Load:
     """A night: `stations` × (a partial and a complete report), and shares of the complete ones. A churn: `stations` ×
-    `revisions` complete reports, all valid."""
+    `revisions` complete reports, all valid. Each of both for every contest that a station has in the layout."""
 
     stations: int
     kind: Literal["night", "churn"] = "night"
@@ -37,38 +39,16 @@ class Load:
     held_percent: int = 1
     rejected_percent: int = 1
     seed: int = 7
+    layout: LayoutName = "plain"
 
 
 def station_ids(load: Load) -> list[str]:
-    return [f"{i % CONSTITUENCIES + 1:03d}-{i // CONSTITUENCIES + 1:05d}" for i in range(load.stations)]
+    id_of = layout(load.layout).id_of
+    return [id_of(number) for number in range(load.stations)]
 
 
 def write_definition(load: Load, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    candidates = "\n".join(f'[[contests.candidates]]\nid = "{c}"\nname = "{c}"\n' for c in CANDIDATES)
-    (folder / "election.toml").write_text(
-        f"""id = "BENCH"
-name = "A generated night"
-phase = "official"
-polls_close = 2024-02-07T15:00:00Z
-[areas]
-root = "AZ"
-root_name = "The whole"
-levels = ["constituency"]
-publish_depth = 1
-[[contests]]
-id = "PRES"
-name = "President"
-seats = 1
-rule = "majority"
-majority_base = "valid"
-rounding = {{ method = "half-up", places = 2 }}
-{candidates}"""
-    )
-    with (folder / "stations.csv").open("w") as file:
-        file.write("station_id,name,registered,ballots_expected,constituency\n")
-        for station in station_ids(load):
-            file.write(f"{station},,1100,,{station[:3]}\n")
+    write_folder(layout(load.layout), load.stations, folder)
 
 
 def reports(load: Load) -> Iterator[tuple[bytes, bytes, int]]:
@@ -78,76 +58,101 @@ def reports(load: Load) -> Iterator[tuple[bytes, bytes, int]]:
 
 def _churn(load: Load) -> Iterator[tuple[bytes, bytes, int]]:
     rng = random.Random(load.seed)
+    of = layout(load.layout)
     stations = station_ids(load)
     for revision in range(1, load.revisions + 1):
         for number, station in enumerate(stations):
             time_ms = CLOSE_MS + 3_600_000 * revision + number // 50
-            counts = [rng.randrange(90, 130) for _ in CANDIDATES]
-            yield _report(station, revision, True, counts, time_ms, replaces=revision - 1 or None)
+            for contest in of.contests_of(station):
+                votes = {c: rng.randrange(90, 130) for c in of.candidates}
+                yield _report(contest, station, revision, True, votes, time_ms, replaces=revision - 1 or None)
 
 
 def _night(load: Load) -> Iterator[tuple[bytes, bytes, int]]:
     rng = random.Random(load.seed)
+    of = layout(load.layout)
     stations = station_ids(load)
     for is_complete in (False, True):
         for number, station in enumerate(stations):
             time_ms = CLOSE_MS + 3_600_000 + number // 50 + (0 if not is_complete else 3_600_000)
-            votes = [rng.randrange(40, 90) for _ in CANDIDATES] if not is_complete else None
-            counts = votes or [rng.randrange(90, 130) for _ in CANDIDATES]
-            draw = rng.randrange(100) if is_complete else 100
-            if draw < load.held_percent:
-                # First a complete report that does not add up: held; the good one follows with the next revision.
-                yield _report(station, 2, True, counts, time_ms, valid_more_by=3)
-                yield _report(station, 3, True, counts, time_ms)
-            elif draw < load.held_percent + load.rejected_percent:
-                yield _report(station + "X", 1, True, counts, time_ms)
-                yield _report(station, 2, True, counts, time_ms)
-            elif draw < load.held_percent + load.rejected_percent + load.corrections_percent:
-                yield _report(station, 2, True, counts, time_ms)
-                corrected = [max(0, c - 1) for c in counts]
-                yield _report(station, 3, True, corrected, time_ms, replaces=2)
-            else:
-                yield _report(station, 2 if is_complete else 1, is_complete, counts, time_ms)
+            for contest in of.contests_of(station):
+                if is_complete:
+                    yield from _complete(load, rng, contest, station, of.candidates, time_ms)
+                else:
+                    yield _report(contest, station, 1, False, {c: rng.randrange(40, 90) for c in of.candidates}, time_ms)
+
+
+def _complete(
+    load: Load, rng: random.Random, contest: str, station: str, candidates: tuple[str, ...], time_ms: int
+) -> Iterator[tuple[bytes, bytes, int]]:
+    votes = {c: rng.randrange(90, 130) for c in candidates}
+    draw = rng.randrange(100)
+    if draw < load.held_percent:
+        # First a complete report that does not add up: held; the good one follows with the next revision.
+        yield _report(contest, station, 2, True, votes, time_ms, valid_more_by=3)
+        yield _report(contest, station, 3, True, votes, time_ms)
+    elif draw < load.held_percent + load.rejected_percent:
+        yield _report(contest, station + UNKNOWN, 1, True, votes, time_ms)
+        yield _report(contest, station, 2, True, votes, time_ms)
+    elif draw < load.held_percent + load.rejected_percent + load.corrections_percent:
+        yield _report(contest, station, 2, True, votes, time_ms)
+        yield _report(contest, station, 3, True, {c: max(0, n - 1) for c, n in votes.items()}, time_ms, replaces=2)
+    else:
+        yield _report(contest, station, 2, True, votes, time_ms)
 
 
 def _report(
+    contest: str,
     station: str,
     revision: int,
     is_complete: bool,
-    counts: list[int],
+    counts: dict[str, int],
     time_ms: int,
     *,
     valid_more_by: int = 0,
     replaces: int | None = None,
 ) -> tuple[bytes, bytes, int]:
-    valid = sum(counts) + valid_more_by
-    votes = ",".join(f'"{c}":{n}' for c, n in zip(CANDIDATES, counts, strict=True))
+    valid = sum(counts.values()) + valid_more_by
+    votes = ",".join(f'"{c}":{n}' for c, n in counts.items())
     second = (time_ms // 1000) % 60
     kind = "report" if replaces is None else "correct"
     reasoned = "" if replaces is None else f',"replaces":{replaces},"reason":"counted again","authority":"Commission"'
     value = (
-        f'{{"schema":1,"election":"BENCH","contest":"PRES","station":"{station}","revision":{revision},"kind":"{kind}",'
+        f'{{"schema":1,"election":"BENCH","contest":"{contest}","station":"{station}","revision":{revision},"kind":"{kind}",'
         f'"complete":{"true" if is_complete else "false"},"counted_at":"2024-02-07T15:30:{second:02d}Z",'
         f'"ballots":{{"cast":{valid + 8},"valid":{valid},"blank":2,"invalid":6}},"votes":{{{votes}}}{reasoned}}}'
     )
     return station.encode(), value.encode(), time_ms
 
 
+UNKNOWN = "X"
+"""Behind a station's id: no station of the election."""
+
+
 class _Statement(msgspec.Struct):
+    contest: str
     revision: int
     votes: dict[str, int]
 
 
 @dataclass(slots=True)
 class Recount:
-    """The plain count: of every key the decodable report of the highest revision, added up."""
+    """The plain count: of every key the decodable report of the highest revision, added up; one contest's, as the competitors
+    have it. And for each contest where its last report lies that can change its figures."""
 
     records: int = 0
+    ends: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Contest → partition → the offset behind the last report of a known station."""
     _latest: dict[bytes, tuple[int, dict[str, int]]] = field(default_factory=dict)
+    _next: dict[int, int] = field(default_factory=dict)
 
-    def take(self, key: bytes, value: bytes) -> None:
+    def take(self, key: bytes, value: bytes, partition: int = 0) -> None:
+        """The next record of the partition."""
         statement = _DECODER.decode(value)
         self.records += 1
+        self._next[partition] = offset = self._next.get(partition, 0) + 1
+        if not key.endswith(UNKNOWN.encode()):
+            self.ends.setdefault(statement.contest, {})[partition] = offset
         known = self._latest.get(key)
         if known is None or statement.revision >= known[0]:
             self._latest[key] = (statement.revision, statement.votes)

@@ -13,19 +13,21 @@ import select
 import sys
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from bench.layouts import ONE_CONTEST, LayoutName, layout
 from bench.load import Load, reports
 from tally_stream.domain.scalars import murmur2_partition
 
 PARTITIONS = 4
 
 
-def send(bootstrap: str, topic: str, rate: int, seconds: float, stations: int, path: str) -> None:
+def send(bootstrap: str, topic: str, rate: int, seconds: float, stations: int, layout_name: LayoutName, path: str) -> None:
     count = int(rate * seconds)
-    load = Load(stations, "churn", revisions=-(-count // stations))
+    a_revision = stations * len(layout(layout_name).contests_of(layout(layout_name).id_of(0)))
+    load = Load(stations, "churn", revisions=-(-count // a_revision), layout=layout_name)
     messages = [(k, v, t, murmur2_partition(k, PARTITIONS)) for k, v, t in itertools.islice(reports(load), count)]
     producer = Producer(
         # Not compressed: batches of one or two reports, for which zstd takes more of the machine than the worker under test.
@@ -63,9 +65,14 @@ def send(bootstrap: str, topic: str, rate: int, seconds: float, stations: int, p
     # The topic was empty, and a partition's records lie in the order in which they were sent.
     found = []
     for latency, partition, offset in acknowledged:
-        due, at = sent[order[partition][offset]]
-        found.append((due, at, at + latency, partition, offset))
+        number = order[partition][offset]
+        due, at = sent[number]
+        found.append((due, at, at + latency, partition, offset, _contest_of(messages[number][1])))
     Path(path).write_text(json.dumps(sorted(found)))
+
+
+def _contest_of(value: bytes) -> str:
+    return value.split(b'"contest":"', 1)[1].split(b'"', 1)[0].decode()
 
 
 def vector_of(value: bytes) -> list[int]:
@@ -77,38 +84,46 @@ def vector_of(value: bytes) -> list[int]:
     return [offsets[str(p)] for p in range(PARTITIONS)]
 
 
-def read(bootstrap: str, topic: str, key: str, path: str) -> None:
+def read(bootstrap: str, topic: str, root: str, path: str) -> None:
+    """`root`: the area whose messages are read, of every contest; "" for a competitor, who has one contest and no areas."""
     consumer = Consumer(
         {"bootstrap.servers": bootstrap, "group.id": "bench-reader", "enable.auto.commit": False, "fetch.min.bytes": 1}
     )
     _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0))
     consumer.assign([TopicPartition(topic, 0, end)])
     consumer.poll(1.0)
-    wanted = key.encode()
-    times: list[float] = []
-    vectors: list[list[int]] = []
-    ends: list[int] | None = None
+    wanted = f"|{root}".encode()
+    seen: dict[str, tuple[list[float], list[list[int]]]] = {}
+    ends: dict[str, list[int]] | None = None
     deadline = float("inf")
+
+    def is_reached(contest: str) -> bool:
+        assert ends is not None
+        return contest in seen and all(v >= e for v, e in zip(seen[contest][1][-1], ends[contest], strict=True))
+
     print("ready", flush=True)
-    while monotonic() < deadline:
+    left: set[str] | None = None
+    while monotonic() < deadline and left != set():
         message = consumer.poll(0.2)
         now = monotonic()
-        if message is not None and message.error() is None and (not wanted or message.key() == wanted):
+        if message is not None and message.error() is None and (not root or message.key().endswith(wanted)):
+            contest = message.key().removesuffix(wanted).decode() if root else ONE_CONTEST
+            times, vectors = seen.setdefault(contest, ([], []))
             times.append(now)
             vectors.append(vector_of(message.value()))
-            if ends is not None and all(v >= e for v, e in zip(vectors[-1], ends, strict=True)):
-                break
+            if left is not None and contest in left and is_reached(contest):
+                left.discard(contest)
         elif message is None and ends is None and select.select([sys.stdin], [], [], 0)[0]:
             ends, grace = json.loads(sys.stdin.readline())
             deadline = now + grace
-            if vectors and all(v >= e for v, e in zip(vectors[-1], ends, strict=True)):
-                break
-    Path(path).write_text(json.dumps([times, vectors]))
+            left = {contest for contest in ends or {} if not is_reached(contest)}
+    Path(path).write_text(json.dumps(seen))
     consumer.close()
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "send":
-        send(sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5]), int(sys.argv[6]), sys.argv[7])
+        bootstrap, topic, rate, seconds, stations, layout_name, path = sys.argv[2:]
+        send(bootstrap, topic, int(rate), float(seconds), int(stations), cast(LayoutName, layout_name), path)
     else:
         read(*sys.argv[2:6])

@@ -6,14 +6,20 @@ A run whose standings differ by a byte has no figure. Read `process.py` for what
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from bench.ground import PARTITIONS, Filled, renew_outputs
-from bench.process import Figure, NoFigure, figure, peak_rss_bytes, wait_included
+from bench.layouts import ONE_CONTEST, ROOT
+from bench.process import Figure, NoFigure, figure, peak_rss_bytes
+from tally_stream.kafka.client import TopicReader
 from tally_stream.wire.report_log import LogRecord
 from tests.support.against_replay import check_against_replay
 from tests.support.processes import cpu_seconds
@@ -21,7 +27,7 @@ from tests.support.topics import newest_standings
 from tests.support.worker import WorkerProcess
 
 LIMIT_SECONDS = 900
-ROOT_KEY = b"PRES|AZ"
+ROOT_KEY = f"{ONE_CONTEST}|{ROOT}".encode()
 AS_OFTEN_AS_STREAMS = ("--publish-interval-ms", "100")
 """As often as Kafka Streams commits here and Faust sends its totals (Quix Streams every second, Bytewax with each batch); a
 worker's own default is 50 ms."""
@@ -58,10 +64,14 @@ def workers(filled: Filled, count: int, group: str, *flags: str) -> Iterator[lis
 
 
 def run_product(
-    filled: Filled, count: int, *flags: str, beside: Callable[[Filled], AbstractContextManager[object]] | None = None
+    filled: Filled,
+    count: int,
+    *flags: str,
+    beside: Callable[[Filled], AbstractContextManager[object]] | None = None,
+    look: Callable[[list[WorkerProcess]], object] = lambda workers: None,
 ) -> Figure:
     """The whole topic through `count` workers with a group and empty output topics of their own, `beside` something that
-    is there before they start; `flags` are the workers'.
+    is there before they start; `flags` are the workers'. `look` at them when everything is counted.
 
     Raises NoFigure where the standings differ from `replay`, or where one worker of several had all partitions."""
     renew_outputs(filled)
@@ -75,22 +85,56 @@ def run_product(
             early = sum(sum(worker.next_offsets().values()) for worker in started)
         begin, cpu_begin = time.perf_counter(), sum(map(cpu_seconds, pids))
         try:
-            finished, root = asyncio.run(
-                wait_included(
-                    filled.settings, f"{filled.settings.prefix}.standings", filled.records, lambda m: int(m["version"]),
-                    key=ROOT_KEY, limit_seconds=LIMIT_SECONDS,
-                    is_alive=lambda: all(w.process.poll() is None for w in started),
-                )
-            )  # fmt: skip
+            finished, root = asyncio.run(wait_counted(filled, is_alive=lambda: all(w.process.poll() is None for w in started)))
         except NoFigure as reason:
             raise NoFigure(f"{reason}; {started[0].log[-500:]}") from reason
         seconds, cpu = finished - begin, sum(map(cpu_seconds, pids)) - cpu_begin
         rss = sum(map(peak_rss_bytes, pids))
         shares = [len(worker.next_offsets()) for worker in started]
+        look(started)
     if max(shares) - min(shares) > 1:
         raise NoFigure(f"the partitions were not shared: {shares}")
     _compare(filled, root)
     return figure(filled.records - early, seconds, cpu, rss)
+
+
+class _Provenance(msgspec.Struct):
+    next_offsets: dict[str, int]
+
+
+class RootOffsets(msgspec.Struct):
+    """Of a root what says which records it includes."""
+
+    provenance: _Provenance
+
+    def reach(self, ends: dict[int, int]) -> bool:
+        return all(self.provenance.next_offsets[str(partition)] >= end for partition, end in ends.items())
+
+
+ROOT_OFFSETS = msgspec.json.Decoder(RootOffsets)
+
+
+async def wait_counted(filled: Filled, *, is_alive: Callable[[], bool]) -> tuple[float, dict[str, Any]]:
+    """(`perf_counter`, root of the first contest) when the root of every contest includes all that can change its figures: a
+    root that did not change is sent again in turn, and that is no work.
+
+    Of what a fetch brought only the newest root of one contest is parsed, the others when their turn comes: reading must not
+    take the worker's CPU. Raises NoFigure after the limit or when a worker ended."""
+    due = {f"{contest}|{ROOT}".encode(): ends for contest, ends in filled.ends.items()}
+    first = next(iter(due))
+    left = list(due)
+    newest: dict[bytes, bytes] = {}
+    async with TopicReader(filled.settings, f"{filled.settings.prefix}.standings") as reader:
+        end = time.monotonic() + LIMIT_SECONDS
+        while time.monotonic() < end:
+            newest.update((r.key, r.value) for r in await reader.poll() if r.key in due and r.value is not None)
+            while left and left[-1] in newest and ROOT_OFFSETS.decode(newest[left[-1]]).reach(due[left[-1]]):
+                left.pop()
+            if not left:
+                return time.perf_counter(), json.loads(newest[first])
+            if not is_alive():
+                raise NoFigure(f"a worker ended; {len(left):,} of {len(due):,} contests were not counted")
+    raise NoFigure(f"not within {LIMIT_SECONDS} s; {len(left):,} of {len(due):,} contests were not counted")
 
 
 def _compare(filled: Filled, root: dict[str, object]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.ground import Filled, Ground, renew_outputs
 from bench.latency import STATIONS, OpenLoop, Seen
+from bench.layouts import ONE_CONTEST, ROOT
 from bench.load import Load
 from bench.process import NoFigure, peak_rss_bytes, wait_included
 from bench.product import LIMIT_SECONDS, ROOT_KEY, workers
@@ -82,7 +83,7 @@ def run_rebalance(on: Ground) -> list[dict[str, Any]]:
     events: list[tuple[str, float]] = []
     with workers(filled, 1, group) as started:
         started[0].wait_ready()
-        loop = OpenLoop(filled, f"{filled.settings.prefix}.standings", ROOT_KEY.decode(), RATE, 5 * STEP_SECONDS)
+        loop = OpenLoop(filled, f"{filled.settings.prefix}.standings", ROOT, RATE, 5 * STEP_SECONDS)
         second: WorkerProcess | None = None
         try:
             loop.begin()
@@ -93,7 +94,7 @@ def run_rebalance(on: Ground) -> list[dict[str, Any]]:
                     second = _join(filled, group, number)
                 elif second is not None:
                     second.stop() if "SIGTERM" in event else second.kill()
-            _, seen = loop.end()
+            seen = loop.end()[1][ONE_CONTEST]
         finally:
             loop.close()
             if second is not None:

@@ -6,7 +6,7 @@ Figures are medians, ratios are taken within rounds. After each run of the produ
 byte, with what `replay` folds from the same topic, and the totals of every competitor with a plain recount: a run that
 differs has no figure. Speed is judged nowhere by a test; `--require` makes two targets fail. What was measured
 is kept in a JSON file, part by part, from which `--write` fills a page's tables. Read `ground.py`, `process.py`,
-`product.py`, `peers/`, `latency.py`, `replaying.py`, `table.py`.
+`product.py`, `peers/`, `latency.py`, `replaying.py`, `wide.py`, `table.py`.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ from bench.product import AS_OFTEN_AS_STREAMS, run_product
 from bench.replaying import run_rebalance, run_replay
 from bench.restarting import run_restart
 from bench.table import REFERENCE, median_of, ratio, refusal, show, write_page
+from bench.wide import ballot_ways, measure_ways, wide_ways
 from tally_stream.cli.common import say
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results" / "last.json"
-PARTS = ("night", "churn", "latency", "replay", "restart", "rebalance")
+PARTS = ("night", "churn", "latency", "replay", "restart", "rebalance", "wide", "ballot")
 QUICK_PARTS = ("night", "latency", "replay")
 QUICK = ("one worker", "two workers", "Kafka Streams, 2 threads, caching off", "idle aiokafka")
 """Of the rows of Kafka Streams the fastest on the night."""
@@ -192,7 +193,7 @@ def machine() -> str:
 def merge(results: dict[str, Any], name: str, part: dict[str, Any]) -> None:
     """Put a part's rows over the older ones of the same name; the others stay, with their date."""
     old = results["parts"].get(name, {})
-    if "rows" in part:
+    if "rows" in part and name in ("night", "churn"):
         rows = {**old.get("rows", {}), **part["rows"]}
         order = [one.name for one in competitors([])]
         part = {**part, "rows": {n: rows[n] for n in order if n in rows}}
@@ -292,11 +293,25 @@ def measure(on: Ground, name: str, options: argparse.Namespace, *, is_warm: bool
             return measure_replay(on, [night, *five])
         case "restart":
             return measure_restart(on, night)
+        case "wide":
+            return measure_ways(on, name, wide_ways(options.stations or (100_000 if quick else 500_000)),
+                                **_of_ways(options, rounds))  # fmt: skip
+        case "ballot":
+            return measure_ways(on, name, ballot_ways(options.stations or (50_000 if quick else 100_000)),
+                                **_of_ways(options, rounds))  # fmt: skip
         case "rebalance":
             cells = [{"date": today(), **cell} for cell in run_rebalance(on)]
             return {"what": "2,000 reports/s, two workers at most", "cells": cells}
         case _:
             return measure_growth(on, competitors(options.only or [REFERENCE, "Kafka Streams, 2 threads"]))
+
+
+def _of_ways(options: argparse.Namespace, rounds: int) -> dict[str, Any]:
+    quick = options.quick
+    return {
+        "rounds": options.rounds or (1 if quick else rounds), "seconds": options.seconds or (10 if quick else 60),
+        "warm": 5 if quick else 10, "date": today(), "attempt": attempt,
+    }  # fmt: skip
 
 
 def arguments() -> argparse.Namespace:
@@ -306,7 +321,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--growth", action="store_true", help="how speed and memory grow with reports and stations")
     parser.add_argument("--part", action="append", choices=[*PARTS, "growth"], help="only this part; may be given again")
     parser.add_argument("--only", action="append", metavar="NAME", help="only this row of a table; may be given again")
-    parser.add_argument("--stations", type=int, help="[night 500,000, churn 50,000]")
+    parser.add_argument("--stations", type=int, help="[night and wide 500,000, ballot 100,000, churn 50,000]")
     parser.add_argument("--rounds", type=int, help="how often each competitor runs [5; with --quick, --all and --part 3]")
     parser.add_argument("--rate", type=int, action="append", help="latency: reports a second [20, 500, 2000, 5000]")
     parser.add_argument("--seconds", type=float, help="latency: how long at each rate [60]")

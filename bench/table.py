@@ -18,6 +18,7 @@ Rows = list[list[str]]
 PART_TITLES = {
     "night": "The night", "churn": "The churn", "latency": "Latency", "replay": "Replay at start",
     "restart": "From a start to caught up", "rebalance": "When a worker joins or leaves", "growth": "How it grows",
+    "wide": "A wide election", "ballot": "A long ballot",
 }  # fmt: skip
 REFERENCE = "one worker"
 
@@ -110,6 +111,32 @@ def _growth_rows(part: dict[str, Any]) -> Rows:
     return rows
 
 
+def _way_rows(part: dict[str, Any]) -> Rows:
+    """Each row of the two parts of `wide.py`; "speed is" and "p99 is" relate it to the row that it is compared with."""
+    rows = []
+    for name, row in part["rows"].items():
+        head, speed = [name, f"{row['records']:,}"], median_of(row, "reports_per_s")
+        if speed is None:
+            rows.append([*head, refusal(row), *[""] * 10, row["date"]])
+            continue
+        rows.append([
+            *head, f"{speed:,.0f}", _times(row.get("speed_is")), f"{median_of(row, 'cpu_s_per_million'):.1f}",
+            f"{(median_of(row, 'rss_bytes') or 0) / 2**20:,.0f}", f"{(median_of(row, 'flush_bytes') or 0) / 1_000:,.1f}",
+            f"{100 * (median_of(row, 'stage_two_share') or 0):.0f} %",
+            _figure(row["latency"], "p50_ms"), _figure(row["latency"], "p99_ms"), _times(row.get("p99_is")),
+            _figure(row["takeover"], "first_root_s"), _figure(row["takeover"], "last_root_s"), row["date"],
+        ])  # fmt: skip
+    return rows
+
+
+def _times(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} ×"
+
+
+def _figure(found: dict[str, Any], name: str) -> str:
+    return f"no figure: {found['refused']}" if "refused" in found else f"{found[name]:,.1f}"
+
+
 _HEADS = {
     "night": ["", "reports", "reports/s", "lowest to highest", "CPU s per million", "peak RSS MiB", "one worker is", "date"],
     "latency": ["", "reports/s", "p50 ms", "p99 ms", "p99.9 ms", "worst ms", "from due, p99 ms", "date"],
@@ -120,9 +147,14 @@ _HEADS = {
     "growth": ["", "stations", "reports", "reports/s", "CPU s per million", "peak RSS MiB", "date"],
 }  # fmt: skip
 _HEADS["churn"] = _HEADS["night"]
+_HEADS["wide"] = _HEADS["ballot"] = [
+    "", "reports", "reports/s", "speed is", "CPU s per million", "peak RSS MiB", "kB a flush", "stage 2", "p50 ms", "p99 ms",
+    "p99 is", "first root s", "last root s", "date",
+]  # fmt: skip
 _BODIES = {
     "night": load_rows, "churn": load_rows, "latency": _latency_rows, "replay": _replay_rows,
-    "restart": _restart_rows, "rebalance": _rebalance_rows, "growth": _growth_rows,
+    "restart": _restart_rows, "rebalance": _rebalance_rows, "growth": _growth_rows, "wide": _way_rows,
+    "ballot": _way_rows,
 }  # fmt: skip
 
 

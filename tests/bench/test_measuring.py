@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.latency import Seen, Sent, latencies, percentile
+from bench.layouts import layout
 from bench.load import CANDIDATES, Load, Recount, reports, station_ids
 from bench.open_loop import vector_of
 from bench.peers import HERE, check_totals
@@ -66,7 +67,7 @@ def test_nothing_measured_is_no_figure() -> None:
 
 def test_the_recount_takes_the_highest_revision_whatever_the_order() -> None:
     def value(revision: int, votes: int) -> bytes:
-        return json.dumps({"revision": revision, "votes": dict.fromkeys(CANDIDATES, votes)}).encode()
+        return json.dumps({"contest": "PRES", "revision": revision, "votes": dict.fromkeys(CANDIDATES, votes)}).encode()
 
     recount = Recount()
     for key, given in ((b"a", value(2, 7)), (b"a", value(1, 100)), (b"b", value(1, 3))):
@@ -86,14 +87,51 @@ def test_a_load_is_the_same_every_time_and_every_station_is_in_it(kind: Any, exp
 
 def test_a_report_is_included_by_the_first_root_above_its_offset() -> None:
     sent = [Sent(0.0, 0.0, 1.0, 0, 0), Sent(0.5, 0.5, 1.5, 1, 0)]
-    seen = Seen([2.0, 3.0, 4.0], [[0, 1, 0, 0], [1, 1, 0, 0], [5, 5, 0, 0]])
+    seen = {"PRES": Seen([2.0, 3.0, 4.0], [[0, 1, 0, 0], [1, 1, 0, 0], [5, 5, 0, 0]])}
     assert latencies(sent, seen) == [2.0, 0.5]
     assert latencies(sent, seen, from_due=True) == [3.0, 1.5]
 
 
+def test_a_report_is_included_by_a_root_of_its_own_contest() -> None:
+    sent = [Sent(0.0, 0.0, 1.0, 0, 0, "MAYOR"), Sent(0.0, 0.0, 1.0, 0, 1, "SEAT")]
+    seen = {"MAYOR": Seen([2.0], [[1]]), "SEAT": Seen([2.0, 5.0], [[1], [2]])}
+    assert latencies(sent, seen) == [1.0, 4.0]
+    with pytest.raises(NoFigure, match="0/1 is in no root"):
+        latencies(sent, {"MAYOR": seen["MAYOR"]})
+
+
 def test_a_report_that_no_root_includes_is_no_latency() -> None:
     with pytest.raises(NoFigure, match="0/5 is in no root"):
-        latencies([Sent(0.0, 0.0, 1.0, 0, 5)], Seen([2.0], [[5, 0, 0, 0]]))
+        latencies([Sent(0.0, 0.0, 1.0, 0, 5)], {"PRES": Seen([2.0], [[5, 0, 0, 0]])})
+
+
+def test_a_contest_must_reach_its_last_report_that_can_change_it() -> None:
+    recount = Recount()
+    load = Load(2_000, layout="ballot")
+    last: dict[tuple[str, int], int] = {}
+    for offset, (key, value, _) in enumerate(reports(load), 1):
+        recount.take(key, value, partition=0)
+        if not key.endswith(b"X"):
+            last[json.loads(value)["contest"], 0] = offset
+    assert {(contest, p): end for contest, ends in recount.ends.items() for p, end in ends.items()} == last
+    assert len(recount.ends) == 1_222
+
+
+@pytest.mark.parametrize(
+    ("name", "areas", "a_station"), [("plain", 125, 1), ("narrow", 125, 1), ("wide", 5_597, 1), ("ballot", 67, 3)]
+)
+def test_a_layout_has_its_areas_and_every_station_its_contests(name: Any, areas: int, a_station: int) -> None:
+    of = layout(name)
+    ids = [of.id_of(number) for number in range(6_000)]
+    paths = {station: of.path_of(station) for station in ids}
+    assert len(set(ids)) == 6_000
+    assert len({path[:depth] for path in paths.values() for depth in range(1, of.publish_depth + 1)}) == areas
+    contests = {contest.id: contest.area for contest in of.contests}
+    for station, path in paths.items():
+        assert len(of.contests_of(station)) == a_station
+        for contest in of.contests_of(station):
+            assert contests[contest] in ("", *("/".join(("AZ", *path[:depth])) for depth in (1, 2)))
+    assert {contest for station in ids for contest in of.contests_of(station)} == contests.keys()
 
 
 def test_percentiles_are_values_that_were_measured() -> None:
