@@ -64,6 +64,7 @@ LANES = (
         ),
         shares_kafka=True,
     ),
+    Lane("real ballots", ("tests/ballots",), shares_kafka=True),
     Lane("board, in a browser", ("tests/board",), shares_kafka=True),
     Lane(
         "docs, exports, command line, clients, deploy, bench",

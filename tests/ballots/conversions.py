@@ -116,11 +116,11 @@ def _in_their_areas(ballots: Ballots, root: str, contests: list[Row]) -> list[Ro
     area_of = {frozenset(those): path for path, those in sorted(below.items(), key=lambda item: -len(item[0]))}
     found = []
     for row in contests:
-        path = area_of.get(frozenset(stations[row["id"]]))
-        if path is None:
+        area = area_of.get(frozenset(stations[row["id"]]))
+        if area is None:
             raise ValueError(f"{row['id']}: its stations are no whole area")
-        quoted = _quoted("/".join((root, *path)))
-        found.append({**row, "scope": f"[{quoted}]" if path else ""})
+        quoted = _quoted("/".join((root, *area)))
+        found.append({**row, "scope": f"[{quoted}]" if area else ""})
     return found
 
 
