@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import folds_of
 from tally_stream.domain.ledger import Verdict
-from tally_stream.domain.rules import VERDICTS
+from tally_stream.domain.rules import VERDICTS, Limits
 from tally_stream.domain.standings import MergedFigures, Message
+from tally_stream.domain.tally import Baseline, baselines
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog
 from tally_stream.wire.run import read_record
@@ -38,9 +40,14 @@ class Replay:
     def record_count(self) -> int:
         return sum(fold.next_offset for fold in self.folds)
 
+    @cached_property
+    def _baselines(self) -> list[Baseline]:
+        """Of all contests, made once for all."""
+        return baselines(self.election, Limits(self.election.checks, self.election.polls_close_ms))
+
     def messages(self, contest: int) -> list[Message]:
         """The contest's standings messages at the folds' vector: areas first, root last."""
-        merged = MergedFigures(self.election, contest, self.topic, len(self.folds))
+        merged = MergedFigures(self.election, contest, self.topic, len(self.folds), self._baselines)
         for fold in self.folds:
             merged.put(fold.figures(contest))
         return merged.messages()

@@ -22,7 +22,7 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures, PartitionFold, folds_of
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.standings import MergedFigures
-from tally_stream.domain.tally import baseline
+from tally_stream.domain.tally import baselines
 from tally_stream.wire.messages import canonical_json, read_published, standings_key
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogRecord
@@ -166,7 +166,7 @@ class Verification:
     def __post_init__(self) -> None:
         self._folds = folds_of(self.election, self.partition_count)
         self._reader = ReportReader(self.election)
-        shared = baseline(self.election, Limits(self.election.checks, self.election.polls_close_ms))
+        shared = baselines(self.election, Limits(self.election.checks, self.election.polls_close_ms))
         self._contests = [
             _ContestCheck(partial(MergedFigures, self.election, contest, self.topic, len(self._folds), shared))
             for contest in range(len(self.election.contests))

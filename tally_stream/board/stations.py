@@ -192,9 +192,9 @@ class Stations:
         if station is None:
             return None
         contests = []
-        for index, contest in enumerate(self._election.contests):
+        for index in station.contests:
             shown = self._shown(index, station)
-            contests.append(without_counts(shown) if hides_counts(contest.id) else shown)
+            contests.append(without_counts(shown) if hides_counts(shown["contest"]) else shown)
         return {
             "station": station.id,
             "name": station.name,

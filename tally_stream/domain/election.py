@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from fractions import Fraction
@@ -18,6 +19,7 @@ import msgspec
 from mypy_extensions import mypyc_attr
 
 from tally_stream.domain.scalars import format_time
+from tally_stream.domain.scopes import ContestLists, areas_of_contests
 
 RULE_SET_NUMBER = 1
 """Part of every digest; raised whenever some record's verdict could change."""
@@ -96,13 +98,22 @@ class Skip:
 @mypyc_attr(acyclic=True)
 class Station:
     """A polling station. `registered` and `ballots_expected` are None where unknown; `leaf` is the index of the
-    deepest published area it lies in; `path` are its level values, outermost first. Acyclic: it holds only scalars and
-    one tuple of texts."""
+    deepest published area it lies in; `path` are its level values, outermost first. `contests` are the indices of those it
+    has, ascending; stations that have the same share one tuple. `polls_close_ms` is its own closing, None where it closes
+    with the election. Acyclic: it holds only scalars and tuples of them."""
 
-    __slots__ = ("ballots_expected", "id", "leaf", "name", "path", "registered")
+    __slots__ = ("ballots_expected", "contests", "id", "leaf", "name", "path", "polls_close_ms", "registered")
 
     def __init__(
-        self, id: str, name: str, registered: int | None, ballots_expected: int | None, path: tuple[str, ...], leaf: int
+        self,
+        id: str,
+        name: str,
+        registered: int | None,
+        ballots_expected: int | None,
+        path: tuple[str, ...],
+        leaf: int,
+        contests: tuple[int, ...] = (),
+        polls_close_ms: int | None = None,
     ) -> None:
         self.id = id
         self.name = name
@@ -110,6 +121,13 @@ class Station:
         self.ballots_expected = ballots_expected
         self.path = path
         self.leaf = leaf
+        self.contests = contests
+        self.polls_close_ms = polls_close_ms
+
+    def has_contest(self, index: int) -> bool:
+        """Whether this station votes in that contest. A station may have thousands, and they are sorted."""
+        place = bisect_left(self.contests, index)
+        return place < len(self.contests) and self.contests[place] == index
 
 
 @dataclass(frozen=True)
@@ -125,7 +143,9 @@ class Area:
 @dataclass(frozen=True)
 class Election:
     """Everything that is fixed. `areas[0]` is the root; parents come before their children; `leaf_areas` are the
-    indices of the deepest published areas, the only ones that totals are kept for."""
+    indices of the deepest published areas, the only ones that totals are kept for. `contest_areas` has for each contest
+    the indices of the areas in which it has a station, ordered (depth, path), the root first; `contest_leaves` the deepest
+    of these. Contests whose areas are the same share one tuple."""
 
     id: str
     name: str
@@ -143,13 +163,16 @@ class Election:
     stations: dict[str, Station]
     areas: tuple[Area, ...]
     leaf_areas: tuple[int, ...]
+    contest_areas: tuple[tuple[int, ...], ...]
+    contest_leaves: tuple[tuple[int, ...], ...]
     digest: str
+    _index_of: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index_of", {contest.id: index for index, contest in enumerate(self.contests)})
 
     def contest_index(self, contest_id: str) -> int | None:
-        for index, contest in enumerate(self.contests):
-            if contest.id == contest_id:
-                return index
-        return None
+        return self._index_of.get(contest_id)
 
 
 StationRow = tuple[str, str, int | None, int | None, tuple[str, ...]]
@@ -179,11 +202,14 @@ def build_election(
     skips: Iterable[Skip] = (),
     area_names: Iterable[tuple[str, str]] = (),
     stations: Iterable[StationRow],
+    named_stations: Mapping[str, Iterable[str]] | None = None,
 ) -> Election:
     """Put a checked definition together: areas from the stations' paths, then the digest.
 
-    `stations` have one level value a level, and each id once.
+    `stations` have one level value a level, and each id once. `named_stations` has for contests that are held at stations
+    named one by one (contest id → their ids), not in whole areas.
     """
+    all_contests = tuple(contests)
     parts = {
         "id": id,
         "name": name,
@@ -193,7 +219,7 @@ def build_election(
         "root_name": root_name,
         "levels": levels,
         "publish_depth": publish_depth,
-        "contests": tuple(contests),
+        "contests": all_contests,
         "exit_polls": tuple(exit_polls),
         "checks": checks or Checks(),
         "skips": tuple(sorted(skips, key=lambda s: (s.partition, s.offset))),
@@ -202,25 +228,46 @@ def build_election(
     rows = sorted(stations)
     paths = {row[4] for row in rows}
     areas, leaf_of = _published_areas(root, publish_depth, paths)
-    places = {path: (path, leaf_of[path[:publish_depth]]) for path in paths}
-    """One path object for all stations that lie there, with their area: memory."""
+    named = {contest: sorted(ids) for contest, ids in sorted((named_stations or {}).items())}
+    lists = _contest_lists(all_contests, named)
+    places = {path: (path, leaf_of[path[:publish_depth]], lists.of_path(path)) for path in paths}
+    """One path object for all stations that lie there, with their area and contests: memory."""
     table: dict[str, Station] = {}
     sha = hashlib.sha256(_definition_line(parts))
     for at in range(0, len(rows), STATIONS_TOGETHER):
         some = rows[at : at + STATIONS_TOGETHER]
         sha.update(_LINES.encode_lines(some))
         for sid, station_name, registered, expected, values in some:
-            path, leaf = places[values]
+            path, leaf, contests_here = places[values]
+            if named:
+                contests_here = lists.of_station(sid, contests_here)
             # One text for the many stations whose name is their id: memory.
             shared_name = sid if station_name == sid else station_name
-            table[sid] = Station(sid, shared_name, registered, expected, path, leaf)
+            table[sid] = Station(sid, shared_name, registered, expected, path, leaf, contests_here)
+    sha.update(_LINES.encode_lines(list(named.items())))
+    contest_areas, contest_leaves = areas_of_contests(
+        len(all_contests),
+        [area.parent for area in areas],
+        ((s.contests, s.leaf) for s in table.values()) if named else ((place[2], place[1]) for place in places.values()),
+    )
     return Election(
         **parts,  # type: ignore[arg-type]  # the dictionary only spares naming thirteen fields twice
         stations=table,
         areas=areas,
         leaf_areas=tuple(i for i, area in enumerate(areas) if area.is_leaf),
+        contest_areas=contest_areas,
+        contest_leaves=contest_leaves,
         digest="sha256:" + sha.hexdigest(),
     )
+
+
+def _contest_lists(contests: tuple[Contest, ...], named: Mapping[str, Iterable[str]]) -> ContestLists:
+    """Everywhere, but for contests whose stations are named."""
+    names: dict[str, list[int]] = {}
+    for index, contest in enumerate(contests):
+        for station in named.get(contest.id, ()):
+            names.setdefault(station, []).append(index)
+    return ContestLists([[] if contest.id in named else [()] for contest in contests], names)
 
 
 def _published_areas(root: str, depth: int, paths: set[tuple[str, ...]]) -> tuple[tuple[Area, ...], dict[tuple[str, ...], int]]:

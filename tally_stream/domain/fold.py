@@ -65,7 +65,12 @@ class _ContestState:
     """Areas that changed since the last `figures`: only those are encoded again."""
     integers: dict[int, list[int]] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
-    """One for each station that belongs to this partition, from the start; blank until something was judged."""
+    """One for each of the contest's stations that belongs to this partition, from the start; blank until something was
+    judged."""
+
+
+_NO_ENTRIES: dict[str, Entry] = {}
+"""Of all contests that have no station here: of 20,000 contests most have none in a partition."""
 
 
 class PartitionFold:
@@ -99,15 +104,37 @@ class PartitionFold:
                 if partition_count is None
                 else stations_by_partition(election, partition_count)[partition]
             )
-        self._contests = [_ContestState(entries={s.id: Entry(s) for s in stations}) for _ in election.contests]
-        self.entries = [state.entries for state in self._contests]
-        """Contest → station id → entry: those to be found here, and no others (rule S7)."""
+        self._contests: list[_ContestState | None] = [None] * len(election.contests)
+        """None where there is no station and was no control statement."""
+        self.entries = [_NO_ENTRIES] * len(election.contests)
+        """Contest → station id → entry: those to be found here, and no others (rules S2, S7)."""
+        self._make_entries(stations)
         self._turnouts: dict[Station, Turnout] = {}
+
+    def _make_entries(self, stations: list[Station]) -> None:
+        """One for each station and contest that it has; those of one contest in the order of the stations."""
+        begun: set[int] = set()
+        for station in stations:
+            if id(station.contests) not in begun:  # one object for all stations that have the same
+                begun.add(id(station.contests))
+                for contest in station.contests:
+                    self._state(contest)
+            for contest in station.contests:
+                self.entries[contest][station.id] = Entry(station)
+
+    def _state(self, contest: int) -> _ContestState:
+        """Made when it is first needed."""
+        state = self._contests[contest]
+        if state is None:
+            state = self._contests[contest] = _ContestState()
+            self.entries[contest] = state.entries
+        return state
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def is_on_hold(self, contest: int) -> bool:
-        return self._contests[contest].frozen is not None
+        state = self._contests[contest]
+        return state is not None and state.frozen is not None
 
     def entry(self, contest: int, station_id: str) -> Entry | None:
         """The ledger's entry, for those who look; None where nothing was judged yet."""
@@ -117,10 +144,11 @@ class PartitionFold:
     def figures(self, contest: int) -> Figures:
         """What a partial says now: frozen at the hold's offset + 1 while the contest is on hold."""
         state = self._contests[contest]
-        return state.frozen if state.frozen is not None else self._current_figures(contest, False)
+        if state is None:
+            return Figures(contest, self.partition, self.next_offset, self.newest_ms, False, False, {})
+        return state.frozen if state.frozen is not None else self._current_figures(state, contest, False)
 
-    def _current_figures(self, contest: int, is_on_hold: bool) -> Figures:
-        state = self._contests[contest]
+    def _current_figures(self, state: _ContestState, contest: int, is_on_hold: bool) -> Figures:
         if state.touched:
             # Lists already handed out stay as they are: a new one replaces them, and the mapping is copied below.
             for area in state.touched:
@@ -173,7 +201,7 @@ class PartitionFold:
         return verdict
 
     def _misplaced(self, station: Station, key: bytes | None) -> Verdict:
-        """Rule S7, of a station that is not among this partition's."""
+        """Rule S7, of a station that is not among this partition's. Its contest it has: rule S2 was asked before."""
         assert key is not None, "S5 refuses a record without a key before S7 is asked"
         assert self.partition_count is not None, "every station belongs to a log without partitions"
         due = murmur2_partition(key, self.partition_count)
@@ -182,10 +210,11 @@ class PartitionFold:
         return Verdict("rejected", (finding,))
 
     def _take_report(self, r: Report, log_ms: int, key: bytes | None, known: Entry | None) -> Verdict:
-        state = self._contests[r.contest]
-        entry = state.entries.get(r.station.id) if known is None else known
+        entry = self.entries[r.contest].get(r.station.id) if known is None else known
         if entry is None:
             return self._misplaced(r.station, key)
+        state = self._contests[r.contest]
+        assert state is not None, "a contest with an entry has a state"
         if entry.is_plain and r.kind == "report" and self._take_plainly(state, entry, r, log_ms):
             return OWES_NOTHING
         contest = self.election.contests[r.contest]
@@ -231,18 +260,20 @@ class PartitionFold:
         return None if turnout is None else turnout.voted
 
     def _take_turnout(self, t: Turnout, key: bytes | None) -> Verdict:
-        if t.station.id not in self._contests[0].entries:
+        contests_here = t.station.contests
+        if t.station.id not in self.entries[contests_here[0]]:
             return self._misplaced(t.station, key)
         known = self._turnouts.get(t.station)
         refused = judge_sequence(known.revision if known else 0, t == known, t.revision)
         if refused is not None:
             return refused
         station = t.station
-        for state, contest in zip(self._contests, self.election.contests, strict=True):
+        for contest in contests_here:
+            state = self._state(contest)
             entry = state.entries[station.id]
             totals = state.totals.get(station.leaf)
             if totals is None:
-                totals = state.totals[station.leaf] = Totals(len(contest.candidate_ids))
+                totals = state.totals[station.leaf] = Totals(len(self.election.contests[contest].candidate_ids))
             tally(totals, entry, known.voted if known else None, self.limits, -1)
             tally(totals, entry, t.voted, self.limits, 1)
             state.touched.add(station.leaf)
@@ -250,14 +281,14 @@ class PartitionFold:
         return OWES_NOTHING
 
     def _take_control(self, c: Control) -> Verdict:
-        state = self._contests[c.contest]
+        state = self._state(c.contest)
         refused = judge_sequence(state.top, c == state.top_statement, c.revision)
         if refused is not None:
             return refused
         state.top, state.top_statement = c.revision, c
         if c.kind == "hold":
             if state.frozen is None:
-                state.frozen = self._current_figures(c.contest, True)
+                state.frozen = self._current_figures(state, c.contest, True)
         elif c.kind == "release":
             state.frozen = None
         else:

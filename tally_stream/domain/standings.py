@@ -15,13 +15,16 @@ from tally_stream.domain.outcome import outcome
 from tally_stream.domain.rounding import progress_percent, ratio_units, shares, units_text
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.scalars import format_time
-from tally_stream.domain.tally import Totals, baseline, integers_per_area
+from tally_stream.domain.tally import Baseline, Totals, baselines, integers_per_area
 
 Message = dict[str, Any]
 
 
 class MergedFigures:
-    """One contest's figures of `partition_count` partitions of `topic`, added. `put` a partition's, then `messages`."""
+    """One contest's figures of `partition_count` partitions of `topic`, added. `put` a partition's, then `messages`.
+
+    Of the published areas, those in which the contest has a station; the others have no message.
+    """
 
     def __init__(
         self,
@@ -29,18 +32,21 @@ class MergedFigures:
         contest: int,
         topic: str,
         partition_count: int,
-        shared_baseline: list[dict[str, int]] | None = None,
+        shared_baselines: list[Baseline] | None = None,
     ) -> None:
         self.election = election
         self.contest_index = contest
         self.contest = election.contests[contest]
         self.topic = topic
         self.figures: list[Figures | None] = [None] * partition_count
-        self._baseline = shared_baseline or baseline(election, Limits(election.checks, election.polls_close_ms))
+        self._areas = election.contest_areas[contest]
+        if shared_baselines is None:
+            shared_baselines = baselines(election, Limits(election.checks, election.polls_close_ms))
+        self._baseline = shared_baselines[contest]
         self._width = integers_per_area(len(self.contest.candidate_ids))
-        self._sums = [[0] * self._width for _ in election.areas]
-        self._dirty = set(range(len(election.areas)))
-        self._bodies: list[Message] = [{} for _ in election.areas]
+        self._sums = {area: [0] * self._width for area in self._areas}
+        self._dirty = set(self._areas)
+        self._bodies: dict[int, Message] = {}
         self._rendered: set[int] = set()
         """Areas rendered since the last `changed_messages`."""
         self._rendered_flags: tuple[bool, bool, bool] | None = None
@@ -83,7 +89,7 @@ class MergedFigures:
         """Every published area's message at the present vector, the root last. Bodies of areas that did not change
         are not rendered again."""
         stamp = self._render()
-        return [{**body, **stamp} for body in (*self._bodies[1:], self._bodies[0])]
+        return [{**self._bodies[area], **stamp} for area in (*self._areas[1:], 0)]
 
     def changed_messages(self) -> list[Message]:
         """As `messages`, without the areas that were not rendered again since the last call of this."""
@@ -104,7 +110,7 @@ class MergedFigures:
             self.is_complete and all(f.is_certified for f in present),
         )
         if flags != self._rendered_flags:
-            self._dirty = set(range(len(self.election.areas)))
+            self._dirty = set(self._areas)
             self._rendered_flags = flags
         for area in self._dirty | {0}:
             self._bodies[area] = self._body(area, as_of_ms, *flags)

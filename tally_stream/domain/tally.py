@@ -14,6 +14,7 @@ from tally_stream.domain.election import Election, Station
 from tally_stream.domain.ledger import Entry
 from tally_stream.domain.report import Report
 from tally_stream.domain.rules import Limits
+from tally_stream.domain.scopes import contests_alike
 
 BALLOTS = ("valid", "cast", "cast_unknown", "blank", "blank_unknown", "invalid", "invalid_unknown")
 """Ballots of the counts in force, partial ones included."""
@@ -307,14 +308,32 @@ def _tally_expected(t: Totals, station: Station, expected: int | None, sign: int
         t.ballots_of += sign * expected
 
 
-def baseline(election: Election, limits: Limits) -> list[dict[str, int]]:
-    """What all stations outstanding and untouched add up to, for every published area: expected stations, and the
-    starting points of `registered_of`, `ballots_of` and `bound` with their unknowns."""
-    names = ("expected", "registered_of", "registered_of_unknown", "ballots_of", "ballots_of_unknown", "bound",
-             "bound_unknown")  # fmt: skip
-    sums = [dict.fromkeys(names, 0) for _ in election.areas]
+Baseline = dict[int, dict[str, int]]
+"""Published area → name → figure."""
+_BASELINE_NAMES = (
+    "expected", "registered_of", "registered_of_unknown", "ballots_of", "ballots_of_unknown", "bound", "bound_unknown",
+)  # fmt: skip
+
+
+def baselines(election: Election, limits: Limits) -> list[Baseline]:
+    """What each contest's stations add up to, all outstanding and untouched, in every published area that has one:
+    expected stations, and the starting points of `registered_of`, `ballots_of` and `bound` with their unknowns.
+
+    One pass over the stations for all contests; contests with the same stations share one object.
+    """
+    lists: list[tuple[int, ...]] = []
+    sums_of_list: list[Baseline] = []
+    place_of: dict[int, int] = {}
     for station in election.stations.values():
-        area = sums[station.leaf]
+        place = place_of.get(id(station.contests))
+        if place is None:
+            place = place_of[id(station.contests)] = len(lists)
+            lists.append(station.contests)
+            sums_of_list.append({})
+        of_list = sums_of_list[place]
+        area = of_list.get(station.leaf)
+        if area is None:
+            area = of_list[station.leaf] = dict.fromkeys(_BASELINE_NAMES, 0)
         area["expected"] += 1
         if station.registered is None:
             area["registered_of_unknown"] += 1
@@ -326,9 +345,22 @@ def baseline(election: Election, limits: Limits) -> list[dict[str, int]]:
             area["ballots_of_unknown"] += 1
         else:
             area["ballots_of"] += station.ballots_expected
-    for index in range(len(sums) - 1, 0, -1):  # children come after their parents
-        parent = election.areas[index].parent
-        assert parent is not None, "every area but the root has a parent"
-        for name in names:
-            sums[parent][name] += sums[index][name]
-    return sums
+    found: list[Baseline] = [{}] * len(election.contests)
+    for places, contests in contests_alike(len(election.contests), lists).items():
+        areas = election.contest_areas[contests[0]]
+        sums = {index: dict.fromkeys(_BASELINE_NAMES, 0) for index in areas}
+        for place in places:
+            for leaf, of_leaf in sums_of_list[place].items():
+                _add_named(sums[leaf], of_leaf)
+        for index in reversed(areas[1:]):  # children come after their parents
+            parent = election.areas[index].parent
+            assert parent is not None, "every area but the root has a parent"
+            _add_named(sums[parent], sums[index])
+        for contest in contests:
+            found[contest] = sums
+    return found
+
+
+def _add_named(sums: dict[str, int], others: dict[str, int]) -> None:
+    for name in _BASELINE_NAMES:
+        sums[name] += others[name]

@@ -25,7 +25,7 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.standings import MergedFigures, Message, body_of
-from tally_stream.domain.tally import baseline
+from tally_stream.domain.tally import baselines
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.kafka.topics import Topics
 from tally_stream.stream.invariant import BrokenInvariant
@@ -94,7 +94,7 @@ class Merging:
         self._ignored = ignored_definitions
         self._on_fatal = on_fatal
         self._reader = PartialReader(election, partition_count)
-        self._baseline = baseline(election, Limits(election.checks, election.polls_close_ms))
+        self._baselines = baselines(election, Limits(election.checks, election.polls_close_ms))
         self._contests: list[_ContestMerge] = []
         self._partials_end = 0
         self._partials_read = 0
@@ -124,7 +124,7 @@ class Merging:
         self._partials_end, self._partials_read, self._standings_read = partials_end, partials_start, False
         self._put_below = partials_start
         self._contests = [
-            _ContestMerge(MergedFigures(self.election, index, self.topics.reports, self.partition_count, self._baseline))
+            _ContestMerge(MergedFigures(self.election, index, self.topics.reports, self.partition_count, self._baselines))
             for index in range(len(self.election.contests))
         ]
         self._task = asyncio.create_task(self._publish(), name="standings")

@@ -77,6 +77,8 @@ class ExactReader:
             _refuse("S2", "unknown contest {left}", f["contest"])
         if "station" in f and f["station"] not in self._stations:
             raise _Refused(unknown_station(f["station"]))
+        if "station" in f and "contest" in f and not self._stations[f["station"]].has_contest(self._contest_indices[f["contest"]]):
+            raise _Refused(contest_of_others(f["contest"], f["station"]))
         if kind not in COUNT_KINDS:
             return
         votes = f["votes"]
@@ -84,8 +86,9 @@ class ExactReader:
             if candidate not in self._any_candidate:
                 _refuse("S2", "unknown candidate {left}", candidate)
         candidate_ids = self.election.contests[self._contest_indices[f["contest"]]].candidate_ids
+        own = set(candidate_ids)  # of 2,000 candidates each looked for among 2,000 would take a second
         for candidate in votes:
-            if candidate not in candidate_ids:
+            if candidate not in own:
                 _refuse("S3", "candidate {left} is not of contest {right}", candidate, f["contest"])
         for candidate in candidate_ids:
             if votes.get(candidate) is None:
@@ -135,6 +138,10 @@ class ExactReader:
 
 def unknown_station(name: str) -> Finding:
     return Finding("S2", "unknown polling station {left}", name)
+
+
+def contest_of_others(contest: str, station: str) -> Finding:
+    return Finding("S2", "contest {left} is not held at polling station {right}", contest, station)
 
 
 # -- S1: structure -------------------------------------------------------------------------------------------------

@@ -134,11 +134,11 @@ def widest_partial_bytes(election: Election) -> int:
         stations_in[station.leaf] += 1
     counters = len(SCALARS) - len(SUMS)
     widest = 0
-    for contest in election.contests:
+    for contest, leaves in zip(election.contests, election.contest_leaves, strict=True):
         sums = len(contest.candidate_ids) + len(SUMS)
         total = 400
-        for area, stations in stations_in.items():
-            digits = len(str(stations))
+        for area in leaves:
+            digits = len(str(stations_in[area]))
             total += len(election.areas[area].id.encode()) * 2 + 8
             total += sums * (digits + 9 + 2) + counters * (digits + 2)
         widest = max(widest, total)

@@ -74,7 +74,12 @@ class ReportReader:
     def read(self, value: bytes | None, key: bytes | None) -> Statement | Finding:
         """The statement in `value` (a record's value) under `key` (its key), or why it is refused."""
         decoded = self.decode(value)
-        return self.read_decoded(decoded, None if decoded is None else self._stations.get(decoded[4]), value, key)
+        return self.read_decoded(decoded, None if decoded is None else self._station_of(decoded), value, key)
+
+    def _station_of(self, decoded: tuple[Any, ...]) -> Station | None:
+        """The station that a decoded statement names, where there is one and it has the contest."""
+        station = self._stations.get(decoded[4])
+        return station if station is not None and station.has_contest(self._contests[decoded[3]].index) else None
 
     # `read` in the steps in which a run takes it: between the first and the last, the fold is asked for its entries.
 
@@ -88,7 +93,8 @@ class ReportReader:
             return None
 
     def entries_of(self, decoded: list[tuple[Any, ...] | None], entries: list[dict[str, Entry]]) -> list[Entry | None]:
-        """The ledger's entry that each of `decoded` is about, among `PartitionFold.entries`; None where there is none."""
+        """The ledger's entry that each of `decoded` is about, among `PartitionFold.entries`; None where there is none: the
+        station is unknown, has not that contest, or belongs to another partition."""
         if len(entries) == 1:
             find: Callable[[str], Entry | None] = entries[0].get
             return list(map(find, ["" if d is None else d[4] for d in decoded]))  # no station's id is empty
@@ -97,7 +103,8 @@ class ReportReader:
     def read_decoded(
         self, decoded: tuple[Any, ...] | None, station: Station | None, value: bytes | None, key: bytes | None
     ) -> Statement | Finding:
-        """What `read` says of `value`, of which `decode` made `decoded`. `station` is the one named there, where known."""
+        """What `read` says of `value`, of which `decode` made `decoded`. `station` is the one named there, where it is known
+        and has the contest."""
         fast: Report | Finding | None = None
         if decoded is not None:
             fast = self.accept(decoded, station, value, key) if station is not None else self.refuse_unknown(decoded, value)

@@ -12,7 +12,7 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.fold import Figures, PartitionFold
 from tally_stream.domain.report import Control, Report, Turnout
 from tally_stream.domain.standings import MergedFigures, Message, body_of
-from tally_stream.domain.tally import baseline
+from tally_stream.domain.tally import baselines
 from tests.support.examples import examples
 from tests.support.random_nights import (
     ELECTIONS,
@@ -102,7 +102,7 @@ def test_any_cutting_into_runs_with_partials_between_them_in_any_order(
         expected = encoded(standings_of(of, folds, contest).messages())
         for _ in range(3):
             order.shuffle(found)
-            standings = MergedFigures(of, contest, TOPIC, PARTITIONS, baseline(of, folds[0].limits))
+            standings = MergedFigures(of, contest, TOPIC, PARTITIONS, baselines(of, folds[0].limits))
             for figures in found:
                 is_newer = figures.next_offset > standings.next_offsets[figures.partition]
                 was_nothing = standings.figures[figures.partition] is None

@@ -23,20 +23,20 @@ def as_model(change: Change | None) -> dict[str, Any] | None:
 
 
 @examples(150)
-@given(plans, steps_ms, st.integers(0, 2), st.sampled_from([0, -60_000]))
+@given(plans, steps_ms, st.integers(0, len(ELECTIONS) - 1), st.sampled_from([0, -60_000]))
 def test_every_message_is_what_the_second_model_says(drawn: list[Plan], steps: Steps, which: int, start: int) -> None:
     of = ELECTIONS[which]
     logs = make_logs(of, drawn, steps, CLOSE_MS + start)
     folds = folded(of, logs)
     for contest in range(len(of.contests)):
         messages = standings_of(of, folds, contest).messages()
-        assert {m["area"] for m in messages} == area_ids(of)
+        assert {m["area"] for m in messages} == area_ids(of, contest)
         for found in messages:
             assert found == message(of, contest, TOPIC, logs, found["area"])
 
 
 @examples(200)
-@given(plans, steps_ms, st.integers(0, 2))
+@given(plans, steps_ms, st.integers(0, len(ELECTIONS) - 1))
 def test_every_verdict_code_and_change_is_what_the_second_model_says(drawn: list[Plan], steps: Steps, which: int) -> None:
     of = ELECTIONS[which]
     logs = make_logs(of, drawn, steps)

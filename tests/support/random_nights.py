@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tally_stream.domain.election import Election, ExitPoll
 from tally_stream.domain.fold import PartitionFold
-from tally_stream.domain.report import Control, Statement
+from tally_stream.domain.report import Control, Report, Statement
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.standings import MergedFigures
@@ -66,6 +66,7 @@ ELECTIONS = (
         Q7_skew_seconds=0,
         P10_change_percent=0,
     ),
+    a_night(named={"SEAT": ["A-2", "B-1"]}),
 )
 
 Plan = dict[str, Any]
@@ -192,8 +193,10 @@ def make_logs(of: Election, drawn: Sequence[Plan], steps: Sequence[int], start_m
                 position = judged.controls.get(plan["contest"] % len(of.contests), Position())
             else:
                 position = judged.position(plan["contest"] % len(of.contests), plan["station"])
-            statement = statement_of(plan, of, position)
-            logs[place].append((log_ms, key_of(statement, of), placed(statement, of)))
+            statement = placed(statement_of(plan, of, position), of)
+            if isinstance(statement, Report) and not statement.station.has_contest(statement.contest):
+                statement = Finding("S2", "not its contest")  # as a reader has it
+            logs[place].append((log_ms, key_of(statement, of), statement))
     return logs
 
 

@@ -1,6 +1,7 @@
 """One small election, good messages as dictionaries, and a reader to read them."""
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tally_stream.domain.election import Candidate, Contest, Election, Phase, Rounding, Skip, build_election
@@ -13,7 +14,12 @@ LOG_MS = CLOSE_MS + 3_600_000
 Json = dict[str, Any]
 
 
-def election(phase: Phase = "official", skips: tuple[Skip, ...] = (), contest_count: int = 2) -> Election:
+def election(
+    phase: Phase = "official",
+    skips: tuple[Skip, ...] = (),
+    contest_count: int = 2,
+    named: Mapping[str, Iterable[str]] | None = None,
+) -> Election:
     """Two contests: PRES with ANNA and BELA, SEAT with CLEO alone (or the first of them); two polling stations."""
 
     def contest(id: str, *candidates: str) -> Contest:
@@ -32,6 +38,7 @@ def election(phase: Phase = "official", skips: tuple[Skip, ...] = (), contest_co
         contests=[contest("PRES", "ANNA", "BELA"), contest("SEAT", "CLEO")][:contest_count],
         skips=skips,
         stations=[("A-1", "School", 200, 90, ("North",)), ("B-1", "Town hall", 300, None, ("South",))],
+        named_stations=named,
     )
 
 

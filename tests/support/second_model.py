@@ -258,7 +258,7 @@ def message(
     times = [log_ms for log in prefixes for log_ms, _, _ in log]
     as_of = max(times) if times else None
     is_hidden = election.phase == "official" and (as_of is None or as_of < election.polls_close_ms)
-    inside = [s for s in election.stations.values() if area in _areas_of(election, s)]
+    inside = [s for s in election.stations.values() if contest in s.contests and area in _areas_of(election, s)]
     rows = [_row(s, contest, walks) for s in inside]
     c = election.contests[contest]
     is_root = area == election.root
@@ -318,8 +318,9 @@ def message(
     }
 
 
-def area_ids(election: Election) -> set[str]:
-    return {area for s in election.stations.values() for area in _areas_of(election, s)}
+def area_ids(election: Election, contest: int) -> set[str]:
+    """Of the areas that have a message of this contest."""
+    return {area for s in election.stations.values() if contest in s.contests for area in _areas_of(election, s)}
 
 
 def _areas_of(election: Election, s: Station) -> list[str]:

@@ -3,7 +3,7 @@
 Every default is unremarkable: no rule fires on `report()` at `election()`. A test changes what it is about.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -68,6 +68,7 @@ def election(
     depth: int = 0,
     phase: Phase = "official",
     polls: Iterable[ExitPoll] = (),
+    named: Mapping[str, Iterable[str]] | None = None,
     **checks: int | Fraction,
 ) -> Election:
     return build_election(
@@ -83,6 +84,7 @@ def election(
         exit_polls=polls,
         checks=Checks(**checks),  # type: ignore[arg-type]  # names are the test's own
         stations=tuple(stations) or (station(),),
+        named_stations=named,
     )
 
 

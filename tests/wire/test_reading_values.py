@@ -1,5 +1,6 @@
 """S4: single values; S2, S3, S5: who speaks of what; and what a good message becomes."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Control, Report, Turnout
 from tally_stream.domain.rules import Finding, message_of
 from tally_stream.wire.reading import ReportReader
-from tally_stream.wire.run import read_record
+from tally_stream.wire.run import read_record, read_run
 from tests.support.report_messages import (
     ABSENT,
     ELECTION,
@@ -199,6 +200,39 @@ class TestKeyAndPhase:
     ) -> None:
         given = {k: v for k, v in (message | {"phase": phase}).items() if v is not ABSENT}
         assert code(given, reader=ReportReader(election(of))) == expected
+
+
+class TestContestsOfOthers:
+    """S2: a contest that the station does not have."""
+
+    OF = election(named={"SEAT": ["B-1"]})
+    READER = ReportReader(OF)
+
+    @pytest.mark.parametrize("message", [counts(contest="SEAT", votes={"CLEO": 96}), decision(contest="SEAT")])
+    def test_is_refused_naming_both_and_at_a_station_that_has_it_is_not(self, message: Json) -> None:
+        found = read(message, reader=self.READER)
+        assert isinstance(found, Finding)
+        assert (found.code, message_of(found)) == ("S2", "contest SEAT is not held at polling station A-1")
+        assert code(message | {"station": "B-1"}, reader=self.READER) is None
+        assert code(message | {"contest": "PRES", "votes": {"ANNA": 50, "BELA": 46}} if "votes" in message else decision(),
+                    reader=self.READER) is None  # fmt: skip
+
+    def test_before_its_candidates_and_its_key_are_looked_at(self) -> None:
+        assert code(counts(contest="SEAT", votes={"ANNA": 1}, phase="test"), key=b"B-1", reader=self.READER) == "S2"
+
+    def test_and_turnout_and_control_are_of_no_such_pair(self) -> None:
+        assert code(turnout(), reader=self.READER) is None
+        assert code(control(contest="SEAT"), key=b"SEAT", reader=self.READER) is None
+
+    def test_in_a_run_it_is_refused_like_any_other_way_and_counted_nowhere(self) -> None:
+        fold = PartitionFold(self.OF, 0, 1)
+        messages = [counts(contest="SEAT", votes={"CLEO": 96}), counts(), counts(station="B-1", contest="SEAT", votes={"CLEO": 96})]
+        records = [SimpleNamespace(offset=i, timestamp=LOG_MS, key=m["station"].encode(), value=as_bytes(m))
+                   for i, m in enumerate(messages)]  # fmt: skip
+        ((record, verdict),) = read_run(self.READER, fold, records)
+        assert (record.offset, verdict.name, [f.code for f in verdict.findings]) == (0, "rejected", ["S2"])
+        assert [sorted(entries) for entries in fold.entries] == [["A-1", "B-1"], ["B-1"]]
+        assert fold.verdicts["counted"] == 2
 
 
 class TestOrder:
