@@ -77,7 +77,11 @@ class ExactReader:
             _refuse("S2", "unknown contest {left}", f["contest"])
         if "station" in f and f["station"] not in self._stations:
             raise _Refused(unknown_station(f["station"]))
-        if "station" in f and "contest" in f and not self._stations[f["station"]].has_contest(self._contest_indices[f["contest"]]):
+        if (
+            "station" in f
+            and "contest" in f
+            and not self._stations[f["station"]].has_contest(self._contest_indices[f["contest"]])
+        ):
             raise _Refused(contest_of_others(f["contest"], f["station"]))
         if kind not in COUNT_KINDS:
             return

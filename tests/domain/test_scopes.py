@@ -44,7 +44,12 @@ def of_places() -> Election:
 class TestWhichContestsAStationHas:
     def test_those_everywhere_and_those_that_name_it(self) -> None:
         of = of_places()
-        assert {s.id: s.contests for s in of.stations.values()} == {"A-1": (0, 1), "A-2": (0, 2, 3), "B-1": (0, 1), "B-2": (0, 1)}
+        assert {s.id: s.contests for s in of.stations.values()} == {
+            "A-1": (0, 1),
+            "A-2": (0, 2, 3),
+            "B-1": (0, 1),
+            "B-2": (0, 1),
+        }
 
     def test_stations_with_the_same_share_one_list(self) -> None:
         of = of_places()

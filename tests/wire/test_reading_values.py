@@ -226,7 +226,11 @@ class TestContestsOfOthers:
 
     def test_in_a_run_it_is_refused_like_any_other_way_and_counted_nowhere(self) -> None:
         fold = PartitionFold(self.OF, 0, 1)
-        messages = [counts(contest="SEAT", votes={"CLEO": 96}), counts(), counts(station="B-1", contest="SEAT", votes={"CLEO": 96})]
+        messages = [
+            counts(contest="SEAT", votes={"CLEO": 96}),
+            counts(),
+            counts(station="B-1", contest="SEAT", votes={"CLEO": 96}),
+        ]
         records = [SimpleNamespace(offset=i, timestamp=LOG_MS, key=m["station"].encode(), value=as_bytes(m))
                    for i, m in enumerate(messages)]  # fmt: skip
         ((record, verdict),) = read_run(self.READER, fold, records)
