@@ -29,7 +29,7 @@ class ContestLists:
         for contest, paths in enumerate(scopes):
             for path in paths:
                 self._of_area.setdefault(path, []).append(contest)
-        self._everywhere: ContestList = tuple(self._of_area.pop((), []))
+        self._everywhere: ContestList = tuple(sorted(set(self._of_area.pop((), []))))
         self._of_areas: dict[tuple[Path, ...], ContestList] = {(): self._everywhere}
         self._of_names: dict[tuple[int, tuple[int, ...]], ContestList] = {}
         self._shared: dict[ContestList, ContestList] = {self._everywhere: self._everywhere}
