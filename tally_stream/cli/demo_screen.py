@@ -18,7 +18,7 @@ from rich.text import Text
 
 from tally_stream.cli.common import err, out, write_out
 from tally_stream.cli.shown import ShownStandings
-from tally_stream.cli.view import board, plain_line
+from tally_stream.cli.view import BOARD_MIN_LINES, board, plain_line
 from tally_stream.domain.election import Election
 
 PLAIN_EVERY_SECONDS = 2.0
@@ -91,7 +91,8 @@ class Screen:
                 live.update(self._picture(bar))
 
     def _picture(self, bar: Progress) -> Group:
-        boards = [board(message, self._title(message)) for message in self.show.roots()]
+        most = out.height // BOARD_MIN_LINES + 1  # of a thousand contests only those that begin on the screen
+        boards = [board(shown.message, self._title(shown.message)) for shown in self.show.standings.roots[:most]]
         moments = [Text(line, style="yellow") for line in self.show.moments]
         address = [Text(f"board  {self.show.address}", style="bold")] if self.show.address else []
         return Group(*boards, *moments, *address, bar)

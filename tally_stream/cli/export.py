@@ -26,15 +26,13 @@ from tally_stream.cli.whole import read_until_whole
 from tally_stream.domain.election import Election
 from tally_stream.export.nist import nist_report
 from tally_stream.export.nist_checks import nist_problems
-from tally_stream.export.snapshot import ContestSnapshot
+from tally_stream.export.snapshot import ElectionSnapshot
 from tally_stream.export.table import csv_table
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import election_day
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogError
 from tally_stream.wire.schema.published import read_standings
-
-Snapshots = list[ContestSnapshot]
 
 
 @click.command()
@@ -57,16 +55,17 @@ def export(folder: str, log: Path | None, form: str, standings: IO[bytes] | None
     if log is not None and standings is not None:
         raise click.UsageError("LOG and --standings exclude each other")
     election, directory = open_election(folder)
-    snapshots = [ContestSnapshot(election, c) for c in election.contests if contest in (None, c.id)]
+    snapshot = ElectionSnapshot(election, [c for c in election.contests if contest in (None, c.id)])
+    snapshots = snapshot.contests
     if not snapshots:
         refuse([f"{contest}: no contest of {election.id}"], EXIT_USAGE)
     if standings is not None:
-        _of_file(snapshots, standings)
+        _of_file(snapshot, standings)
     elif log is not None:
-        _of_log(snapshots, election, log)
+        _of_log(snapshot, election, log)
     else:
-        _of_topic(snapshots, settings_of(**flags))
-    problems = [problem for snapshot in snapshots for problem in snapshot.problems()]
+        _of_topic(snapshot, settings_of(**flags))
+    problems = [problem for of_contest in snapshots for problem in of_contest.problems()]
     if problems:
         refuse([f"not exported: {problem}" for problem in problems])
     if form == "csv":
@@ -81,43 +80,37 @@ def export(folder: str, log: Path | None, form: str, standings: IO[bytes] | None
     sys.stdout.flush()
 
 
-def _take(snapshots: Iterable[ContestSnapshot], value: bytes) -> None:
-    message = read_standings(value)
-    for snapshot in snapshots:
-        snapshot.take(message)
-
-
-def _of_file(snapshots: Snapshots, file: IO[bytes]) -> None:
+def _of_file(snapshot: ElectionSnapshot, file: IO[bytes]) -> None:
     for number, line in enumerate(file, 1):
         try:
-            _take(snapshots, line)
+            snapshot.take(read_standings(line))
         except ValueError as error:
             refuse([f"{file.name}:{number}: {error}"])
 
 
-def _of_log(snapshots: Snapshots, election: Election, log: Path) -> None:
+def _of_log(snapshot: ElectionSnapshot, election: Election, log: Path) -> None:
     from tally_stream.audit.replay import replay
 
     try:
         result = replay(election, log)
     except LogError as broken:
         refuse([str(broken)])
-    for snapshot in snapshots:
-        index = election.contest_index(snapshot.contest.id)
+    for of_contest in snapshot.contests:
+        index = election.contest_index(of_contest.contest.id)
         for message in result.messages(index or 0):
-            _take([snapshot], canonical_json(message))
+            snapshot.take(read_standings(canonical_json(message)))
 
 
-def _of_topic(snapshots: Snapshots, settings: Settings) -> None:
+def _of_topic(snapshot: ElectionSnapshot, settings: Settings) -> None:
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
 
     try:
-        run_async(_read_topic(snapshots, settings))
+        run_async(_read_topic(snapshot, settings))
     except (BrokerUnavailable, KafkaError, OSError) as error:
         refuse([str(error)])
 
 
-async def _read_topic(snapshots: Snapshots, settings: Settings) -> None:
+async def _read_topic(snapshot: ElectionSnapshot, settings: Settings) -> None:
     """To the end found at the start; then on, until every area of each contest that has begun is there."""
     from tally_stream.kafka.client import TopicReader, wait_for_broker
 
@@ -129,11 +122,11 @@ async def _read_topic(snapshots: Snapshots, settings: Settings) -> None:
             if record.value is None:
                 continue
             try:
-                _take(snapshots, record.value)
+                snapshot.take(read_standings(record.value))
             except ValueError as error:  # one stray record on the topic must not end all exports for ever
                 say(f"tally-stream: passed over {topic}, offset {record.offset}: {error}")
 
     async with TopicReader(settings, topic) as reader:
         async for records in reader.read_to_end():
             take(records)
-        await read_until_whole(reader, take, lambda: all(s.is_whole for s in snapshots if s.is_begun))
+        await read_until_whole(reader, take, lambda: snapshot.is_whole)

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from tally_stream.cli.common import cancel_when_told, out, say, write_out
 from tally_stream.cli.shown import Shown, ShownStandings, is_root_key
-from tally_stream.cli.view import board, plain_line, title_of
+from tally_stream.cli.view import BOARD_MIN_LINES, board, plain_line, title_of
 from tally_stream.wire.newest import is_root
 
 if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
@@ -105,11 +105,17 @@ class Following:
             if is_root_key(record.key or b""):
                 is_new = record.key in keys and not is_start
                 self.freshness.root(monotonic(), time() - record.timestamp_ms / 1000, is_new=is_new)
-        return [shown for key, shown in self.all().items() if key in changed]
+        return self.standings.of(changed, self.contest, self.area)
 
     def all(self) -> dict[bytes, Shown]:
         """Key → what is shown of the contest and area asked for, in order."""
         return self.standings.all(self.contest, self.area)
+
+    def on_screen(self) -> list[Shown]:
+        """What a screen shows: roots, or the area asked for."""
+        if self.area is not None:
+            return list(self.all().values())
+        return [shown for shown in self.standings.roots if self.contest in (None, shown.message["contest"])]
 
     def wanted(self, found: list[Shown]) -> list[Shown]:
         """Where no area is asked for, roots alone."""
@@ -135,25 +141,30 @@ async def _probed(following: Following) -> AsyncIterator[None]:
         await asyncio.gather(probe, return_exceptions=True)
 
 
+def picture(following: Following, most: int | None = None) -> Group:
+    """What stands on the screen: of a thousand contests `most`, those that begin on it."""
+    messages = [shown.message for shown in following.on_screen()[:most]]
+    return Group(following.freshness.line(monotonic()), *(board(m, title_of(m)) for m in messages))
+
+
 async def follow_on_screen(following: Following) -> None:
     """One screen, drawn in place; what stood there last is left behind when it ends."""
 
-    def picture() -> RenderableType:
-        messages = [shown.message for shown in following.wanted(list(following.all().values()))]
-        return Group(following.freshness.line(monotonic()), *(board(m, title_of(m)) for m in messages))
+    def fitted() -> _Fitted:
+        return _Fitted(picture(following, out.height // BOARD_MIN_LINES + 1))
 
     try:
-        with Live(_Fitted(picture()), console=out, screen=True, auto_refresh=False) as live:
+        with Live(fitted(), console=out, screen=True, auto_refresh=False) as live:
             drawn, is_changed = monotonic(), False
             async with _probed(following):
                 while True:
                     is_changed = bool(following.take(await following.reader.poll())) or is_changed
                     pause = DRAW_AT_MOST_EVERY_SECONDS if is_changed else DRAW_AT_LEAST_EVERY_SECONDS
                     if monotonic() - drawn >= pause:
-                        live.update(_Fitted(picture()), refresh=True)
+                        live.update(fitted(), refresh=True)
                         drawn, is_changed = monotonic(), False
     finally:
-        out.print(picture())
+        out.print(picture(following))
 
 
 async def follow_in_lines(following: Following, write: Callable[[list[Shown]], None], *, every_area: bool) -> None:

@@ -6,7 +6,8 @@ Decides that a record which is no standings message is passed over. Which messag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -16,12 +17,20 @@ from tally_stream.wire.newest import Newest, is_root
 from tally_stream.wire.schema.published import read_standings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shown:
-    """One message: its bytes as published, and what stands in them."""
+    """One message: its bytes as published. What stands in them is read when it is first asked for: of thousands of areas
+    nearly none is."""
 
     value: bytes
-    message: dict[str, Any]
+    area: str
+    _message: dict[str, Any] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def message(self) -> dict[str, Any]:
+        if self._message is None:
+            self._message = msgspec.json.decode(self.value)
+        return self._message
 
 
 class ShownStandings:
@@ -36,8 +45,7 @@ class ShownStandings:
             read = read_standings(value or b"")
         except ValueError:
             return []
-        shown = Shown(value or b"", msgspec.json.decode(value or b""))
-        changed = self.newest.take(read.definition, read.contest, read.area, read.version, shown)
+        changed = self.newest.take(read.definition, read.contest, read.area, read.version, Shown(value or b"", read.area))
         return [standings_key(contest, area) for contest, area in changed]
 
     @property
@@ -53,11 +61,28 @@ class ShownStandings:
         for id, of_contest in sorted(self.newest.contests.items()):
             if contest not in (None, id):
                 continue
-            root = [] if of_contest.root is None else [of_contest.root]
-            for shown in [*(of_contest.areas[a] for a in sorted(of_contest.areas)), *root]:
-                if area in (None, shown.message["area"]):
-                    found[standings_key(id, shown.message["area"])] = shown
+            root = of_contest.root
+            wanted = sorted(of_contest.areas) if area is None else [area] if area in of_contest.areas else []
+            for shown in [*(of_contest.areas[a] for a in wanted), *([] if root is None else [root])]:
+                if area in (None, shown.area):
+                    found[standings_key(id, shown.area)] = shown
         return found
+
+    def of(self, keys: Iterable[bytes], contest: str | None = None, area: str | None = None) -> list[Shown]:
+        """What is shown of some keys, of the contest and area asked for, in the order of `all`."""
+        found: list[tuple[str, bool, str, Shown]] = []
+        for key in keys:
+            of_contest, _, of_area = key.decode().partition("|")
+            shown = self._one(of_contest, of_area)
+            if shown is not None and contest in (None, of_contest) and area in (None, of_area):
+                found.append((of_contest, is_root(of_area), of_area, shown))
+        return [shown for *_, shown in sorted(found, key=lambda one: one[:3])]
+
+    def _one(self, contest: str, area: str) -> Shown | None:
+        of_contest = self.newest.contests.get(contest)
+        if of_contest is None:
+            return None
+        return of_contest.root if is_root(area) else of_contest.areas.get(area)
 
 
 def is_root_key(key: bytes) -> bool:

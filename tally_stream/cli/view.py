@@ -14,6 +14,9 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+BOARD_MIN_LINES = 8
+"""No board has fewer: title, head, one candidate, what stands beneath."""
+
 BAR_CELLS = 16
 BAR_MIN_CELLS = 4
 NAME_MIN_CELLS, NAME_MAX_CELLS = 16, 40

@@ -109,13 +109,17 @@ def _notes(snapshots: Sequence[ContestSnapshot]) -> Iterable[str]:
 
 
 def _units(snapshots: Sequence[ContestSnapshot]) -> list[Object]:
+    """Every area of any of the contests, with what each of them says of it: a contest has only the areas of its stations."""
+    rows: dict[str, list[AreaStandings]] = {}
+    for snapshot in snapshots:
+        for shown in snapshot.areas():
+            rows.setdefault(shown.area.id, []).append(shown)
     areas = snapshots[0].election.areas
     parts: dict[int, list[str]] = {}
     for area in areas:
-        if area.parent is not None:
+        if area.parent is not None and area.id in rows:
             parts.setdefault(area.parent, []).append(_area_id(area.id))
-    rows = zip(*(snapshot.areas() for snapshot in snapshots), strict=True)
-    return [_unit(row, parts.get(index, [])) for index, row in enumerate(rows)]
+    return [_unit(rows[area.id], parts.get(index, [])) for index, area in enumerate(areas) if area.id in rows]
 
 
 def _unit(row: Sequence[AreaStandings], parts: list[str]) -> Object:

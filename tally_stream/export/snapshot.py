@@ -6,7 +6,7 @@ Decides what keeps messages from being exported, and says it. Which belong toget
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tally_stream.domain.election import Area, Contest, Election
@@ -26,20 +26,40 @@ class AreaStandings:
     message: Standings
 
 
-class ContestSnapshot:
-    """`take` messages in the order in which they were published; then `problems`, and where there are none, `areas`."""
+class ElectionSnapshot:
+    """The contests of an election that are exported; `take` messages in the order in which they were published. What is read
+    is read once for all of them: each may be one of thousands."""
 
-    def __init__(self, election: Election, contest: Contest) -> None:
-        self.election = election
-        self.contest = contest
+    def __init__(self, election: Election, contests: Iterable[Contest]) -> None:
         self._newest: Newest[Standings] = Newest(election.digest)
+        names = dict(election.area_names)
+        self.contests = [ContestSnapshot(election, contest, self._newest, names) for contest in contests]
+        self._wanted = {snapshot.contest.id for snapshot in self.contests}
 
     def take(self, message: Standings) -> None:
         """The next message of the topic. Those of another contest tell no more than which definition is published."""
-        if message.contest != self.contest.id:
+        if message.contest in self._wanted:
+            self._newest.take(message.definition, message.contest, message.area, message.version, message)
+        else:
             self._newest.note(message.definition)
-            return
-        self._newest.take(message.definition, message.contest, message.area, message.version, message)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every area is there of each contest that has begun."""
+        return all(snapshot.is_whole for snapshot in self.contests if snapshot.is_begun)
+
+
+class ContestSnapshot:
+    """One contest of a snapshot: `problems`, and where there are none, `areas`."""
+
+    def __init__(self, election: Election, contest: Contest, newest: Newest[Standings], names: Mapping[str, str]) -> None:
+        self.election = election
+        self.contest = contest
+        self._newest, self._names = newest, names
+        index = election.contest_index(contest.id)
+        assert index is not None, "it is one of this election"
+        self._areas = [election.areas[area] for area in election.contest_areas[index]]
+        """Those in which it has a station; others have no message of it."""
 
     @property
     def _shown(self) -> NewestOfContest[Standings]:
@@ -56,7 +76,9 @@ class ContestSnapshot:
     @property
     def is_whole(self) -> bool:
         """Whether a root and all its areas are there."""
-        return all(self._of(area) is not None for area in self.election.areas)
+        if len(self._shown.areas) + 1 < len(self._areas):
+            return False  # asked again and again while a topic is read
+        return all(self._of(area) is not None for area in self._areas)
 
     @property
     def root(self) -> Standings:
@@ -66,10 +88,9 @@ class ContestSnapshot:
 
     def areas(self) -> Iterator[AreaStandings]:
         """The root first, areas above before those below."""
-        names = dict(self.election.area_names)
-        for area in self.election.areas:
+        for area in self._areas:
             level = self.election.levels[area.depth - 1] if area.depth else "root"
-            name = names.get(area.id, area.id.rpartition("/")[2]) if area.depth else self.election.root_name
+            name = self._names.get(area.id, area.id.rpartition("/")[2]) if area.depth else self.election.root_name
             message = self._of(area)
             assert message is not None, "it is whole"
             yield AreaStandings(area, level, name, message)
@@ -85,13 +106,13 @@ class ContestSnapshot:
         return (found or self._sums_that_differ())[:PROBLEMS_SHOWN_MAX]
 
     def _what_is_missing(self) -> str:
-        missing = [area.id for area in self.election.areas if self._of(area) is None]
-        if self._newest.others and len(missing) == len(self.election.areas):
+        missing = [area.id for area in self._areas if self._of(area) is None]
+        if self._newest.others and len(missing) == len(self._areas):
             return (f"the standings of {self.contest.id} are of definition {', '.join(sorted(self._newest.others))}, "
                     f"this election is {self.election.digest}: export the folder that was counted by")  # fmt: skip
         if self.election.root in missing:
             return f"there are no standings of {self.contest.id} in {self.election.root}"
-        return (f"standings of {self.contest.id} are missing for {len(missing)} of {len(self.election.areas)} areas, "
+        return (f"standings of {self.contest.id} are missing for {len(missing)} of {len(self._areas)} areas, "
                 f"first {missing[0]}")  # fmt: skip
 
     def _misfits(self, message: Standings) -> Iterator[str]:
@@ -104,7 +125,7 @@ class ContestSnapshot:
         """Every station lies in one deepest area: what an area's parts do not add up to was not published together."""
         below: dict[str, dict[str, int]] = {}
         figures_of = {shown.area.id: _figures(shown.message) for shown in self.areas()}
-        for area in self.election.areas:
+        for area in self._areas:
             if area.parent is not None:
                 sums = below.setdefault(self.election.areas[area.parent].id, {})
                 for name, figure in figures_of[area.id].items():

@@ -92,6 +92,23 @@ def record(message: Message, *, age_seconds: float = 0) -> StoredRecord:
     return StoredRecord(0, 0, int((time.time() - age_seconds) * 1000), key, value)
 
 
+def test_what_changed_is_found_without_a_look_at_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """8,000 areas stand there, and one changes; of 1,200 contests a screen shows the first few."""
+    silent: Any = Silent()
+    following = Following(silent, None, None)
+    contests = [{**LATE[-1], "contest": f"C{n}"} for n in range(9)]
+    following.take([record(m) for m in [*LATE, *contests]], is_start=True)
+    monkeypatch.setattr(ShownStandings, "all", None)
+    newer = [{**m, "version": m["version"] + 1} for m in (LATE[0], LATE[-1], contests[3])]
+    found = following.take([record(m) for m in newer])
+    assert [(s.message["contest"], s.area) for s in found] == [("C3", "AZ"), ("PRES", "AZ/001"), ("PRES", "AZ")]
+    assert [s.message["contest"] for s in following.on_screen()] == [*(f"C{n}" for n in range(9)), "PRES"]
+    assert len(follow.picture(following, 3).renderables) == 1 + 3, "a line, and three boards"
+    other = Following(silent, "C4", None, following.standings)
+    assert other.take([record(m) for m in newer]) == []
+    assert [s.message["contest"] for s in other.on_screen()] == ["C4"]
+
+
 def test_only_a_root_that_is_new_is_news(monkeypatch: pytest.MonkeyPatch) -> None:
     silent: Any = Silent()
     following = Following(silent, None, None)

@@ -15,15 +15,15 @@ import pytest
 
 from tally_stream.audit.replay import Replay
 from tally_stream.board.feed import Feed
-from tally_stream.cli.export import _take  # noqa: PLC2701  (what the command does with each message, without a topic)
 from tally_stream.cli.follow import Following
 from tally_stream.cli.shown import ShownStandings
 from tally_stream.domain.election import Election
-from tally_stream.export.snapshot import ContestSnapshot
+from tally_stream.export.snapshot import ElectionSnapshot
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.settings import load_settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json, standings_key
+from tally_stream.wire.schema.published import read_standings
 from tests.support.board_scene import rehearsal_folder
 from tests.support.topics import ShownValues
 
@@ -84,13 +84,14 @@ class InFollow:
 
 class InExport:
     def __init__(self, election: Election) -> None:
-        self.snapshot = ContestSnapshot(election, election.contests[0])
+        self.snapshot = ElectionSnapshot(election, election.contests)
 
     def take(self, record: StoredRecord) -> None:
-        _take([self.snapshot], record.value or b"")
+        self.snapshot.take(read_standings(record.value or b""))
 
     def shown(self) -> Shown:
-        found = {area.id: self.snapshot._of(area) for area in self.snapshot.election.areas}  # noqa: SLF001  (the message that each format is written from)
+        of_contest = self.snapshot.contests[0]
+        found = {area.id: of_contest._of(area) for area in of_contest.election.areas}  # noqa: SLF001  (the message that each format is written from)
         return {area: message.version for area, message in found.items() if message is not None}
 
 
@@ -188,6 +189,6 @@ def test_who_has_a_folder_passes_over_what_replaces_it_and_who_has_none_goes_wit
     assert shown == {"OnTheBoard": mine, "InExport": mine, "InStandings": new, "InFollow": new, "InTests": new}
     export = readers[InExport]
     assert isinstance(export, InExport)
-    (said,) = export.snapshot.problems()
+    (said,) = export.snapshot.contests[0].problems()
     assert OTHER in said
     assert election.digest in said

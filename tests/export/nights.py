@@ -13,7 +13,7 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import parse_time
 from tally_stream.domain.standings import Message
 from tally_stream.export.nist import nist_report
-from tally_stream.export.snapshot import ContestSnapshot
+from tally_stream.export.snapshot import ContestSnapshot, ElectionSnapshot
 from tally_stream.wire.folder.assembling import election_day, load_election
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogRecord
@@ -38,10 +38,10 @@ def messages(night: str, until: str | None = None, records: int | None = None) -
 
 
 def snapshot_of(election: Election, published: Any, contest: int = 0) -> ContestSnapshot:
-    snapshot = ContestSnapshot(election, election.contests[contest])
+    snapshot = ElectionSnapshot(election, [election.contests[contest]])
     for message in published:
         snapshot.take(read_standings(canonical_json(message)))
-    return snapshot
+    return snapshot.contests[0]
 
 
 def snapshot(night: str, until: str | None = None, records: int | None = None) -> ContestSnapshot:
