@@ -1,7 +1,8 @@
 """The JSON endpoints: what each answers, and what it refuses.
 
-Decides the public shape of everything but a standings message, which is served as it was published. The page asks the
-same endpoints as everybody else. `openapi.py` describes them; docs/board.md is the page for people.
+Decides the public shape of everything but a standings message, which is served as it was published; and that no list is
+longer than a page of it: an election may have 20,000 contests and 100,000 areas. The page asks the same endpoints as
+everybody else. `openapi.py` describes them; docs/board.md is the page for people.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from tally_stream.board.addresses import area_path, page_path
 from tally_stream.board.answers import Answer, Answers, json_answer
+from tally_stream.board.area_rows import SORTS, AreaRows, Asked
 from tally_stream.board.changes import without_figures
 from tally_stream.board.feed import Feed
-from tally_stream.board.shown import ContestShown, as_of_ms
+from tally_stream.board.places import Places
+from tally_stream.board.shown import ContestShown, Published, as_of_ms
 from tally_stream.board.stations import Stations
-from tally_stream.domain.election import Election
+from tally_stream.domain.election import Contest
 from tally_stream.domain.scalars import format_time
 
 ANSWERS_KEPT = 512
@@ -27,6 +31,11 @@ CHANGES_PAGE_MAX = 500
 CHANGES_PAGE = 100
 STATIONS_PAGE_MAX = 2_000
 STATIONS_PAGE = 500
+AREAS_PAGE_MAX = 1_000
+AREAS_PAGE = 100
+CONTESTS_PAGE_MAX = 500
+CONTESTS_PAGE = 100
+FROM_MAX = 1_000_000
 SEARCH_MAX_CHARS = 64
 RETRY_SECONDS = 2
 
@@ -43,19 +52,15 @@ class Refused(Exception):
 class Api:
     """Handlers over a feed and the stations; `add_to` puts them on an application."""
 
-    def __init__(self, election: Election, feed: Feed, stations: Stations) -> None:
-        self._election, self._feed, self._stations = election, feed, stations
+    def __init__(self, places: Places, rows: AreaRows, feed: Feed, stations: Stations) -> None:
+        self._places, self._rows, self._feed, self._stations = places, rows, feed, stations
+        self._election = places.election
         self._answers = Answers(ANSWERS_KEPT)
-        self._names = {election.root: election.root_name, **dict(election.area_names)}
-        self._under: dict[str, list[str]] = {}
-        for area in election.areas:
-            if area.parent is not None:
-                self._under.setdefault(election.areas[area.parent].id, []).append(area.id)
-        self._areas = {area.id for area in election.areas}
 
     def add_to(self, app: web.Application) -> None:
         for path, handler in (
             ("/api/v1/contests", self.contests),
+            ("/api/v1/contests/{contest}", self.contest),
             ("/api/v1/standings/{contest}", self.standings),
             ("/api/v1/standings/{contest}/{area:.+}", self.standings),
             ("/api/v1/areas/{contest}", self.areas),
@@ -84,30 +89,61 @@ class Api:
         if not self._feed.is_caught_up:
             raise Refused(503, "the board is still reading what was published before it started")
 
-    def _area(self, request: web.Request) -> str:
-        area = request.match_info.get("area", self._election.root)
-        if area not in self._areas:
+    def published(self, contest: str, area: str) -> Published:
+        """What is shown of an area of a contest. A contest has only the areas of its own stations."""
+        shown = self.shown(contest)
+        published = shown.of(None if area == self._election.root else area)
+        if published is None:
+            self._refuse_no_area(area)
+            raise Refused(404, f"{contest} has no standings of {area!r}: no polling station there votes in it")
+        return published
+
+    def _refuse_no_area(self, area: str) -> None:
+        if not self._places.is_area(area):
             raise Refused(404, f"there is no published area {area!r}")
-        return area
+
+    def _area(self, request: web.Request) -> str:
+        return request.match_info.get("area", self._election.root)
 
     def _contest_asked(self, request: web.Request) -> str:
         return request.query.get("contest") or self._election.contests[0].id
 
-    def name(self, area: str) -> str:
-        """The area's name, else the last part of its id."""
-        return self._names.get(area) or area.rsplit("/", 1)[-1]
-
     # -- standings -------------------------------------------------------------------------------------------------
 
     async def contests(self, request: web.Request) -> web.Response:
+        """A page of them. Never kept: whoever has it is told so by its digest, and it is soon made."""
         self._refuse_while_behind()
-        token = tuple(shown.version for shown in self._feed.shown.values())
-        asked = ("contests",)
-        answer = self._answers.get(asked, token) or self._answers.put(asked, token, json_answer(self.definition()))
+        begin = _count(request.query.get("from"), 0, FROM_MAX, "from", least=0)
+        limit = _count(request.query.get("limit"), CONTESTS_PAGE, CONTESTS_PAGE_MAX, "limit")
+        found = self._places.found_contests(_words(request))
+        content = {
+            **self._definition(),
+            "found": len(found),
+            "contests": [self._line_of(contest) for contest in found[begin : begin + limit]],
+        }
+        return json_answer(content).to(request)
+
+    async def contest(self, request: web.Request) -> web.Response:
+        """One, with its candidates: what a page of it needs before the first figures."""
+        contest = self._places.contests.get(request.match_info["contest"])
+        if contest is None:
+            raise Refused(404, f"there is no contest {request.match_info['contest']!r}")
+        self._refuse_while_behind()
+        asked, token = ("contest", contest.id), self._feed.shown[contest.id].version
+        answer = self._answers.get(asked, token)
+        if answer is None:
+            of_contest = {
+                **self._line_of(contest),
+                "majority_base": contest.majority_base,
+                "rounding": {"method": contest.rounding.method, "places": contest.rounding.places},
+                "candidates": [{"id": x.id, "name": x.name, "party": x.party} for x in contest.candidates],
+            }
+            answer = self._answers.put(asked, token, json_answer({**self._definition(), "contest": of_contest}))
         return answer.to(request)
 
-    def definition(self) -> dict[str, Any]:
-        """The election as the page needs it; exit polls are not in it, they have times of their own."""
+    def _definition(self) -> dict[str, Any]:
+        """The election as a reader needs it; exit polls are not in it, they have times of their own. `root_seconds`: a
+        root that did not change is sent again within that time, so three times that without one means silence."""
         e = self._election
         return {
             "election": e.id,
@@ -117,34 +153,30 @@ class Api:
             "polls_close": format_time(e.polls_close_ms),
             "root": e.root,
             "root_name": e.root_name,
+            "root_seconds": round(self._feed.root_seconds),
             "levels": list(e.levels),
             "publish_depth": e.publish_depth,
             "station_count": len(e.stations),
-            "contests": [
-                {
-                    "id": c.id,
-                    "name": c.name,
-                    "seats": c.seats,
-                    "rule": c.rule,
-                    "majority_base": c.majority_base,
-                    "rounding": {"method": c.rounding.method, "places": c.rounding.places},
-                    "candidates": [{"id": x.id, "name": x.name, "party": x.party} for x in c.candidates],
-                    "version": None if (shown := self._feed.shown[c.id]).root is None else shown.version,
-                    "status": shown.root_message.get("status"),
-                    "as_of": shown.root_message.get("as_of"),
-                    "standings": f"/api/v1/standings/{c.id}",
-                }
-                for c in e.contests
-            ],
+            "contest_count": len(e.contests),
+        }
+
+    def _line_of(self, contest: Contest) -> dict[str, Any]:
+        shown = self._feed.shown[contest.id]
+        return {
+            "id": contest.id,
+            "name": contest.name,
+            "seats": contest.seats,
+            "rule": contest.rule,
+            "version": None if shown.root is None else shown.version,
+            "status": shown.root_message.get("status"),
+            "as_of": shown.root_message.get("as_of"),
+            "standings": f"/api/v1/standings/{contest.id}",
+            "page": page_path(contest.id),
         }
 
     async def standings(self, request: web.Request) -> web.Response:
-        contest = request.match_info["contest"]
-        shown = self.shown(contest)
-        area = self._area(request)
-        published = shown.root if area == self._election.root else shown.areas.get(area)
-        if published is None:
-            raise Refused(503, f"no standings of {area} were published yet")
+        contest, area = request.match_info["contest"], self._area(request)
+        published = self.published(contest, area)
         asked = ("standings", contest, area)
         answer = self._answers.get(asked, published) or self._answers.put(
             asked, published, Answer(published.value, "application/json", as_of_ms(published))
@@ -152,32 +184,40 @@ class Api:
         return answer.to(request)
 
     async def areas(self, request: web.Request) -> web.Response:
-        contest = request.match_info["contest"]
-        shown = self.shown(contest)
-        area = self._area(request)
-        asked, token = ("areas", contest, area), shown.areas_taken
-        answer = self._answers.get(asked, token) or self._answers.put(
-            asked, token, json_answer(self._areas_under(contest, shown, area))
-        )
+        contest, area = request.match_info["contest"], self._area(request)
+        self.published(contest, area)
+        shown, query = self._feed.shown[contest], request.query
+        sort, order = query.get("sort", SORTS[0]), query.get("order", "asc")
+        if sort not in SORTS or order not in ("asc", "desc"):
+            raise Refused(400, f"sort is one of {', '.join(SORTS)}; order is asc or desc")
+        question = Asked(
+            area, _words(request), sort, order == "desc",
+            _count(query.get("from"), 0, FROM_MAX, "from", least=0),
+            _count(query.get("limit"), AREAS_PAGE, AREAS_PAGE_MAX, "limit"),
+        )  # fmt: skip
+        asked, token = ("areas", contest, question), shown.areas_taken if question.words else shown.taken_below(area)
+        answer = self._answers.get(asked, token)
+        if answer is None:
+            rows, count = self._rows.page(contest, shown, question)
+            content = {
+                "contest": contest,
+                "area": area,
+                "trail": self._trail(area),
+                "found": count,
+                "areas": [
+                    {
+                        **msgspec.to_builtins(row),
+                        "standings": f"/api/v1/standings/{contest}/{area_path(row.area)}",
+                        "page": page_path(contest, row.area),
+                    }
+                    for row in rows
+                ],
+            }
+            answer = self._answers.put(asked, token, json_answer(content))
         return answer.to(request)
 
-    def _areas_under(self, contest: str, shown: ContestShown, area: str) -> dict[str, Any]:
-        root, *parts = area.split("/")
-        trail = [root] + ["/".join([root, *parts[: n + 1]]) for n in range(len(parts))]
-        return {
-            "contest": contest,
-            "area": area,
-            "trail": [{"area": a, "name": self.name(a)} for a in trail],
-            "areas": [
-                {
-                    "area": a,
-                    "name": self.name(a),
-                    "has_areas": a in self._under,
-                    "standings": msgspec.Raw(shown.areas[a].value) if a in shown.areas else None,
-                }
-                for a in self._under.get(area, [])
-            ],
-        }
+    def _trail(self, area: str) -> list[dict[str, str]]:
+        return [{"area": one, "name": self._places.name(one)} for one in self._places.trail(area)]
 
     async def history(self, request: web.Request) -> web.Response:
         contest = request.match_info["contest"]
@@ -201,18 +241,18 @@ class Api:
         contest, area, station = query.get("contest"), query.get("area"), query.get("station")
         limit = _count(query.get("limit"), CHANGES_PAGE, CHANGES_PAGE_MAX, "limit")
         before = _place(query.get("before"))
-        open_contests = [id for id, shown in self._feed.shown.items() if not shown.is_before_the_close]
+        ledger, is_told = self._feed.ledger, self._feed.tells_changes(contest)
         asked = ("changes", contest, area, station, limit, before)
-        token = (self._feed.ledger.taken_count, len(open_contests))
+        token = (ledger.taken(contest, area), is_told)
         answer = self._answers.get(asked, token)
         if answer is None:
-            # A trial report's correction would give away trial figures.
-            lines = (
-                self._feed.ledger.page(contest=contest, area=area, station=station, before=before, limit=limit)
-                if (contest in open_contests if contest else len(open_contests) == len(self._feed.shown))
-                else []
-            )
-            content = {"changes": [msgspec.Raw(line) for line in lines], "count": len(lines), "limit": limit}
+            found = ledger.page(contest=contest, area=area, station=station, before=before, limit=limit) if is_told else []
+            content = {
+                "changes": [msgspec.Raw(line.value) for line in found],
+                "count": len(found),
+                "limit": limit,
+                "names": {line.area: self._places.path(line.area) for line in found},
+            }
             answer = self._answers.put(asked, token, json_answer(content))
         return answer.to(request)
 
@@ -241,12 +281,9 @@ class Api:
         contest = self._contest_asked(request)
         shown = self.shown(contest)
         area = request.query.get("area") or self._election.root
-        if area not in self._areas:
-            raise Refused(404, f"there is no published area {area!r}")
+        self._refuse_no_area(area)
         limit = _count(request.query.get("limit"), STATIONS_PAGE, STATIONS_PAGE_MAX, "limit")
-        words = request.query.get("q", "")
-        if len(words) > SEARCH_MAX_CHARS:
-            raise Refused(400, f"q has at most {SEARCH_MAX_CHARS} characters")
+        words = _words(request)
         self._refuse_while_folding()
         index = self._election.contest_index(contest)
         assert index is not None, "it is shown"
@@ -263,7 +300,16 @@ class Api:
         self._refuse_while_behind()
         self._refuse_while_folding()
         found = self._stations.one(station, lambda contest: self._feed.shown[contest].is_before_the_close)
-        return json_answer(found).to(request)
+        assert found is not None, "it is in the election"
+        return json_answer({**found, "trail": self._trail(found["area"])}).to(request)
+
+
+def _words(request: web.Request) -> str:
+    """What is searched for; \"\" where nothing is."""
+    words = request.query.get("q", "")
+    if len(words) > SEARCH_MAX_CHARS:
+        raise Refused(400, f"q has at most {SEARCH_MAX_CHARS} characters")
+    return words.strip()
 
 
 def _version(text: str | None) -> int:
@@ -275,11 +321,11 @@ def _version(text: str | None) -> int:
     return int(text)
 
 
-def _count(text: str | None, default: int, most: int, name: str) -> int:
+def _count(text: str | None, default: int, most: int, name: str, least: int = 1) -> int:
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-        raise Refused(400, f"{name} is a whole number from 1 to {most}")
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+        raise Refused(400, f"{name} is a whole number from {least} to {most}")
     return int(text)
 
 

@@ -9,7 +9,9 @@ import base64
 import binascii
 from bisect import bisect_left, insort
 from collections import Counter, deque
-from typing import Any
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,10 +21,23 @@ CHANGES_MAX = 100_000
 REJECTIONS_MAX = 1_000
 """Rejections listed; all are counted."""
 
+AREA_MAX_LEVELS = 32
+"""Below so many levels nobody looks for changes: a path from outside must not make a list for each of its slashes."""
+
 KEY_SHOWN_MAX_CHARS = 64
 
 Place = tuple[int, int, int]
 """(log timestamp, partition, offset) of a report: the order of the ledger."""
+
+
+class Line(NamedTuple):
+    """A change; `value` as it was published."""
+
+    place: Place
+    contest: str
+    station: str
+    area: str
+    value: bytes
 
 
 class Ledger:
@@ -31,9 +46,14 @@ class Ledger:
     def __init__(self, definition: str) -> None:
         self._definition = definition
         self._seen: set[tuple[int, int]] = set()
-        self._lines: list[tuple[Place, dict[str, Any], bytes]] = []
-        self.taken_count = 0
-        """Changes taken, all contests: rises with every new line."""
+        self._lists: dict[tuple[str | None, str | None], list[Line]] = {}
+        """(contest, area) → its lines in order; None: of all of them. An area has those of all below it. Whoever asks for one
+        contest among a thousand, or one area among thousands, must not be a reason to look at every line."""
+        self._taken: dict[tuple[str | None, str | None], int] = {}
+
+    def taken(self, contest: str | None, area: str | None) -> int:
+        """Rises with every new line of a contest (None: of any) in an area and all below it (None: anywhere)."""
+        return self._taken.get((contest, area), 0)
 
     def take(self, value: bytes | None) -> bool:
         """Whether this is a new line. Another definition's, and what is no change at all, is passed over."""
@@ -43,35 +63,46 @@ class Ledger:
                 return False
             source = change["source"]
             place = (int(source["timestamp"]), int(source["partition"]), int(source["offset"]))
-            str(change["contest"]), str(change["station"]), str(change["area"])
+            contest, station, area = str(change["contest"]), str(change["station"]), str(change["area"])
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
             return False
         if place[1:] in self._seen:
             return False
         self._seen.add(place[1:])
-        insort(self._lines, (place, change, value or b""), key=lambda line: line[0])
-        self.taken_count += 1
-        if len(self._lines) > CHANGES_MAX:
-            self._seen.discard(self._lines.pop(0)[0][1:])
+        line = Line(place, contest, station, area, value or b"")
+        for key in _keys(line):
+            insort(self._lists.setdefault(key, []), line, key=_place_of)
+            self._taken[key] = self._taken.get(key, 0) + 1
+        if len(self._seen) > CHANGES_MAX:
+            self._forget(self._lists[None, None][0])
         return True
+
+    def _forget(self, oldest: Line) -> None:
+        self._seen.discard(oldest.place[1:])
+        for key in _keys(oldest):
+            lines = self._lists[key]
+            lines.pop(0)  # the oldest of all is the oldest of each list it is in
+            if not lines:
+                del self._lists[key]
 
     def page(
         self, *, contest: str | None, area: str | None, station: str | None, before: Place | None, limit: int
-    ) -> list[bytes]:
-        """At most `limit` lines as published, newest first, from before a place on. An area has those of all below it."""
-        end = len(self._lines) if before is None else bisect_left(self._lines, before, key=lambda line: line[0])
-        found: list[bytes] = []
-        for at in range(end - 1, -1, -1):
-            _, change, value = self._lines[at]
-            if (
-                contest in (None, change["contest"])
-                and station in (None, change["station"])
-                and (area is None or change["area"] == area or change["area"].startswith(area + "/"))
-            ):
-                found.append(value)
-                if len(found) == limit:
-                    break
-        return found
+    ) -> list[Line]:
+        """At most `limit` lines, newest first, from before a place on. An area has those of all below it."""
+        lines = self._lists.get((contest, area), [])
+        end = len(lines) if before is None else bisect_left(lines, before, key=_place_of)
+        found = (lines[at] for at in range(end - 1, -1, -1) if station in (None, lines[at].station))
+        return list(islice(found, limit))
+
+
+def _place_of(line: Line) -> Place:
+    return line.place
+
+
+def _keys(line: Line) -> Iterator[tuple[str | None, str | None]]:
+    parts = line.area.split("/")[: AREA_MAX_LEVELS + 1]
+    areas = [None, *("/".join(parts[: n + 1]) for n in range(len(parts)))]
+    yield from ((contest, area) for contest in (None, line.contest) for area in areas)
 
 
 class Refusals:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tally_stream.board.changes import Ledger, Refusals
+from tally_stream.board.history import points_each
 from tally_stream.board.shown import ContestShown, Published
 from tally_stream.domain.election import Election
 from tally_stream.kafka.client import StoredRecord, TopicReader
@@ -31,6 +32,17 @@ REFUSED_SAID_MAX = 20
 
 REFUSED_MAX_CHARS = 200
 
+SLICE_RECORDS = 100
+"""Records taken between two breaths: a publication of 8,000 areas must not keep readers of the page waiting."""
+
+ROOT_SECONDS = 10.0
+ROOTS_A_SECOND = 100.0
+
+
+def root_seconds(contest_count: int) -> float:
+    """A root that did not change is sent again within this time: where there are more than 1,000 contests, in turn."""
+    return max(ROOT_SECONDS, contest_count / ROOTS_A_SECOND)
+
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -41,7 +53,13 @@ class Feed:
 
     def __init__(self, settings: Settings, election: Election, say: Callable[[str], None]) -> None:
         self.election = election
-        self.shown = {contest.id: ContestShown() for contest in election.contests}
+        points = points_each(len(election.contests))
+        self.shown = {contest.id: ContestShown(points) for contest in election.contests}
+        self.root_seconds = root_seconds(len(election.contests))
+        self._rootless = set(self.shown)
+        """Contests of which no root was shown yet."""
+        self._reached: dict[str, int] = {}
+        """Partition → the highest offset that any root shown was made with."""
         self.ledger = Ledger(election.digest)
         self.refusals = Refusals(election.digest)
         self.foreign_definitions: dict[str, int] = {}
@@ -63,14 +81,16 @@ class Feed:
         return not self._behind
 
     def next_offsets(self) -> dict[str, int]:
-        """Partition → how far the roots of all contests reach; none is named until each contest has a root. A contest on
-        hold stands still and must not stop the others; it counts where all are on hold."""
-        if any(shown.root is None for shown in self.shown.values()):
-            return {}
-        roots = [shown.root_message for shown in self.shown.values()]
-        going_on = [root for root in roots if not root["on_hold"]] or roots
-        vectors = [root["provenance"]["next_offsets"] for root in going_on]
-        return {p: min(v[p] for v in vectors) for p in vectors[0] if all(p in v for v in vectors)}
+        """Partition → how far the newest root of any contest reaches; none is named until each contest has a root. A
+        contest that nothing happens in stands still, and one on hold too: neither may stop the others."""
+        return {} if self._rootless else self._reached
+
+    def tells_changes(self, contest: str | None) -> bool:
+        """Whether changes of a contest may be told, of all contests where none is named: a trial report's correction would
+        give away trial figures."""
+        if contest is not None:
+            return contest in self.shown and not self.shown[contest].is_before_the_close
+        return not any(shown.is_before_the_close for shown in self.shown.values())
 
     async def run(self) -> None:
         """Raises KafkaError or OSError where a topic is missing or its broker refuses us, TopicLost where it is another
@@ -85,17 +105,20 @@ class Feed:
         async with TopicReader(self._settings, topic) as reader:
             follower = Follower(reader)
             async for records in follower.read_to_end():
-                for record in records:
-                    take(record)
-                await asyncio.sleep(0)
+                await self._take_all(records, take)
             self._behind.discard(topic)
             self.news.set()
             while True:
                 records = await follower.poll()
-                for record in records:
-                    take(record)
+                await self._take_all(records, take)
                 if records:
                     self.news.set()
+
+    async def _take_all(self, records: list[StoredRecord], take: Callable[[StoredRecord], Any]) -> None:
+        for begin in range(0, len(records), SLICE_RECORDS):
+            for record in records[begin : begin + SLICE_RECORDS]:
+                take(record)
+            await asyncio.sleep(0)
 
     def _take_standings(self, record: StoredRecord) -> None:
         if record.value is None:
@@ -129,7 +152,10 @@ class Feed:
             read_canonical_standings(value)
         published = Published(message.version, value, sent_ms)
         if area is None:
-            shown.take_root(published, now_ms())
+            if shown.take_root(published, now_ms()):
+                self._rootless.discard(message.contest)
+                for partition, offset in message.next_offsets.items():
+                    self._reached[partition] = max(offset, self._reached.get(partition, 0))
         else:
             shown.take_area(area, published)
 

@@ -15,6 +15,15 @@ import msgspec
 HISTORY_MAX_POINTS = 2_000
 """Points kept of a contest's history: at most 1 MB, for a chart that is 2,000 pixels wide."""
 
+HISTORY_MIN_POINTS = 20
+HISTORY_ALL_POINTS = 100_000
+"""Points kept of all contests: 100 MB. Where there are many contests, each has its part of them."""
+
+
+def points_each(contest_count: int) -> int:
+    """Points kept of each of so many contests: 2,000 of up to 50, 81 of 1,222."""
+    return min(HISTORY_MAX_POINTS, max(HISTORY_MIN_POINTS, HISTORY_ALL_POINTS // contest_count))
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -28,7 +37,8 @@ class Point:
 class History:
     """`take` points of rising versions; `since` for those who answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = HISTORY_MAX_POINTS) -> None:
+        self._most = most
         self._points: list[Point] = []
         self._span_ms = 1
 
@@ -37,7 +47,7 @@ class History:
         if len(points) > 1 and not self._is_apart(points[-2], points[-1]):
             points.pop()  # it stood there only because it was the newest
         points.append(point)
-        while len(points) > HISTORY_MAX_POINTS:
+        while len(points) > self._most:
             self._span_ms *= 2
             points = self._points = self._thinned()
 

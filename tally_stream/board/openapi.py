@@ -10,13 +10,19 @@ from typing import Any
 
 from tally_stream import __version__
 from tally_stream.board.api import (
+    AREAS_PAGE,
+    AREAS_PAGE_MAX,
     CHANGES_PAGE,
     CHANGES_PAGE_MAX,
+    CONTESTS_PAGE,
+    CONTESTS_PAGE_MAX,
+    FROM_MAX,
     HISTORY_TAIL_POINTS,
     SEARCH_MAX_CHARS,
     STATIONS_PAGE,
     STATIONS_PAGE_MAX,
 )
+from tally_stream.board.area_rows import SORTS
 from tally_stream.board.described import ASYNCAPI, SCHEMAS
 from tally_stream.domain.election import Election
 from tally_stream.wire.schema.documents import schemas
@@ -68,6 +74,15 @@ def _schemas() -> dict[str, Schema]:
         "held": _or_null(_ref("Counts")), "is_disputed": FLAG, "is_warned": FLAG, "replaced_by": _or_null(TEXT),
     }  # fmt: skip
     source = _object(topic=TEXT, partition=COUNT, offset=COUNT, timestamp=WHOLE)
+    definition = {
+        "election": TEXT, "name": TEXT, "phase": TEXT, "definition": TEXT, "polls_close": TEXT, "root": TEXT,
+        "root_name": TEXT, "root_seconds": COUNT, "levels": _list(TEXT), "publish_depth": COUNT, "station_count": COUNT,
+        "contest_count": COUNT,
+    }  # fmt: skip
+    contest_line = {
+        "id": TEXT, "name": TEXT, "seats": COUNT, "rule": TEXT, "version": _or_null(COUNT), "status": _or_null(TEXT),
+        "as_of": _or_null(TEXT), "standings": TEXT, "page": TEXT,
+    }  # fmt: skip
     return {
         "Error": {
             **_object(error=TEXT),
@@ -85,22 +100,27 @@ def _schemas() -> dict[str, Schema]:
             rounding={"type": "object"}, outcome={"type": ["object", "null"]}, exit_polls={"type": ["array", "null"]},
             provenance=_object(topic=TEXT, next_offsets={"type": "object", "additionalProperties": COUNT}),
         ),
-        "Contests": _object(
-            election=TEXT, name=TEXT, phase=TEXT, definition=TEXT, polls_close=TEXT, root=TEXT, root_name=TEXT,
-            levels=_list(TEXT), publish_depth=COUNT, station_count=COUNT,
-            contests=_list(
-                _object(
-                    id=TEXT, name=TEXT, seats=COUNT, rule=TEXT, majority_base=TEXT,
-                    rounding=_object(method=TEXT, places=COUNT),
-                    candidates=_list(_object(id=TEXT, name=TEXT, party=_or_null(TEXT))),
-                    version=_or_null(COUNT), status=_or_null(TEXT), as_of=_or_null(TEXT), standings=TEXT,
-                )
+        "Contests": _object(**definition, found=COUNT, contests=_list(_ref("ContestLine"))),
+        "ContestLine": _object(**contest_line),
+        "Contest": _object(
+            **definition,
+            contest=_object(
+                **contest_line, majority_base=_or_null(TEXT), rounding=_object(method=TEXT, places=COUNT),
+                candidates=_list(_object(id=TEXT, name=TEXT, party=_or_null(TEXT))),
             ),
         ),
         "Areas": _object(
-            contest=TEXT, area=TEXT, trail=_list(_object(area=TEXT, name=TEXT)),
-            areas=_list(_object(area=TEXT, name=TEXT, has_areas=FLAG, standings=_or_null(_ref("Standings")))),
+            contest=TEXT, area=TEXT, trail=_list(_object(area=TEXT, name=TEXT)), found=COUNT, areas=_list(_ref("AreaRow")),
         ),
+        "AreaRow": {
+            **_object(
+                area=TEXT, name=TEXT, above=_list(TEXT), has_areas=FLAG, version=COUNT, status=TEXT, stations=MEASURE,
+                leader=_or_null(_object(id=TEXT, name=TEXT, votes=COUNT, share=_or_null(TEXT))), lead=_or_null(COUNT),
+                valid=_or_null(COUNT), outstanding=COUNT, standings=TEXT, page=TEXT,
+            ),
+            "description": "What tells one area from another; the whole message is at `standings`. `above`: names of the "
+            "areas it lies in; `leader` and `lead` (votes before the next one) are null while nobody has votes.",
+        },
         "History": _object(
             contest=TEXT,
             points=_list(
@@ -111,7 +131,7 @@ def _schemas() -> dict[str, Schema]:
             ),
         ),
         "Changes": _object(
-            count=COUNT, limit=COUNT,
+            count=COUNT, limit=COUNT, names={"type": "object", "additionalProperties": TEXT},
             changes=_list(
                 _object(
                     schema=WHOLE, contest=TEXT, station=TEXT, area=TEXT, kind=TEXT, from_revision=COUNT, to_revision=COUNT,
@@ -139,7 +159,7 @@ def _schemas() -> dict[str, Schema]:
         ),
         "Station": _object(
             station=TEXT, name=TEXT, area=TEXT, path=_list(TEXT), registered=_or_null(COUNT), ballots_expected=_or_null(COUNT),
-            partition=COUNT, contests=_list(_object(**standing)),
+            partition=COUNT, trail=_list(_object(area=TEXT, name=TEXT)), contests=_list(_object(**standing)),
             statements=_list(
                 _object(
                     offset=COUNT, timestamp=WHOLE, revision=_or_null(COUNT), kind=_or_null(TEXT), verdict=TEXT,
@@ -182,10 +202,24 @@ def document(election: Election) -> dict[str, Any]:
     station = _parameter("station", "path", {**TEXT, "example": next(iter(election.stations), "S1")}, "A station's id.")
     area_asked = _parameter("area", "query", {**TEXT, "example": election.root}, "An area's id; all below it are in it.")
 
+    area_streamed = _parameter("area", "query", TEXT, "An area's id: its standings are sent, not the root's.")
+
     def limit(default: int, most: int) -> Schema:
         schema = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
         return _parameter("limit", "query", schema, "At most this many.")
 
+    words = _parameter(
+        "q", "query", {**TEXT, "maxLength": SEARCH_MAX_CHARS},
+        "Only those whose id or name contains this, in whatever case, with and without accents.",
+    )  # fmt: skip
+    begin = _parameter(
+        "from", "query", {"type": "integer", "minimum": 0, "maximum": FROM_MAX, "default": 0}, "How many to pass over."
+    )
+    sorting = (
+        _parameter("sort", "query", {"enum": list(SORTS), "default": SORTS[0]}, "By which of their figures; area: by name."),
+        _parameter("order", "query", {"enum": ["asc", "desc"], "default": "asc"}, "Which way."),
+    )
+    areas_paged = (words, *sorting, begin, limit(AREAS_PAGE, AREAS_PAGE_MAX))
     newest = "The newest standings, byte for byte as published"
     return {
         "openapi": "3.1.0",
@@ -195,12 +229,22 @@ def document(election: Election) -> dict[str, Any]:
             "No key, no quota; ask with If-None-Match, or listen to /api/v1/stream.",
         },
         "paths": {
-            "/api/v1/contests": _get("The election, its contests and candidates", "Contests"),
+            "/api/v1/contests": _get(
+                "The election and its contests", "Contests", words, begin, limit(CONTESTS_PAGE, CONTESTS_PAGE_MAX),
+                errors=(400, 503),
+            ),
+            "/api/v1/contests/{contest}": _get(
+                "The election and one contest with its candidates", "Contest", contest, errors=(404, 503),
+            ),
             "/api/v1/standings/{contest}": _get(f"{newest}: the whole", "Standings", contest, errors=(404, 503)),
             "/api/v1/standings/{contest}/{area}": _get(f"{newest}: one area", "Standings", contest, area, errors=(404, 503)),
-            "/api/v1/areas/{contest}": _get("The areas directly below the root", "Areas", contest, errors=(404, 503)),
+            "/api/v1/areas/{contest}": _get(
+                "The areas directly below the root; with q those of any level", "Areas", contest, *areas_paged,
+                errors=(400, 404, 503),
+            ),
             "/api/v1/areas/{contest}/{area}": _get(
-                "The areas directly below an area", "Areas", contest, area, errors=(404, 503)
+                "The areas directly below an area; with q those of any level in it", "Areas", contest, area, *areas_paged,
+                errors=(400, 404, 503),
             ),
             "/api/v1/history/{contest}": _get(
                 "Root figures over time, oldest first", "History", contest,
@@ -217,9 +261,7 @@ def document(election: Election) -> dict[str, Any]:
             "/api/v1/rejections": _get("Reports refused or held, counted; the newest without their bytes", "Rejections"),
             "/api/v1/stations": _get(
                 "Polling stations of an area, by id", "Stations", contest_asked, area_asked,
-                limit(STATIONS_PAGE, STATIONS_PAGE_MAX), _parameter("after", "query", TEXT, "The last id you have."),
-                _parameter("q", "query", {**TEXT, "maxLength": SEARCH_MAX_CHARS},
-                           "Only stations whose id or name contains this, in whatever case."),
+                limit(STATIONS_PAGE, STATIONS_PAGE_MAX), _parameter("after", "query", TEXT, "The last id you have."), words,
                 errors=(400, 404, 503),
             ),
             "/api/v1/stations/{station}": _get(
@@ -234,7 +276,9 @@ def document(election: Election) -> dict[str, Any]:
             "/api/v1/stream": {
                 "get": {
                     "summary": "Server-Sent Events: `standings` with `id` = version, and `beat` every 5 s",
-                    "parameters": [contest_asked, _parameter("Last-Event-ID", "header", TEXT, "The version you have.")],
+                    "parameters": [
+                        contest_asked, area_streamed, _parameter("Last-Event-ID", "header", TEXT, "The version you have."),
+                    ],
                     "responses": {
                         "200": {"description": "A stream without an end", "content": {"text/event-stream": {}}},
                         "404": {"description": "There is no such contest.",

@@ -1,14 +1,15 @@
 """What an operator asks of a board: is it alive, is it ready, its metrics.
 
 Decides what is no ready board: one that has not read what was published before its start, that heard nothing of a worker
-for 40 s, or whose fold of the report log stopped. It serves on all the same: figures that stand still are better than
-none, so take no board out of service for that.
+for 40 s (longer where there are more than 1,000 contests), or whose fold of the report log stopped. It serves on all the
+same: figures that stand still are better than none, so take no board out of service for that. Up to a hundred contests
+are told one by one, more of them together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -17,8 +18,14 @@ from tally_stream.board.readers import Stream
 from tally_stream.board.stations import Stations
 from tally_stream.metrics import BOARD_METRICS, Sample, registry_of, render
 
-NO_CONTACT_SECONDS = 40.0
-"""The root is sent every 10 s, so four are missing."""
+ROOTS_MISSING = 4
+"""So many times a root was not sent again: of up to 1,000 contests, every 10 s."""
+
+CONTESTS_TOLD_MAX = 100
+ALL = "all"
+"""In the place of a contest, where there are more; no id is in lower case."""
+
+_Figure = TypeVar("_Figure")
 
 
 class Operators:
@@ -38,14 +45,25 @@ class Operators:
         contact = self._feed.shown[contest].contact_ms
         return max(0, self._clock_ms() - (self._started_ms if contact is None else contact)) / 1000
 
+    def _told(self, of: Callable[[str], _Figure], of_all: Callable[[Iterable[_Figure]], _Figure]) -> dict[str, _Figure]:
+        """Contest → its figure; of many contests one figure for all."""
+        contests = self._feed.shown
+        if len(contests) <= CONTESTS_TOLD_MAX:
+            return {contest: of(contest) for contest in contests}
+        return {ALL: of_all(map(of, contests))}
+
     def why_not_ready(self) -> list[str]:
         """Sentences; none of them: ready."""
         reasons = []
         if not self._feed.is_caught_up:
             reasons.append("the board is still reading what was published before it started")
-        for contest in self._feed.shown:
-            if (age := self.contact_age_seconds(contest)) >= NO_CONTACT_SECONDS:
-                reasons.append(f"no worker published standings of {contest} for {age:.0f} s")
+        limit = ROOTS_MISSING * self._feed.root_seconds
+        silent = [(c, age) for c in self._feed.shown if (age := self.contact_age_seconds(c)) >= limit]
+        reasons += [
+            f"no worker published standings of {contest} for {age:.0f} s" for contest, age in silent[:CONTESTS_TOLD_MAX]
+        ]
+        if len(silent) > CONTESTS_TOLD_MAX:
+            reasons.append(f"nor of {len(silent) - CONTESTS_TOLD_MAX:,} other contests")
         if self._stations.failure is not None:
             reasons.append(f"the stations can't be shown: {self._stations.failure}")
         return reasons
@@ -60,8 +78,8 @@ class Operators:
         state: dict[str, Any] = {
             "ready": not reasons,
             "reasons": reasons,
-            "standings": {id: shown.version for id, shown in feed.shown.items()},
-            "contact": {id: shown.contact_ms for id, shown in feed.shown.items()},
+            "standings": self._told(lambda c: feed.shown[c].version, min),
+            "contact": self._told(lambda c: feed.shown[c].contact_ms, lambda found: min(ms or 0 for ms in found)),
             "stations": {**stations.progress, "caught_up": stations.is_caught_up, "failure": stations.failure},
             "readers": self._stream.reader_count,
             "other_definitions": feed.foreign_definitions,
@@ -74,14 +92,18 @@ class Operators:
 
     def samples(self) -> dict[str, Iterable[Sample]]:
         """Contests come from the definition: no record can make a label."""
-        channels, progress = self._stream.channels, self._stations.progress
+        sent, readers, progress = self._stream.sent, self._stream.readers_of(), self._stations.progress
+
+        def by_contest(of: Callable[[str], float], of_all: Callable[[Iterable[float]], float]) -> list[Sample]:
+            return [((contest,), figure) for contest, figure in self._told(of, of_all).items()]
+
         return {
-            "tally_board_readers": [((c,), len(channel.readers)) for c, channel in channels.items()],
-            "tally_board_updates_sent_total": [((c,), channel.sent_count) for c, channel in channels.items()],
-            "tally_board_readers_skipped_total": [((c,), channel.skipped_count) for c, channel in channels.items()],
-            "tally_board_readers_cut_total": [((c,), channel.cut_count) for c, channel in channels.items()],
-            "tally_board_contact_age_seconds": [((c,), self.contact_age_seconds(c)) for c in self._feed.shown],
-            "tally_board_version": [((c,), shown.version) for c, shown in self._feed.shown.items()],
+            "tally_board_readers": by_contest(lambda c: readers.get(c, 0), sum),
+            "tally_board_updates_sent_total": by_contest(lambda c: sent[c].sent_count, sum),
+            "tally_board_readers_skipped_total": by_contest(lambda c: sent[c].skipped_count, sum),
+            "tally_board_readers_cut_total": by_contest(lambda c: sent[c].cut_count, sum),
+            "tally_board_contact_age_seconds": by_contest(self.contact_age_seconds, max),
+            "tally_board_version": by_contest(lambda c: self._feed.shown[c].version, min),
             "tally_board_fold_read_records": [((), progress["read"])],
             "tally_board_fold_due_records": [((), progress["of"])],
             "tally_board_fold_failed": [((), self._stations.failure is not None)],

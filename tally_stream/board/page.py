@@ -1,33 +1,40 @@
-"""The page as it leaves the board: the root figures stand in it before any script runs.
+"""The page as it leaves the board: the figures of a contest, or of one of its areas, stand in it before any script runs.
 
-Decides the language, the mode (`?screen`, `?embed`) and what of the newest root is written into the template. Text from
-messages and definitions is escaped here and nowhere trusted. The script in static/ draws the same places anew.
+Decides which place an address names, the language, the mode (`?screen`, `?embed`) and what of the newest message is
+written into the template. Text from messages and definitions is escaped here and nowhere trusted. The script in static/
+draws the same places anew. Lists (areas below, changes, contests) are in `page_lists.py`, addresses in `addresses.py`.
 """
 
 from __future__ import annotations
 
 import html
-import json
 import re
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
+import msgspec
 from aiohttp import web
 
+from tally_stream.board.addresses import CONTESTS, area_path, page_path, with_query
 from tally_stream.board.answers import Answer, Answers
+from tally_stream.board.area_rows import SORTS, AreaRows, Asked
 from tally_stream.board.feed import Feed
-from tally_stream.domain.election import Contest, Election
+from tally_stream.board.page_lists import PageLists
+from tally_stream.board.places import Places
+from tally_stream.board.shown import Published
+from tally_stream.board.wording import LANGUAGES, STATIC, Words
+from tally_stream.domain.election import Contest
 from tally_stream.domain.scalars import format_time
 
-STATIC = Path(__file__).parent / "static"
-LANGUAGES = ("en", "az", "es", "ru")
 MODES = ("screen", "embed")
+THEMES = ("dark", "light")
 PAGES_KEPT = 128
 STATES = ("counted", "partial", "held", "annulled", "outstanding")
 FLAGS = ("corrected", "recounted", "disputed", "warned")
 BAR_MOST = 99.0
 MEASURES = ("stations", "registered", "ballots")
+WORDS_MAX_CHARS = 64
+FROM_MAX_DIGITS = 7
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -40,55 +47,48 @@ _escape = html.escape
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors "
+    "base-uri 'none'; form-action 'self'; frame-ancestors "
 )
 
 
-class Words:
-    """One language's catalogue, with its way of writing numbers."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a page is asked for. `said`: the choices that stand in the address itself, which every link on the page keeps."""
 
-    def __init__(self, language: str) -> None:
-        self.language = language
-        self._words: dict[str, str] = json.loads((STATIC / "lang" / f"{language}.json").read_text(encoding="utf-8"))
+    language: str
+    mode: str
+    theme: str
+    said: tuple[tuple[str, str], ...]
+    words: str
+    begin: int
+    sort: str
+    is_descending: bool
 
-    def __call__(self, key: str, **values: str) -> str:
-        return re.sub(r"\{(\w+)\}", lambda m: values.get(m[1], ""), self._words[key])
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(self.said)
 
-    def number(self, value: int | None) -> str:
-        return "–" if value is None else f"{value:,}".replace(",", self._words["_group"])
-
-    def counted(self, noun: str, value: int | None) -> str:
-        """`1 vote`, `2 votes`."""
-        return self(f"_{noun}.{_plural(self.language, value or 0)}", n=self.number(value))
-
-    def percent(self, text: str | None) -> str:
-        return "–" if text is None else text.replace(".", self._words["_decimal"])
-
-    def difference(self, text: str | None) -> str:
-        """With its sign, as the script writes it."""
-        if text is None:
-            return ""
-        sign = "\u2212" if text.startswith("-") else "+" if text.strip("0.") else ""
-        return f"({sign}{self.percent(text.removeprefix('-'))})"
-
-
-def _plural(language: str, n: int) -> str:
-    """The plural form of a whole number, as Intl.PluralRules has it for the page's languages."""
-    if language == "ru":
-        if n % 10 == 1 and n % 100 != 11:
-            return "one"
-        return "few" if n % 10 in (2, 3, 4) and n % 100 not in (12, 13, 14) else "many"
-    if language == "es" and n and n % 1_000_000 == 0:
-        return "many"
-    return "one" if n == 1 else "other"
+    @property
+    def whole_query(self) -> dict[str, str]:
+        """With what is searched for and how the list is sorted: of a link to this very place."""
+        return {
+            **self.query,
+            **({"q": self.words} if self.words else {}),
+            **({"sort": self.sort} if self.sort != SORTS[0] else {}),
+            **({"order": "desc"} if self.is_descending else {}),
+        }
 
 
 class Pages:
-    """Renders `/`, and holds the static files in memory: a path from outside never reaches the disk."""
+    """Renders the page of each contest and area, and holds the static files in memory: a path from outside never reaches
+    the disk."""
 
-    def __init__(self, election: Election, feed: Feed) -> None:
-        self._election, self._feed = election, feed
-        self._template = (STATIC / "index.html").read_text(encoding="utf-8")
+    def __init__(self, places: Places, rows: AreaRows, feed: Feed) -> None:
+        self._places, self._election, self._feed = places, places.election, feed
+        self._lists = PageLists(places, rows, feed)
+        self._templates = {
+            name: (STATIC / f"{name}.html").read_text(encoding="utf-8") for name in ("index", "contests", "none")
+        }
         self._words = {language: Words(language) for language in LANGUAGES}
         self._pages = Answers(PAGES_KEPT)
         self._files = {
@@ -99,6 +99,9 @@ class Pages:
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/", self.page)
+        app.router.add_get("/contest/{contest}", self.page)
+        app.router.add_get("/contest/{contest}/area/{area:.+}", self.page)
+        app.router.add_get(CONTESTS, self.contests)
         app.router.add_get("/static/{name:.+}", self.file)
 
     async def file(self, request: web.Request) -> web.Response:
@@ -108,18 +111,73 @@ class Pages:
         return answer.to(request)
 
     async def page(self, request: web.Request) -> web.Response:
-        query = request.query
-        contest = next((c for c in self._election.contests if c.id == query.get("contest")), self._election.contests[0])
-        language = self._language(request)
-        mode = next((m for m in MODES if m in query), "")
-        theme = query.get("theme") if query.get("theme") in ("dark", "light") else ""
-        asked = ("page", contest.id, language, mode, theme)
-        token = (self._feed.is_caught_up, self._feed.shown[contest.id].version)
-        answer = self._pages.get(asked, token) or self._pages.put(
-            asked, token, self._render(contest, self._words[language], mode, theme or "")
-        )
-        policy = POLICY + ("*" if mode == "embed" else "'none'")
+        view = self._view(request)
+        contest = self._contest(request)
+        area = request.match_info.get("area", self._election.root)
+        if contest is None or not self._places.is_area(area):
+            return self._none(request, view)
+        shown = self._feed.shown[contest.id]
+        published = shown.of(None if area == self._election.root else area) if self._feed.is_caught_up else None
+        if published is None and self._feed.is_caught_up and shown.root is not None:
+            return self._none(request, view)  # no station there votes in this contest
+        asked = ("page", contest.id, area, view)
+        token = (
+            self._feed.is_caught_up, published, shown.version,
+            shown.areas_taken if view.words else shown.taken_below(area), self._feed.ledger.taken(contest.id, area),
+        )  # fmt: skip
+        answer = self._pages.get(asked, token) or self._pages.put(asked, token, self._render(contest, area, published, view))
+        return self._sent(request, answer, view)
+
+    async def contests(self, request: web.Request) -> web.Response:
+        """Where a contest is looked for: without scripts, and for all who want to see what there is."""
+        view = self._view(request)
+        t = self._words[view.language]
+        places = {
+            **self._head(view, t, CONTESTS),
+            "title": _escape(f"{t('contests')} · {self._election.name}"),
+            **self._lists.contests(t, view.query, view.words, view.begin),
+        }
+        return self._sent(request, self._filled("contests", places, t), view)
+
+    def _none(self, request: web.Request, view: View) -> web.Response:
+        """There is no such place: said to people in words, beside the way to what there is."""
+        t = self._words[view.language]
+        places = {**self._head(view, t, "/"), "title": _escape(self._election.name)}
+        response = self._sent(request, self._filled("none", places, t), view)
+        response.set_status(404)
+        return response
+
+    def _sent(self, request: web.Request, answer: Answer, view: View) -> web.Response:
+        policy = POLICY + ("*" if view.mode == "embed" else "'none'")
         return answer.to(request, {"Content-Security-Policy": policy, "Vary": "Accept-Encoding, Accept-Language"})
+
+    # -- what is asked for -----------------------------------------------------------------------------------------
+
+    def _contest(self, request: web.Request) -> Contest | None:
+        """By the address; without one the first, or that of `/?contest=`."""
+        if "contest" in request.match_info:
+            return self._places.contests.get(request.match_info["contest"])
+        return self._places.contests.get(request.query.get("contest", "")) or self._election.contests[0]
+
+    def _view(self, request: web.Request) -> View:
+        query = request.query
+        mode = next((m for m in MODES if m in query), "")
+        theme = query.get("theme", "")
+        theme = theme if theme in THEMES else ""
+        language = self._language(request)
+        said = {
+            **({"lang": language} if query.get("lang") == language else {}),
+            **({mode: ""} if mode else {}),
+            **({"theme": theme} if theme else {}),
+        }
+        begin, sort = query.get("from", ""), query.get("sort", "")
+        return View(
+            language, mode, theme, tuple(said.items()),
+            words=query.get("q", "").strip()[:WORDS_MAX_CHARS],
+            begin=int(begin) if begin.isascii() and begin.isdigit() and len(begin) <= FROM_MAX_DIGITS else 0,
+            sort=sort if sort in SORTS else SORTS[0],
+            is_descending=query.get("order") == "desc",
+        )  # fmt: skip
 
     def _language(self, request: web.Request) -> str:
         """`?lang=`, else the first of the browser's that we have, else English."""
@@ -133,47 +191,63 @@ class Pages:
 
     # -- the template's places -------------------------------------------------------------------------------------
 
-    def _render(self, contest: Contest, t: Words, mode: str, theme: str) -> Answer:
-        shown = self._feed.shown[contest.id]
-        root = shown.root_message if self._feed.is_caught_up else {}
-        kept = {"contest": contest.id, **({mode: ""} if mode else {}), **({"theme": theme} if theme else {})}
+    def _render(self, contest: Contest, area: str, published: Published | None, view: View) -> Answer:
+        shown, t = self._feed.shown[contest.id], self._words[view.language]
+        is_root = area == self._election.root
+        message: dict[str, Any] = {}
+        if published is not None:
+            # An area's own `as_of` is when it changed: what did not change since is as new as the root.
+            message = {**msgspec.json.decode(published.value), "as_of": shown.root_message["as_of"]}
+        path = page_path(contest.id, None if is_root else area)
+        name = self._places.path(area)
+        asked = Asked(area, view.words, view.sort, view.is_descending, view.begin)
         places = {
-            "lang": t.language,
-            "mode": mode,
-            "theme": f' data-theme="{theme}"' if theme else "",
-            "title": _escape(f"{contest.name} · {self._election.name}"),
-            "description": _escape(t("description", election=self._election.name)),
+            **self._head(view, t, path, view.whole_query),
+            "title": _escape(" · ".join([*([] if is_root else [name]), contest.name, self._election.name])),
             "contest": _escape(contest.id),
             "contest_name": _escape(contest.name),
+            "area": _escape(area),
             "root": _escape(self._election.root),
-            "election": _escape(self._election.name),
             "test": f'<p class="test" role="note">{_escape(t("test"))}</p>' if self._election.phase == "test" else "",
-            "languages": "".join(self._language_link(x, t, kept) for x in LANGUAGES),
-            "contests": self._contest_links(contest, t.language, mode),
-            **self._figures(contest, root, t),
+            "leaders_title": _escape(t("leaders") if is_root else t("leaders.in", area=self._places.name(area))),
+            "contests": self._lists.contest_links(contest, area, t, view.query),
+            "trail": self._lists.trail(contest.id, area, t, view.query),
+            "standings": _escape(f"/api/v1/standings/{contest.id}" + ("" if is_root else f"/{area_path(area)}")),
+            "stream": _escape(
+                with_query("/api/v1/stream", {"contest": contest.id, **({} if is_root else {"area": area})})
+            ),
+            "full": _escape(with_query(path, {"lang": t.language})),
+            **self._lists.areas(contest.id, asked, path, t, view.query, is_shown=published is not None),
+            **self._lists.ledger(contest, area, t, is_shown=published is not None),
+            **self._figures(contest, message, t),
+        }  # fmt: skip
+        return self._filled("index", places, t)
+
+    def _head(self, view: View, t: Words, path: str, query: dict[str, str] | None = None) -> dict[str, str]:
+        """What every page has. `path` and `query` are where its language links lead: to this very place."""
+        kept = view.query if query is None else query
+        return {
+            "lang": t.language,
+            "mode": view.mode,
+            "theme": f' data-theme="{view.theme}"' if view.theme else "",
+            "election": _escape(self._election.name),
+            "description": _escape(t("description", election=self._election.name)),
+            "home": _escape(with_query("/", view.query)),
+            "languages": "".join(self._language_link(x, t, path, kept) for x in LANGUAGES),
         }
 
+    def _filled(self, template: str, places: dict[str, str], t: Words) -> Answer:
         def place(found: re.Match[str]) -> str:
             name = found[1]
             return _escape(t(name[2:])) if name.startswith("t:") else places[name]
 
-        return Answer(_PLACE.sub(place, self._template).encode(), "text/html; charset=utf-8")
+        return Answer(_PLACE.sub(place, self._templates[template]).encode(), "text/html; charset=utf-8")
 
-    def _language_link(self, language: str, t: Words, kept: dict[str, str]) -> str:
+    def _language_link(self, language: str, t: Words, path: str, kept: dict[str, str]) -> str:
         name = _escape(self._words[language]("_name"))
         current = ' aria-current="true"' if language == t.language else ""
-        query = _escape(urlencode({**kept, "lang": language}))
-        return f'<li><a href="/?{query}" lang="{language}" hreflang="{language}"{current}>{name}</a></li>'
-
-    def _contest_links(self, contest: Contest, language: str, mode: str) -> str:
-        if len(self._election.contests) == 1:
-            return ""
-        items = []
-        for one in self._election.contests:
-            current = ' aria-current="page"' if one.id == contest.id else ""
-            query = _escape(urlencode({"contest": one.id, "lang": language, **({mode: ""} if mode else {})}))
-            items.append(f'<li><a href="/?{query}"{current}>{_escape(one.name)}</a></li>')
-        return f'<ul class="contests">{"".join(items)}</ul>'
+        href = _escape(with_query(path, {**kept, "lang": language}))
+        return f'<li><a href="{href}" lang="{language}" hreflang="{language}"{current}>{name}</a></li>'
 
     def _figures(self, contest: Contest, root: dict[str, Any], t: Words) -> dict[str, str]:
         if not root:

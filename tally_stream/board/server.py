@@ -14,11 +14,13 @@ from aiohttp import web
 
 from tally_stream.board.answers import json_answer
 from tally_stream.board.api import RETRY_SECONDS, Api, Refused
+from tally_stream.board.area_rows import AreaRows
 from tally_stream.board.described import MessageDocuments
 from tally_stream.board.feed import Feed
 from tally_stream.board.openapi import document
 from tally_stream.board.operators import Operators
 from tally_stream.board.page import Pages
+from tally_stream.board.places import Places
 from tally_stream.board.publish import Publisher
 from tally_stream.board.readers import Stream
 from tally_stream.board.stations import Stations
@@ -50,12 +52,14 @@ class Board:
         self.election = election
         self.feed = Feed(settings, election, say)
         self.stations = Stations(settings, election)
-        self.api = Api(election, self.feed, self.stations)
-        self.stream = Stream(self.feed, self.api.shown)
+        places = Places(election)
+        rows = AreaRows(places)
+        self.api = Api(places, rows, self.feed, self.stations)
+        self.stream = Stream(self.feed, self.api.published)
         self.operators = Operators(self.feed, self.stations, self.stream)
-        self.pages = Pages(election, self.feed)
+        self.pages = Pages(places, rows, self.feed)
         self.publisher = (
-            None if publish_to is None else Publisher(publish_to, election, self.feed, self.stations, self.api.name, say)
+            None if publish_to is None else Publisher(publish_to, election, self.feed, self.stations, places.name, say)
         )
         if publish_to is not None:
             self.stations.up_to = self.feed.next_offsets

@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
-from tally_stream.board.history import History, point_of
+from tally_stream.board.history import HISTORY_MAX_POINTS, History, point_of
 from tally_stream.domain.scalars import parse_time
-from tally_stream.wire.newest import NewestOfContest
+from tally_stream.domain.standings import body_of
+from tally_stream.wire.newest import NO_VERSION, NewestOfContest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +43,21 @@ def as_of_ms(published: Published) -> int | None:
 class ContestShown:
     """The newest of every key of one contest. `take_root` and `take_area` for each record, in log order."""
 
-    def __init__(self) -> None:
+    def __init__(self, history_points: int = HISTORY_MAX_POINTS) -> None:
         self._newest: NewestOfContest[Published] = NewestOfContest()
         self.root_message: dict[str, Any] = {}
         self.areas_taken = 0
         """Rises with every area shown anew: what is made of areas is good until it does."""
+        self._taken_below: dict[str, int] = {}
+        """Area id → how often an area directly below it was shown anew."""
         self.contact_ms: int | None = None
         """When a root was last published, new or not: the worker sends it again every 10 s."""
         self.rise_ms: int | None = None
         """When what is counted last changed. What was refused, and what controls say, changes the version alone."""
+        self.changed_version = NO_VERSION
+        """Of the newest root that said something else than the one before it: a root is sent again with a newer version."""
         self._counted: tuple[Any, ...] | None = None
-        self.history = History()
+        self.history = History(history_points)
 
     @property
     def root(self) -> Published | None:
@@ -78,9 +83,20 @@ class ContestShown:
         """What is shown of an area, None for the root; what waits is not."""
         return self.root if area is None else self.areas.get(area)
 
+    def taken_below(self, area: str) -> int:
+        """Rises with every area directly below this one that is shown anew: a list of those is good until it does."""
+        return self._taken_below.get(area, 0)
+
     def take_area(self, area: str, message: Published) -> None:
         """An area's message: shown with the first root that is not older, or at once where such a root is here already."""
-        self.areas_taken += self._newest.take_area(area, message.version, message)
+        if self._newest.take_area(area, message.version, message):
+            self._note_areas([area])
+
+    def _note_areas(self, areas: list[str]) -> None:
+        self.areas_taken += len(areas)
+        for area in areas:
+            above = area.rpartition("/")[0]
+            self._taken_below[above] = self._taken_below.get(above, 0) + 1
 
     def take_root(self, message: Published, now_ms: int) -> bool:
         """A root message; whether the root shown is another one now. Raises ValueError, and changes nothing, where it
@@ -97,8 +113,10 @@ class ContestShown:
             if self._counted is None and (as_of_ms := parse_time(content["as_of"] or "")) is not None:
                 # The oldest record that compaction left is one sent again: what it counts is older than that.
                 self.rise_ms = min(self.rise_ms, as_of_ms)
+        if body_of(content) != body_of(self.root_message):
+            self.changed_version = message.version
         self.root_message, self._counted = content, counted
-        self.areas_taken += len(areas)
+        self._note_areas(areas)
         self.history.take(point)
         return True
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
+from tally_stream.board.search import folded
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.fold import PartitionFold, folds_of
 from tally_stream.domain.ledger import Entry, Verdict
@@ -39,6 +40,9 @@ WAITING_MAX_RECORDS = 50_000
 
 WAIT_SECONDS = 0.1
 
+LISTS_KEPT = 256
+"""Lists of stations kept sorted, each of one contest and area."""
+
 OFFSET_MAX = 2**63 - 1
 CODES = tuple(rule.code for rule in RULES)
 KINDS = ("", "report", "correct", "recount", "annul", "restore", "withdraw", "accept", "turnout")
@@ -60,10 +64,12 @@ class Stations:
         self._lines: dict[Station, bytes] = {}
         self._before_hold: dict[tuple[int, int], dict[Station, dict[str, Any]]] = {}
         """(contest, partition) on hold → what its stations were before something came behind the hold."""
+        self._touched: dict[tuple[int, int], int] = {}
+        """(contest, partition) → behind the newest record that can have changed what is shown of the contest's stations."""
         self._by_leaf: dict[int, list[Station]] = {}
         for station in election.stations.values():
             self._by_leaf.setdefault(station.leaf, []).append(station)
-        self._by_area: dict[str, list[Station]] = {}
+        self._within: dict[tuple[int, str], list[Station]] = {}
         self._words: dict[Station, str] = {}
         """Id and name as a search compares them, made when first searched."""
         self.failure: str | None = None
@@ -103,11 +109,18 @@ class Stations:
         limits = self._limits()
         return any(fold.next_offset < limits.get(fold.partition, 0) for fold in self._folds)
 
-    def vector(self, contest: int) -> dict[str, int]:
-        """Partition → the offset that a contest's stations are shown at: behind a hold, that of the hold."""
-        return {
-            str(f.partition): f.figures(contest).next_offset if f.is_on_hold(contest) else f.next_offset for f in self._folds
-        }
+    def is_at(self, contest: int, next_offsets: Mapping[str, int]) -> bool:
+        """Whether a contest's stations stand as they do at these offsets: no record beyond them, and none between them and
+        where the fold is, says anything of this contest. Behind a hold they stand at the hold."""
+        return len(next_offsets) == len(self._folds) and all(self._is_at(f, contest, next_offsets) for f in self._folds)
+
+    def _is_at(self, fold: PartitionFold, contest: int, next_offsets: Mapping[str, int]) -> bool:
+        due = next_offsets.get(str(fold.partition))
+        if due is None:
+            return False
+        if fold.is_on_hold(contest):
+            return fold.figures(contest).next_offset == due
+        return fold.next_offset >= due >= self._touched.get((contest, fold.partition), 0)
 
     async def run(self) -> None:
         """Raises KafkaError, OSError or TopicLost as a follower does. A record that crashes the code sets `failure`."""
@@ -152,6 +165,8 @@ class Stations:
         read = read_at(self._reader, fold, record.offset, record.key, record.value)
         self._keep_what_a_hold_shows(fold, read)
         verdict = fold.take(record.offset, record.timestamp_ms, record.key, read)
+        if isinstance(read, Report | Control):
+            self._touched[read.contest, fold.partition] = fold.next_offset
         if isinstance(read, Control) and not fold.is_on_hold(read.contest):
             self._before_hold.pop((read.contest, fold.partition), None)
         station = self._station_of(read, record.key)
@@ -221,8 +236,8 @@ class Stations:
         self, contest: int, area: str, after: str, limit: int, *, hides_counts: bool, words: str = ""
     ) -> tuple[list[dict[str, Any]], bool]:
         """Up to `limit` stations of an area and all below it, by id, behind `after`; and whether there are more. With
-        `words`, only those whose id or name contains them, in whatever case."""
-        found = self._within(area)
+        `words`, only those whose id or name contains them, in whatever case, with and without accents."""
+        found = self._stations_of(contest, area)
         begin = bisect_right(found, after, key=lambda station: station.id)
         here = self._searched(found, begin, limit + 1, words) if words else found[begin : begin + limit + 1]
         rows = []
@@ -240,17 +255,21 @@ class Stations:
 
     def _searched(self, stations: list[Station], begin: int, most: int, words: str) -> list[Station]:
         if not self._words:
-            self._words = {s: f"{s.id}\n{s.name}".casefold() for s in self._election.stations.values()}
-        wanted = words.casefold()
+            self._words = {s: f"{folded(s.id)}\n{folded(s.name)}" for s in self._election.stations.values()}
+        wanted = folded(words)
         return list(islice((s for s in islice(stations, begin, None) if wanted in self._words[s]), most))
 
-    def _within(self, area: str) -> list[Station]:
-        """Stations of an area and all below it, by id; sorted once, for whoever asks next."""
-        if area not in self._by_area:
+    def _stations_of(self, contest: int, area: str) -> list[Station]:
+        """A contest's stations in an area and all below it, by id; sorted once, for whoever asks next."""
+        kept = self._within.get((contest, area))
+        if kept is None:
             leaves = [i for i in self._by_leaf if (a := self._election.areas[i].id) == area or a.startswith(area + "/")]
-            stations = [station for leaf in leaves for station in self._by_leaf[leaf]]
-            self._by_area[area] = sorted(stations, key=lambda station: station.id)
-        return self._by_area[area]
+            stations = [station for leaf in leaves for station in self._by_leaf[leaf] if station.has_contest(contest)]
+            kept = sorted(stations, key=lambda station: station.id)
+            if len(self._within) >= LISTS_KEPT:
+                del self._within[next(iter(self._within))]
+            self._within[contest, area] = kept
+        return kept
 
     def _fold_of(self, station: Station) -> PartitionFold:
         return self._folds[murmur2_partition(station.id.encode(), len(self._folds))]

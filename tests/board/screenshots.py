@@ -68,7 +68,7 @@ def shoot(browser: Any, address: str, name: str, width: int, height: int, scheme
     page.locator(".fresh.live").wait_for()
     if "?" not in query:
         page.locator("#chart path.line0").wait_for(state="attached")
-        page.locator("#areas tr").nth(100).wait_for(state="attached")
+        page.locator("#areas-head button").first.wait_for(state="attached")
     if part is not None:
         page.locator(part).evaluate("e => window.scrollTo(0, e.getBoundingClientRect().top + scrollY - 20)")
     path = PICTURES / f"{name}.png"

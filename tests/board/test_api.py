@@ -23,8 +23,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.result import Ok
 
+from tally_stream.board import operators as operators_module
 from tally_stream.board.answers import json_answer
 from tally_stream.board.api import HISTORY_TAIL_POINTS
+from tally_stream.board.feed import root_seconds
 from tally_stream.board.operators import Operators
 from tally_stream.board.server import Board
 from tally_stream.board.shown import Published
@@ -134,7 +136,8 @@ def test_the_forms_a_reader_accepts(full: Scene) -> None:
     ("path", "status", "word"),
     [
         ("/api/v1/standings/NONE", 404, "NONE"), ("/api/v1/standings/PRES/R/NOWHERE", 404, "NOWHERE"),
-        ("/api/v1/areas/PRES/X", 404, "X"), ("/api/v1/stations/S99", 404, "S99"), ("/api/v1/history/NONE", 404, "NONE"),
+        ("/api/v1/areas/PRES/X", 404, "X"), ("/api/v1/areas/PRES?sort=x", 400, "sort"), ("/api/v1/contests/NONE", 404, "NONE"),
+        ("/api/v1/contests?limit=501", 400, "limit"), ("/api/v1/stream?contest=PRES&area=R/X", 404, "R/X"), ("/api/v1/stations/S99", 404, "S99"), ("/api/v1/history/NONE", 404, "NONE"),
         ("/api/v1/changes?limit=0", 400, "limit"), ("/api/v1/changes?limit=501", 400, "limit"),
         ("/api/v1/changes?limit=%D9%A3", 400, "limit"), ("/api/v1/changes?before=1,2", 400, "before"),
         ("/api/v1/stations?area=Y", 404, "Y"), ("/api/v1/stations?limit=x", 400, "limit"),
@@ -157,13 +160,14 @@ def test_areas_stations_and_ledger_agree_with_the_standings(full: Scene) -> None
     for entry in areas["areas"]:
         rows = full.board.json(f"/api/v1/stations?contest=PRES&area={urllib.parse.quote(entry['area'])}")["stations"]
         valid = sum(row["in_force"]["ballots"]["valid"] for row in rows if row["in_force"])
-        assert valid == entry["standings"]["ballots"]["valid"]
-        assert len(rows) == entry["standings"]["stations"]["expected"]
+        assert valid == entry["valid"]
+        assert len(rows) == full.board.json(entry["standings"])["stations"]["expected"] == entry["stations"]["of"]
     one = full.board.json("/api/v1/stations/S1")
     assert one["area"] == "R/NORTH"
+    assert [step["name"] for step in one["trail"]] == ["Everywhere", "NORTH"]
     kinds = [(s["kind"], s["verdict"]) for s in one["statements"]]
     assert ("report", "counted") in kinds
-    assert sum(a["standings"]["ballots"]["valid"] for a in areas["areas"]) == root["ballots"]["valid"]
+    assert sum(a["valid"] for a in areas["areas"]) == root["ballots"]["valid"]
     first = full.board.json("/api/v1/stations?limit=3")
     rest = full.board.json("/api/v1/stations?after=" + first["stations"][-1]["station"])
     assert [r["station"] for r in first["stations"] + rest["stations"]] == [f"S{n}" for n in range(1, 9)]
@@ -271,7 +275,17 @@ async def test_before_it_has_read_everything_it_shows_nothing(tmp_path: Path) ->
     election = load_election(rehearsal_folder(tmp_path / "e"))
     board = Board(load_settings(), election, print)
     async with TestClient(TestServer(board.application())) as client:
-        for path in ("standings/PRES", "contests", "areas/PRES", "history/PRES", "changes", "rejections", "stations", "stream"):
+        for path in (
+            "standings/PRES",
+            "contests",
+            "contests/PRES",
+            "areas/PRES",
+            "history/PRES",
+            "changes",
+            "rejections",
+            "stations",
+            "stream",
+        ):
             answer = await client.get(f"/api/v1/{path}")
             assert answer.status == 503, path
             assert answer.headers["Retry-After"]
@@ -384,7 +398,7 @@ def test_every_endpoint_is_what_its_description_says(full: Scene) -> None:
 
         ask()
         asked.add(operation.path)
-    assert len(asked) == 12
+    assert len(asked) == 13
 
 
 def test_the_description_is_served_with_a_name(full: Scene) -> None:
@@ -421,6 +435,26 @@ class TestOperators:
         assert operators.why_not_ready() == []
         board.stations.failure = "stopped at partition 0, offset 7: KeyError"
         assert operators.why_not_ready() == ["the stations can't be shown: stopped at partition 0, offset 7: KeyError"]
+
+    def test_many_contests_are_told_together(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(operators_module, "CONTESTS_TOLD_MAX", 1)
+        board, operators = self.operators(tmp_path)
+        board.feed.shown["SEAT"].contact_ms = self.now - 7_000
+        board.stream.sent["PRES"].sent_count, board.stream.sent["SEAT"].sent_count = 3, 4
+        samples = {name: list(found) for name, found in operators.samples().items()}
+        assert samples["tally_board_updates_sent_total"] == [(("all",), 7)]
+        assert samples["tally_board_contact_age_seconds"] == [(("all",), 7.0)], "the longest of all"
+        self.now += 40_000
+        assert operators.why_not_ready() == ["no worker published standings of PRES for 40 s", "nor of 1 other contests"]
+
+    def test_where_roots_are_sent_in_turn_silence_is_longer(self, tmp_path: Path) -> None:
+        board, operators = self.operators(tmp_path)
+        assert [root_seconds(count) for count in (1, 1_000, 1_222, 20_000)] == [10, 10, 12.22, 200]
+        board.feed.root_seconds = root_seconds(20_000)
+        self.now += 799_000
+        assert operators.why_not_ready() == []
+        self.now += 1_000
+        assert len(operators.why_not_ready()) == 2
 
     async def test_not_ready_is_503_with_the_reason(self, tmp_path: Path) -> None:
         board, _ = self.operators(tmp_path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from tests.board.told import CLOSE_MS, ToldBoard, statement
 
 Ask = Callable[[str], Awaitable[Any]]
+Text = Callable[[str], Awaitable[str]]
 BEFORE_MS = CLOSE_MS - 3_600_000
 
 
@@ -35,6 +37,18 @@ async def ask(told: ToldBoard) -> AsyncIterator[Ask]:
             return await answer.json()
 
         yield ask
+
+
+@pytest.fixture
+async def text(told: ToldBoard) -> AsyncIterator[Text]:
+    async with TestClient(TestServer(told.board.application())) as client:
+
+        async def text(path: str) -> str:
+            answer = await client.get(f"/{path}")
+            assert answer.status == 200, await answer.text()
+            return await answer.text()
+
+        yield text
 
 
 def trials(told: ToldBoard) -> None:
@@ -107,6 +121,45 @@ async def test_changes_are_told_once_their_contest_is_closed_and_all_once_all_ar
     assert [await told_of(q) for q in queries] == [1, 0, 0, 0]
     close_both(told)
     assert [await told_of(q) for q in queries] == [1, 1, 2, 2]
+
+
+async def test_lists_of_areas_tell_no_figure(told: ToldBoard, ask: Ask) -> None:
+    async def are_told(contest: str) -> set[bool]:
+        rows = (await ask(f"areas/{contest}"))["areas"] + (await ask(f"areas/{contest}?q=nor&sort=lead"))["areas"]
+        assert len(rows) == 3
+        return {row[name] is not None for row in rows for name in ("leader", "lead", "valid") if row["area"] == "R/NORTH"}
+
+    trials(told)
+    assert [await are_told(c) for c in ("PRES", "SEAT")] == [{False}, {False}]
+    close_one(told)
+    assert [await are_told(c) for c in ("PRES", "SEAT")] == [{True}, {False}]
+    close_both(told)
+    assert [await are_told(c) for c in ("PRES", "SEAT")] == [{True}, {True}]
+
+
+async def test_no_page_tells_a_figure_or_a_change(told: ToldBoard, text: Text) -> None:
+    """Of the whole or of an area, with scripts or without; nor is what was written before the close given again."""
+
+    async def are_told(contest: str) -> set[bool]:
+        told_now = set()
+        for path in (f"contest/{contest}", f"contest/{contest}/area/R/NORTH", f"contest/{contest}?q=north"):
+            page = await text(path)
+            told_now.add("4,711" in page)
+            told_now.add("a secret reason" in page)
+            told_now.add(re.search(r'<td class="n share">\d', page) is not None)
+        return told_now
+
+    for number, contest in enumerate(("PRES", "SEAT")):
+        told.take(statement(contest, "S1", 1, "report", (400, 300), phase="official", at_ms=BEFORE_MS))
+        assert told.change(
+            number, contest=contest, kind="annul", from_revision=1, to_revision=2, votes_delta={}, reason="a secret reason",
+            ballots_delta={"valid": -4711}, authority=None,
+        )  # fmt: skip
+    assert [await are_told(c) for c in ("PRES", "SEAT")] == [{False}, {False}]
+    close_one(told)
+    assert [await are_told(c) for c in ("PRES", "SEAT")] == [{True}, {False}]
+    close_both(told)
+    assert [await are_told(c) for c in ("PRES", "SEAT")] == [{True}, {True}]
 
 
 async def test_a_rejection_tells_its_figures_once_all_are_closed(told: ToldBoard, ask: Ask) -> None:

@@ -15,7 +15,7 @@ from tally_stream.audit.replay import replay
 from tally_stream.domain.standings import body_of
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
-from tests.board.texts import SOON, wait_text
+from tests.board.texts import SOON, wait_text, wait_true
 from tests.support.board_scene import HOSTILE, Scene, free_port
 from tests.support.paths import NIGHTS
 from tests.support.processes import run
@@ -23,6 +23,7 @@ from tests.support.processes import run
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 AZ_LOG = NIGHTS / "az-2024" / "reports.jsonl.gz"
 WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 
 
 def leaders(page: Any) -> list[list[str]]:
@@ -31,9 +32,9 @@ def leaders(page: Any) -> list[list[str]]:
     return [[cell.strip() for cell in row.locator("td, th").all_inner_texts()] for row in rows]
 
 
-def violations(page: Any) -> list[str]:
+def violations(page: Any, rules: dict[str, Any] = WCAG) -> list[str]:
     page.evaluate(AXE)
-    found = page.evaluate("options => axe.run(document, options)", WCAG)
+    found = page.evaluate("options => axe.run(document, options)", rules)
     return [f"{v['id']}: {n['html'][:200]}: {n['failureSummary'][:300]}" for v in found["violations"] for n in v["nodes"]]
 
 
@@ -78,7 +79,9 @@ def test_the_night_of_azerbaijan_from_empty_to_final(night: Scene, page: Any, tm
     deltas = [int(t.split("\n")[0].replace("−", "-").replace(",", "")) for t in page.locator("#ledger td.n").all_inner_texts()]
     assert sum(deltas) == -11_077
     page.locator("#chart path.line0").wait_for(state="attached", timeout=SOON)
-    assert page.locator("#areas tr").count() == 125
+    assert page.locator("#areas tr").count() == 100, "a page of them"
+    page.locator("#areas-more").click()
+    page.locator("#areas tr").nth(124).wait_for(timeout=SOON)
     # What the endpoint serves is what anyone computes from the log.
     served = night.board.get("/api/v1/standings/PRES")[1]
     root = root_of(replay(load_election(NIGHTS / "az-2024"), AZ_LOG).messages(0))
@@ -128,8 +131,8 @@ def hostile_correction(played: Scene, station: str) -> bytes:
 def with_hostile_names(route: Any) -> None:
     """Names of areas and stations as an election folder could have them."""
     text = route.fetch().text()
-    for name in ("NORTH", "Station 1"):
-        text = text.replace(f'"name":"{name}"', f'"name":{json.dumps(HOSTILE)}')
+    for name in ('"name":"NORTH"', '"R/NORTH":"NORTH"', '"name":"Station 1"'):
+        text = text.replace(name, f"{name.partition(':')[0]}:{json.dumps(HOSTILE)}")
     route.fulfill(body=text, content_type="application/json")
 
 
@@ -138,15 +141,16 @@ def test_a_hostile_name_stays_text_and_a_test_says_so(rehearsal: Scene, page: An
     rehearsal.wait_shown()
     rehearsal.produce(("S3", hostile_correction(rehearsal, "S3")))
     rehearsal.wait_shown()
-    page.route(re.compile(r"/api/v1/(areas|stations)"), with_hostile_names)
-    page.goto(rehearsal.board.address + "/#area=R%2FNORTH")
-    for selector in ("#leaders th", "#leaders .party", "#polls-head", "#trail", "#ledger td", "#ledger .party", "#stations th"):
+    page.route(re.compile(r"/api/v1/(areas|stations|changes)"), with_hostile_names)
+    page.goto(rehearsal.board.address + "/contest/PRES/area/R/NORTH")
+    for selector in ("#leaders th", "#leaders .party", "#ledger td", "#ledger th .party", "#stations th"):
         wait_text(page, selector, "<img src=x")
     page.locator("#stations button").first.click()
     wait_text(page, "#station-title", "<img src=x")
     page.keyboard.press("Escape")
-    page.evaluate("location.hash = ''")
-    wait_text(page, "#areas th", "<img src=x")
+    page.goto(rehearsal.board.address)
+    for selector in ("#polls-head", "#areas th"):
+        wait_text(page, selector, "<img src=x")
     assert page.locator("img").count() == 0
     assert page.locator("body script").count() == 0
     assert page.title() == "President · Rehearsal of a small country"
@@ -166,30 +170,37 @@ def test_every_mode_passes_axe(rehearsal: Scene, browser: Any) -> None:
     rehearsal.decide("S4", "annul")
     rehearsal.wait_shown()
     found: dict[str, list[str]] = {}
-    for scheme in ("light", "dark"):
-        for width, query in (
-            (1280, "/"),
-            (360, "/?lang=ru"),
-            (1920, "/?screen"),
-            (640, "/?embed&lang=az"),
-            (1280, "/#area=R%2FNORTH"),
-        ):
-            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, locale="en-GB")
-            page = context.new_page()
-            page.goto(rehearsal.board.address + query)
+    for width, query in (
+        (1280, "/"),
+        (360, "/?lang=ru"),
+        (1920, "/?screen"),
+        (640, "/?embed&lang=az"),
+        (1280, "/contest/PRES/area/R/NORTH"),
+        (360, "/contest/PRES/area/R/NORTH?lang=es&q=st"),
+        (360, "/contests"),
+        (1280, "/contest/NONE"),
+    ):
+        context = browser.new_context(viewport={"width": width, "height": 900}, locale="en-GB")
+        page = context.new_page()
+        page.goto(rehearsal.board.address + query)
+        if query not in ("/contests", "/contest/NONE"):
             page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
-            if query == "/":
-                page.locator("#chart path.line0").wait_for(state="attached", timeout=SOON)
-                page.locator("#ledger tr").first.wait_for(timeout=SOON)
-            if "#area" in query:
-                page.locator("#stations button").first.click(timeout=SOON)
-                page.locator("#station[open]").wait_for()
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{query} at {width} scrolls sideways"
-            found[f"{scheme} {width} {query}"] = violations(page)
-            if query == "/":
-                page.emulate_media(media="print")
-                found[f"{scheme} printed"] = violations(page)
-            context.close()
+        if query == "/":
+            page.locator("#chart path.line0").wait_for(state="attached", timeout=SOON)
+            page.locator("#ledger tr").first.wait_for(timeout=SOON)
+        if "area" in query:
+            page.locator("#stations button").first.wait_for(timeout=SOON)
+        if query.endswith("NORTH"):
+            page.locator("#stations button").first.click()
+            page.locator("#station[open]").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{query} at {width} scrolls sideways"
+        found[f"light {width} {query}"] = violations(page)
+        page.emulate_media(color_scheme="dark")
+        found[f"dark {width} {query}"] = violations(page, CONTRAST)  # nothing else is another in the dark
+        if query == "/":
+            page.emulate_media(media="print")
+            found["printed"] = violations(page)
+        context.close()
     assert {where: v for where, v in found.items() if v} == {}
 
 
@@ -203,29 +214,59 @@ def test_the_language_is_switched_by_a_link(rehearsal: Scene, page: Any, languag
         rehearsal.report("S5", (900, 89), contest="SEAT")
         rehearsal.report("S6", (211, 700), contest="SEAT")
         rehearsal.wait_shown("SEAT")
-    page.goto(rehearsal.board.address + "/?contest=SEAT")
+    page.goto(rehearsal.board.address + "/contest/SEAT/area/R/SOUTH")
     page.locator(f'.languages a[lang="{language}"]').click()
     wait_text(page, "#progress-title", words)
     assert page.evaluate("document.documentElement.lang") == language
     page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
     wait_text(page, "#leaders", thousand)
     assert "Cleo" in page.locator("#leaders").inner_text(), "the contest is kept"
+    assert "SOUTH" in page.locator("#trail").inner_text(), "and the area"
     assert "undefined" not in page.locator("body").inner_text()
 
 
-def test_without_scripts_the_root_figures_stand_there(rehearsal: Scene, browser: Any) -> None:
+def test_without_scripts_the_figures_of_each_place_stand_there(rehearsal: Scene, browser: Any) -> None:
     rehearsal.report("S7", (600, 40))
     root = rehearsal.wait_shown()
+    south = rehearsal.board.json("/api/v1/standings/PRES/R/SOUTH")
     context = browser.new_context(java_script_enabled=False, locale="es-ES")
     page = context.new_page()
     page.goto(rehearsal.board.address)
-    valid = root["ballots"]["valid"]
-    assert f"Porcentajes sobre {valid:,}".replace(",", ".") in page.locator("#base").inner_text()
-    rows = leaders(page)
-    assert [row[2] for row in rows] == [f"{c['votes']:,}".replace(",", ".") for c in root["candidates"]]
-    assert "PRUEBA" in page.locator(".test").inner_text()
-    assert "Sin JavaScript" in page.locator("#fresh").inner_text()
+    for message in (root, south):
+        valid = message["ballots"]["valid"]
+        assert f"Porcentajes sobre {valid:,}".replace(",", ".") in page.locator("#base").inner_text()
+        rows = leaders(page)
+        assert [row[2] for row in rows] == [f"{c['votes']:,}".replace(",", ".") for c in message["candidates"]]
+        assert "PRUEBA" in page.locator(".test").inner_text()
+        assert "Sin JavaScript" in page.locator("#fresh").inner_text()
+        if message is root:
+            page.locator("#search").fill("sóuth")
+            page.locator("#search-go").click()
+            assert page.locator("#areas a").all_inner_texts() == ["SOUTH"]
+            page.locator("#areas a").click()
+    page.locator(".contests a", has_text="Council").click()
+    assert page.url.endswith("/contest/SEAT/area/R/SOUTH"), "another contest, the same area"
+    page.locator("#trail a").click()
+    assert page.url.endswith("/contest/SEAT")
     context.close()
+
+
+def test_the_way_back_leads_to_what_was_searched_and_sorted(rehearsal: Scene, page: Any) -> None:
+    rehearsal.wait_shown()
+    page.goto(rehearsal.board.address + "/contest/PRES?lang=es")
+    page.locator("#areas-head button").nth(4).click(timeout=SOON)
+    page.wait_for_url(re.compile(r"sort=lead&order=desc$"))
+    page.locator("#search").fill("SÓU")
+    wait_text(page, "#found", re.compile(r"\d"))
+    page.locator("#areas a", has_text="SOUTH").click()
+    wait_text(page, "#leaders-title", "Resultados: SOUTH")
+    page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
+    page.go_back()
+    page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
+    assert page.locator("#search").input_value() == "SÓU"
+    assert page.locator("#areas-head th").nth(4).get_attribute("aria-sort") == "descending"
+    assert page.locator("#areas a").all_inner_texts() == ["SOUTH"]
+    assert page.evaluate("document.documentElement.lang") == "es"
 
 
 def test_hold_is_shown_and_released_and_both_are_said(rehearsal: Scene, page: Any) -> None:
@@ -249,19 +290,34 @@ def test_hold_is_shown_and_released_and_both_are_said(rehearsal: Scene, page: An
 def test_sorting_and_searching_areas_by_keyboard(rehearsal: Scene, page: Any) -> None:
     rehearsal.wait_shown()
     page.goto(rehearsal.board.address)
-    page.locator("#areas tr").first.wait_for(timeout=SOON)
+    page.locator("#areas-head button").first.wait_for(timeout=SOON)
     assert page.locator("#areas th").all_inner_texts() == ["NORTH", "SOUTH"]
     page.locator("#areas-head button").first.focus()
     page.keyboard.press("Enter")
-    assert page.locator("#areas th").all_inner_texts() == ["SOUTH", "NORTH"]
+    wait_text(page, "#areas tr:first-child", "SOUTH")
     assert page.locator("#areas-head th").first.get_attribute("aria-sort") == "descending"
-    assert page.evaluate("document.activeElement.dataset.column") == "0", "focus stays on the button"
+    assert page.evaluate("document.activeElement.dataset.column") == "area", "focus stays on the button"
     page.locator("#search").fill("nor")
-    assert page.locator("#areas th").all_inner_texts() == ["NORTH"]
+    page.locator("#areas a", has_text="SOUTH").wait_for(state="detached")
     page.locator("#areas a").first.focus()
     page.keyboard.press("Enter")
+    wait_text(page, "#leaders-title", "Results: NORTH")
     page.locator("#stations tr").nth(3).wait_for(timeout=SOON)
     assert page.locator("#stations button").all_inner_texts() == ["S1", "S2", "S3", "S4"]
+
+
+def test_an_area_moves_with_its_own_figures(rehearsal: Scene, page: Any) -> None:
+    page.goto(rehearsal.board.address + "/contest/SEAT/area/R/NORTH")
+    page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
+    before = page.locator("#leaders").inner_text()
+    rehearsal.report("S8", (123, 7), contest="SEAT")
+    rehearsal.wait_shown("SEAT")
+    rehearsal.report("S1", (456, 1), contest="SEAT")
+    due = rehearsal.wait_shown("SEAT")["as_of"]
+    wait_text(page, "#leaders", "456")
+    assert "123" not in before + page.locator("#leaders").inner_text(), "S8 lies in the south"
+    wait_true(page, f"document.querySelector('#line time').dateTime === '{due}'")
+    wait_text(page, "#stations tr", "456")
 
 
 def test_silence_of_the_board_and_of_the_count_are_told_apart_and_mended(doomed: Scene, page: Any) -> None:

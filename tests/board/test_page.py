@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tally_stream.board.page import Words, _bar_width  # noqa: PLC2701  (at its edges: in a page it is one number among many)
+from tally_stream.board.page import _bar_width  # noqa: PLC2701  (at its edges: in a page it is one number among many)
+from tally_stream.board.wording import Words
 
 
 def test_what_is_not_whole_never_looks_full() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tally_stream.board.page import LANGUAGES, Words
-from tests.board.texts import SOON, wait_text
+from tally_stream.board.wording import LANGUAGES, Words
+from tests.board.texts import SOON, wait_text, wait_true
 from tests.support.board_scene import Scene, rehearsal_folder, scene
 from tests.support.waiting import wait_for
 
@@ -24,10 +24,6 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     directory = tmp_path_factory.mktemp("reader")
     with scene(str(rehearsal_folder(directory / "election")), directory) as played:
         yield played
-
-
-def wait_true(page: Any, question: str) -> None:
-    wait_for(lambda: page.evaluate(question), question, SOON / 1000)
 
 
 def corrections(played: Scene, station: str, count: int) -> None:
@@ -98,7 +94,7 @@ def test_an_update_does_not_take_away_what_show_more_brought(rehearsal: Scene, p
     rehearsal.report("S1", (10, 5), kind="correct")
     rehearsal.wait_shown()
     page.route(re.compile(r"/api/v1/stations\?"), many_stations)
-    page.goto(rehearsal.board.address + "/#area=R%2FNORTH")
+    page.goto(rehearsal.board.address + "/contest/PRES/area/R/NORTH")
     page.locator("#stations tr").nth(199).wait_for(timeout=SOON)
     page.locator("#stations-more").click()
     page.locator("#stations tr").nth(399).wait_for(timeout=SOON)
@@ -113,45 +109,46 @@ def test_an_update_does_not_take_away_what_show_more_brought(rehearsal: Scene, p
 def test_a_station_is_found_from_the_root(rehearsal: Scene, page: Any) -> None:
     rehearsal.wait_shown()
     page.goto(rehearsal.board.address)
-    page.locator("#areas tr").first.wait_for(timeout=SOON)
+    page.locator("#areas-head button").first.wait_for(timeout=SOON)
     page.locator("#search").fill("station 7")
     wait_text(page, "#stations", "S7")
     assert page.locator("#stations button").all_inner_texts() == ["S7"]
     page.locator("#search").fill("")
     page.locator("#stations-box").wait_for(state="hidden")
-    assert page.locator("#areas th").all_inner_texts() == ["NORTH", "SOUTH"]
+    wait_true(page, "[...document.querySelectorAll('#areas a')].map(a => a.textContent).join() === 'NORTH,SOUTH'")
 
 
 def test_while_the_board_reads_one_question_follows_another(rehearsal: Scene, page: Any) -> None:
     rehearsal.wait_shown()
     refusal = {"error": "reading", "read": 1, "of": 9}
     page.route(re.compile(r"/api/v1/stations\?"), lambda route: route.fulfill(status=503, json=refusal))
-    page.goto(rehearsal.board.address + "/#area=R%2FNORTH")
+    page.goto(rehearsal.board.address + "/contest/PRES/area/R/NORTH")
     wait_text(page, "#stations-wait", "1 of 9")
     page.evaluate("""() => { window.asks = []; const ask = window.fetch;
         window.fetch = (...a) => { if (String(a[0]).includes('/stations?')) asks.push(performance.now()); return ask(...a); };
-        for (let n = 0; n < 4; n++) setTimeout(() => dispatchEvent(new HashChangeEvent('hashchange')), n * 100); }""")
+        for (let n = 0; n < 4; n++) setTimeout(() => document.querySelector('[data-column="area"]').click(), n * 100); }""")
     wait_true(page, "asks.length >= 4 && asks.at(-1) - asks.at(-2) > 2000")
     wait_true(page, "performance.now() - asks.at(-1) > 1500")
     assert page.evaluate("asks.filter(at => asks.at(-1) - at < 2000).length") == 1, "one timer, however many asked"
 
 
-def test_a_late_answer_for_another_area_is_dropped(rehearsal: Scene, page: Any) -> None:
+def test_a_late_answer_to_another_question_is_dropped(rehearsal: Scene, page: Any) -> None:
     rehearsal.wait_shown()
     held: list[Any] = []
-    page.route(re.compile(r"/api/v1/areas/PRES/R/NORTH"), lambda route: held.append(route))  # noqa: PLW0108  (it is marked)
+    page.route(re.compile(r"/api/v1/areas/.*q=nor"), lambda route: held.append(route))  # noqa: PLW0108  (it is marked)
     page.goto(rehearsal.board.address)
-    page.locator("#areas tr").first.wait_for(timeout=SOON)
-    page.evaluate("location.hash = 'area=R/NORTH'")
+    page.locator("#areas-head button").first.wait_for(timeout=SOON)
+    page.locator("#search").fill("nor")
     wait_for(lambda: page.evaluate("true") and held, "the question", 10)
-    page.evaluate("location.hash = 'area=R/SOUTH'")
-    wait_text(page, "#trail", "SOUTH")
-    with page.expect_response(re.compile(r"/api/v1/areas/PRES/R/NORTH")) as late:
+    page.locator("#search").fill("sout")
+    wait_text(page, "#areas", "SOUTH")
+    wait_true(page, "document.querySelectorAll('#areas tr').length === 1")
+    with page.expect_response(re.compile(r"/api/v1/areas/.*q=nor")) as late:
         for route in held:
             route.continue_()
     late.value.finished()
     page.evaluate("fetch('/livez').then(answer => answer.text())")  # whoever waited for the late answer has it by now
-    assert "SOUTH" in page.locator("#trail").inner_text()
+    assert page.locator("#areas th").all_inner_texts() == ["SOUTH"]
 
 
 def test_updates_can_be_paused_and_go_on(rehearsal: Scene, page: Any) -> None:
@@ -195,16 +192,6 @@ def test_what_was_to_be_asked_is_not_asked_in_a_pause(rehearsal: Scene, page: An
     wait_true(page, "held.length >= 3")  # everything
     page.evaluate("held.splice(0).forEach(work => work())")
     wait_for(lambda: "/api/v1/history/PRES" in asked, "the question after the pause")
-
-
-def test_a_name_that_could_not_be_told_is_asked_for_again(rehearsal: Scene, page: Any) -> None:
-    statuses = [503, 404]
-    page.route(re.compile(r"/api/v1/areas/.*FAR"), lambda route: route.fulfill(status=statuses.pop(0), json={}))
-    page.goto(rehearsal.board.address)
-    asked = page.evaluate("""async () => { const { askNames } = await import('/static/areas.js');
-        return [await askNames(['R/FAR']), await askNames(['R/FAR']), await askNames(['R/FAR'])]; }""")
-    assert asked == [True, True, False], "what is not there is asked for once"
-    assert statuses == []
 
 
 def test_the_same_states_and_polls_with_and_without_scripts(rehearsal: Scene, browser: Any, page: Any) -> None:
@@ -278,7 +265,7 @@ def test_two_questions_at_once_bring_each_point_once(rehearsal: Scene, page: Any
     page.goto(rehearsal.board.address)
     page.locator("#chart path.line0").wait_for(state="attached", timeout=SOON)
     rows = page.evaluate("""async () => { const { drawHistory } = await import('/static/history.js');
-        const contest = (await (await fetch('/api/v1/contests')).json()).contests[0];
+        const contest = (await (await fetch('/api/v1/contests/PRES')).json()).contest;
         const root = await (await fetch('/api/v1/standings/PRES')).json();
         await Promise.all([drawHistory(contest, root), drawHistory(contest, root)]);
         return document.querySelectorAll('#history tr').length; }""")

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tally_stream.board import changes as changes_module
 from tally_stream.board import shown as shown_module
 from tally_stream.board.changes import Ledger, Refusals
 from tally_stream.board.feed import Feed
@@ -190,8 +191,8 @@ class TestTheLedger:
         lines = [change(0, 1, 10), change(1, 1, 30), change(0, 2, 20)]
         assert [ledger.take(line) for line in [*lines, lines[0]]] == [True, True, True, False]
         found = ledger.page(contest=None, area=None, station=None, before=None, limit=10)
-        assert [json.loads(line)["source"]["timestamp"] for line in found] == [30, 20, 10]
-        assert found[0] == lines[1], "as published"
+        assert [line.place[0] for line in found] == [30, 20, 10]
+        assert found[0].value == lines[1], "as published"
 
     def test_pages_and_filters(self) -> None:
         ledger = Ledger("d")
@@ -201,7 +202,28 @@ class TestTheLedger:
         assert len(ledger.page(contest=None, area="R/N", station=None, before=None, limit=10)) == 5
         assert len(ledger.page(contest=None, area="R", station="S1", before=None, limit=10)) == 5
         older = ledger.page(contest=None, area=None, station=None, before=(3, 0, 3), limit=2)
-        assert [json.loads(line)["source"]["offset"] for line in older] == [2, 1]
+        assert [line.place[2] for line in older] == [2, 1]
+
+    def test_the_oldest_goes_from_every_list_it_is_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(changes_module, "CHANGES_MAX", 3)
+        ledger = Ledger("d")
+        for n in range(5):
+            ledger.take(change(0, n, n, contest="PRES" if n < 2 else "SEAT", area=f"R/{n}"))
+        for contest, area, left in ((None, None, 3), ("SEAT", None, 3), (None, "R", 3), ("PRES", None, 0), (None, "R/1", 0)):
+            assert len(ledger.page(contest=contest, area=area, station=None, before=None, limit=9)) == left, (contest, area)
+        assert ledger.taken("PRES", "R/1") == 1, "that it goes is no news, and what was told of it is told no more"
+
+    def test_each_place_is_told_of_its_own_changes(self) -> None:
+        ledger = Ledger("d")
+        ledger.take(change(0, 1, 1, area="R/N/A"))
+        ledger.take(change(0, 2, 2, area="R/N/B", contest="SEAT"))
+        assert [ledger.taken("PRES", area) for area in ("R", "R/N", "R/N/A", "R/N/B", "R/NO")] == [1, 1, 1, 0, 0]
+        assert [ledger.taken(None, area) for area in (None, "R", "R/N", "R/N/B")] == [2, 2, 2, 1]
+
+    def test_a_path_of_many_slashes_makes_few_lists(self) -> None:
+        ledger = Ledger("d")
+        ledger.take(change(0, 1, 1, area="R" + "/" * 30_000))
+        assert len(ledger._lists) <= 2 * (changes_module.AREA_MAX_LEVELS + 2)  # noqa: SLF001  (how many are kept is what the test is about)
 
     @pytest.mark.parametrize(
         "value",
@@ -265,7 +287,7 @@ def frames(socket: Socket) -> list[int]:
 
 class TestTheStream:
     async def test_one_encoding_for_all_and_the_slow_skip_to_the_newest(self, feed: Feed) -> None:
-        channel = Channel("PRES", feed)
+        channel = Channel("PRES", "R", feed)
         fast, other, slow = Socket(), Socket(), Socket()
         channel.readers = {Reader(s, -1) for s in (fast, other, slow)}  # type: ignore[arg-type]
         slow.waiting = 10
@@ -281,9 +303,9 @@ class TestTheStream:
         assert not channel.has_slow_readers
 
     async def test_no_more_than_two_updates_a_second_and_the_last_one_comes(self, feed: Feed) -> None:
-        stream = Stream(feed, lambda _: None)
+        stream = Stream(feed, lambda *_: None)
         reader = Socket()
-        stream.channels["PRES"].readers = {Reader(reader, -1)}  # type: ignore[arg-type]
+        stream.channel("PRES", "R").readers = {Reader(reader, -1)}  # type: ignore[arg-type]
         running = asyncio.create_task(stream.run())
         begin = time.monotonic()
         async with asyncio.timeout(20):
@@ -299,7 +321,7 @@ class TestTheStream:
         assert len(frames(reader)) <= 1 + seconds / UPDATE_MIN_SECONDS
 
     async def test_who_does_not_read_for_a_minute_is_cut_off(self, feed: Feed) -> None:
-        channel = Channel("PRES", feed)
+        channel = Channel("PRES", "R", feed)
         slow = Socket()
         slow.waiting = 10
         channel.readers = {Reader(slow, -1)}  # type: ignore[arg-type]
@@ -310,10 +332,10 @@ class TestTheStream:
         await channel.push(BEHIND_MAX_SECONDS + 1)
         assert slow.is_aborted
         assert not channel.readers
-        assert (channel.sent_count, channel.skipped_count, channel.cut_count) == (0, 1, 1)
+        assert (channel.sent.sent_count, channel.sent.skipped_count, channel.sent.cut_count) == (0, 1, 1)
 
     async def test_it_speaks_when_nothing_happens(self, feed: Feed) -> None:
-        channel = Channel("PRES", feed)
+        channel = Channel("PRES", "R", feed)
         reader = Socket()
         channel.readers = {Reader(reader, -1)}  # type: ignore[arg-type]
         feed.shown["PRES"].take_root(message(1), 1)
@@ -337,7 +359,7 @@ class TestTheStream:
     async def test_whatever_the_page_would_ask_for_anew_is_news_at_once(
         self, feed: Feed, happens: Callable[[Feed], Any]
     ) -> None:
-        channel = Channel("PRES", feed)
+        channel = Channel("PRES", "R", feed)
         reader = Socket()
         channel.readers = {Reader(reader, 1)}  # type: ignore[arg-type]
         feed.shown["PRES"].take_root(message(1), 1)
@@ -348,6 +370,41 @@ class TestTheStream:
         assert await channel.push(0.2)
         assert len(reader.written) == written + 1
         assert b"event: beat" in reader.written[-1]
+
+    async def test_a_reader_is_sent_what_it_looks_at_and_told_of_nothing_else(self, feed: Feed) -> None:
+        """8,000 areas change: whoever looks at one of them is sent that one."""
+        shown, reader = feed.shown["PRES"], Socket()
+        channel = Channel("PRES", "R/N", feed)
+        channel.readers = {Reader(reader, -1)}  # type: ignore[arg-type]
+        shown.take_area("R/N", message(1, "R/N"))
+        shown.take_root(message(1), 1)
+        await channel.push(0.0)
+        assert b'"area": "R/N"' in reader.written[0]
+        assert b'"areas":0,"changes":0' in reader.written[0]
+        for area in ("R/S", "R/N/A", "R/N/B"):
+            shown.take_area(area, message(2, area))
+        feed.ledger.take(change(0, 1, 1, area="R/S", definition=feed.election.digest))
+        feed.ledger.take(change(0, 2, 2, area="R/N/A", definition=feed.election.digest))
+        shown.take_root(message(2), 2)
+        assert await channel.push(1.0)
+        assert frames(reader) == [1], "its own standings are the same"
+        assert b'"version":1,"areas":2,"changes":1' in reader.written[-1], "two areas below it, and one change in it"
+        assert b'"as_of":"2026-01-01T20:00:00Z"' in reader.written[-1]
+
+    async def test_a_channel_without_readers_is_no_more(self, feed: Feed) -> None:
+        stream = Stream(feed, lambda *_: None)
+        stream.channel("PRES", "R/N")
+        kept = stream.channel("SEAT", "R")
+        kept.readers = {Reader(Socket(), -1)}  # type: ignore[arg-type]
+        assert stream.readers_of() == {"PRES": 0, "SEAT": 1}
+        feed.news.set()
+        running = asyncio.create_task(stream.run())
+        async with asyncio.timeout(20):
+            while len(stream.channels) > 1:  # noqa: ASYNC110  (a stream tells nobody what it forgot)
+                await asyncio.sleep(0.01)
+        running.cancel()
+        assert stream.channels == {("SEAT", "R"): kept}
+        assert kept.sent is stream.sent["SEAT"], "what was sent is counted by contest, however many channels come and go"
 
 
 class TestTheFeed:
@@ -409,7 +466,8 @@ def test_every_catalogue_has_the_same_words() -> None:
 def test_every_word_that_is_asked_for_is_in_the_catalogue_and_none_is_idle() -> None:
     """Keys made of a prefix and a name (`state.` + name) count by their prefix."""
     words = json.loads((STATIC / "lang" / "en.json").read_text(encoding="utf-8"))
-    sources = [p for p in STATIC.rglob("*") if p.suffix in (".js", ".html")] + [STATIC.parent / "page.py"]
+    sources = [p for p in STATIC.rglob("*") if p.suffix in (".js", ".html")]
+    sources += [STATIC.parent / name for name in ("page.py", "page_lists.py")]
     text = "\n".join(p.read_text(encoding="utf-8") for p in sources)
     idle = [k for k in words if f'"{k}"' not in text and f"t:{k}}}" not in text and f"'{k}'" not in text]
     prefixes = ("status.", "method.", "measure.", "state.", "outcome.", "verdict.", "kind.", "station.", "fresh.", "_", "area.")

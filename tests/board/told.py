@@ -43,11 +43,37 @@ def statement(
     return LogRecord(at_ms, key.encode(), json.dumps(content).encode(), 0, 0)
 
 
+AREAS = {
+    "R/NORTH": "Nørdland", "R/NORTH/T1": "Sèvres", "R/NORTH/T10": "Ward 10", "R/NORTH/T2": "Ward 9",
+    "R/Süd & <West>": "Südwest <b>", "R/Süd & <West>/100 %?#": "Bad Dürkheim",
+}  # fmt: skip
+"""Area id → name, of an election whose areas lie two levels deep, with names that an address and a page must not take for
+anything else."""
+
+
+def deep_folder(path: Path) -> Path:
+    """The rehearsal with AREAS: two stations in each of the deepest."""
+    rehearsal_folder(path)
+    toml = path / "election.toml"
+    text = toml.read_text(encoding="utf-8")
+    text = text.replace('levels = ["region"]', 'levels = ["region", "town"]').replace("publish_depth = 1", "publish_depth = 2")
+    toml.write_text(text, encoding="utf-8")
+    lines = ["area,name", *(f'"{area}","{name}"' for area, name in AREAS.items())]
+    (path / "areas.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    towns = [area.split("/")[1:] for area in AREAS if area.count("/") == 2]
+    rows = [
+        f'S{n},Station {n},1000,,"{towns[(n - 1) // 2][0]}","{towns[(n - 1) // 2][1]}"' for n in range(1, 2 * len(towns) + 1)
+    ]
+    head = "station_id,name,registered,ballots_expected,region,town"
+    (path / "stations.csv").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
 class ToldBoard:
     """The board of the small rehearsal, over one partition that is read to its end."""
 
-    def __init__(self, directory: Path, *, phase: str = "test") -> None:
-        folder = rehearsal_folder(directory / "election")
+    def __init__(self, directory: Path, *, phase: str = "test", folder: Path | None = None) -> None:
+        folder = folder or rehearsal_folder(directory / "election")
         toml = folder / "election.toml"
         toml.write_text(toml.read_text(encoding="utf-8").replace('phase = "test"', f'phase = "{phase}"'), encoding="utf-8")
         self.said: list[str] = []
@@ -73,10 +99,14 @@ class ToldBoard:
         self.publish()
         self.board.stations.advance()
 
-    def publish(self) -> None:
-        """Standings of the whole log, as a worker sends them."""
-        for contest in range(len(self.board.election.contests)):
-            for message in self.replay.messages(contest):
+    def publish(self, *contests: str, without: tuple[str, ...] = ()) -> None:
+        """Standings of the whole log, as a worker sends them: of these contests, where any are named, and not of areas
+        `without` a station of theirs."""
+        for index, contest in enumerate(self.board.election.contests):
+            messages = self.replay.messages(index) if contest.id in contests or not contests else []
+            for message in messages:
+                if message["area"] in without:
+                    continue
                 self.board.feed._take_standings(StoredRecord(0, 0, 5, None, canonical_json(message)))  # noqa: SLF001  (what `run` does with each record of the topic)
 
     def change(self, offset: int, **more: Any) -> bool:

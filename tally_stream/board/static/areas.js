@@ -1,207 +1,176 @@
-// Areas as a table that can be sorted and searched, each a door to the areas and polling stations below it.
-import { $, el, fill, number, percent, t, time } from "./words.js";
+// The areas below, or those of any level that a search finds, and the polling stations. The board sorts, searches and cuts
+// into pages; here are drawn the rows that it answers.
+import { $, el, fill, linked, number, percent, said, say, t, time } from "./words.js";
 
-const COLUMNS = [
-  { key: "area", kind: "text" }, { key: "area.stations", kind: "n" }, { key: "area.leader", kind: "text" },
-  { key: "area.share", kind: "n" }, { key: "area.lead", kind: "n" }, { key: "area.valid", kind: "n" },
-  { key: "area.outstanding", kind: "n" },
-];
+const COLUMNS = ["area", "stations", "leader", "share", "lead", "valid", "outstanding"];
+const TEXTS = ["area", "leader"];
+const AREAS_A_PAGE = 100;
 const STATIONS_A_PAGE = 200;
-const ANSWER_MAX = 2000;
+const AREAS_ANSWER_MAX = 1000;
+const STATIONS_ANSWER_MAX = 2000;
 const SEARCH_MIN_CHARS = 2;
 const SEARCH_MAX_CHARS = 64;
 const TYPED_MS = 300;
 const NOT_READ_MS = 3000;
-const NAMES_MOST = 20;
 
 let election = null;
 let contest = null;
 let place = null;
-let found = null;
-let sorted = { column: 0, down: false };
+let areas = [];
+let areasFound = 0;
+let areasWanted = AREAS_A_PAGE;
+let sorted = { column: "area", down: false };
+let isWithoutAreas = false;
 let stations = [];
 let wanted = STATIONS_A_PAGE;
 let hasMore = false;
 let timer = null;
 let turns = 0;
-const names = new Map(); // area id → name
-const unnamed = new Set(); // asked for, and not there
-let haveNames = null;
-const firstNames = new Promise((resolve) => { haveNames = resolve; });
 
-export function startAreas(ofContest, ofElection) {
-  contest = ofContest;
-  election = ofElection;
-  place = placeOf(location.hash);
-  window.addEventListener("hashchange", () => {
-    place = placeOf(location.hash);
-    $("search").value = "";
-    forgetStations();
-    askAreas();
+export function startAreas(ofContest, ofElection, ofPlace) {
+  [contest, election, place] = [ofContest, ofElection, ofPlace];
+  if (COLUMNS.includes(said("sort"))) sorted.column = said("sort");
+  sorted.down = said("order") === "desc";
+  areasWanted += Number(said("from")) || 0;
+  $("areas-next").hidden = true; // a button does it
+  $("search").addEventListener("input", () => begin(TYPED_MS));
+  $("areas-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    begin(0);
   });
-  $("search").addEventListener("input", () => {
-    turns += 1;
-    wanted = STATIONS_A_PAGE;
-    if (found && !hasStations()) forgetStations();
-    if (found) drawTables();
-    askIn(TYPED_MS);
+  $("areas-more").addEventListener("click", () => {
+    areasWanted = areas.length + AREAS_A_PAGE;
+    askAreas();
   });
   $("stations-more").addEventListener("click", () => {
     wanted = stations.length + STATIONS_A_PAGE;
     askAreas();
   });
+  $("areas-head").addEventListener("click", (event) => {
+    const column = event.target.closest("button")?.dataset.column;
+    if (!column) return;
+    sorted = { column, down: sorted.column === column ? !sorted.down : !TEXTS.includes(column) };
+    drawHead();
+    begin(0);
+  });
+  drawHead();
 }
 
-function forgetStations() {
-  turns += 1; // a late answer is for what nobody looks at any more
-  stations = [];
-  wanted = STATIONS_A_PAGE;
-  hasMore = false;
-  $("stations-wait").textContent = "";
+// Another question than before: the first page of its answer, and what was asked before is nobody's any more.
+function begin(ms) {
+  turns += 1;
+  [areasWanted, wanted] = [AREAS_A_PAGE, STATIONS_A_PAGE];
+  askIn(ms, () => {
+    say({ q: typed(), sort: sorted.column === "area" ? "" : sorted.column, order: sorted.down ? "desc" : "" });
+    askAreas();
+  });
 }
 
 // One timer, whoever wants to ask again.
-function askIn(ms) {
+function askIn(ms, question = askAreas) {
   clearTimeout(timer);
-  timer = setTimeout(askAreas, ms);
+  timer = setTimeout(question, ms);
 }
 
-function placeOf(hash) {
-  try {
-    const text = decodeURIComponent(hash.slice(1));
-    return text.startsWith("area=") ? text.slice(5) : election.root;
-  } catch {
-    return election.root; // an address somebody cut short
-  }
-}
+const typed = () => $("search").value.trim().slice(0, SEARCH_MAX_CHARS);
+const isSearching = () => typed().length >= SEARCH_MIN_CHARS;
 
-const pathTo = (area) => {
-  const parts = area === election.root ? [] : area.split("/");
-  return `/api/v1/areas/${[contest.id, ...parts].map(encodeURIComponent).join("/")}`;
-};
+// Whether a beat says that what is listed here may be another.
+export function isListAnother(before, beat) {
+  if (before?.areas !== beat.areas) return true;
+  return isSearching() ? before.as_of !== beat.as_of : isWithoutAreas && before.version !== beat.version;
+}
 
 export async function askAreas() {
   clearTimeout(timer);
-  const asked = place;
   const turn = ++turns;
   try {
-    const answer = await fetch(pathTo(asked));
-    if (asked !== place) return;
-    if (answer.status === 404 && place !== election.root) { // an address of no area
-      place = election.root;
-      askAreas();
-    }
-    if (!answer.ok) return;
-    const content = await answer.json();
-    if (asked !== place || content.area !== place) return; // the reader has gone on
-    found = content;
-    remember(content);
-    $("areas-section").hidden = false;
-    drawTrail();
-    drawTables();
-    if (hasStations()) await askStations(turn);
+    const answered = await askRows(turn);
+    if (!answered) return;
+    isWithoutAreas = !isSearching() && areasFound === 0;
+    if (isSearching() || isWithoutAreas) await askStations(turn);
+    else forgetStations();
   } catch {
     // the stream says when there is contact; the next change asks again
   }
 }
 
-const hasStations = () => !found.areas.length || typed().length >= SEARCH_MIN_CHARS;
-const typed = () => $("search").value.trim().slice(0, SEARCH_MAX_CHARS);
-
-function remember(content) {
-  for (const { area, name } of [...content.trail, ...content.areas]) names.set(area, name);
-  haveNames();
-}
-
-// An area by the names of all it lies in, without the whole; its id where no name is known.
-export function pathOf(area) {
-  const parts = area.split("/");
-  const steps = parts.map((_, n) => parts.slice(0, n + 1).join("/")).slice(1);
-  return steps.length && steps.every((step) => names.has(step)) ? steps.map((step) => names.get(step)).join(" › ") : names.get(area) ?? area;
-}
-
-// Names that no table has brought yet, a few at a time; whether there are new ones.
-export async function askNames(areas) {
-  await firstNames; // the table of areas brings most
-  const missing = [...new Set(areas)].filter((area) => !names.has(area) && !unnamed.has(area)).slice(0, NAMES_MOST);
-  for (const area of missing) {
-    const answer = await fetch(pathTo(area));
-    if (answer.ok) remember(await answer.json());
-    else if (answer.status === 404) unnamed.add(area);
+// As many as are wanted, from the first: an update must not take away what "Show more" brought.
+async function askRows(turn) {
+  const rows = [];
+  let found = 1;
+  while (rows.length < Math.min(found, areasWanted)) {
+    const query = new URLSearchParams({ limit: String(Math.min(areasWanted - rows.length, AREAS_ANSWER_MAX)) });
+    if (rows.length) query.set("from", String(rows.length));
+    if (isSearching()) query.set("q", typed());
+    if (sorted.column !== "area") query.set("sort", sorted.column);
+    if (sorted.down) query.set("order", "desc");
+    const within = isSearching() ? election.root : place;
+    const path = [contest.id, ...within.split("/")].map(encodeURIComponent).join("/");
+    const answer = await fetch(`/api/v1/areas/${path}?${query}`);
+    if (turn !== turns || !answer.ok) return false; // asked anew since
+    const content = await answer.json();
+    if (turn !== turns) return false;
+    rows.push(...content.areas);
+    found = content.found;
+    if (!content.areas.length) break;
   }
-  return missing.length > 0;
+  [areas, areasFound] = [rows, found];
+  drawAreas();
+  return true;
 }
 
-function drawTrail() {
-  fill($("trail"), found.trail.map((step, n) => el("li", {}, n === found.trail.length - 1
-    ? el("span", { "aria-current": "true" }, el("bdi", {}, step.name))
-    : el("a", { href: `#area=${encodeURIComponent(step.area)}` }, el("bdi", {}, step.name)))));
-}
-
-function rowOf(entry) {
-  const s = entry.standings;
-  const [first, second] = s ? s.candidates : [];
-  const isOpen = s && first.votes > 0;
-  return {
-    area: entry.area, name: entry.name,
-    values: [
-      entry.name, s ? Number(s.progress.stations?.percent ?? -1) : -1, isOpen ? first.name : "",
-      isOpen && first.share !== null ? Number(first.share) : -1, isOpen ? first.votes - (second?.votes ?? 0) : -1,
-      s?.ballots.valid ?? -1, s?.stations.outstanding ?? -1,
-    ],
-    texts: [
-      entry.name,
-      s?.progress.stations ? `${number(s.progress.stations.done)} / ${number(s.progress.stations.of)}` : "–",
-      isOpen ? first.name : "–", isOpen ? percent(first.share) : "–",
-      isOpen ? number(first.votes - (second?.votes ?? 0)) : "–", number(s?.ballots.valid), number(s?.stations.outstanding),
-    ],
-  };
-}
-
-function drawTables() {
-  const words = typed().toLocaleLowerCase();
-  const matches = (text) => text.toLocaleLowerCase().includes(words);
-  const areas = found.areas.map(rowOf).filter((row) => matches(row.name) || matches(row.area));
-  $("areas-box").hidden = !found.areas.length;
-  $("stations-box").hidden = !stations.length;
-  drawAreas(areas);
+function forgetStations() {
+  [stations, hasMore] = [[], false];
+  $("stations-wait").textContent = "";
   drawStations(stations);
-  $("found").textContent = words ? t("areas.found", { n: number(areas.length + stations.length) }) : "";
 }
 
-function drawAreas(rows) {
-  const at = sorted.column;
-  rows.sort((a, b) => {
-    const [x, y] = [a.values[at], b.values[at]];
-    const order = typeof x === "string" ? x.localeCompare(y, undefined, { numeric: true }) : x - y;
-    return sorted.down ? -order : order;
-  });
-  fill($("areas-head"), [el("tr", {}, ...COLUMNS.map(({ key }, n) => el("th", {
-    scope: "col", class: COLUMNS[n].kind === "n" ? "n" : null,
-    "aria-sort": n === at ? (sorted.down ? "descending" : "ascending") : null,
-  }, el("button", { type: "button", "data-column": n, title: t("sort", { column: t(key) }) }, t(key)))))]);
-  $("areas-head").onclick = (event) => {
-    const column = event.target.closest("button")?.dataset.column;
-    if (column === undefined) return;
-    const n = Number(column);
-    sorted = { column: n, down: sorted.column === n ? !sorted.down : COLUMNS[n].kind === "n" };
-    drawTables();
-    $("areas-head").querySelector(`[data-column="${n}"]`).focus();
-  };
-  fill($("areas"), rows.map((row) => el("tr", { "data-key": row.area }, ...row.texts.map((text, n) => (n === 0
-    ? el("th", { scope: "row" }, el("a", { href: `#area=${encodeURIComponent(row.area)}` }, el("bdi", {}, text)))
-    : el("td", { class: COLUMNS[n].kind === "n" ? "n" : null }, el("bdi", {}, text)))))));
+function textsOf(row) {
+  return [
+    row.stations ? `${number(row.stations.done)} / ${number(row.stations.of)}` : "–", row.leader?.name ?? "–",
+    percent(row.leader?.share), number(row.lead), number(row.valid), number(row.outstanding),
+  ];
+}
+
+const kindOf = (column) => (TEXTS.includes(column) ? null : "n");
+
+function drawHead() {
+  fill($("areas-head"), [el("tr", {}, ...COLUMNS.map((column) => {
+    const word = t(column === "area" ? "area" : `area.${column}`);
+    return el("th", {
+      scope: "col", class: kindOf(column),
+      "aria-sort": column === sorted.column ? (sorted.down ? "descending" : "ascending") : null,
+    }, el("button", { type: "button", "data-column": column, title: t("sort", { column: word }) }, word));
+  }))]);
+}
+
+function drawAreas() {
+  $("areas-section").hidden = false;
+  $("areas-box").hidden = !areas.length;
+  $("areas-more").hidden = areas.length >= areasFound;
+  fill($("areas"), areas.map((row) => el("tr", { "data-key": row.area },
+    el("th", { scope: "row" }, el("a", { href: linked(row.page) }, el("bdi", {}, row.name)),
+      isSearching() && row.above.length ? el("span", { class: "party" }, el("bdi", {}, row.above.join(" › "))) : null),
+    ...textsOf(row).map((text, n) => el("td", { class: kindOf(COLUMNS[n + 1]) }, el("bdi", {}, text))))));
+  drawFound();
+}
+
+function drawFound() {
+  $("found").textContent = isSearching() ? t("areas.found", { n: number(areasFound + stations.length) }) : "";
 }
 
 // -- stations ---------------------------------------------------------------------------------------------------------
 
-// As many as are wanted, from the first: an update must not take away what "Show more" brought.
+// As many as are wanted, from the first, as with areas.
 async function askStations(turn) {
   const rows = [];
   let isMore = true;
   while (isMore && rows.length < wanted) {
-    const query = new URLSearchParams({ contest: contest.id, area: place, limit: String(Math.min(wanted - rows.length, ANSWER_MAX)) });
-    if (typed().length >= SEARCH_MIN_CHARS) query.set("q", typed());
+    const query = new URLSearchParams({
+      contest: contest.id, area: place, limit: String(Math.min(wanted - rows.length, STATIONS_ANSWER_MAX)),
+    });
+    if (isSearching()) query.set("q", typed());
     if (rows.length) query.set("after", rows.at(-1).station);
     const answer = await fetch(`/api/v1/stations?${query}`);
     const content = await answer.json();
@@ -216,12 +185,13 @@ async function askStations(turn) {
     isMore = content.has_more;
   }
   $("stations-wait").textContent = "";
-  stations = rows;
-  hasMore = isMore;
-  drawTables();
+  [stations, hasMore] = [rows, isMore];
+  drawStations(stations);
+  drawFound();
 }
 
 function drawStations(rows) {
+  $("stations-box").hidden = !rows.length;
   $("stations-more").hidden = !hasMore || !stations.length;
   fill($("stations-head"), [el("tr", {},
     el("th", { scope: "col" }, t("station")), el("th", { scope: "col" }, t("station.state")),
@@ -248,8 +218,10 @@ export async function showStation(id) {
   if (!answer.ok) return;
   $("station-title").textContent = `${s.station} · ${s.name}`;
   const here = s.contests.find((one) => one.contest === contest.id);
-  await askNames([s.area]);
-  const parts = [el("p", {}, el("bdi", {}, pathOf(s.area))), el("p", {}, el("strong", {}, t(`state.${here.state}`)), ` · ${t("station.registered")}: ${number(s.registered)}`)];
+  if (!here) return;
+  const names = s.trail.map((step) => step.name);
+  const path = names.slice(Math.min(1, names.length - 1)).join(" › "); // without the whole
+  const parts = [el("p", {}, el("bdi", {}, path)), el("p", {}, el("strong", {}, t(`state.${here.state}`)), ` · ${t("station.registered")}: ${number(s.registered)}`)];
   for (const [word, counts] of [["in_force", here.in_force], ["remembered", here.remembered], ["held", here.held]]) {
     if (counts) parts.push(countsTable(t(`station.${word}`), counts));
   }

@@ -2,18 +2,20 @@
 import { $, duration, number, percent, since, t } from "./words.js";
 import { drawRoot } from "./root.js";
 import { drawHistory } from "./history.js";
-import { askAreas, startAreas } from "./areas.js";
+import { askAreas, isListAnother, startAreas } from "./areas.js";
 import { askLedger, startLedger } from "./ledger.js";
+import { startPicker } from "./picker.js";
 
 const BOARD_SILENT_MS = 12_000; // it speaks every 5 s
-const COUNT_SILENT_MS = 30_000; // the worker publishes every 10 s
+const ROOTS_MISSING = 3; // of a count that is heard, the root comes every 10 s; where there are many contests, more seldom
 const QUIET_MS = 300_000;
 const LOWER_MS = 15_000;
 const ANNOUNCE_MS = 30_000;
 const OFTEN_MS = 3_000;
 const SELDOM_MS = 10_000; // thousands of pages ask: not all at once, and not for every version
 
-const contestId = document.body.dataset.contest;
+const { contest: contestId, area: place } = document.body.dataset;
+const isRoot = place === document.body.dataset.root;
 const isWhole = !["screen", "embed"].some((mode) => document.documentElement.classList.contains(mode));
 let election = null;
 let contest = null;
@@ -26,17 +28,18 @@ let announcedAt = 0;
 let isPaused = false;
 
 async function define() {
-  const answer = await fetch("/api/v1/contests");
+  const answer = await fetch(`/api/v1/contests/${encodeURIComponent(contestId)}`);
   if (!answer.ok) return false;
   const found = await answer.json();
   if (election !== null && found.definition !== election.definition) location.reload();
   election = found;
-  contest = found.contests.find((one) => one.id === contestId);
+  contest = found.contest;
   return true;
 }
 
 function open() {
-  const source = new EventSource(`/api/v1/stream?contest=${encodeURIComponent(contestId)}`);
+  const query = new URLSearchParams({ contest: contestId, ...(isRoot ? {} : { area: place }) });
+  const source = new EventSource(`/api/v1/stream?${query}`);
   source.addEventListener("open", define);
   source.addEventListener("standings", (event) => takeRoot(JSON.parse(event.data)));
   source.addEventListener("beat", (event) => takeBeat(JSON.parse(event.data)));
@@ -45,6 +48,11 @@ function open() {
     source.close();
     setTimeout(open, 2000 + Math.random() * 2000);
   });
+}
+
+// An area's own `as_of` is when it changed: what did not change since is as new as the root, whose time each beat has.
+function draw() {
+  drawRoot(isRoot ? root : { ...root, as_of: beat?.as_of ?? root.as_of }, contest, election);
 }
 
 function takeRoot(message) {
@@ -58,7 +66,7 @@ function takeRoot(message) {
   const wasOnHold = root?.on_hold ?? false;
   root = message;
   if (isPaused) return;
-  drawRoot(root, contest, election);
+  draw();
   if (root.on_hold !== wasOnHold) $("announce").textContent = t(root.on_hold ? "hold" : "hold.over");
   else announce();
 }
@@ -71,9 +79,10 @@ function takeBeat(message) {
     lowerSince ??= Date.now();
     if (message.version >= 0 && Date.now() - lowerSince > LOWER_MS) location.reload();
   } else lowerSince = null;
+  if (!isRoot && !isPaused && root !== null && before?.as_of !== beat.as_of) draw();
   if (isWhole && !isPaused) {
-    if (before?.version !== beat.version) ask.history();
-    if (before?.areas !== beat.areas) ask.areas();
+    if (isRoot && before?.version !== beat.version) ask.history();
+    if (isListAnother(before, beat)) ask.areas();
     if (before?.changes !== beat.changes || before?.version < 0) ask.ledger();
   }
   drawFreshness();
@@ -101,7 +110,7 @@ function calm(question, most) {
 }
 
 const ask = {
-  history: calm(() => drawHistory(contest, root), SELDOM_MS),
+  ...(isRoot ? { history: calm(() => drawHistory(contest, root), SELDOM_MS) } : {}),
   areas: calm(askAreas, SELDOM_MS),
   ledger: calm(askLedger, OFTEN_MS),
 };
@@ -112,7 +121,7 @@ function drawFreshness() {
   const sinceContact = beat?.contact ? now + beat.ahead - beat.contact : null;
   let trouble = "";
   if (silent > BOARD_SILENT_MS) trouble = t("fresh.board", { time: duration(silent / 1000) });
-  else if (sinceContact !== null && sinceContact > COUNT_SILENT_MS) {
+  else if (sinceContact !== null && sinceContact > ROOTS_MISSING * 1000 * election.root_seconds) {
     trouble = t("fresh.count", { time: duration(sinceContact / 1000) });
   }
   $("alarm").textContent = trouble;
@@ -145,7 +154,7 @@ function startPause() {
     isPaused = !isPaused;
     button.textContent = t(isPaused ? "resume" : "pause");
     if (!isPaused) {
-      if (root) drawRoot(root, contest, election);
+      if (root) draw();
       if (isWhole) Object.values(ask).forEach((question) => question());
     }
     drawFreshness();
@@ -191,8 +200,9 @@ async function start() {
     await new Promise((resolve) => setTimeout(resolve, 2000));
   }
   if (isWhole) {
-    startAreas(contest, election);
-    startLedger(contest, election);
+    startAreas(contest, election, place);
+    startLedger(contest, place);
+    startPicker();
   }
   open();
 }

@@ -75,6 +75,21 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+// What a link keeps of this address: the language, the look and the mode, where they were chosen.
+const asked = new URLSearchParams(location.search);
+const kept = new URLSearchParams([...asked].filter(([name]) => ["lang", "theme", "screen", "embed"].includes(name)));
+export const linked = (path) => (kept.size ? `${path}?${kept}` : path);
+
+// What this very place is shown with, in its address: who comes back finds it as it was.
+export const said = (name) => asked.get(name) ?? "";
+export function say(values) {
+  for (const [name, value] of Object.entries({ from: "", ...values })) {
+    if (value) asked.set(name, value);
+    else asked.delete(name);
+  }
+  history.replaceState(history.state, "", `${location.pathname}${asked.size ? `?${asked}` : ""}${location.hash}`);
+}
+
 export const $ = (id) => document.getElementById(id);
 // Only what differs is put in place, and a row with a `data-key` is known again wherever it stands: a reader's focus, an
 // open "By candidate", a selection and a screen reader's place stay.

@@ -1,0 +1,218 @@
+"""The page's lists as they leave the board: where a reader is, the areas below, the changes, and the contests to choose from.
+
+Decides how much of a list stands in the page (a page of it, with a link to the next) and what a row says; the scripts in
+static/ draw the same rows anew. No change is told before its contest's polls closed. Text is escaped here and nowhere
+trusted.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import replace
+from typing import Literal
+
+import msgspec
+
+from tally_stream.board.addresses import CONTESTS, page_path, with_query
+from tally_stream.board.area_rows import SORTS, AreaRows, Asked, Row
+from tally_stream.board.changes import Line
+from tally_stream.board.feed import Feed
+from tally_stream.board.places import Places
+from tally_stream.board.wording import Words
+from tally_stream.domain.election import Contest
+from tally_stream.domain.scalars import format_time
+
+CONTESTS_LINKED_MAX = 8
+"""So many contests stand on the page as links; of more, one is looked for."""
+
+CONTESTS_A_PAGE = 100
+CHANGES_SHOWN = 20
+TEXT_COLUMNS = ("area", "leader")
+_escape = html.escape
+
+Query = dict[str, str]
+
+
+class PageLists:
+    """Each method gives the markup of places in the template."""
+
+    def __init__(self, places: Places, rows: AreaRows, feed: Feed) -> None:
+        self._places, self._rows, self._feed = places, rows, feed
+        self._election = places.election
+
+    # -- where a reader is -----------------------------------------------------------------------------------------
+
+    def trail(self, contest: str, area: str, t: Words, query: Query) -> str:
+        """From the whole down to the area; nothing on the page of the whole."""
+        *above, here = self._places.trail(area)
+        if not above:
+            return ""
+        items = []
+        for one in above:
+            href = _escape(with_query(page_path(contest, None if one == self._election.root else one), query))
+            items.append(f'<li><a href="{href}"><bdi>{_escape(self._places.name(one))}</bdi></a></li>')
+        items.append(f'<li><span aria-current="page"><bdi>{_escape(self._places.name(here))}</bdi></span></li>')
+        return f'<nav aria-label="{_escape(t("areas.trail"))}"><ol class="trail" id="trail">{"".join(items)}</ol></nav>'
+
+    # -- contests --------------------------------------------------------------------------------------------------
+
+    def contest_links(self, contest: Contest, area: str, t: Words, query: Query) -> str:
+        """Links to the other contests, each in this area where it has it; of many contests, a search among them."""
+        contests = self._election.contests
+        if len(contests) == 1:
+            return ""
+        if len(contests) > CONTESTS_LINKED_MAX:
+            return self._contest_search(t, query, "")
+        items = []
+        for one in contests:
+            has_area = area in self._feed.shown[one.id].areas
+            href = _escape(with_query(page_path(one.id, area if has_area else None), query))
+            current = ' aria-current="page"' if one.id == contest.id else ""
+            items.append(f'<li><a href="{href}"{current}><bdi>{_escape(one.name)}</bdi></a></li>')
+        return f'<ul class="contests">{"".join(items)}</ul>'
+
+    def _contest_search(self, t: Words, query: Query, words: str) -> str:
+        label = _escape(t("contests.search", n=t.number(len(self._election.contests))))
+        return (
+            f'<form class="contests" id="contest-form" role="search" action="{CONTESTS}" aria-label="{_escape(t("contests"))}">'
+            f'<label for="contest-words">{label}</label> <span><input id="contest-words" type="search" name="q" maxlength="64" '
+            f'autocomplete="off" value="{_escape(words)}">{_hidden(query)} <button>{_escape(t("find"))}</button></span>'
+            '<p id="contest-found" role="status"></p><ul id="contest-list"></ul></form>'
+        )
+
+    def contests(self, t: Words, query: Query, words: str, begin: int) -> dict[str, str]:
+        """A page of all contests, or of those that a search finds."""
+        found = self._places.found_contests(words)
+        items = []
+        for contest in found[begin : begin + CONTESTS_A_PAGE]:
+            href = _escape(with_query(page_path(contest.id), query))
+            items.append(
+                f'<li><a href="{href}"><bdi>{_escape(contest.name)}</bdi></a> <span class="party">{contest.id}</span></li>'
+            )
+        return {
+            "search": self._contest_search(t, query, words),
+            "found": _escape(t("areas.found", n=t.number(len(found)))),
+            "items": "".join(items),
+            "next": _next(CONTESTS, {**query, **({"q": words} if words else {})}, begin, CONTESTS_A_PAGE, len(found), t),
+        }
+
+    # -- areas -----------------------------------------------------------------------------------------------------
+
+    def areas(self, contest: str, asked: Asked, path: str, t: Words, query: Query, *, is_shown: bool) -> dict[str, str]:
+        """The areas directly below, or with words those of any level in the whole election that a search finds."""
+        if not is_shown:
+            names = ("areas", "areas_head", "areas_found", "areas_next", "areas_action", "areas_kept", "words")
+            return {**dict.fromkeys(names, ""), "areas_hidden": " hidden", "areas_box_hidden": " hidden"}
+        shown = self._feed.shown[contest]
+        question = replace(asked, area=self._election.root) if asked.words else asked
+        rows, count = self._rows.page(contest, shown, question)
+        address = {
+            **query,
+            **({"q": asked.words} if asked.words else {}),
+            **({"sort": asked.sort} if asked.sort != SORTS[0] else {}),
+            **({"order": "desc"} if asked.is_descending else {}),
+        }
+        return {
+            "areas_hidden": "",
+            "areas_box_hidden": "" if rows else " hidden",
+            "areas_head": "<tr>" + "".join(self._head_cell(key, t) for key in SORTS) + "</tr>",
+            "areas": "".join(self._area_row(contest, row, asked, t, query) for row in rows),
+            "areas_found": _escape(t("areas.found", n=t.number(count))) if asked.words else "",
+            "areas_next": _next(path, address, asked.begin, asked.limit, count, t),
+            "words": _escape(asked.words),
+            "areas_action": _escape(path),
+            "areas_kept": _hidden(query),
+        }
+
+    @staticmethod
+    def _head_cell(key: str, t: Words) -> str:
+        word = _escape(t("area" if key == "area" else f"area.{key}"))
+        kind = "" if key in TEXT_COLUMNS else ' class="n"'
+        return f'<th scope="col"{kind}>{word}</th>'
+
+    def _area_row(self, contest: str, row: Row, asked: Asked, t: Words, query: Query) -> str:
+        href = _escape(with_query(page_path(contest, row.area), query))
+        above = f'<span class="party"><bdi>{_escape(" › ".join(row.above))}</bdi></span>' if asked.words and row.above else ""
+        name = f'<th scope="row"><a href="{href}"><bdi>{_escape(row.name)}</bdi></a>{above}</th>'
+        cells = []
+        for key, text in zip(SORTS[1:], area_texts(row, t), strict=True):
+            kind = "" if key in TEXT_COLUMNS else ' class="n"'
+            cells.append(f"<td{kind}><bdi>{_escape(text)}</bdi></td>")
+        return f'<tr data-key="{_escape(row.area)}">{name}{"".join(cells)}</tr>'
+
+    # -- changes ---------------------------------------------------------------------------------------------------
+
+    def ledger(self, contest: Contest, area: str, t: Words, *, is_shown: bool) -> dict[str, str]:
+        """The newest changes of the place; none before the polls closed."""
+        lines: list[Line] = []
+        if is_shown and self._feed.tells_changes(contest.id):
+            lines = self._feed.ledger.page(contest=contest.id, area=area, station=None, before=None, limit=CHANGES_SHOWN)
+        return {
+            "ledger_hidden": "" if is_shown else " hidden",
+            "ledger_box_hidden": "" if lines else " hidden",
+            "ledger_none_hidden": " hidden" if lines else "",
+            "ledger": "".join(self._change(contest, line, t) for line in lines),
+        }
+
+    def _change(self, contest: Contest, line: Line, t: Words) -> str:
+        try:
+            c = _decoder.decode(line.value)
+            at = format_time(line.place[0])
+        except (msgspec.MsgspecError, ValueError, OverflowError):
+            return ""  # whoever may write to the topic may write nonsense
+        place = t("ledger.place", partition=str(line.place[1]), offset=str(line.place[2]))
+        revision = t("ledger.revision", **{"from": t.number(c.from_revision), "to": t.number(c.to_revision)})
+        deltas = [(one.name, c.votes_delta.get(one.id)) for one in contest.candidates]
+        details = "".join(f"<li><bdi>{_escape(name)}</bdi> {t.signed(delta)}</li>" for name, delta in deltas if delta)
+        by_candidate = f"<details><summary>{_escape(t('ledger.candidates'))}</summary><ul>{details}</ul></details>"
+        authority = f'<span class="party"><bdi>{_escape(c.authority)}</bdi></span>' if c.authority else ""
+        area = f'<span class="party"><bdi>{_escape(self._places.path(line.area))}</bdi></span>'
+        return (
+            f'<tr data-key="{",".join(map(str, line.place))}">'
+            f'<td><time datetime="{at}">{at[:10]} {at[11:16]} UTC</time><span class="party">{_escape(place)}</span></td>'
+            f'<th scope="row">{_escape(line.station)}{area}</th>'
+            f'<td>{_escape(t("kind." + c.kind))}<span class="party">{_escape(revision)}</span></td>'
+            f'<td class="n">{t.signed(c.ballots_delta.get("valid"))}{by_candidate if details else ""}</td>'
+            f"<td><bdi>{_escape(c.reason or '–')}</bdi>{authority}</td></tr>"
+        )
+
+
+class _Change(msgspec.Struct):
+    """What a line needs of a change."""
+
+    kind: Literal["report", "correct", "recount", "annul", "restore", "withdraw", "accept"]
+    from_revision: int
+    to_revision: int
+    reason: str | None
+    authority: str | None
+    votes_delta: dict[str, int]
+    ballots_delta: dict[str, int | None]
+
+
+_decoder = msgspec.json.Decoder(_Change)
+
+
+def _hidden(query: Query) -> str:
+    """What a form keeps of the address."""
+    return "".join(f'<input type="hidden" name="{_escape(k)}" value="{_escape(v)}">' for k, v in query.items())
+
+
+def area_texts(row: Row, t: Words) -> list[str]:
+    """The cells of a row behind its name, in the order of the columns."""
+    stations = "–" if row.stations is None else f"{t.number(row.stations.done)} / {t.number(row.stations.of)}"
+    return [
+        stations,
+        "–" if row.leader is None else row.leader.name,
+        t.percent(None if row.leader is None else row.leader.share),
+        t.number(row.lead),
+        t.number(row.valid),
+        t.number(row.outstanding),
+    ]
+
+
+def _next(path: str, query: Query, begin: int, step: int, count: int, t: Words) -> str:
+    """A link to the next page of a list, where there is one."""
+    if begin + step >= count:
+        return ""
+    href = _escape(with_query(path, {**query, "from": str(begin + step)}))
+    return f'<a href="{href}">{_escape(t("more"))}</a>'

@@ -1,0 +1,16 @@
+"""What a search compares: texts without case, accents and compatibility forms, in one place for all that is searched.
+
+Decides that `Durkheim` finds Dürkheim and the other way round. Refuses to know what is searched: areas and contests in
+`places.py`, polling stations in `stations.py`.
+"""
+
+from __future__ import annotations
+
+from unicodedata import combining, normalize
+
+
+def folded(text: str) -> str:
+    """A text as a search compares it: NFKD, without combining marks, case folded, one space where there were several."""
+    if not text.isascii():
+        text = "".join(c for c in normalize("NFKD", text) if not combining(c)).casefold()
+    return " ".join(text.lower().split())

@@ -1,0 +1,171 @@
+"""A board of a wide election, or of a long ballot: told thousands of made-up messages, without a broker.
+
+`python -m tests.board.many` prints what each costs: time and memory to take all messages, and how long and how large the
+answers are that a page asks for. Figures are made up: what is looked at is how the work grows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+from aiohttp.test_utils import TestClient, TestServer
+
+from tally_stream.audit.replay import Replay
+from tally_stream.board.server import Board
+from tally_stream.domain.election import Candidate, Contest, Election, Rounding, build_election
+from tally_stream.domain.fold import folds_of
+from tally_stream.kafka.client import StoredRecord
+from tally_stream.settings import load_settings
+from tally_stream.wire.messages import canonical_json
+
+WIDE_AREAS = 8_000
+LONG_CONTESTS = 1_200
+
+
+def election_of(
+    *, regions: int, towns: int, contests: int, candidates: int = 11, named_stations: dict[str, list[str]] | None = None
+) -> Election:
+    """Regions of so many towns, one polling station in each (S00001 in town 1 of region 0), and contests that are held
+    everywhere, or at `named_stations` alone."""
+    names = [(f"X/R{r:02}", f"Région {r}") for r in range(regions)]
+    names += [(f"X/R{r:02}/T{t:03}", f"Dürrheim {r * towns + t}") for r in range(regions) for t in range(towns)]
+    return build_election(
+        id="MANY", name="An election of many", phase="test", polls_close_ms=1_767_294_000_000, root="X", root_name="Everywhere",
+        levels=("region", "town"), publish_depth=2,
+        contests=[
+            Contest(f"C{n:04}", f"District {n}, seat of Königsberg", 1, "plurality", "valid", Rounding("half-up", 2),
+                    tuple(Candidate(f"K{k}", f"Candidate {k} of {n}", "Party") for k in range(candidates)))
+            for n in range(contests)
+        ],
+        area_names=names, named_stations=named_stations,
+        stations=[(f"S{r:02}{t:03}", f"School {t}", 900, None, (f"R{r:02}", f"T{t:03}")) for r in range(regions) for t in range(towns)],
+    )  # fmt: skip
+
+
+def wide() -> Election:
+    return election_of(regions=50, towns=WIDE_AREAS // 50, contests=1)
+
+
+def long() -> Election:
+    return election_of(regions=3, towns=2, contests=LONG_CONTESTS)
+
+
+class ManyBoard:
+    """A board that has read nothing yet; `take` what `messages` makes."""
+
+    def __init__(self, election: Election, publish_to: Path | None = None) -> None:
+        self.election = election
+        self.said: list[str] = []
+        self.board = Board(load_settings(), election, self.said.append, publish_to)
+        self.board.feed._behind.clear()  # noqa: SLF001  (what reading the topics to their end does)
+        stations = self.board.stations
+        stations._folds, stations._ends = folds_of(election, 1), {0: 0}  # noqa: SLF001  (as its reading of the topics leaves it)
+        self._replay = Replay(election, "tally.reports", 1)
+        self._random = Random(7)
+
+    def messages(self, version: int, contests: Iterable[int]) -> Iterator[StoredRecord]:
+        """All areas of these contests with figures, the root last. As they stand on the topic, offset by offset."""
+        for contest in contests:
+            for message in self._replay.messages(contest):
+                votes = sorted((self._random.randrange(1, 10_000) for _ in message["candidates"]), reverse=True)
+                for place, line in enumerate(message["candidates"]):
+                    line |= {"votes": votes[place], "share": "9.09", "rank": place + 1}
+                message |= {"version": version, "status": "unofficial-partial", "as_of": "2026-01-01T20:00:00.000Z"}
+                yield StoredRecord(0, 0, 5, None, canonical_json(message))
+
+    def take(self, records: Iterable[StoredRecord]) -> None:
+        for record in records:
+            self.board.feed._take_standings(record)  # noqa: SLF001  (what `run` does with each record of the topic)
+
+
+# -- measuring -------------------------------------------------------------------------------------------------------------
+
+
+def memory_mib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+async def asked(many: ManyBoard, paths: Iterable[str]) -> None:
+    async with TestClient(TestServer(many.board.application())) as client:
+        for path in paths:
+            times = []
+            size = 0
+            for _ in range(3):
+                many.board.api._answers._kept.clear()  # noqa: SLF001  (what is made anew is measured)
+                many.board.pages._pages._kept.clear()  # noqa: SLF001  (as that)
+                begin = time.perf_counter()
+                answer: Any = await client.get(path, headers={"Accept-Encoding": "identity"})
+                size = len(await answer.read())
+                times.append(time.perf_counter() - begin)
+                assert answer.status == 200 or path == "/readyz", path
+            print(f"  {path:55} {size:10,} bytes {1000 * min(times):8.1f} ms (first {1000 * times[0]:.1f})")
+
+
+async def pushed(many: ManyBoard, readers: int) -> float:
+    begin = time.perf_counter()
+    for _ in range(10):
+        for channel in list(many.board.stream.channels.values()):
+            await channel.push(time.monotonic())
+    return (time.perf_counter() - begin) / 10
+
+
+def measure(name: str, election: Election, paths: list[str]) -> None:
+    gc.collect()
+    before = memory_mib()
+    with tempfile.TemporaryDirectory() as out:
+        many = ManyBoard(election, Path(out))
+        contests = range(len(election.contests))
+        made = list(many.messages(1, contests))
+        size = sum(len(r.value or b"") for r in made)
+        gc.collect()
+        at = memory_mib()
+        begin = time.perf_counter()
+        many.take(made)
+        seconds = time.perf_counter() - begin
+        print(
+            f"{name}: {len(made):,} messages of {size / 2**20:.0f} MiB taken in {seconds:.2f} s ({1e6 * seconds / len(made):.0f} us each)"
+        )
+        gc.collect()
+        print(
+            f"  memory: {memory_mib() - before:.0f} MiB with the messages made, of it {memory_mib() - at:.0f} MiB by taking them"
+        )
+        asyncio.run(asked(many, paths))
+        many.board.stations.up_to = None
+        publisher = many.board.publisher
+        assert publisher is not None
+        many.board.stations._ends = {0: 0}  # noqa: SLF001  (as its reading of the topics leaves it)
+        for shown in many.board.feed.shown.values():
+            shown.root_message["provenance"]["next_offsets"] = {"0": 0}
+        begin = time.perf_counter()
+        assert asyncio.run(publisher.publish_due())
+        print(f"  --publish: {time.perf_counter() - begin:.2f} s for all, ", end="")
+        begin = time.perf_counter()
+        assert not asyncio.run(publisher.publish_due())
+        print(f"{1000 * (time.perf_counter() - begin):.1f} ms where nothing changed; memory {memory_mib() - before:.0f} MiB")
+        print(f"  {many.said[:3]}")
+
+
+def main() -> None:
+    msgspec.json.encode({})
+    measure("wide", wide(), [
+        "/", "/contest/C0000/area/X/R01", "/contest/C0000/area/X/R01/T001", "/?q=durrheim+77", "/api/v1/areas/C0000",
+        "/api/v1/areas/C0000?q=durr", "/api/v1/areas/C0000/X/R01?sort=lead&order=desc", "/api/v1/areas/C0000?q=durr&sort=lead",
+        "/api/v1/contests", "/api/v1/changes?contest=C0000", "/readyz", "/metrics",
+    ])  # fmt: skip
+    measure("long", long(), [
+        "/", "/contest/C0777", "/contests?q=777", "/api/v1/contests", "/api/v1/contests?q=777", "/api/v1/contests/C0777",
+        "/api/v1/areas/C0777", "/api/v1/changes?contest=C0777", "/api/v1/changes", "/readyz", "/metrics",
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""The page of an area, and the lists of areas and contests: what the board writes and answers, without a browser or broker."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from tally_stream.board.addresses import page_path
+from tally_stream.board.area_rows import SORTS
+from tally_stream.board.places import Places, natural
+from tally_stream.board.search import folded
+from tests.board.told import AREAS, ToldBoard, deep_folder, statement
+
+Client = TestClient[Any, Any]
+STRANGE = "R/Süd & <West>/100 %?#"
+STRANGE_PAGE = "/contest/PRES/area/R/S%C3%BCd%20%26%20%3CWest%3E/100%20%25%3F%23"
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> ToldBoard:
+    """Sèvres has votes of both, Bad Dürkheim too, the wards none; SEAT has no station in the north."""
+    told = ToldBoard(tmp_path, folder=deep_folder(tmp_path / "election"))
+    told.log(statement("PRES", "S1", 1, "report", (30, 20)), statement("PRES", "S7", 1, "report", (400, 100)))
+    told.publish("PRES")
+    told.publish("SEAT", without=tuple(a for a in AREAS if a.startswith("R/NORTH")))
+    told.board.stations.advance()
+    return told
+
+
+@pytest.fixture
+async def client(told: ToldBoard) -> AsyncIterator[Client]:
+    async with TestClient(TestServer(told.board.application())) as client:
+        yield client
+
+
+async def text(client: Client, path: str, status: int = 200) -> str:
+    answer = await client.get(path)
+    found: str = await answer.text()
+    assert answer.status == status, (path, found)
+    return found
+
+
+async def asked(client: Client, path: str, status: int = 200) -> dict[str, Any]:
+    answer = await client.get(f"/api/v1/{path}")
+    found: dict[str, Any] = await answer.json()
+    assert answer.status == status, (path, found)
+    return found
+
+
+def part(page: str, name: str) -> str:
+    """What stands in the element of that id, as a reader reads it."""
+    found = re.search(rf'<(\w+)[^>]*\bid="{name}"[^>]*>(.*?)</\1>', page, re.DOTALL)
+    assert found is not None, name
+    return " ".join(html.unescape(re.sub("<[^>]+>", " ", found[2])).split())
+
+
+# -- the page of an area -----------------------------------------------------------------------------------------------
+
+
+async def test_an_area_has_its_own_figures_at_its_own_address(client: Client) -> None:
+    whole = await text(client, "/contest/PRES")
+    north = await text(client, "/contest/PRES/area/R/NORTH")
+    town = await text(client, "/contest/PRES/area/R/NORTH/T1")
+    assert "430" in part(whole, "leaders")
+    assert part(north, "leaders") == part(town, "leaders")
+    assert part(north, "leaders").startswith("1 Anna Ahl Greens 30 60.00 2")
+    assert part(north, "leaders-title") == "Results: Nørdland"
+    assert part(whole, "leaders-title") == "Results"
+    assert "1 of 6" in part(north, "measures")
+    assert "1 of 2" in part(town, "measures")
+    assert part(north, "trail") == "Everywhere Nørdland"
+    assert 'id="trail"' not in whole
+    assert [name in part(north, "areas") for name in ("Sèvres", "Ward 9", "Ward 10", "Dürkheim")] == [True, True, True, False]
+    assert "<title>Nørdland › Sèvres · President · Rehearsal of a small country</title>" in town
+    assert part(town, "areas") == ""
+    assert '<a href="/api/v1/standings/PRES/R/NORTH">JSON</a>' in north
+    assert '"/api/v1/stream?contest=PRES&amp;area=R%2FNORTH"' in north
+
+
+async def test_an_area_is_as_new_as_the_root_where_it_did_not_change(told: ToldBoard, client: Client) -> None:
+    """Its message is not sent again while nothing in it changes; its time would look like a count that stopped."""
+    told.log(statement("PRES", "S8", 1, "report", (1, 1), at_ms=1_767_308_400_000))
+    told.publish("PRES", without=("R/NORTH/T2",))
+    ward = await asked(client, "standings/PRES/R/NORTH/T2")
+    assert "23:00" not in ward["as_of"]
+    assert "Counted up to 2026-01-01 23:00 UTC" in part(await text(client, "/contest/PRES/area/R/NORTH/T2"), "line")
+
+
+async def test_names_are_parts_of_an_address_and_never_markup(client: Client) -> None:
+    assert page_path("PRES", STRANGE) == STRANGE_PAGE
+    page = await text(client, STRANGE_PAGE)
+    assert part(page, "leaders").startswith("1 Anna Ahl Greens 400 80.00")
+    assert "<b>" not in page
+    above = await text(client, STRANGE_PAGE.rpartition("/")[0])
+    assert f'<a href="{STRANGE_PAGE}">' in above
+    for row in (await asked(client, "areas/PRES/" + quote("R/Süd & <West>")))["areas"]:
+        assert row["page"] == STRANGE_PAGE
+        assert (await client.get(row["standings"])).status == 200
+    assert await text(client, STRANGE_PAGE.replace("/100", "%2F100")) == page
+
+
+@pytest.mark.parametrize("query", ["", "?lang=az", "?theme=dark&lang=ru", "?screen=", "?embed=&lang=es"])
+async def test_every_link_keeps_the_place_and_what_was_chosen(client: Client, query: str) -> None:
+    page = await text(client, "/contest/PRES/area/R/NORTH" + query)
+    links = [urlsplit(html.unescape(link)) for link in re.findall(r'<a href="([^"]+)"', page)]
+    chosen = set(parse_qsl(query.strip("?"), keep_blank_values=True))
+    kept = [(link.path, set(parse_qsl(link.query, keep_blank_values=True))) for link in links]
+    for path in ("/contest/PRES", "/contest/PRES/area/R/NORTH/T1", "/contest/SEAT"):
+        assert (path, chosen) in kept, path
+    for language in ("en", "az", "es", "ru"):
+        there = {pair for pair in chosen if pair[0] != "lang"} | {("lang", language)}
+        assert ("/contest/PRES/area/R/NORTH", there) in kept, "a language leads to this very place"
+
+
+async def test_a_language_keeps_what_is_searched_for_and_how_it_is_sorted(client: Client) -> None:
+    page = await text(client, "/contest/PRES/area/R/NORTH?q=ward&sort=lead&order=desc")
+    assert 'href="/contest/PRES/area/R/NORTH?q=ward&amp;sort=lead&amp;order=desc&amp;lang=az"' in page
+
+
+async def test_another_contest_is_shown_in_the_same_area_where_it_has_it(client: Client) -> None:
+    south = await text(client, STRANGE_PAGE)
+    assert f'href="{STRANGE_PAGE.replace("PRES", "SEAT")}"' in south
+    north = await text(client, "/contest/PRES/area/R/NORTH")
+    assert 'href="/contest/SEAT"' in north
+    assert "/contest/SEAT/area" not in north
+
+
+@pytest.mark.parametrize(
+    "path", ["/contest/NONE", "/contest/PRES/area/R/NOWHERE", "/contest/SEAT/area/R/NORTH", "/contest/pres"]
+)
+async def test_a_place_that_is_not_there_is_said_to_people(client: Client, path: str) -> None:
+    page = await text(client, path + "?lang=es", 404)
+    assert "No existe tal elección o zona." in page
+    assert 'href="/?lang=es"' in page
+    answer = await client.get(path)
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert answer.content_type == "text/html"
+
+
+async def test_a_contest_has_only_the_areas_of_its_stations(client: Client) -> None:
+    assert [row["area"] for row in (await asked(client, "areas/SEAT"))["areas"]] == ["R/Süd & <West>"]
+    assert "Nørdland" not in part(await text(client, "/contest/SEAT"), "areas")
+    assert "no polling station there votes in it" in (await asked(client, "standings/SEAT/R/NORTH", 404))["error"]
+    assert "no published area" in (await asked(client, "standings/SEAT/R/NOWHERE", 404))["error"]
+    assert (await asked(client, "areas/SEAT?q=sevres"))["found"] == 0
+    assert (await client.get("/api/v1/stream?contest=SEAT&area=R/NORTH")).status == 404
+
+
+async def test_the_stream_of_an_area_sends_its_own_standings(client: Client) -> None:
+    stream = await client.get("/api/v1/stream?contest=PRES&area=R/NORTH/T1")
+    assert stream.status == 200
+    event = await stream.content.readuntil(b"\n\nevent: beat")
+    (data,) = re.findall(rb"data: (.*)\n", event)
+    assert data == (await (await client.get("/api/v1/standings/PRES/R/NORTH/T1")).read())
+
+
+async def test_changes_stand_on_the_page_and_nonsense_breaks_none(told: ToldBoard, client: Client) -> None:
+    good = {"kind": "annul", "from_revision": 1, "to_revision": 2, "votes_delta": {"ANNA": -30, "EVIL": -1_020},
+            "ballots_delta": {"valid": -1_050}, "reason": "<b>why", "authority": "The Commission"}  # fmt: skip
+    told.change(4, area="R/NORTH/T1", **good)
+    told.change(5, area="R/NORTH/T1", **{**good, "kind": "nonsense"})
+    told.change(6, area="R/NORTH/T1", **{**good, "votes_delta": 7})
+    told.change(7, area="R/NORTH/T1")
+    for path in ("/contest/PRES", "/contest/PRES/area/R/NORTH", "/contest/PRES/area/R/NORTH/T1"):
+        page = await text(client, path)
+        said = part(page, "ledger")
+        assert page.count('<tr data-key="4,0,4">') == 1, path
+        assert "Revision 1 → 2" in said
+        assert "Nørdland › Sèvres" in said
+        assert "−1,050 By candidate Anna Ahl −30" in said
+        assert "<b>why The Commission" in said
+        assert "<b>" not in page
+    assert part(await text(client, STRANGE_PAGE), "ledger") == ""
+    assert "No count was changed so far." in html.unescape(await text(client, STRANGE_PAGE))
+    names = (await asked(client, "changes?contest=PRES&area=R/NORTH"))["names"]
+    assert names == {"R/NORTH/T1": "Nørdland › Sèvres"}
+
+
+# -- lists of areas ----------------------------------------------------------------------------------------------------
+
+
+def ids(found: dict[str, Any]) -> list[str]:
+    return [row["area"] for row in found["areas"]]
+
+
+async def test_a_row_has_the_figures_of_its_message(client: Client) -> None:
+    rows = {row["area"]: row for row in (await asked(client, "areas/PRES/R/NORTH"))["areas"]}
+    assert rows["R/NORTH/T1"] == {
+        "area": "R/NORTH/T1", "name": "Sèvres", "above": ["Nørdland"], "has_areas": False, "version": 2,
+        "status": "unofficial-partial", "stations": {"done": 1, "of": 2, "percent": "50.00"},
+        "leader": {"id": "ANNA", "name": "Anna Ahl", "votes": 30, "share": "60.00"}, "lead": 10, "valid": 50, "outstanding": 1,
+        "standings": "/api/v1/standings/PRES/R/NORTH/T1", "page": "/contest/PRES/area/R/NORTH/T1",
+    }  # fmt: skip
+    assert (rows["R/NORTH/T2"]["leader"], rows["R/NORTH/T2"]["lead"]) == (None, None), "nobody leads without votes"
+
+
+async def test_areas_are_sorted_and_cut_into_pages_by_the_board(told: ToldBoard, client: Client) -> None:
+    told.take(statement("PRES", "S3", 1, "report", (5, 40)))  # Ward 10
+    by_name = ["R/NORTH/T1", "R/NORTH/T2", "R/NORTH/T10"]
+    assert ids(await asked(client, "areas/PRES/R/NORTH")) == by_name, "Ward 9 before Ward 10"
+    assert ids(await asked(client, "areas/PRES/R/NORTH?order=desc")) == by_name[::-1]
+    by_lead = ["R/NORTH/T10", "R/NORTH/T1", "R/NORTH/T2"]
+    assert ids(await asked(client, "areas/PRES/R/NORTH?sort=lead&order=desc")) == by_lead
+    assert ids(await asked(client, "areas/PRES/R/NORTH?sort=lead")) == by_lead[::-1]
+    for sort in SORTS:
+        assert sorted(ids(await asked(client, f"areas/PRES/R/NORTH?sort={sort}"))) == sorted(by_name)
+    first = await asked(client, "areas/PRES/R/NORTH?limit=2")
+    rest = await asked(client, "areas/PRES/R/NORTH?limit=2&from=2")
+    assert (ids(first) + ids(rest), first["found"], rest["found"]) == (by_name, 3, 3)
+    for wrong in ("sort=x", "order=up", "limit=1001", "limit=0", "from=-1", "from=x", "q=" + 65 * "x"):
+        assert (await asked(client, f"areas/PRES?{wrong}", 400))["error"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("sevres", ["R/NORTH/T1"]), ("SÈVRES", ["R/NORTH/T1"]), ("ward", ["R/NORTH/T2", "R/NORTH/T10"]), ("t1", ["R/NORTH/T1", "R/NORTH/T10"]),
+     ("nørd", ["R/NORTH"]), ("durk", [STRANGE]), ("d", ["R/NORTH", "R/Süd & <West>", STRANGE, "R/NORTH/T2", "R/NORTH/T10"]),
+     ("R/NORTH", []), ("\u0301", [])],
+)  # fmt: skip
+async def test_a_search_finds_areas_of_any_level_with_and_without_accents(client: Client, words: str, found: list[str]) -> None:
+    answer = await asked(client, f"areas/PRES?q={quote(words)}")
+    assert sorted(ids(answer)) == sorted(found)
+    page = await text(client, f"/contest/PRES/area/R/NORTH?q={quote(words)}")
+    assert part(page, "areas").count(" / ") == len(found), "the whole election is searched, from every page"
+    if found:
+        assert [row["above"] for row in answer["areas"] if row["area"] == "R/NORTH/T1"] in ([], [["Nørdland"]])
+
+
+def test_names_that_begin_with_the_words_come_first(told: ToldBoard) -> None:
+    places = Places(told.board.election)
+    assert places.found(AREAS, "s")[:2] == ["R/Süd & <West>", "R/NORTH/T1"], "above before below"
+    assert places.found(AREAS, "d")[0] == "R/NORTH"
+
+
+@pytest.mark.parametrize(
+    ("text", "as_compared"),
+    [("Bad  Dürkheim ", "bad durkheim"), ("İSTANBUL", "istanbul"), ("Straße", "strasse"), ("ﬁn", "fin"), ("Ⓐ", "a"),
+     ("Київ", "киів"), ("PLAIN", "plain"), ("e\u0301", "e")],
+)  # fmt: skip
+def test_what_a_search_compares(text: str, as_compared: str) -> None:
+    assert folded(text) == as_compared
+    assert folded(as_compared) == as_compared
+
+
+def test_numbers_in_names_count_as_numbers() -> None:
+    names = ["ward 10", "ward 9", "9", "10 ward", "ward", "ward 9a", "1" * 40]
+    assert sorted(names, key=natural) == ["9", "10 ward", "1" * 40, "ward", "ward 9", "ward 9a", "ward 10"]
+
+
+# -- contests ----------------------------------------------------------------------------------------------------------
+
+
+async def test_contests_are_found_and_told_one_by_one(client: Client) -> None:
+    found = await asked(client, "contests?q=COUNCÍL")
+    assert (found["found"], found["contest_count"], [c["id"] for c in found["contests"]]) == (1, 2, ["SEAT"])
+    assert "candidates" not in found["contests"][0], "a list of 1,200 contests would be a megabyte"
+    assert [c["id"] for c in (await asked(client, "contests?from=1&limit=1"))["contests"]] == ["SEAT"]
+    one = (await asked(client, "contests/SEAT"))["contest"]
+    assert [c["id"] for c in one["candidates"]] == ["CLEO", "DORA"]
+    assert one["page"] == "/contest/SEAT"
+    assert "NONE" in (await asked(client, "contests/NONE", 404))["error"]
+    page = await text(client, "/contests?q=pres&lang=ru")
+    assert 'href="/contest/PRES?lang=ru"' in page
+    assert "Council" not in page
