@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pydantic
 
-from tally_stream.domain.election import Candidate, Contest, Rounding, build_election
+from tally_stream.domain.election import Candidate, Contest, Majority, Rounding, build_election
 from tally_stream.domain.scalars import COUNT_MAX
 from tally_stream.wire.counts import Counts
 from tally_stream.wire.reading import ReportReader
@@ -76,7 +76,7 @@ def report(station: str, revision: int) -> bytes:
 
 
 def reader_of(stations: list[str]) -> ReportReader:
-    contest = Contest("PRES", "President", 1, "majority", "valid", Rounding("half-up", 2),
+    contest = Contest("PRES", "President", 1, "majority", "valid", Majority(), Rounding("half-up", 2),
                       tuple(Candidate(c, c) for c in CANDIDATES))  # fmt: skip
     election = build_election(
         id="BENCH-2024", name="Bench", phase="official", polls_close_ms=0, root="X", root_name="X", levels=(),

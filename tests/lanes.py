@@ -84,7 +84,10 @@ LANES = (
     Lane("simulation", ("tests/simulation",)),
     Lane("interpreted: domain, wire", ("tests/domain", "tests/wire"), is_interpreted=True, flags=(*COVERED, *FEWER)),
     Lane("install", ("tests/install",)),
-    Lane("domain, wire, recorded nights", ("tests/domain", "tests/wire", "tests/audit", "tests/elections")),
+    Lane(
+        "domain, wire, certainty, recorded nights",
+        ("tests/domain", "tests/wire", "tests/certainty", "tests/audit", "tests/elections"),
+    ),
     Lane("demo", ("tests/demo",)),
     Lane("fuzz", ("tests/fuzz",)),
 )

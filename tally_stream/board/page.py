@@ -363,10 +363,34 @@ def _outcome(contest: Contest, root: dict[str, Any], t: Words) -> str:
     outcome = root["outcome"]
     if outcome is None:
         return ""
-    bound = outcome["outstanding_bound"]
-    key = f"outcome.{outcome['state']}"
-    if outcome["state"] == "undecided" and bound is None:
-        key += ".unknown"
-    name = next((c.name for c in contest.candidates if c.id == outcome["leader"]), "")
-    text = t(key, leader=name, lead=t.counted("votes", outcome["lead"]), bound=t.counted("ballots", bound))
-    return f'<p class="outcome">{_escape(text)}</p><p class="note">{_escape(t("outcome.note"))}</p>'
+    elected, tied = outcome["elected"], outcome["tied"] or {"seats": 0, "between": []}
+    values = {
+        "leader": next((c.name for c in contest.candidates if c.id == outcome["leader"]), ""),
+        "lead": t.counted("votes", outcome["lead"]),
+        "bound": t.counted("ballots", outcome["outstanding_bound"]),
+        "names": _listed(contest, tied["between"] or elected),
+        "seats": t.number(tied["seats"]),
+    }
+    texts = [t(_outcome_key(outcome, root["ballots"]["valid"]), **values)]
+    if elected and outcome["state"] != "decided":
+        texts.append(t("outcome.elected", names=_listed(contest, elected)))
+    said = "".join(f'<p class="outcome">{_escape(text)}</p>' for text in texts)
+    return f'{said}<p class="note">{_escape(t("outcome.note"))}</p>'
+
+
+def _outcome_key(outcome: dict[str, Any], valid: int | None) -> str:
+    """The sentence for a state, by what is known beside it."""
+    state, has_leader = outcome["state"], outcome["leader"] is not None
+    if state == "none" and (has_leader or valid):
+        return "outcome.none.leader" if has_leader else "outcome.none.nobody"
+    if state == "undecided" and outcome["outstanding_bound"] is None:
+        return "outcome.undecided.unknown"
+    if state == "undecided" and not has_leader:
+        return "outcome.undecided.nobody"
+    if state == "decided" and (len(outcome["elected"]) > 1 or not has_leader):
+        return "outcome.decided.seats"
+    return f"outcome.{state}"
+
+
+def _listed(contest: Contest, candidates: list[str]) -> str:
+    return ", ".join(c.name for c in contest.candidates if c.id in candidates)

@@ -14,6 +14,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from tally_stream.export.outcome_words import outcome_sentences
+
 BOARD_MIN_LINES = 8
 """No board has fewer: title, head, one candidate, what stands beneath."""
 
@@ -54,7 +56,7 @@ def progress_lines(message: dict[str, Any]) -> list[str]:
 def plain_line(message: dict[str, Any]) -> str:
     """One line for logs and pipes."""
     stations = message["progress"]["stations"]
-    leader = message["candidates"][0]
+    leader = next((c for c in message["candidates"] if c["rank"] == 1), message["candidates"][0])
     first = "no result yet" if leader["share"] is None else f"{leader['name']} {leader['share']} %"
     done = f"{stations['percent']} % of polling stations ({stations['done']:,} of {stations['of']:,})" if stations else ""
     marks = f"{'TEST  ' if message['phase'] == 'test' else ''}{'ON HOLD  ' if message['on_hold'] else ''}"
@@ -149,14 +151,7 @@ def _shares_line(message: dict[str, Any]) -> str:
 
 def _outcome_lines(message: dict[str, Any]) -> list[str]:
     outcome = message["outcome"]
-    if outcome is None or outcome["leader"] is None:
-        return []
-    name = next((c["name"] for c in message["candidates"] if c["id"] == outcome["leader"]), outcome["leader"])
-    return [
-        f"{outcome['state']}: {name} leads by {outcome['lead']:,}; at most "
-        f"{number(outcome['outstanding_bound'])} ballots outstanding",
-        "arithmetic only: it assumes that no count is corrected later and declares nothing",
-    ]
+    return [] if outcome is None else outcome_sentences(outcome, {c["id"]: c["name"] for c in message["candidates"]})
 
 
 def _style(line: str) -> str:

@@ -21,20 +21,24 @@ from mypy_extensions import mypyc_attr
 from tally_stream.domain.scalars import format_time
 from tally_stream.domain.scopes import ContestLists, areas_of_contests
 
-RULE_SET_NUMBER = 1
+RULE_SET_NUMBER = 2
 """Part of every digest; raised whenever some record's verdict could change."""
 
 Phase = Literal["official", "test"]
-ContestRule = Literal["majority", "plurality"]
+ContestRule = Literal["majority", "plurality", "none"]
 MajorityBase = Literal["valid", "cast"]
 RoundingMethod = Literal["half-up", "truncate", "largest-remainder"]
 
 
 @dataclass(frozen=True)
 class Candidate:
+    """One who is not `eligible` counts in every base, and can win nothing (none of these). `color` is for pictures alone."""
+
     id: str
     name: str
     party: str | None = None
+    eligible: bool = True
+    color: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,20 +48,37 @@ class Rounding:
 
 
 @dataclass(frozen=True)
+class Majority:
+    """What wins: more votes than every other eligible candidate, and more than `percent` of the base (`at_least`: that much
+    is enough); or, where `or_percent` stands, that much of the base and a lead of `or_lead_percent` of it."""
+
+    percent: Fraction = Fraction(50)
+    at_least: bool = False
+    or_percent: Fraction | None = None
+    or_lead_percent: Fraction | None = None
+
+
+@dataclass(frozen=True)
 class Contest:
-    """One race. `candidate_ids` are in definition order, which breaks every tie."""
+    """One race. `candidate_ids` are in definition order, which breaks every tie; `eligible` are the places of those who
+    can win. `majority` is there for the rule of that name alone, and `majority_base` has no effect elsewhere. `scope`: areas
+    whose stations vote in it; () = all."""
 
     id: str
     name: str
     seats: int
     rule: ContestRule
     majority_base: MajorityBase
+    majority: Majority | None
     rounding: Rounding
     candidates: tuple[Candidate, ...]
+    scope: tuple[str, ...] = ()
     candidate_ids: tuple[str, ...] = field(init=False)
+    eligible: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "candidate_ids", tuple(c.id for c in self.candidates))
+        object.__setattr__(self, "eligible", tuple(i for i, c in enumerate(self.candidates) if c.eligible))
 
 
 @dataclass(frozen=True)
@@ -82,6 +103,7 @@ class Checks:
     P7_register_percent: Fraction = Fraction(10)
     P10_change_percent: Fraction = Fraction(20)
     Q7_skew_seconds: int = 300
+    bound_register_percent: Fraction = Fraction(150)
 
 
 CHECK_NAMES = tuple(f.name for f in fields(Checks))
@@ -100,7 +122,9 @@ class Station:
     """A polling station. `registered` and `ballots_expected` are None where unknown; `leaf` is the index of the
     deepest published area it lies in; `path` are its level values, outermost first. `contests` are the indices of those it
     has, ascending; stations that have the same share one tuple. `polls_close_ms` is its own closing, None where it closes
-    with the election. Acyclic: it holds only scalars and tuples of them."""
+    with the election. Acyclic: it holds only scalars and tuples of them. `register` is what its ballots are compared with: its
+    own voters, or, of a unit without voters of its own (postal, early, prison: they stand in other stations' registers), the
+    ballots expected there."""
 
     __slots__ = ("ballots_expected", "contests", "id", "leaf", "name", "path", "polls_close_ms", "registered")
 
@@ -128,6 +152,14 @@ class Station:
         """Whether this station votes in that contest. A station may have thousands, and they are sorted."""
         place = bisect_left(self.contests, index)
         return place < len(self.contests) and self.contests[place] == index
+
+    @property
+    def is_without_voters(self) -> bool:
+        return self.registered == 0 and bool(self.ballots_expected)
+
+    @property
+    def register(self) -> int | None:
+        return self.ballots_expected if self.is_without_voters else self.registered
 
 
 @dataclass(frozen=True)
@@ -295,6 +327,17 @@ def _number(value: Fraction | Decimal | int) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
+def _canonical_majority(m: Majority | None) -> dict[str, Any] | None:
+    if m is None:
+        return None
+    return {
+        "percent": _number(m.percent),
+        "at_least": m.at_least,
+        "or_percent": None if m.or_percent is None else _number(m.or_percent),
+        "or_lead_percent": None if m.or_lead_percent is None else _number(m.or_lead_percent),
+    }
+
+
 def canonical_definition(parts: dict[str, Any]) -> dict[str, Any]:
     """The definition without its stations, as plain JSON values (see docs/wire-format.md, "Digest")."""
     return {
@@ -316,11 +359,13 @@ def canonical_definition(parts: dict[str, Any]) -> dict[str, Any]:
                 "name": c.name,
                 "seats": c.seats,
                 "rule": c.rule,
-                "majority_base": c.majority_base,
+                "majority_base": c.majority_base if c.majority else None,
+                "majority": _canonical_majority(c.majority),
                 "rounding": {"method": c.rounding.method, "places": c.rounding.places},
-                "candidates": [{"id": k.id, "name": k.name, "party": k.party} for k in c.candidates],
+                "scope": sorted(c.scope),
+                "candidates": [{"id": k.id, "name": k.name, "party": k.party, "eligible": k.eligible} for k in c.candidates],
             }
-            for c in parts["contests"]
+            for c in sorted(parts["contests"], key=lambda c: c.id)
         ],
         "exit_polls": [
             {

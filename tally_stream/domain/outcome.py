@@ -1,44 +1,129 @@
-"""Is the race decided? With the most ballots that may still come as the bound. It assumes no later correction."""
+"""What is certain about a contest, in every way the outstanding ballots can fall; and nothing else.
+
+Decides the state, who is elected, and who shares the last seat. It is given the most ballots that can still take effect
+without an authority's act (`tally.py`), and takes the worst way in which they can fall: to decide, all go to the second; to
+send into a runoff, each candidate gets all of them. Each adds one to a majority's base and one to one candidate at most.
+It assumes no later correction, annulment or acceptance, no later report of a counted station, none that lowers a partial
+count, and registers as they stand; it declares nobody elected. A test enumerates every completion of small elections
+(`tests/certainty`). All in whole numbers. Read `standings.py` next.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
-from tally_stream.domain.election import Contest
+from tally_stream.domain.election import Contest, Majority
 
 
-def outcome(contest: Contest, votes: Sequence[int], base: int | None, bound: int | None) -> dict[str, Any]:
-    """`votes` in definition order; `base` is the majority base's total; None where unknown.
+def outcome(
+    contest: Contest,
+    votes: Sequence[int],
+    base: int | None,
+    bound: int | None,
+    untold: int = 0,
+    contradicted: int = 0,
+) -> dict[str, Any]:
+    """`votes` in definition order; `base` is the majority base's total, None where unknown, as `bound`.
 
-    State, first that applies: none, decided, runoff (majority), tie (plurality), undecided. `leader` and `lead` are
-    None where nobody has votes; `lead` is the distance to the next candidate.
+    `untold` ballots of the bound are in cast already and not told apart: they become votes without adding to a base of
+    cast. `contradicted` is by how much figures of partial counts contradict each other that an authority let count: a
+    report that mends them brings so many votes or ballots beyond the bound.
     """
-    order = sorted(range(len(votes)), key=lambda i: (-votes[i], i))
-    ranked = [votes[i] for i in order]
-    state = _state(contest, ranked, base, bound)
-    has_votes = state != "none"
+    order = sorted(contest.eligible, key=lambda i: (-votes[i], i))
+    has_leader = bool(order) and votes[order[0]] > 0
+    next_votes = votes[order[1]] if len(order) > 1 else 0
+    state = "undecided"
+    elected: list[int] = []
+    tied: dict[str, Any] | None = None
+    if contest.rule == "none" or not order or not any(votes):
+        state = "none"
+    elif bound is not None and contest.majority is None:
+        state, elected, tied = _plurality(contest, votes, order, bound + contradicted)
+    elif bound is not None and base is not None:
+        assert contest.majority is not None, "the branch above has the others"
+        is_of_cast = contest.majority_base == "cast"
+        more_votes = bound + contradicted
+        least_more = bound - untold if is_of_cast else bound
+        most_more = least_more + contradicted if is_of_cast else bound
+        if _leader_wins(contest.majority, votes, order, more_votes, base + most_more):
+            state, elected = "decided", [order[0]]
+        elif not _some_can_win(contest.majority, votes, order, more_votes, base + least_more):
+            state = "runoff"
     return {
         "state": state,
-        "leader": contest.candidate_ids[order[0]] if has_votes else None,
-        "lead": ranked[0] - (ranked[1] if len(ranked) > 1 else 0) if has_votes else None,
+        "leader": contest.candidate_ids[order[0]] if has_leader else None,
+        "lead": votes[order[0]] - next_votes if has_leader else None,
         "outstanding_bound": bound,
+        "elected": [contest.candidate_ids[i] for i in sorted(elected)],
+        "tied": tied,
+        "quorum": None,
+        "double_majority": None,
     }
 
 
-def _state(contest: Contest, ranked: Sequence[int], base: int | None, bound: int | None) -> str:
-    if not any(ranked):
-        return "none"
-    if bound is None:
-        return "undecided"
-    if contest.rule == "majority":
-        if base is None:
-            return "undecided"
-        if 2 * ranked[0] > base + bound:
-            return "decided"
-        return "runoff" if 2 * (ranked[0] + bound) <= base + bound else "undecided"
-    last_in = ranked[contest.seats - 1] if contest.seats <= len(ranked) else 0
-    first_out = ranked[contest.seats] if contest.seats < len(ranked) else 0
-    if last_in - first_out > bound:
-        return "decided"
-    return "tie" if bound == 0 and last_in == first_out else "undecided"
+def _leader_wins(m: Majority, votes: Sequence[int], order: list[int], more: int, base: int) -> bool:
+    """Whether the leader wins when `more` votes go to the second and the base is `base`. No other way is worse: each ballot
+    that the second gets takes as much from the leader's share as any other, and the most from the lead."""
+    return _wins(m, votes[order[0]], votes[order[1]] + more if len(order) > 1 else None, base)
+
+
+def _some_can_win(m: Majority, votes: Sequence[int], order: list[int], more: int, base: int) -> bool:
+    """Whether some candidate wins when all of `more` votes are its own and the base is `base`. No other way is better: a
+    limit is 100 per cent at most, so a vote never costs more than it brings."""
+    if len(order) == 1:
+        return _wins(m, votes[order[0]] + more, None, base)
+    return any(_wins(m, votes[i] + more, votes[order[1] if i == order[0] else order[0]], base) for i in order)
+
+
+def _wins(m: Majority, votes: int, best_other: int | None, base: int) -> bool:
+    """Whether so many votes win, against the most that any other eligible candidate has (None: there is no other)."""
+    if best_other is not None and votes <= best_other:
+        return False
+    if _is_above(votes, m.percent, base) or (m.at_least and _is_reached(votes, m.percent, base)):
+        return True
+    if m.or_percent is None or m.or_lead_percent is None:
+        return False
+    lead = votes - (best_other or 0)
+    return _is_reached(votes, m.or_percent, base) and _is_reached(lead, m.or_lead_percent, base)
+
+
+def _is_above(votes: int, percent: Fraction, base: int) -> bool:
+    numerator, denominator = percent.as_integer_ratio()
+    return 100 * denominator * votes > numerator * base
+
+
+def _is_reached(votes: int, percent: Fraction, base: int) -> bool:
+    numerator, denominator = percent.as_integer_ratio()
+    return 100 * denominator * votes >= numerator * base
+
+
+def _plurality(
+    contest: Contest, votes: Sequence[int], order: list[int], bound: int
+) -> tuple[str, list[int], dict[str, Any] | None]:
+    """The state, those certain of a seat, and who shares the last one. Who is not certain has nobody certain behind."""
+    seats = contest.seats
+    elected: list[int] = []
+    while len(elected) < min(seats, len(order)) and _can_reach(votes, order, len(elected), seats, bound) < seats:
+        elected.append(order[len(elected)])
+    if len(elected) == min(seats, len(order)):
+        return "decided", elected, None
+    if bound:
+        return "undecided", elected, None
+    line = votes[order[seats - 1]]
+    above = sum(1 for i in order if votes[i] > line)
+    between = [contest.candidate_ids[i] for i in contest.eligible if votes[i] == line]
+    return "tie", elected, {"seats": seats - above, "between": between}
+
+
+def _can_reach(votes: Sequence[int], order: list[int], place: int, enough: int, bound: int) -> int:
+    """How many others can together reach the votes of the one at `place` in the order, with `bound` ballots between them;
+    counted no further than `enough`. The nearest are the cheapest."""
+    found, missing = place, 0
+    for other in order[place + 1 :]:
+        missing += votes[order[place]] - votes[other]
+        if missing > bound or found >= enough:
+            break
+        found += 1
+    return found

@@ -100,8 +100,18 @@ class Report:
         return hash((self.contest, self.station.id, self.revision, self.kind))
 
     @property
+    def told_apart(self) -> int:
+        """Ballots that are said to be valid, blank or invalid, as far as known."""
+        return self.valid + (self.blank or 0) + (self.invalid or 0)
+
+    @property
     def ballots(self) -> int:
-        """Ballots cast, or the valid ones where cast is unknown (rules Q6, P10, A3, A8, P4)."""
+        """Ballots cast; where that is unknown those told apart (rules A3, A8, P4, the bound)."""
+        return self.told_apart if self.cast is None else self.cast
+
+    @property
+    def cast_or_valid(self) -> int:
+        """Ballots cast, or the valid ones where cast is unknown: what two counts are compared by (rules Q6, P10)."""
         return self.valid if self.cast is None else self.cast
 
 

@@ -171,10 +171,14 @@ class MergedFigures:
                 "valid": None if is_hidden else t.valid,
                 "blank": None if is_hidden or t.blank_unknown else t.blank,
                 "invalid": None if is_hidden or t.invalid_unknown else t.invalid,
+                "undervotes": None,
+                "overvotes": None,
             },
+            "voted": None,
             "candidates": candidates,
+            "channels": None,
             "rounding": {"method": contest.rounding.method, "places": contest.rounding.places, "base": "valid"},
-            "outcome": self._outcome(t, start) if is_root and not is_hidden else None,
+            "outcome": self._outcome(t, start, is_certified) if is_root and not is_hidden else None,
             "exit_polls": self._exit_polls(as_of_ms, share_of) if is_root else None,
         }
 
@@ -182,18 +186,25 @@ class MergedFigures:
         contest = self.contest
         if is_hidden:
             rows: list[Message] = [
-                {"id": c.id, "name": c.name, "votes": None, "share": None, "rank": None} for c in contest.candidates
+                {"id": c.id, "name": c.name, "votes": None, "share": None, "rank": None, "seats": None}
+                for c in contest.candidates
             ]
             return rows, dict.fromkeys(contest.candidate_ids)
         printed = shares(t.votes, t.valid, contest.rounding)
         order = sorted(range(len(t.votes)), key=lambda i: (-t.votes[i], i))
         rows = []
-        rank = 0
-        for place, i in enumerate(order, start=1):
-            if place == 1 or t.votes[i] != t.votes[order[place - 2]]:
-                rank = place
+        ranked = rank = 0
+        last = -1
+        for i in order:
             candidate = contest.candidates[i]
-            rows.append({"id": candidate.id, "name": candidate.name, "votes": t.votes[i], "share": printed[i], "rank": rank})
+            if candidate.eligible:  # ranks are among those who can win
+                ranked += 1
+                if t.votes[i] != last:
+                    rank, last = ranked, t.votes[i]
+            rows.append(
+                {"id": candidate.id, "name": candidate.name, "votes": t.votes[i], "share": printed[i],
+                 "rank": rank if candidate.eligible else None, "seats": None}
+            )  # fmt: skip
         return rows, dict(zip(contest.candidate_ids, printed, strict=True))
 
     def _measure(self, done: int, of: int, is_finished: bool) -> Message | None:
@@ -225,17 +236,14 @@ class MergedFigures:
         percent = units_text(ratio_units(t.turnout_cast, t.turnout_registered, rounding), rounding.places)
         return {"cast": t.turnout_cast, "registered": t.turnout_registered, "percent": percent}
 
-    def _outcome(self, t: Totals, start: dict[str, int]) -> Message:
-        base = t.valid
+    def _outcome(self, t: Totals, start: dict[str, int], is_certified: bool) -> Message:
+        base: int | None = t.valid
         if self.contest.majority_base == "cast":
-            return outcome(self.contest, t.votes, None if t.cast_unknown else t.cast, self._bound(t, start))
-        return outcome(self.contest, t.votes, base, self._bound(t, start))
-
-    def _bound(self, t: Totals, start: dict[str, int]) -> int | None:
-        if start["bound_unknown"] + t.bound_unknown:
-            return None
-        # An accepted partial count may pass its register: the bound is never below nothing.
-        return max(0, start["bound"] + t.bound)
+            base = None if t.cast_unknown else t.cast
+        if is_certified:  # in every partition: nothing takes effect any more but by an authority's act
+            return outcome(self.contest, t.votes, base, 0)
+        bound = None if start["bound_unknown"] + t.bound_unknown else start["bound"] + t.bound
+        return outcome(self.contest, t.votes, base, bound, t.untold, t.contradicted)
 
     def _exit_polls(self, as_of_ms: int | None, share_of: dict[str, str | None]) -> list[Message]:
         polls = []

@@ -29,8 +29,10 @@ PROGRESS_BY_BALLOTS = ("ballots_of", "ballots_of_unknown")
 """Relative to `ballots_expected`."""
 TURNOUT = ("turnout_cast", "turnout_cast_unknown", "turnout_registered", "turnout_registered_unknown")
 """Over complete counts."""
-BOUND = ("bound", "bound_unknown")
-"""The most ballots that may still come; relative to all stations outstanding."""
+BOUND = ("bound", "bound_unknown", "untold", "contradicted")
+"""`bound` is the most ballots that can still take effect, relative to all stations outstanding. `untold` and `contradicted`
+are of partial counts: ballots cast that are not said to be valid, blank or invalid; and by how much figures contradict each
+other that an authority let count, which a later report must mend."""
 
 SCALARS = (
     *BALLOTS,
@@ -46,7 +48,7 @@ SCALARS = (
 
 SUMS = frozenset({
     "valid", "cast", "blank", "invalid", "registered_of", "registered_done", "ballots_of", "turnout_cast",
-    "turnout_registered", "bound",
+    "turnout_registered", "bound", "untold", "contradicted",
 })  # fmt: skip
 """Scalars that sum ballots or voters; the others count stations."""
 
@@ -93,6 +95,8 @@ class Totals:
     turnout_registered_unknown: int
     bound: int
     bound_unknown: int
+    untold: int
+    contradicted: int
 
     def __init__(self, candidate_count: int) -> None:
         self.votes = [0] * candidate_count
@@ -117,9 +121,32 @@ def integers_per_area(candidate_count: int) -> int:
     return candidate_count + len(SCALARS)
 
 
-def bound_of(registered: int, limits: Limits) -> int:
-    """floor(registered × A3_register_percent / 100): the most ballots a station may bring."""
-    return registered * limits.bound_numerator // limits.bound_denominator
+def bound_of(station: Station, limits: Limits) -> int:
+    """The most ballots that a station of which nothing was heard may bring, 0 where its register is unknown: the larger of
+    floor(register × bound_register_percent / 100), which A3, A8 and A9 hold reports to, and the ballots expected."""
+    register = station.register
+    if register is None:
+        return 0
+    most = register * limits.bound_numerator // limits.bound_denominator
+    expected = station.ballots_expected
+    return most if expected is None or expected < most else expected
+
+
+def _open_bound(entry: Entry, voted: int | None, limits: Limits) -> int:
+    """The most ballots that a station neither counted nor annulled may still bring: never below 0, whatever its partial
+    count brought already."""
+    station = entry.station
+    if station.register is None:
+        return 0
+    most = bound_of(station, limits)
+    if voted is not None and voted > most:
+        most = voted
+    held, counts = entry.held, entry.counts
+    if held is not None:
+        most = max(most, held.ballots)
+    if counts is None:
+        return most
+    return max(0, max(most, counts.ballots) - counts.told_apart)
 
 
 def tally(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int) -> None:
@@ -165,7 +192,7 @@ def tally(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int)
     else:
         t.invalid += sign * counts.invalid
 
-    if counts.registered is not None:
+    if counts.registered is not None and not station.is_without_voters:
         if registered is None:
             t.registered_of_unknown -= sign
             t.registered_of += sign * counts.registered
@@ -193,15 +220,9 @@ def tally(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int)
             expected = cast
         if expected != station.ballots_expected:
             _tally_expected(t, station, expected, sign)
-        if registered is None:
-            t.bound_unknown += sign
-        else:
-            t.bound += sign * (registered * limits.bound_numerator // limits.bound_denominator)
-        t.bound -= sign * (counts.valid if cast is None else cast)
-    if station.registered is None:
-        t.bound_unknown -= sign
-    else:
-        t.bound -= sign * (station.registered * limits.bound_numerator // limits.bound_denominator)
+        t.bound += sign * _open_bound(entry, voted, limits)
+        _tally_untold(t, counts, sign)
+    _tally_bound_without(t, station, limits, sign, counts.complete)
 
 
 def add_plain(t: Totals, station: Station, before: Report | None, r: Report, limits: Limits) -> None:
@@ -254,7 +275,28 @@ def add_plain(t: Totals, station: Station, before: Report | None, r: Report, lim
         t.ballots_of_unknown -= 1
     else:
         t.ballots_of -= expected
-    t.bound -= bound_of(registered, limits)
+    t.bound -= bound_of(station, limits)
+
+
+def _tally_bound_without(t: Totals, station: Station, limits: Limits, sign: int, is_closed: bool) -> None:
+    """Take out what the station was taken to bring while nothing was heard of it. Its unknown register stays unknown until
+    it `is_closed`, counted or annulled."""
+    t.bound -= sign * bound_of(station, limits)
+    if is_closed and station.register is None:
+        t.bound_unknown -= sign
+
+
+def _tally_untold(t: Totals, counts: Report, sign: int) -> None:
+    """What the bound alone does not say of a partial count."""
+    told_apart, cast = counts.told_apart, counts.cast
+    if cast is not None:
+        if cast > told_apart:
+            t.untold += sign * (cast - told_apart)
+        else:
+            t.contradicted += sign * (told_apart - cast)
+    votes = sum(counts.votes)
+    if votes < counts.valid:
+        t.contradicted += sign * (counts.valid - votes)
 
 
 def _tally_kind(t: Totals, kind: str, sign: int) -> None:
@@ -282,10 +324,7 @@ def _tally_without_counts(t: Totals, entry: Entry, voted: int | None, limits: Li
             t.registered_done += sign * station.registered
         # Not annulled stations only: an annulled one leaves the expected ballots altogether.
         _tally_expected(t, station, 0, sign)
-        if station.registered is None:
-            t.bound_unknown -= sign
-        else:
-            t.bound -= sign * bound_of(station.registered, limits)
+        _tally_bound_without(t, station, limits, sign, True)
         return
     if kind == "restore":
         t.kind_restore += sign
@@ -293,6 +332,8 @@ def _tally_without_counts(t: Totals, entry: Entry, voted: int | None, limits: Li
         t.held_only += sign
     if voted is not None:
         _tally_expected(t, station, voted, sign)
+    if voted is not None or entry.held is not None:
+        t.bound += sign * (_open_bound(entry, voted, limits) - bound_of(station, limits))
 
 
 def _tally_expected(t: Totals, station: Station, expected: int | None, sign: int) -> None:
@@ -340,7 +381,7 @@ def baselines(election: Election, limits: Limits) -> list[Baseline]:
             area["bound_unknown"] += 1
         else:
             area["registered_of"] += station.registered
-            area["bound"] += bound_of(station.registered, limits)
+            area["bound"] += bound_of(station, limits)
         if station.ballots_expected is None:
             area["ballots_of_unknown"] += 1
         else:

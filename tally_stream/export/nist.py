@@ -4,7 +4,8 @@ Decides what goes where, and what is left out because the format has no place fo
 - a test election is marked (IsTest); figures that are hidden before the polls close are not there at all;
 - units reported are polling stations processed: counted or annulled;
 - voters who participated are given only where an area is finished, because the format relates them to all registered;
-- shares, progress in per cent and exit polls are left out; nobody is called a winner, which is an authority's word.
+- shares, progress in per cent and exit polls are left out; nobody is called a winner, which is an authority's word: what is
+  certain by arithmetic stands in the notes, in words.
 Refuses to know whether the result is right: `nist_checks.py` says so, and the command asks it. Read that next.
 """
 
@@ -14,9 +15,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
+import msgspec
+
 from tally_stream import __version__
-from tally_stream.domain.election import Candidate, Contest
+from tally_stream.domain.election import Candidate, Contest, Majority
 from tally_stream.domain.scalars import format_time
+from tally_stream.export.outcome_words import outcome_sentences
 from tally_stream.export.snapshot import AreaStandings, ContestSnapshot
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.schema.published import Standings
@@ -100,6 +104,10 @@ def _notes(snapshots: Sequence[ContestSnapshot]) -> Iterable[str]:
             yield (f"{contest}: {root.stations.annulled} polling stations are annulled; they are among SubUnitsReported, "
                    "their votes are not counted.")  # fmt: skip
         yield f"{contest}: as of {root.as_of or 'no report yet'}."
+        if root.outcome is not None:
+            names = {candidate.id: candidate.name for candidate in snapshot.contest.candidates}
+            for sentence in outcome_sentences(msgspec.to_builtins(root.outcome), names):
+                yield f"{contest}: {sentence}."
     if len(snapshots) > 1:
         yield "Ballots are left out: the format has one place for them, and there are several contests."
     yield "SubUnits are polling stations."
@@ -204,6 +212,13 @@ def _ballot_counts(shown: AreaStandings) -> Iterable[Object]:
             yield _object("BallotCounts", GpUnitId=unit, Type="other", OtherType=name, BallotsCast=figure)
 
 
+def _vote_variation(contest: Contest) -> Object:
+    if contest.rule == "plurality" or contest.majority == Majority():
+        return {"VoteVariation": contest.rule}
+    named = "majority with other limits" if contest.majority else "no rule"
+    return {"VoteVariation": "other", "OtherVoteVariation": named}
+
+
 def _contest(snapshot: ContestSnapshot) -> Object:
     contest, root = snapshot.contest, snapshot.root
     counts: dict[str, list[Object]] = {candidate: [] for candidate in contest.candidate_ids}
@@ -220,7 +235,7 @@ def _contest(snapshot: ContestSnapshot) -> Object:
         ElectionDistrictId=_area_id(snapshot.election.root),
         VotesAllowed=1,  # the votes of a station add up to its valid ballots (A1)
         NumberElected=contest.seats,
-        VoteVariation=contest.rule,
+        **_vote_variation(contest),
         SubUnitsReported=_processed(root),
         TotalSubUnits=root.stations.expected,
         CountStatus=[_object("CountStatus", Type="total", Status=_count_status(root))],

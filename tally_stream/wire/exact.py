@@ -28,6 +28,8 @@ from tally_stream.domain.scalars import COUNT_MAX, REVISION_MAX, is_id, parse_ti
 from tally_stream.wire.limits import INTEGER_MAX_DIGITS, NESTING_MAX_LEVELS, VALUE_MAX_BYTES
 
 TIMES_CACHED_MAX = 50_000
+TIME_CACHED_MAX_CHARS = 64
+"""A time of more decimals is read anew each time: nobody fills the cache with texts as long as a report."""
 
 
 class ExactReader:
@@ -50,6 +52,8 @@ class ExactReader:
         time_ms = parse_time(text)
         if time_ms is None:
             return None
+        if len(text) > TIME_CACHED_MAX_CHARS:
+            return text, time_ms
         if len(self.times) >= TIMES_CACHED_MAX:
             self.times.clear()
         self.times[text] = (text, time_ms)

@@ -31,7 +31,7 @@ def of() -> Election:
         root_name="X",
         levels=(),
         publish_depth=0,
-        contests=[Contest("PRES", "President", 1, "plurality", "valid", Rounding("half-up", 1), candidates)],
+        contests=[Contest("PRES", "President", 1, "plurality", "valid", None, Rounding("half-up", 1), candidates)],
         stations=[(s, s, 200, None, ()) for s in STATIONS],
     )
 

@@ -1,24 +1,35 @@
-"""Decided or not, with the most ballots that may still come as the bound."""
+"""What is certain of a contest, with the most ballots that can still take effect as the bound.
+
+Single cases with their figures; that nothing false is ever certain is what `tests/certainty` enumerates.
+"""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
+from tally_stream.domain.election import Contest, Majority
 from tally_stream.domain.outcome import outcome
-from tests.support.small_elections import Night, contest, decision, election, report, station
+from tests.support.small_elections import Night, contest, control, decision, election, report, station, turnout
 
-MAJORITY = contest(candidates=("ANNA", "BELA", "CLEO"))
+NAMES = ("ANNA", "BELA", "CLEO", "DORA")
+FORTY_AND_TEN = Majority(Fraction(50), or_percent=Fraction(40), or_lead_percent=Fraction(10))
 
 
-def state(votes: Sequence[int], total: int | None, bound: int | None, **of: Any) -> str:
-    names = ("ANNA", "BELA", "CLEO", "DORA")[: len(votes)]
-    found: str = outcome(contest(candidates=names, **of), votes, total, bound)["state"]
+def of(votes: Sequence[int], **fields: Any) -> Contest:
+    return contest(candidates=NAMES[: len(votes)], **fields)
+
+
+def state(
+    votes: Sequence[int], total: int | None, bound: int | None, untold: int = 0, contradicted: int = 0, **of_: Any
+) -> str:
+    found: str = outcome(of(votes, **of_), votes, total, bound, untold, contradicted)["state"]
     return found
 
 
 class TestMajority:
-    """Decided when 2 × leader > base + bound; runoff when 2 × (leader + bound) ≤ base + bound."""
+    """Decided when the leader wins with all outstanding ballots at the second; runoff when nobody wins with all of them."""
 
     @pytest.mark.parametrize(
         ("votes", "base", "bound", "expected"),
@@ -33,10 +44,75 @@ class TestMajority:
             ((40, 30, 30), 100, 19, "runoff"),
             ((40, 30, 30), 100, 20, "runoff"),
             ((40, 30, 30), 100, 21, "undecided"),
+            ((9,), 9, 8, "decided"),
+            ((9,), 9, 9, "undecided"),
+            ((9,), 20, 2, "runoff"),
+            ((9,), 20, 3, "undecided"),
         ],
     )
     def test_states(self, votes: Sequence[int], base: int, bound: int | None, expected: str) -> None:
         assert state(votes, base, bound) == expected
+
+    @pytest.mark.parametrize(
+        ("votes", "bound", "expected"),
+        [
+            ((40, 30, 30), 0, "decided"),  # 40 % and 10 points ahead
+            ((40, 30, 30), 1, "undecided"),
+            ((40, 31, 29), 0, "runoff"),
+            ((39, 25, 36), 0, "runoff"),
+            ((51, 49), 1, "decided"),  # more than half is enough
+            ((48, 20, 32), 5, "decided"),  # in the worst case 48 and 37 of 105
+            ((48, 20, 32), 6, "undecided"),  # 48 and 38 of 106: 9.4 points
+            ((35, 35, 30), 11, "runoff"),  # 46 and 35 of 111: 9.9 points
+            ((35, 35, 30), 12, "undecided"),
+        ],
+    )
+    def test_forty_per_cent_and_ten_points(self, votes: Sequence[int], bound: int, expected: str) -> None:
+        assert state(votes, sum(votes), bound, majority=FORTY_AND_TEN) == expected
+
+    @pytest.mark.parametrize(
+        ("votes", "percent", "at_least", "expected"),
+        [
+            ((50, 30, 20), 50, False, "runoff"),
+            ((50, 30, 20), 50, True, "decided"),
+            ((50, 50), 50, True, "runoff"),
+            ((40, 35, 25), 40, True, "decided"),
+            ((40, 40, 20), 30, False, "runoff"),  # nobody has more than every other
+            ((66, 34), Fraction(200, 3), True, "runoff"),
+            ((67, 33), Fraction(200, 3), True, "decided"),
+            ((100, 0), 100, False, "runoff"),
+            ((100, 0), 100, True, "decided"),
+        ],
+    )
+    def test_other_limits(self, votes: Sequence[int], percent: Fraction, at_least: bool, expected: str) -> None:
+        assert state(votes, 100, 0, majority=Majority(Fraction(percent), at_least)) == expected
+
+    def test_a_sole_candidate_needs_its_lead_over_nobody(self) -> None:
+        assert state((41,), 100, 0, majority=FORTY_AND_TEN) == "decided"
+        assert state((39,), 100, 0, majority=FORTY_AND_TEN) == "runoff"
+        assert state((39, 61), 100, 0, majority=FORTY_AND_TEN, ineligible=["BELA"]) == "runoff"
+        assert state((40, 60), 100, 0, majority=FORTY_AND_TEN, ineligible=["BELA"]) == "decided"
+
+    def test_who_cannot_win_counts_in_the_base(self) -> None:
+        found = outcome(of((60, 30, 10), ineligible=["ANNA"]), (60, 30, 10), 100, 0)
+        assert (found["state"], found["leader"], found["lead"]) == ("runoff", "BELA", 20)
+        assert state((30, 60, 10), 100, 9, majority=Majority(Fraction(55)), ineligible=["ANNA"]) == "decided"  # 60 of 109
+        assert state((30, 60, 10), 100, 10, majority=Majority(Fraction(55)), ineligible=["ANNA"]) == "undecided"
+
+    def test_ballots_cast_and_not_told_apart_become_votes_without_adding_to_a_base_of_cast(self) -> None:
+        assert state((45, 30), 100, 10, base="cast") == "runoff"  # 55 of 110
+        assert state((45, 30), 100, 10, untold=10, base="cast") == "undecided"  # 55 of 100
+        assert state((45, 30), 100, 10, untold=10, base="valid") == "runoff"
+        assert state((56, 30), 100, 12, base="cast") == "undecided"  # 56 of 112
+        assert state((56, 30), 100, 12, untold=1, base="cast") == "decided"  # 56 of 111
+
+    def test_what_contradicts_itself_is_certain_of_less(self) -> None:
+        assert state((51, 49), 100, 0, contradicted=1) == "decided"
+        assert state((51, 49), 100, 0, contradicted=2) == "undecided"
+        assert state((48, 42), 100, 0, contradicted=2) == "runoff"
+        assert state((48, 42), 100, 0, contradicted=3) == "undecided"
+        assert state((51, 40), 101, 0, contradicted=1, base="cast") == "undecided"  # 51 of 102
+        assert state((51, 40), 101, 0, contradicted=1, base="valid") == "decided"
 
     def test_an_unknown_base_is_undecided(self) -> None:
         assert state((99, 1), None, 0) == "undecided"
@@ -56,9 +132,14 @@ class TestMajority:
     def test_there_is_never_a_tie(self) -> None:
         assert state((50, 50), 100, 0) == "runoff"
 
+    def test_elected_is_the_leader_once_decided(self) -> None:
+        assert outcome(of((49, 51)), (49, 51), 100, 0)["elected"] == ["BELA"]
+        assert outcome(of((49, 51)), (49, 51), 100, 5)["elected"] == []
+        assert outcome(of((50, 50)), (50, 50), 100, 0)["elected"] == []
+
 
 class TestPlurality:
-    """Decided when votes[seats] − votes[seats + 1] > bound; a tie when bound = 0 and the two are equal."""
+    """Elected are those for whom fewer than s others can together reach their votes."""
 
     @pytest.mark.parametrize(
         ("votes", "bound", "expected"),
@@ -71,84 +152,175 @@ class TestPlurality:
             ((30, 30), 0, "tie"),
             ((30, 30), 1, "undecided"),
             ((31, 30), 0, "decided"),
-            ((5,), 4, "decided"),
-            ((5,), 5, "undecided"),
+            ((5,), 5, "decided"),  # nobody is against
+            ((5,), None, "undecided"),
         ],
     )
     def test_one_seat(self, votes: Sequence[int], bound: int | None, expected: str) -> None:
         assert state(votes, sum(votes), bound, rule="plurality") == expected
 
     @pytest.mark.parametrize(
-        ("votes", "seats", "bound", "expected"),
+        ("votes", "seats", "bound", "expected", "elected"),
         [
-            ((30, 30, 20), 2, 9, "decided"),
-            ((30, 30, 20), 2, 10, "undecided"),
-            ((30, 20, 20), 2, 0, "tie"),
-            ((30, 20, 20), 2, 1, "undecided"),
-            ((20, 30, 10), 3, 9, "decided"),  # as many seats as candidates: the last against nobody
-            ((20, 30, 10), 3, 10, "undecided"),
-            ((20, 30, 0), 3, 0, "tie"),
-            ((20, 30), 3, 0, "tie"),  # fewer candidates than seats: nobody against nobody
-            ((20, 30), 3, 5, "undecided"),
-            ((20, 30), 5, 0, "tie"),
+            ((50, 40, 10), 2, 29, "decided", ["ANNA", "BELA"]),
+            ((50, 40, 10), 2, 30, "undecided", ["ANNA"]),
+            ((50, 40, 10), 2, 49, "undecided", ["ANNA"]),  # BELA and CLEO lack 10 and 40: not both of them
+            ((50, 40, 10), 2, 50, "undecided", []),
+            ((30, 30, 20), 2, 9, "decided", ["ANNA", "BELA"]),
+            ((30, 30, 20), 2, 10, "undecided", []),
+            ((20, 30, 20), 2, 0, "tie", ["BELA"]),
+            ((20, 30, 20), 2, 1, "undecided", ["BELA"]),
+            ((20, 30, 10), 3, 10, "decided", ["ANNA", "BELA", "CLEO"]),  # no more candidates than seats
+            ((20, 30, 0), 3, 0, "decided", ["ANNA", "BELA", "CLEO"]),
+            ((20, 30), 5, 99, "decided", ["ANNA", "BELA"]),
+            ((20, 30), 5, None, "undecided", []),
+            ((9, 8, 7, 6), 3, 1, "undecided", ["ANNA", "BELA"]),
+            ((9, 8, 7, 6), 3, 2, "undecided", ["ANNA", "BELA"]),  # CLEO and DORA lack 1 and 2
+            ((9, 8, 7, 6), 3, 3, "undecided", ["ANNA"]),
         ],
     )
-    def test_several_seats(self, votes: Sequence[int], seats: int, bound: int, expected: str) -> None:
-        assert state(votes, sum(votes), bound, rule="plurality", seats=seats) == expected
+    def test_several_seats(
+        self, votes: Sequence[int], seats: int, bound: int | None, expected: str, elected: list[str]
+    ) -> None:
+        found = outcome(of(votes, rule="plurality", seats=seats), votes, None, bound)
+        assert (found["state"], found["elected"]) == (expected, elected)
+
+    @pytest.mark.parametrize(
+        ("votes", "seats", "tied"),
+        [
+            ((30, 30), 1, {"seats": 1, "between": ["ANNA", "BELA"]}),
+            ((23, 50, 23), 2, {"seats": 1, "between": ["ANNA", "CLEO"]}),
+            ((10, 10, 10), 2, {"seats": 2, "between": ["ANNA", "BELA", "CLEO"]}),
+            ((10, 10, 10, 9), 2, {"seats": 2, "between": ["ANNA", "BELA", "CLEO"]}),
+            ((31, 30), 1, None),
+        ],
+    )
+    def test_who_shares_the_last_seats(self, votes: Sequence[int], seats: int, tied: dict[str, Any] | None) -> None:
+        assert outcome(of(votes, rule="plurality", seats=seats), votes, None, 0)["tied"] == tied
+
+    def test_who_cannot_win_takes_no_seat_and_shares_none(self) -> None:
+        nobody = of((10, 30, 10), rule="plurality", ineligible=["BELA"])
+        assert outcome(nobody, (10, 30, 10), None, 0)["tied"] == {"seats": 1, "between": ["ANNA", "CLEO"]}
+        assert outcome(nobody, (12, 30, 10), None, 1)["elected"] == ["ANNA"]
+        two = of((10, 30, 10), rule="plurality", seats=2, ineligible=["BELA"])
+        assert outcome(two, (10, 30, 10), None, 99)["elected"] == ["ANNA", "CLEO"]
+        assert outcome(two, (0, 30, 0), None, 99)["elected"] == ["ANNA", "CLEO"], "nobody else can take a seat"
+
+    def test_a_tie_is_none_while_figures_contradict_each_other(self) -> None:
+        assert state((30, 30), 60, 0, contradicted=1, rule="plurality") == "undecided"
+        assert state((31, 30), 61, 0, contradicted=1, rule="plurality") == "undecided"
+        assert state((32, 30), 62, 0, contradicted=1, rule="plurality") == "decided"
 
     def test_there_is_never_a_runoff_and_the_base_does_not_matter(self) -> None:
         assert state((20, 19), 100, 0, rule="plurality") == "decided"
         assert state((20, 19), None, 0, rule="plurality", base="cast") == "decided"
 
 
-class TestLeader:
-    def test_none_while_nobody_has_votes(self) -> None:
-        assert outcome(MAJORITY, (0, 0, 0), 0, 7) == {
-            "state": "none", "leader": None, "lead": None, "outstanding_bound": 7
+class TestNone:
+    @pytest.mark.parametrize("bound", [None, 0, 7])
+    def test_always_for_rule_none_whose_leader_is_known(self, bound: int | None) -> None:
+        found = outcome(of((5, 9), rule="none"), (5, 9), 14, bound)
+        assert found == {
+            "state": "none", "leader": "BELA", "lead": 4, "outstanding_bound": bound, "elected": [], "tied": None,
+            "quorum": None, "double_majority": None,
         }  # fmt: skip
 
+    @pytest.mark.parametrize("rule", ["majority", "plurality", "none"])
+    def test_where_nobody_is_eligible(self, rule: str) -> None:
+        found = outcome(of((5, 9), rule=rule, ineligible=["ANNA", "BELA"]), (5, 9), 14, 0)
+        assert (found["state"], found["leader"], found["lead"], found["elected"]) == ("none", None, None, [])
+
+
+class TestLeader:
+    def test_none_while_nobody_has_votes(self) -> None:
+        assert outcome(of((0, 0, 0)), (0, 0, 0), 0, 7) == {
+            "state": "none", "leader": None, "lead": None, "outstanding_bound": 7, "elected": [], "tied": None,
+            "quorum": None, "double_majority": None,
+        }  # fmt: skip
+
+    def test_none_while_only_those_have_votes_who_cannot_win(self) -> None:
+        found = outcome(of((0, 7), ineligible=["BELA"]), (0, 7), 7, 6)
+        assert (found["state"], found["leader"], found["lead"]) == ("runoff", None, None)
+
     def test_the_first_by_definition_order_where_equal_with_a_lead_of_0(self) -> None:
-        found = outcome(MAJORITY, (5, 9, 9), 23, 7)
+        found = outcome(of((5, 9, 9)), (5, 9, 9), 23, 7)
         assert (found["leader"], found["lead"]) == ("BELA", 0)
 
-    def test_the_lead_is_over_the_next_candidate_also_with_more_seats(self) -> None:
-        found = outcome(contest(candidates=("A", "B", "C"), seats=2, rule="plurality"), (9, 4, 1), 14, 0)
-        assert (found["leader"], found["lead"]) == ("A", 5)
+    def test_the_lead_is_over_the_next_eligible_candidate_also_with_more_seats(self) -> None:
+        found = outcome(of((9, 4, 1), seats=2, rule="plurality"), (9, 4, 1), 14, 0)
+        assert (found["leader"], found["lead"]) == ("ANNA", 5)
+        assert outcome(of((9, 4, 1), ineligible=["BELA"]), (9, 4, 1), 14, 0)["lead"] == 8
 
     def test_a_sole_candidate_leads_by_all_votes(self) -> None:
-        assert outcome(contest(candidates=("A",)), (9,), 9, 0)["lead"] == 9
+        assert outcome(of((9,)), (9,), 9, 0)["lead"] == 9
 
 
 class TestBound:
-    """Σ floor(registered × 102 / 100) over stations neither counted nor annulled, less the ballots of partial counts."""
+    """Over stations neither counted nor annulled: the most that each may come to by what is known of it, less what its
+    partial count brought, never below 0."""
 
     def bound(self, night: Night) -> int | None:
         found: int | None = night.root()["outcome"]["outstanding_bound"]
         return found
 
-    def test_outstanding_and_held_stations_count_each_floored(self) -> None:
+    def test_outstanding_stations_count_each_floored(self) -> None:
         of = election([station("A-1", 49), station("A-2", 49), station("A-3", 49)], phase="test")
-        assert self.bound(Night(of)) == 3 * 49
-        assert self.bound(Night(of, report("A-1", votes=(40, 0), valid=41, cast=None))) == 3 * 49
+        assert self.bound(Night(of)) == 3 * 73  # of 73.5
 
     def test_counted_and_annulled_stations_do_not(self) -> None:
         of = election([station("A-1", 200), station("A-2", 100), station("A-3", 100)])
         night = Night(of, report("A-1"), decision("annul", "A-2", 1, 0))
-        assert self.bound(night) == 102
+        assert self.bound(night) == 150
 
-    @pytest.mark.parametrize(("cast", "ballots"), [(100, 100), (None, 96)])
-    def test_a_partial_count_leaves_the_rest_of_its_station(self, cast: int | None, ballots: int) -> None:
-        night = Night(election([station("A-1", 200)]), report(complete=False, cast=cast))
-        assert self.bound(night) == 204 - ballots
+    @pytest.mark.parametrize(("registered", "expected", "most"), [(100, 149, 150), (100, 151, 151), (0, 90, 135), (0, 0, 0)])
+    def test_ballots_expected_count_where_they_are_more(self, registered: int, expected: int, most: int) -> None:
+        assert self.bound(Night(election([station("A-1", registered, expected)], phase="test"))) == most
 
-    def test_a_partial_counts_own_register_comes_first(self) -> None:
+    def test_the_postal_unit_that_was_forgotten(self) -> None:
+        """900 ballots expected of voters who stand in other registers, and a lead of 240: nothing is decided."""
+        night = Night(election([station("A-1", 600), station("POST", 0, 900)]), report("A-1", votes=(370, 130)))
+        assert night.root()["outcome"]["state"] == "undecided"
+        assert night.root()["outcome"]["outstanding_bound"] == 1350
+
+    def test_a_turnout_statement_counts_where_it_is_more(self) -> None:
+        night = Night(election([station("A-1", 100, 20)], phase="test"), turnout("A-1", voted=150))
+        assert self.bound(night) == 150
+        night.take(turnout("A-1", 2, voted=151))
+        assert self.bound(night) == 151
+        night.take(report("A-1", votes=(50, 46), complete=False))
+        assert self.bound(night) == 51
+
+    @pytest.mark.parametrize(
+        ("figures", "ballots"),
+        [
+            ({"cast": 400}, 400),
+            ({"cast": None, "blank": 4, "invalid": None}, 320),
+            ({"cast": None, "blank": 4, "invalid": 6}, 326),
+        ],
+    )
+    def test_a_held_report_counts_where_it_is_more(self, figures: dict[str, Any], ballots: int) -> None:
+        night = Night(election([station("A-1", 200)]), report("A-1", votes=(300, 16), **figures))
+        assert (night.states(), self.bound(night)) == ({"held": 1}, ballots)
+        night = Night(election([station("A-1", 200)]), report(complete=False), report(revision=2, votes=(300, 16), **figures))
+        assert (night.states(), self.bound(night)) == ({"partial": 1}, ballots - 100)
+        night = Night(election([station("A-1", 200)]), report(), report(revision=2, votes=(300, 16), **figures))
+        assert (night.states(), self.bound(night)) == ({"counted": 1}, 0)
+
+    @pytest.mark.parametrize(
+        ("figures", "told_apart"), [({}, 100), ({"cast": None}, 100), ({"blank": None}, 98), ({"blank": None, "cast": 140}, 98)]
+    )
+    def test_a_partial_count_leaves_the_rest_of_its_station(self, figures: dict[str, Any], told_apart: int) -> None:
+        night = Night(election([station("A-1", 200)]), report(complete=False, **figures))
+        assert self.bound(night) == 300 - told_apart
+
+    def test_a_partial_counts_own_register_does_not_count(self) -> None:
         night = Night(election([station("A-1", 200)]), report(complete=False, registered=210))
-        assert self.bound(night) == 214 - 100
+        assert self.bound(night) == 300 - 100
         night = Night(election([station("A-1", None)]), report(complete=False, registered=210))
-        assert self.bound(night) == 214 - 100
+        assert self.bound(night) is None
 
     def test_null_where_a_register_is_unknown_until_that_station_is_counted(self) -> None:
-        night = Night(election([station("A-1", 200), station("A-2", None)]), report("A-1"))
+        night = Night(election([station("A-1", 200), station("A-2", None, 50)]), report("A-1"))
         assert self.bound(night) is None
         assert night.root()["outcome"]["state"] == "undecided"
         night.take(report("A-2", complete=False))
@@ -156,11 +328,24 @@ class TestBound:
         night.take(report("A-2", 2))
         assert self.bound(night) == 0
 
+    def test_null_is_over_where_the_station_is_annulled_and_back_with_a_restore(self) -> None:
+        night = Night(election([station("A-1", 200), station("A-2", None)]), report("A-1"), decision("annul", "A-2", 1, 0))
+        assert self.bound(night) == 0
+        night.take(decision("restore", "A-2", 2, 1))
+        assert self.bound(night) is None
+
     def test_it_is_back_after_a_withdrawal(self) -> None:
         night = Night(election([station("A-1", 200)]), report(), decision("withdraw"))
-        assert self.bound(night) == 204
+        assert self.bound(night) == 300
 
-    def test_never_below_nothing(self) -> None:
-        of = election([station("A-1", 200)], A3_register_percent=10)
-        night = Night(of, report(complete=False), decision("accept"))
+    def test_no_station_is_below_nothing(self) -> None:
+        """A partial count that an authority let pass its register takes nothing from the other station."""
+        of = election([station("A-1", 20), station("A-2", 200)])
+        night = Night(of, report("A-1", complete=False, votes=(50, 46), valid=97), decision("accept", "A-1"))
+        assert night.states() == {"partial": 1, "outstanding": 1}
+        assert self.bound(night) == 300
+
+    def test_certified_in_every_partition_nothing_can_come(self) -> None:
+        night = Night(election([station("A-1", 200), station("A-2", None)]), report("A-1", votes=(51, 49)), control("certify"))
         assert self.bound(night) == 0
+        assert night.root()["outcome"]["state"] == "decided"

@@ -31,7 +31,7 @@ from tests.support.small_elections import altered
 
 CLOSE_MS = 1_000_000
 NEVER = Fraction(1_000_000)
-OPEN = Checks(NEVER, NEVER, NEVER, NEVER, 0, NEVER, NEVER, 300)
+OPEN = Checks(NEVER, NEVER, NEVER, NEVER, 0, NEVER, NEVER, 300, NEVER)
 """No limit is in the way of the one that is looked at."""
 HERE = Station("A", "A", None, None, (), 0)
 
@@ -71,6 +71,7 @@ LIMITS = {
     **{f"P2 at {p}": replace(OPEN, P2_blank_percent=Fraction(p)) for p in (20, 25, 40)},
     **{f"P5 at {p}": replace(OPEN, P5_turnout_percent=Fraction(p)) for p in (50, 80, 100)},
     **{f"P7 at {p}": replace(OPEN, P7_register_percent=Fraction(p)) for p in (0, 25, 50)},
+    **{f"A9 at {p}": replace(OPEN, bound_register_percent=Fraction(p)) for p in (99, 100)},
 }
 
 
@@ -78,12 +79,12 @@ LIMITS = {
 def test_whatever_it_passes_fires_no_rule(name: str) -> None:
     limits = Limits(LIMITS[name], CLOSE_MS)
     passed = 0
-    for register in (None, 0, 4, 5, 8, 10, 20, 1000):
-        station = Station("A", "A", register, None, (), 0)
+    for register, expected in ((None, None), (0, None), (0, 5), *((n, None) for n in (4, 5, 8, 10, 20, 1000)), (5, 4)):
+        station = Station("A", "A", register, expected, (), 0)
         for r in _first_reports():
             if is_plain(r, station, None, limits, CLOSE_MS):
                 passed += 1
-                assert _fired(r, station, None, limits) == [], (r, register)
+                assert _fired(r, station, None, limits) == [], (r, register, expected)
     assert passed or name in ("the defaults",), "the look spared nothing here: the test would hold of itself"
 
 
@@ -109,10 +110,12 @@ def test_it_never_spares_a_clock() -> None:
     assert all(not _fired(_report(counted_at_ms=t), station, None, limits) for t in passed)
 
 
+@pytest.mark.parametrize("bound_percent", [100, NEVER])
 @pytest.mark.parametrize("expected", [None, 0, 4, 1000])
-def test_the_one_step_is_the_general_one(expected: int | None) -> None:
+def test_the_one_step_is_the_general_one(expected: int | None, bound_percent: int | Fraction) -> None:
     """Totals, entry and change after each, for every pair of plain reports of a few figures."""
-    limits, station = Limits(OPEN, CLOSE_MS), Station("A", "A", 100, expected, (), 0)
+    limits = Limits(replace(OPEN, bound_register_percent=Fraction(bound_percent)), CLOSE_MS)
+    station = Station("A", "A", 100, expected, (), 0)
     figures = list(product([(2, 1), (1, 2), (3, 1), (2, 2)], [0, 1, 2], [0, 1, 2], [True, False], [None, 100]))
     reports = [
         _report(votes=v, valid=sum(v), blank=b, invalid=i, cast=sum(v) + b + i, complete=c, registered=r, revision=1)

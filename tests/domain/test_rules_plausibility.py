@@ -48,6 +48,8 @@ class TestThreePerCentInvalidOrBlank:
         ({"votes": (0, 0), "blank": None, "invalid": None, "cast": None}, "counted P4"),
         ({"votes": (1, 0), "blank": 0, "invalid": 0}, "counted"),
         ({"votes": (0, 0), "blank": 1, "invalid": 0}, "counted P2"),
+        ({"votes": (0, 0), "blank": 1, "invalid": None, "cast": None}, "counted"),
+        ({"votes": (0, 0), "blank": None, "invalid": 1, "cast": None}, "counted"),
     ],
 )
 def test_p4_a_complete_report_of_no_ballots(fields: dict[str, Any], expected: str) -> None:
@@ -66,7 +68,7 @@ def test_p5_takes_the_reports_register_before_the_stations() -> None:
 
 
 def test_p5_needs_cast_and_somebody_registered() -> None:
-    assert verdict(register=98, cast=None) == "counted"
+    assert verdict(register=99, cast=None) == "counted"
     assert verdict(register=None) == "counted"
     assert "P5" not in verdict(register=0)
 
@@ -104,7 +106,7 @@ def test_p7_needs_both_registers() -> None:
 
 
 def test_p7_any_voter_is_too_many_against_an_empty_register() -> None:
-    assert verdict(register=0, registered=1000) == "counted P7"
+    assert verdict(register=0, registered=1000) == "held A9 P7"
 
 
 def test_a_warning_is_flagged_on_the_station() -> None:

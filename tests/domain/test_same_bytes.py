@@ -168,7 +168,7 @@ def test_the_random_nights_reach_every_kind_of_record() -> None:
                     kinds.add("turnout")
 
     look()
-    assert codes >= {"S1", "S7", "Q1", "Q2", "Q3", "Q4", "Q5", "Q6", "Q7", "Q8", "P10", "A1", "A2", "A3", "A8",
+    assert codes >= {"S1", "S7", "Q1", "Q2", "Q3", "Q4", "Q5", "Q6", "Q7", "Q8", "P10", "A1", "A2", "A3", "A8", "A9",
                      "P1", "P2", "P4", "P5", "P6", "P7"}  # fmt: skip
     assert states >= {"counted", "partial", "annulled", "outstanding", "corrected", "recounted", "disputed", "warned",
                       "held", "certified", "unofficial-partial", "correction", "none", "undecided"}  # fmt: skip

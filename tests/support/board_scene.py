@@ -67,7 +67,6 @@ id = "SEAT"
 name = "Council"
 seats = 1
 rule = "plurality"
-majority_base = "valid"
 rounding = {{ method = "half-up", places = 1 }}
 
 [[contests.candidates]]

@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tally_stream.domain.election import Election, ExitPoll
+from tally_stream.domain.election import Election, ExitPoll, Majority
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Control, Report, Statement
 from tally_stream.domain.rules import Finding
@@ -67,6 +67,35 @@ ELECTIONS = (
         P10_change_percent=0,
     ),
     a_night(named={"SEAT": ["A-2", "B-1"]}),
+    a_night(
+        contests=[
+            contest(
+                "PRES",
+                ("ANNA", "BELA", "CLEO"),
+                base="cast",
+                ineligible=["CLEO"],
+                majority=Majority(Fraction(50), or_percent=Fraction(40), or_lead_percent=Fraction(10)),
+            ),
+            contest("SEAT", ("DORA", "EMIL", "FAYE"), rule="none", ineligible=["DORA"]),
+        ],
+        stations=[
+            station("A-1", 100, None, ("NORTH", "ELM")),
+            station("A-2", 0, 50, ("NORTH", "ELM")),
+            station("B-1", 0, 60, ("NORTH", "OAK")),
+            station("B-2", 60, 120, ("SOUTH", "ASH")),
+            station("B-3", 80, 40, ("SOUTH", "ASH")),
+        ],
+        bound_register_percent=Fraction(225, 2),
+    ),
+    a_night(
+        contests=[
+            contest("PRES", ("ANNA", "BELA", "CLEO"), majority=Majority(Fraction(100, 3), at_least=True), ineligible=["ANNA"]),
+            contest("SEAT", ("DORA", "EMIL", "FAYE"), rule="plurality", seats=2),
+        ],
+        stations=[station(s, 60, None, ("R", "T")) for s in STATIONS],
+        A3_register_percent=Fraction(90),
+        bound_register_percent=Fraction(95),
+    ),
 )
 
 Plan = dict[str, Any]

@@ -24,7 +24,7 @@ def election(
 
     def contest(id: str, *candidates: str) -> Contest:
         listed = tuple(Candidate(c, c.title()) for c in candidates)
-        return Contest(id, id.title(), 1, "plurality", "valid", Rounding("half-up", 2), listed)
+        return Contest(id, id.title(), 1, "plurality", "valid", None, Rounding("half-up", 2), listed)
 
     return build_election(
         id="X-2024",

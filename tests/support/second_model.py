@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from itertools import combinations
 from math import ceil, floor
 from typing import Any
 
@@ -172,22 +173,44 @@ def _is_named(r: Report, p: Position) -> bool:
 
 
 def ballots_of(r: Report) -> int:
+    """As Q6 and P10 compare them."""
     return r.valid if r.cast is None else r.cast
+
+
+def told_apart(r: Report) -> int:
+    return sum(x for x in (r.valid, r.blank, r.invalid) if x is not None)
+
+
+def ballots_at_least(r: Report) -> int:
+    """As A3, A8, P4 and the bound take them."""
+    return told_apart(r) if r.cast is None else r.cast
+
+
+def has_no_voters_of_its_own(s: Station) -> bool:
+    return s.registered == 0 and s.ballots_expected is not None and s.ballots_expected > 0
 
 
 def _judge(election: Election, r: Report, p: Position, is_certified: bool, log_ms: int) -> tuple[Codes, Codes]:
     c, station = election.checks, election.stations[r.station.id]
     register = station.registered if r.registered is None else r.registered
-    ballots = ballots_of(r)
+    ballots, at_least = ballots_of(r), ballots_at_least(r)
+    is_unit = has_no_voters_of_its_own(station)
+    if is_unit:
+        is_too_many = 100 * at_least > c.A3_register_percent * station.ballots_expected  # type: ignore[operator]
+    elif r.registered is not None:
+        is_too_many = at_least > r.registered
+    else:
+        is_too_many = station.registered is not None and 100 * at_least > c.A3_register_percent * station.registered
     known = [r.valid] + [x for x in (r.blank, r.invalid) if x is not None]
     errors = {
         "Q4": p.is_annulled or is_certified,
         "A1": sum(r.votes) != r.valid,
         "A2": r.cast is not None and (sum(known) != r.cast if len(known) == 3 else sum(known) > r.cast),
-        "A3": ballots > r.registered
-        if r.registered is not None
-        else station.registered is not None and 100 * ballots > c.A3_register_percent * station.registered,
-        "A8": register == 0 and ballots > 0,
+        "A3": is_too_many,
+        "A8": register == 0 and at_least > 0 and not is_unit,
+        "A9": not is_unit
+        and None not in (r.registered, station.registered)
+        and 100 * r.registered > c.bound_register_percent * station.registered,  # type: ignore[operator]
     }
 
     def is_many(part: int | None, percent: Fraction) -> bool:
@@ -198,10 +221,14 @@ def _judge(election: Election, r: Report, p: Position, is_certified: bool, log_m
     warnings = {
         "P1": is_many(r.invalid, c.P1_invalid_percent),
         "P2": is_many(r.blank, c.P2_blank_percent),
-        "P4": r.complete and ballots == 0,
-        "P5": bool(register) and r.cast is not None and Fraction(r.cast, register) * 100 >= c.P5_turnout_percent,
+        "P4": r.complete and at_least == 0,
+        "P5": not is_unit
+        and bool(register)
+        and r.cast is not None
+        and Fraction(r.cast, register) * 100 >= c.P5_turnout_percent,
         "P6": max(r.votes) == sum(r.votes) and max(r.votes) >= max(1, c.P6_votes_min),
-        "P7": None not in (r.registered, station.registered)
+        "P7": not is_unit
+        and None not in (r.registered, station.registered)
         and 100 * abs(r.registered - station.registered) > c.P7_register_percent * station.registered,  # type: ignore[operator]
         "Q6": before is not None and (ballots < was or any(n < o for n, o in zip(r.votes, before.votes, strict=True))),
         "P10": before is not None and before.complete and 100 * abs(ballots - was) > c.P10_change_percent * was,
@@ -309,10 +336,12 @@ def message(
             else _measure(c, ballots["cast"], _sum(r.expected_ballots for r in rows if r.state != "annulled"), rows),
         },
         "turnout": None if is_hidden else _turnout(c, rows),
-        "ballots": dict.fromkeys(ballots) if is_hidden else ballots,
+        "ballots": {**(dict.fromkeys(ballots) if is_hidden else ballots), "undervotes": None, "overvotes": None},
+        "voted": None,
         "candidates": _candidates(c, votes, shares, is_hidden),
+        "channels": None,
         "rounding": {"method": c.rounding.method, "places": c.rounding.places, "base": "valid"},
-        "outcome": _outcome(election, c, votes, ballots, rows) if is_root and not is_hidden else None,
+        "outcome": _outcome(election, c, votes, ballots, rows, status == "certified") if is_root and not is_hidden else None,
         "exit_polls": _polls(election, c, shares, as_of) if is_root else None,
         "provenance": {"topic": topic, "next_offsets": {str(i): len(log) for i, log in enumerate(prefixes)}},
     }
@@ -351,7 +380,7 @@ class Row:
         else:
             self.state = "held" if self.position.held else "outstanding"
         self.is_done = self.state in ("counted", "annulled")
-        stated = self.counts.registered if self.counts else None
+        stated = self.counts.registered if self.counts and not has_no_voters_of_its_own(self.station) else None
         self.registered = self.station.registered if stated is None else stated
 
     @property
@@ -419,42 +448,103 @@ def _candidates(c: Contest, votes: Sequence[int], shares: dict[str, str | None],
             "name": k.name,
             "votes": None if is_hidden else v,
             "share": shares[k.id],
-            "rank": None if is_hidden else 1 + sum(other > v for other in votes),
+            "rank": 1 + sum(other > v and x.eligible for other, x in zip(votes, c.candidates, strict=True))
+            if k.eligible and not is_hidden
+            else None,
+            "seats": None,
         }
         for k, v in zip(c.candidates, votes, strict=True)
     ]
-    return rows if is_hidden else sorted(rows, key=lambda row: row["rank"])
+    return rows if is_hidden else sorted(rows, key=lambda row: -row["votes"])
+
+
+def _most(election: Election, row: Row) -> int | None:
+    """The most ballots the station may come to in all, None where its register is unknown."""
+    s = row.station
+    register = s.ballots_expected if has_no_voters_of_its_own(s) else s.registered
+    if register is None:
+        return None
+    held = row.position.held
+    known = [
+        floor(election.checks.bound_register_percent * register / 100),
+        s.ballots_expected,
+        row.voted,
+        ballots_at_least(held[0]) if held else None,
+        ballots_at_least(row.counts) if row.counts else None,
+    ]
+    return max(x for x in known if x is not None)
+
+
+def _has_won(c: Contest, votes: Sequence[int], who: int, base: int) -> bool:
+    """Whether candidate `who` wins a majority with these final votes."""
+    m = c.majority
+    assert m is not None
+    others = [v for i, v in enumerate(votes) if i != who and c.candidates[i].eligible]
+    if any(votes[who] <= v for v in others):
+        return False
+    share = Fraction(100 * votes[who])
+    if share > m.percent * base or (m.at_least and share == m.percent * base):
+        return True
+    lead = votes[who] - max(others, default=0)
+    return m.or_percent is not None and share >= m.or_percent * base and 100 * lead >= (m.or_lead_percent or 0) * base
 
 
 def _outcome(
-    election: Election, c: Contest, votes: Sequence[int], ballots: dict[str, int | None], rows: Sequence[Row]
+    election: Election, c: Contest, votes: Sequence[int], ballots: dict[str, int | None], rows: Sequence[Row], is_final: bool
 ) -> dict[str, Any]:
-    percent = election.checks.A3_register_percent
-    open_rows = [r for r in rows if not r.is_done]
-    bound = _sum(None if r.registered is None else floor(r.registered * percent / 100) for r in open_rows)
-    if bound is not None:
-        bound = max(0, bound - sum(ballots_of(r.counts) for r in open_rows if r.counts))
-    ranked = [*sorted(votes, reverse=True), *[0] * (c.seats + 1)]
-    base = ballots[c.majority_base]
-    if not any(votes):
+    open_rows = [] if is_final else [r for r in rows if not r.is_done]
+    most = [_most(election, r) for r in open_rows]
+    parts = [r.counts for r in open_rows]
+    bound = _sum(None if m is None else max(0, m - (told_apart(p) if p else 0)) for m, p in zip(most, parts, strict=True))
+    # What partial counts leave open beside: ballots cast and not told apart, and what contradicts itself.
+    untold = sum(max(0, p.cast - told_apart(p)) for p in parts if p and p.cast is not None)
+    amiss = sum(max(0, told_apart(p) - p.cast) for p in parts if p and p.cast is not None)
+    amiss += sum(max(0, p.valid - sum(p.votes)) for p in parts if p)
+    can_win = [i for i, k in enumerate(c.candidates) if k.eligible]
+    ranking = sorted(can_win, key=lambda i: -votes[i])
+    has_leader = bool(ranking) and votes[ranking[0]] > 0
+    elected: list[int] = []
+    tied = None
+    state = "undecided"
+    if not any(votes) or not can_win or c.rule == "none":
         state = "none"
-    elif bound is None or (c.rule == "majority" and base is None):
-        state = "undecided"
+    elif bound is None:
+        pass
     elif c.rule == "majority":
-        assert base is not None
-        if 2 * ranked[0] > base + bound:
-            state = "decided"
-        else:
-            state = "runoff" if 2 * (ranked[0] + bound) <= base + bound else "undecided"
-    elif ranked[c.seats - 1] - ranked[c.seats] > bound:
-        state = "decided"
+        base = ballots[c.majority_base]
+        if base is not None:
+            new = bound - untold if c.majority_base == "cast" else bound
+            worst_base = base + new + (amiss if c.majority_base == "cast" else 0)
+            # All that is open to one of them, or to nobody: no mixture is worse or better than one of these.
+            falls = [[v + (bound + amiss if i == to else 0) for i, v in enumerate(votes)] for to in range(-1, len(votes))]
+            if all(_has_won(c, fall, ranking[0], worst_base) for fall in falls if fall[ranking[0]] == votes[ranking[0]]):
+                state, elected = "decided", [ranking[0]]
+            elif not any(_has_won(c, fall, i, base + new) for fall in falls for i in can_win):
+                state = "runoff"
     else:
-        state = "tie" if bound == 0 and ranked[c.seats - 1] == ranked[c.seats] else "undecided"
+        free = bound + amiss
+
+        def is_safe(i: int) -> bool:
+            missing = [max(0, votes[i] - votes[o]) for o in can_win if o != i]
+            return all(sum(some) > free for some in combinations(missing, c.seats))
+
+        elected = [i for i in can_win if is_safe(i)]
+        if len(elected) == min(c.seats, len(can_win)):
+            state = "decided"
+        elif free == 0:
+            state = "tie"
+            line = sorted((votes[i] for i in can_win), reverse=True)[c.seats - 1]
+            shared = c.seats - sum(votes[i] > line for i in can_win)
+            tied = {"seats": shared, "between": [c.candidate_ids[i] for i in can_win if votes[i] == line]}
     return {
         "state": state,
-        "leader": None if state == "none" else c.candidate_ids[votes.index(max(votes))],
-        "lead": None if state == "none" else ranked[0] - (ranked[1] if len(votes) > 1 else 0),
+        "leader": c.candidate_ids[ranking[0]] if has_leader else None,
+        "lead": votes[ranking[0]] - max([0, *(votes[i] for i in ranking[1:])]) if has_leader else None,
         "outstanding_bound": bound,
+        "elected": [c.candidate_ids[i] for i in elected],
+        "tied": tied,
+        "quorum": None,
+        "double_majority": None,
     }
 
 

@@ -15,6 +15,7 @@ from tally_stream.domain.election import (
     ContestRule,
     Election,
     ExitPoll,
+    Majority,
     MajorityBase,
     Phase,
     Rounding,
@@ -48,10 +49,13 @@ def contest(
     base: MajorityBase = "valid",
     method: RoundingMethod = "half-up",
     places: int = 2,
+    majority: Majority | None = None,
+    ineligible: Sequence[str] = (),
 ) -> Contest:
     return Contest(
-        id, id.title(), seats, rule, base, Rounding(method, places), tuple(Candidate(c, c.title()) for c in candidates)
-    )
+        id, id.title(), seats, rule, base, (majority or Majority()) if rule == "majority" else None, Rounding(method, places),
+        tuple(Candidate(c, c.title(), eligible=c not in ineligible) for c in candidates),
+    )  # fmt: skip
 
 
 def station(

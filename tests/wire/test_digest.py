@@ -21,14 +21,22 @@ CHANGES = [
     ('root_name = "Everywhere"', 'root_name = "All"'),
     ("publish_depth = 1", "publish_depth = 2"),
     ('name = "President"', 'name = "Premier"'),
-    ("seats = 1", "seats = 3"),
-    ('rule = "majority"', 'rule = "plurality"'),
+    ("seats = 2", "seats = 3"),
+    ('rule = "majority"\nmajority_base = "valid"', 'rule = "plurality"'),
+    ('rule = "majority"\nmajority_base = "valid"', 'rule = "none"'),
+    ('rule = "plurality"', 'rule = "none"'),
     ('majority_base = "valid"', 'majority_base = "cast"'),
     ('"half-up"', '"truncate"'),
     ("places = 2", "places = 1"),
     ('name = "Anna Ahl"', 'name = "Anna"'),
     ('party = "Greens"', 'party = "Reds"'),
     ('party = "Greens"\n', ""),
+    ('party = "Greens"', "eligible = false"),
+    ('party = "Greens"', 'party = "Greens"\neligible = false'),
+    ('majority_base = "valid"', "majority = { percent = 50.5 }"),
+    ('majority_base = "valid"', "majority = { at_least = true }"),
+    ('majority_base = "valid"', "majority = { or_percent = 40, or_lead_percent = 10 }"),
+    ("Q7_skew_seconds = 60", "bound_register_percent = 149"),
     ('id = "CLEO"', 'id = "KLEO"'),
     ('pollster = "Street Poll"', 'pollster = "Home Poll"'),
     ("20:00:00+04:00", "20:00:01+04:00"),
@@ -102,7 +110,12 @@ def test_the_number_of_the_rule_set_changes_it(folder: Folder, monkeypatch: pyte
         ("polls_close = 2024-02-07T19:00:00+04:00", "polls_close = 2024-02-07T19:00:00.0009+04:00"),
         ("P5_turnout_percent = 97.5", "P5_turnout_percent = 97.50\nA3_register_percent = 102.0\nP6_votes_min = 100"),
         ('id = "PRES"\nname = "President"', 'name = "President"\nid = "PRES"'),
-        ('rule = "plurality"', 'rule = "plurality"\nmajority_base = "valid"'),
+        ('majority_base = "valid"\n', ""),
+        ("seats = 1\n", ""),
+        ('majority_base = "valid"', "majority = {}"),
+        ('majority_base = "valid"', "majority = { percent = 50.0, at_least = false }\nvotes_per_ballot = 1"),
+        ('party = "Greens"', 'party = "Greens"\neligible = true\ncolor = "#1F77b4"'),
+        ("P5_turnout_percent = 97.5", "P5_turnout_percent = 97.5\nbound_register_percent = 150.0"),
         ('"An election"', "'An election'"),
     ],
 )
@@ -137,7 +150,7 @@ def test_skips_in_any_order_are_the_same(folder: Folder) -> None:
 def test_it_is_the_hash_of_the_definitions_line_and_one_line_a_station(folder: Folder) -> None:
     folder.replace(("P5_turnout_percent = 97.5", "P5_turnout_percent = 97.50"))
     definition = {
-        "rules": 1,
+        "rules": 2,
         "id": "X-2024",
         "name": "An election",
         "phase": "official",
@@ -152,15 +165,17 @@ def test_it_is_the_hash_of_the_definitions_line_and_one_line_a_station(folder: F
         "contests": [
             {
                 "id": "PRES", "name": "President", "seats": 1, "rule": "majority", "majority_base": "valid",
-                "rounding": {"method": "half-up", "places": 2},
+                "majority": {"percent": "50", "at_least": False, "or_percent": None, "or_lead_percent": None},
+                "rounding": {"method": "half-up", "places": 2}, "scope": [],
                 "candidates": [
-                    {"id": "ANNA", "name": "Anna Ahl", "party": "Greens"}, {"id": "BELA", "name": "Béla Bodó", "party": None}
+                    {"id": "ANNA", "name": "Anna Ahl", "party": "Greens", "eligible": True},
+                    {"id": "BELA", "name": "Béla Bodó", "party": None, "eligible": True},
                 ],
             },
             {
-                "id": "SEAT", "name": "Council", "seats": 2, "rule": "plurality", "majority_base": "valid",
-                "rounding": {"method": "largest-remainder", "places": 0},
-                "candidates": [{"id": "CLEO", "name": "Cleo", "party": None}],
+                "id": "SEAT", "name": "Council", "seats": 2, "rule": "plurality", "majority_base": None, "majority": None,
+                "rounding": {"method": "largest-remainder", "places": 0}, "scope": [],
+                "candidates": [{"id": "CLEO", "name": "Cleo", "party": None, "eligible": True}],
             },
         ],
         "exit_polls": [
@@ -172,6 +187,7 @@ def test_it_is_the_hash_of_the_definitions_line_and_one_line_a_station(folder: F
         "checks": {
             "A3_register_percent": "102", "P1_invalid_percent": "3", "P2_blank_percent": "3", "P5_turnout_percent": "195/2",
             "P6_votes_min": "100", "P7_register_percent": "10", "P10_change_percent": "20", "Q7_skew_seconds": "60",
+            "bound_register_percent": "150",
         },
         "skips": [[0, 123, "crashes the code", "commission"]],
     }  # fmt: skip
@@ -193,7 +209,7 @@ _counts = st.none() | st.integers(0, 999_999_999)
 
 def _with_stations(rows: list[election.StationRow]) -> election.Election:
     contest = election.Contest(
-        "C", "C", 1, "plurality", "valid", election.Rounding("half-up", 0), (election.Candidate("A", "A"),)
+        "C", "C", 1, "plurality", "valid", None, election.Rounding("half-up", 0), (election.Candidate("A", "A"),)
     )
     return election.build_election(
         id="X", name="X", phase="test", polls_close_ms=0, root="X", root_name="X", levels=("region",), publish_depth=1,

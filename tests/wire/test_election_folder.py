@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tally_stream.domain.election import CHECK_NAMES
+from tally_stream.domain.election import CHECK_NAMES, Majority
 from tally_stream.wire import limits
 from tally_stream.wire.folder import assembling, tables
 from tally_stream.wire.folder.assembling import ElectionFolderError, election_day, load_election
@@ -42,7 +42,8 @@ class TestAGoodFolder:
     def test_every_check_goes_where_its_name_says(self, folder: Folder) -> None:
         """A value of its own for each, none of them the default; 0 is a limit like another."""
         limits = {"A3_register_percent": 101, "P1_invalid_percent": 4, "P2_blank_percent": 5, "P5_turnout_percent": 96,
-                  "P6_votes_min": 0, "P7_register_percent": 7, "P10_change_percent": 8, "Q7_skew_seconds": 9}  # fmt: skip
+                  "P6_votes_min": 0, "P7_register_percent": 7, "P10_change_percent": 8, "Q7_skew_seconds": 9,
+                  "bound_register_percent": 103}  # fmt: skip
         lines = "\n".join(f"{name} = {limit}" for name, limit in limits.items())
         checks = folder.replace(("P5_turnout_percent = 97.5\nQ7_skew_seconds = 60", lines)).load().checks
         assert {name: getattr(checks, name) for name in CHECK_NAMES} == limits
@@ -163,12 +164,21 @@ class TestMistakesInToml:
             ("publish_depth = 1", "publish_depth = 1.0", "10: areas.publish_depth should be a valid integer"),
             ("publish_depth = 1", "publish_depth = true", "10: areas.publish_depth should be a valid integer"),
             ("publish_depth = 1\n", "publish_depth = 1\ndepth = 1\n", "11: areas.depth is not known here"),
-            ("seats = 1\n", "", "12: contests[1].seats is missing"),
             ("seats = 1\n", "seats = 0\n", "15: contests[1].seats should be greater than or equal to 1"),
-            ("seats = 1\n", "seats = 1001\n", "15: contests[1].seats should be less than or equal to 1000"),
+            ("seats = 2\n", "seats = 1001\n", "32: contests[2].seats should be less than or equal to 1000"),
             ("seats = 1\n", "seats = 1.0\n", "15: contests[1].seats should be a valid integer"),
-            ('"majority"', '"lottery"', "16: contests[1].rule should be 'majority' or 'plurality'"),
-            ('majority_base = "valid"\n', "", "12: contests[1] majority_base is missing (rule is majority)"),
+            ("seats = 1\n", "seats = 2\n", "15: contests[1].seats is 2: a majority is of one seat"),
+            ('"majority"', '"lottery"', "16: contests[1].rule should be 'majority', 'plurality' or 'none'"),
+            ('"majority"', '"plurality"', "17: contests[1].majority_base is not known to rule plurality"),
+            ('"majority"', '"none"', "17: contests[1].majority_base is not known to rule none"),
+            ('"plurality"', '"plurality"\nmajority = {}', "34: contests[2].majority is not known to rule plurality"),
+            ('majority_base = "valid"', "majority = { percent = 100.1 }", "17: contests[1].majority.percent is above 100 per cent"),
+            ('majority_base = "valid"', "majority = { per_cent = 50 }", "17: contests[1].majority.per_cent is not known here"),
+            ('majority_base = "valid"', "majority = { at_least = 1 }", "17: contests[1].majority.at_least should be a valid boolean"),
+            ('majority_base = "valid"', "majority = { or_percent = 40 }",
+             "17: contests[1].majority has one of or_percent and or_lead_percent: they go together"),
+            ('majority_base = "valid"', "majority = { or_lead_percent = 10 }",
+             "17: contests[1].majority has one of or_percent and or_lead_percent: they go together"),
             ('majority_base = "valid"', 'majority_base = "all"', "17: contests[1].majority_base should be 'valid' or 'cast'"),
             ('"half-up", places = 2', '"bankers", places = 2', "18: contests[1].rounding.method should be 'half-up', 'truncate' or 'largest-remainder'"),
             ("places = 2", "places = 7", "18: contests[1].rounding.places should be less than or equal to 6"),
@@ -178,6 +188,9 @@ class TestMistakesInToml:
             ('id = "BELA"\n', "", "25: contests[1].candidates[2].id is missing"),
             ('party = "Greens"', "party = 1", "23: contests[1].candidates[1].party should be a valid string"),
             ('party = "Greens"', 'colour = "green"', "23: contests[1].candidates[1].colour is not known here"),
+            ('party = "Greens"', 'color = "green"', "23: contests[1].candidates[1].color is no color (# and six hexadecimal digits)"),
+            ('party = "Greens"', 'color = "#1f77b4f"', "23: contests[1].candidates[1].color is no color (# and six hexadecimal digits)"),
+            ('party = "Greens"', "eligible = 0", "23: contests[1].candidates[1].eligible should be a valid boolean"),
             ('id = "SEAT"', 'id = "PRES"', "30: contests[2].id 'PRES' occurs twice"),
             ('[[contests.candidates]]\nid = "CLEO"\nname = "Cleo"\n', "", "29: contests[2].candidates is missing"),
             ('contest = "PRES"', 'contest = "NONE"', "41: exit_polls[1].contest 'NONE' is no contest"),
@@ -194,6 +207,10 @@ class TestMistakesInToml:
             ("P5_turnout_percent = 97.5", "P5_turnout_percent = -0.1", "47: checks.P5_turnout_percent is not a number from 0 to 1,000,000"),
             ("P5_turnout_percent = 97.5", "P5_turnout_percent = 1000001", "47: checks.P5_turnout_percent is not a number from 0 to 1,000,000"),
             ("Q7_skew_seconds = 60", "Q7_skew_seconds = 60.0", "48: checks.Q7_skew_seconds should be a valid integer"),
+            ("Q7_skew_seconds = 60", "bound_register_percent = 101.9",
+             "48: checks.bound_register_percent is 101.9, below A3_register_percent (102)"),
+            ("Q7_skew_seconds = 60", "A3_register_percent = 151", "46: checks.bound_register_percent is 150, below A3_register_percent (151)"),
+            ("Q7_skew_seconds = 60", "bound_register_percent = nan", "48: checks.bound_register_percent is not a number from 0 to 1,000,000"),
             ("Q7_skew_seconds = 60", "P6_votes_min = -1", "48: checks.P6_votes_min should be greater than or equal to 0"),
             ("offset = 123", "offset = -1", "52: skip[1].offset should be greater than or equal to 0"),
             ('reason = "crashes the code"', 'reason = ""', "53: skip[1].reason is empty"),
@@ -206,6 +223,49 @@ class TestMistakesInToml:
         # What hangs on the broken field may be wrong with it: a header, an exit poll's candidates.
         assert f"election.toml:{mistake}" in mistakes
         assert all(".csv:" in m or "exit_polls[1]" in m for m in mistakes if m != f"election.toml:{mistake}")
+
+    @pytest.mark.parametrize(
+        ("old", "new", "mistake"),
+        [
+            ('"majority"\nmajority_base = "valid"', '"proportional"', "16: contests[1].rule is proportional: this version does not share out seats"),
+            ('"majority"\nmajority_base = "valid"', '"referendum"', "16: contests[1].rule is referendum: this version does not count referendums"),
+            ("seats = 1\n", "seats = 1\nvotes_per_ballot = 3\n", "16: contests[1].votes_per_ballot is 3: this version counts one vote a ballot"),
+            ("seats = 2\n", 'seats = 2\ngroup = "P"\n',
+             "33: contests[2].group is not counted: this version does not look at the seats of several contests together"),
+            ("seats = 2\n", 'seats = 2\nallocation = { method = "hare" }\n',
+             "33: contests[2].allocation is not counted: this version does not share out seats"),
+            ("seats = 2\n", "seats = 2\ncombinations = []\n",
+             "33: contests[2].combinations is not counted: this version does not share out seats"),
+            ("seats = 2\n", 'seats = 2\napproval = "CLEO"\n',
+             "33: contests[2].approval is not counted: this version does not count referendums"),
+            ("seats = 2\n", "seats = 2\nquorum = {}\n", "33: contests[2].quorum is not counted: this version does not count referendums"),
+            ("seats = 2\n", "seats = 2\ndouble_majority = {}\n",
+             "33: contests[2].double_majority is not counted: this version does not count referendums"),
+            ("[checks]", '[security]\nsignatures = "optional"\n\n[checks]',
+             "46: security is not counted: this version does not check signatures"),
+        ],
+    )  # fmt: skip
+    def test_what_this_version_does_not_count_is_refused_by_name(
+        self, folder: Folder, old: str, new: str, mistake: str
+    ) -> None:
+        assert folder.replace((old, new)).mistakes() == [f"election.toml:{mistake}"]
+
+    def test_one_vote_a_ballot_may_be_said(self, folder: Folder) -> None:
+        before = folder.load().digest
+        assert folder.replace(("seats = 2\n", "seats = 2\nvotes_per_ballot = 1\n")).load().digest == before
+
+    def test_a_majority_of_other_limits(self, folder: Folder) -> None:
+        assert folder.load().contests[0].majority == Majority()
+        limits = "majority = { percent = 55.5, at_least = true, or_percent = 40, or_lead_percent = 10.25 }"
+        (president, council) = folder.replace(('majority_base = "valid"', limits)).load().contests
+        assert president.majority == Majority(Fraction(111, 2), True, Fraction(40), Fraction(41, 4))
+        assert (president.majority_base, council.majority) == ("valid", None)
+
+    def test_candidates_who_cannot_win_and_colors(self, folder: Folder) -> None:
+        plain = folder.load()
+        of = folder.replace(('party = "Greens"', 'eligible = false\ncolor = "#1f77B4"')).load().contests[0]
+        assert [(c.eligible, c.color) for c in of.candidates] == [(False, "#1f77B4"), (True, None)]
+        assert (plain.contests[0].eligible, of.eligible) == ((0, 1), (1,))
 
     def test_a_place_skipped_twice(self, folder: Folder) -> None:
         again = TOML[TOML.index("[[skip]]") :]

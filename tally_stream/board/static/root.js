@@ -66,13 +66,26 @@ function states(root) {
 function drawOutcome(root, contest) {
   const outcome = root.outcome;
   if (!outcome) return fill($("outcome"), []);
-  const name = contest.candidates.find((c) => c.id === outcome.leader)?.name ?? "";
-  const key = outcome.state === "undecided" && outcome.outstanding_bound === null
-    ? "outcome.undecided.unknown" : `outcome.${outcome.state}`;
-  const values = { leader: name, lead: counted("votes", outcome.lead), bound: counted("ballots", outcome.outstanding_bound) };
+  const listed = (ids) => contest.candidates.filter((c) => ids.includes(c.id)).map((c) => c.name).join(", ");
+  const { elected, tied } = outcome;
+  const values = {
+    leader: listed([outcome.leader]), lead: counted("votes", outcome.lead), bound: counted("ballots", outcome.outstanding_bound),
+    names: listed(tied?.between ?? elected), seats: number(tied?.seats ?? 0),
+  };
+  const texts = [t(outcomeKey(outcome, root.ballots.valid), values)];
+  if (elected.length && outcome.state !== "decided") texts.push(t("outcome.elected", { names: listed(elected) }));
   return fill($("outcome"), [
-    el("p", { class: "outcome" }, t(key, values)), el("p", { class: "note" }, t("outcome.note")),
+    ...texts.map((text) => el("p", { class: "outcome" }, text)), el("p", { class: "note" }, t("outcome.note")),
   ]);
+}
+
+// The sentence for a state, by what is known beside it.
+function outcomeKey({ state, leader, elected, outstanding_bound: bound }, valid) {
+  if (state === "none" && (leader !== null || valid)) return leader === null ? "outcome.none.nobody" : "outcome.none.leader";
+  if (state === "undecided" && bound === null) return "outcome.undecided.unknown";
+  if (state === "undecided" && leader === null) return "outcome.undecided.nobody";
+  if (state === "decided" && (elected.length > 1 || leader === null)) return "outcome.decided.seats";
+  return `outcome.${state}`;
 }
 
 function drawPolls(root) {

@@ -22,12 +22,13 @@ from tally_stream.domain.election import (
     Contest,
     Election,
     ExitPoll,
+    Majority,
     Rounding,
     Skip,
     StationRow,
     build_election,
 )
-from tally_stream.wire.folder.shape import ElectionModel
+from tally_stream.wire.folder.shape import ContestModel, ElectionModel
 from tally_stream.wire.folder.tables import one_of, read_area_names, read_stations
 from tally_stream.wire.folder.toml import Toml, line_of
 from tally_stream.wire.limits import AREAS_MAX, FOLDER_ERRORS_SHOWN_MAX, PARTIAL_MAX_BYTES
@@ -118,6 +119,25 @@ def _milliseconds(time: datetime) -> int:
     return (time - _EPOCH) // timedelta(milliseconds=1)
 
 
+def _contest(k: ContestModel) -> Contest:
+    return Contest(
+        k.id, k.name, k.seats, k.rule, k.majority_base or "valid", _majority(k) if k.rule == "majority" else None,
+        Rounding(k.rounding.method, k.rounding.places),
+        tuple(Candidate(x.id, x.name, x.party, x.eligible, x.color) for x in k.candidates),
+    )  # fmt: skip
+
+
+def _majority(k: ContestModel) -> Majority:
+    m = k.majority
+    if m is None:
+        return Majority()
+    return Majority(
+        Fraction(m.percent), m.at_least,
+        None if m.or_percent is None else Fraction(m.or_percent),
+        None if m.or_lead_percent is None else Fraction(m.or_lead_percent),
+    )  # fmt: skip
+
+
 def _build(m: ElectionModel, stations: list[StationRow], names: list[tuple[str, str]]) -> Election:
     c = m.checks
     return build_election(
@@ -129,20 +149,14 @@ def _build(m: ElectionModel, stations: list[StationRow], names: list[tuple[str, 
         root_name=m.areas.root_name,
         levels=tuple(m.areas.levels),
         publish_depth=m.areas.publish_depth,
-        contests=[
-            Contest(
-                k.id, k.name, k.seats, k.rule, k.majority_base or "valid", Rounding(k.rounding.method, k.rounding.places),
-                tuple(Candidate(x.id, x.name, x.party) for x in k.candidates),
-            )
-            for k in m.contests
-        ],
+        contests=[_contest(k) for k in m.contests],
         exit_polls=[
             ExitPoll(p.contest, p.pollster, _milliseconds(p.publish_after), tuple(p.shares.items())) for p in m.exit_polls
         ],
         checks=Checks(
             Fraction(c.A3_register_percent), Fraction(c.P1_invalid_percent), Fraction(c.P2_blank_percent),
             Fraction(c.P5_turnout_percent), c.P6_votes_min, Fraction(c.P7_register_percent),
-            Fraction(c.P10_change_percent), c.Q7_skew_seconds,
+            Fraction(c.P10_change_percent), c.Q7_skew_seconds, Fraction(c.bound_register_percent),
         ),
         skips=[Skip(s.partition, s.offset, s.reason, s.authority) for s in m.skip],
         area_names=names,

@@ -6,6 +6,7 @@ names the first and checks the second. Read next: `toml.py`.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -46,6 +47,18 @@ def _exact(value: object) -> Decimal:
     return number
 
 
+def _one_vote(value: int) -> int:
+    if value != 1:
+        raise ValueError(f"is {value}: this version counts one vote a ballot")
+    return value
+
+
+def _color(value: str) -> str:
+    if not _COLOR.match(value):
+        raise ValueError("is no color (# and six hexadecimal digits)")
+    return value
+
+
 def _share(value: object) -> Decimal:
     share = _exact(value)
     if share > 100:
@@ -53,11 +66,31 @@ def _share(value: object) -> Decimal:
     return share
 
 
+_COLOR = re.compile(r"#[0-9A-Fa-f]{6}\Z", re.ASCII)
+
 _Id = Annotated[str, AfterValidator(_id)]
 _Text = Annotated[str, AfterValidator(_text)]
 _SomeText = Annotated[str, AfterValidator(_text), AfterValidator(_not_empty)]
 _Exact = Annotated[Decimal, BeforeValidator(_exact)]
 _Share = Annotated[Decimal, BeforeValidator(_share)]
+
+
+COUNTED_RULES = ("majority", "plurality", "none")
+FIELDS_OF_RULES = {"majority_base": ("majority",), "majority": ("majority",)}
+"""A contest's fields that only these rules have; where another one says them it is refused."""
+
+NOT_COUNTED_YET = {
+    "proportional": "this version does not share out seats",
+    "allocation": "this version does not share out seats",
+    "combinations": "this version does not share out seats",
+    "referendum": "this version does not count referendums",
+    "approval": "this version does not count referendums",
+    "quorum": "this version does not count referendums",
+    "double_majority": "this version does not count referendums",
+    "group": "this version does not look at the seats of several contests together",
+    "security": "this version does not check signatures",
+}
+"""Fields and rules of the format that a folder may not ask for: refused by name, never passed over."""
 
 
 class _Model(BaseModel):
@@ -80,14 +113,25 @@ class _CandidateModel(_Model):
     id: _Id
     name: _Text
     party: _Text | None = None
+    color: Annotated[str, AfterValidator(_color)] | None = None
+    eligible: bool = True
 
 
-class _ContestModel(_Model):
+class _MajorityModel(_Model):
+    percent: _Share = Decimal(50)
+    at_least: bool = False
+    or_percent: _Share | None = None
+    or_lead_percent: _Share | None = None
+
+
+class ContestModel(_Model):
     id: _Id
     name: _Text
-    seats: int = Field(ge=1, le=SEATS_MAX)
-    rule: Literal["majority", "plurality"]
+    seats: int = Field(default=1, ge=1, le=SEATS_MAX)
+    rule: Literal["majority", "plurality", "none"]
+    votes_per_ballot: Annotated[int, AfterValidator(_one_vote)] = Field(default=1, ge=1)
     majority_base: Literal["valid", "cast"] | None = None
+    majority: _MajorityModel | None = None
     rounding: _RoundingModel
     candidates: list[_CandidateModel] = Field(min_length=1, max_length=CANDIDATES_MAX)
 
@@ -108,6 +152,7 @@ class _ChecksModel(_Model):
     P7_register_percent: _Exact = Decimal(10)
     P10_change_percent: _Exact = Decimal(20)
     Q7_skew_seconds: int = Field(default=300, ge=0, le=COUNT_MAX)
+    bound_register_percent: _Exact = Decimal(150)
 
 
 class _SkipModel(_Model):
@@ -123,7 +168,7 @@ class ElectionModel(_Model):
     phase: Literal["official", "test"]
     polls_close: AwareDatetime
     areas: _AreasModel
-    contests: list[_ContestModel] = Field(min_length=1, max_length=CONTESTS_MAX)
+    contests: list[ContestModel] = Field(min_length=1, max_length=CONTESTS_MAX)
     exit_polls: list[_ExitPollModel] = []
     checks: _ChecksModel = _ChecksModel()
     skip: list[_SkipModel] = []

@@ -93,22 +93,27 @@ class Turnout(_Model):
 
 
 class Ballots(_Model):
-    """null: not known of some station that counts, or hidden before the polls close."""
+    """null: not known of some station that counts, or hidden before the polls close. Undervotes and overvotes are always
+    null: this version does not count them."""
 
     cast: Sum | None
     valid: Sum | None
     blank: Sum | None
     invalid: Sum | None
+    undervotes: None
+    overvotes: None
 
 
 class CandidateLine(_Model):
-    """Candidates come by votes; equal votes share a rank."""
+    """Candidates come by votes; equal votes share a rank. Ranks are among those who can win; the others have none. `seats`
+    is always null: this version does not share out seats."""
 
     id: Id
     name: Text
     votes: Sum | None
     share: Percent | None
     rank: Annotated[int, Meta(ge=1)] | None
+    seats: None
 
 
 class RoundingPolicy(_Model):
@@ -119,13 +124,27 @@ class RoundingPolicy(_Model):
     base: Literal["valid"]
 
 
+class Tied(_Model):
+    """Seats that candidates with equal votes share, with nothing outstanding."""
+
+    seats: Annotated[int, Meta(ge=1)]
+    between: Annotated[list[Id], Meta(min_length=2)]
+
+
 class OutcomeState(_Model):
-    """Arithmetic about the ballots that may still come, assuming no later correction. It declares nobody elected."""
+    """What is certain in every way the ballots still out can fall, assuming no later correction, annulment or acceptance.
+    Not an official declaration."""
 
     state: Literal["none", "undecided", "decided", "runoff", "tie"]
     leader: Id | None
     lead: Sum | None
-    outstanding_bound: Sum | None
+    outstanding_bound: Annotated[
+        Sum | None, Meta(description="The most ballots that can still take effect without an authority's act.")
+    ]
+    elected: Annotated[list[Id], Meta(description="Certain of a seat, by arithmetic alone; in the definition's order.")]
+    tied: Tied | None
+    quorum: Annotated[None, Meta(description="Always null: this version does not count referendums.")]
+    double_majority: Annotated[None, Meta(description="Always null: this version does not count referendums.")]
 
 
 class ExitPollLine(_Model):
@@ -163,7 +182,9 @@ class Standings(_Model):
     progress: Progress
     turnout: Turnout | None
     ballots: Ballots
+    voted: Annotated[None, Meta(description="Always null: this version does not add up turnout statements.")]
     candidates: Annotated[list[CandidateLine], Meta(min_length=1)]
+    channels: Annotated[None, Meta(description="Always null: this version does not know channels.")]
     rounding: RoundingPolicy
     outcome: Annotated[OutcomeState | None, Meta(description="On the root only, and null before the polls close.")]
     exit_polls: Annotated[list[ExitPollLine] | None, Meta(description="On the root only; [] before the first one.")]

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from tally_stream.domain.scalars import TEXT_MAX_CODE_POINTS, TIME_MAX_CHARS
+from tally_stream.domain.scalars import TEXT_MAX_CODE_POINTS
 from tally_stream.wire.schema.published import NOT_IN_TEXT, Count, Id, Revision, Schema, Text
 
 Time = Annotated[
@@ -20,15 +20,18 @@ Time = Annotated[
     Meta(
         pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
         r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$",
-        max_length=TIME_MAX_CHARS,
-        description="RFC 3339 with an offset, capital T and Z, no second 60; compared in whole milliseconds.",
+        description="RFC 3339 with an offset, capital T and Z, no second 60, any number of decimals; compared in whole "
+        "milliseconds.",
     ),
 ]
 NotEmpty = Annotated[
     str, Meta(min_length=1, max_length=TEXT_MAX_CODE_POINTS, extra_json_schema={"not": {"pattern": NOT_IN_TEXT}})
 ]
 Phase = Annotated[Literal["official", "test"], Meta(description="Must be the definition's; absent: official.")]
-Replaced = Annotated[Count, Meta(description="The revision in force, or the held one; 0 for `annul` where there is neither.")]
+Replaced = Annotated[
+    Count,
+    Meta(description="The revision in force, or the held one; 0 for `annul`, `correct`, `recount` where there is neither."),
+]
 Registered = Annotated[Count, Meta(description="The register on the day, supplementary list included.")]
 Why = Annotated[NotEmpty, Meta(description="Why.")]
 Who = Annotated[NotEmpty, Meta(description="Who ordered it.")]

@@ -1,0 +1,159 @@
+"""Every way in which a small night can end without an authority's act, and who has won then.
+
+Decides what a completion is: each station neither counted nor annulled says nothing more, or makes one more report that
+counts by the product's own rules and lowers nothing of its partial count. (Several reports after each other end where the
+last one ends.) Ends are judged by the contest's rule alone, with all ballots known. Refuses to know bounds and states.
+Read `nights.py` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from itertools import product
+
+from tally_stream.domain.election import Checks, Contest, Election, Station
+from tally_stream.domain.ledger import Entry, judge
+from tally_stream.domain.report import Report
+from tally_stream.domain.rules import Limits
+from tests.support.small_elections import CLOSE_MS, COUNTED_AT, COUNTED_MS, contest
+
+Votes = tuple[int, ...]
+Brought = tuple[Votes, int]
+"""What a station adds to the votes, and to the base of a majority."""
+
+
+@dataclass(frozen=True)
+class Partial:
+    """The figures of a partial count in force."""
+
+    votes: Votes
+    cast: int | None
+    valid: int
+    blank: int | None
+    invalid: int | None
+
+
+@dataclass(frozen=True)
+class OpenStation:
+    """All that matters of a station neither counted nor annulled for what it may still bring by the rules."""
+
+    registered: int | None
+    expected: int | None
+    partial: Partial | None
+    most: int
+    """Reports of up to so many ballots are tried; more than any that can count."""
+
+
+def _tuples(length: int, most: int) -> Iterator[Votes]:
+    """Every tuple of so many integers that add up to no more than `most`."""
+    if not length:
+        yield ()
+        return
+    for first in range(most + 1):
+        for rest in _tuples(length - 1, most - first):
+            yield (first, *rest)
+
+
+def _reports(station: Station, candidates: int, most: int) -> Iterator[Report]:
+    """Every further report of up to `most` ballots, whatever the rules will say of it; figures may be unknown."""
+    register = station.registered or 0
+    registers = {0, 1, register, register + 1, most - 1, most}
+    for votes in _tuples(candidates, most):
+        total = sum(votes)
+        for blank, invalid in product((None, *range(most + 1 - total)), repeat=2):
+            if total + (blank or 0) + (invalid or 0) > most:
+                continue
+            for cast, registered, voteless in product((None, *range(most + 1)), (None, *registers), (0, 1)):
+                if voteless and (blank or invalid):
+                    continue  # a valid ballot without a vote: to see it refused beside other ballots is not needed
+                yield Report(
+                    0, station, 2, "report", True, COUNTED_AT, COUNTED_MS, registered, cast, total + voteless, blank, invalid,
+                    votes,
+                )  # fmt: skip
+
+
+def _lowers(r: Report, before: Partial, is_of_cast: bool) -> bool:
+    """Whether a figure is lower than in the partial count, or not known any more. A known `cast` may become unknown where no
+    base is of it: nothing rests on it there."""
+    pairs: list[tuple[int | None, int | None]] = [
+        (r.valid, before.valid), (r.blank, before.blank), (r.invalid, before.invalid),
+        *zip(r.votes, before.votes, strict=True),
+    ]  # fmt: skip
+    if is_of_cast or r.cast is not None:
+        pairs.append((r.cast, before.cast))
+    return any(old is not None and (new is None or new < old) for new, old in pairs)
+
+
+@cache
+def _further(open_station: OpenStation, checks: Checks, candidates: int, is_of_cast: bool) -> frozenset[Brought]:
+    """What one open station can still bring, each way once; to say nothing more is one of them."""
+    station = Station("A-1", "A-1", open_station.registered, open_station.expected, (), 0)
+    limits, entry = Limits(checks, CLOSE_MS), Entry(station)
+    of = contest(candidates=[f"C-{i}" for i in range(candidates)])
+    partial = open_station.partial
+    before = partial or Partial((0,) * candidates, 0, 0, 0, 0)
+    found: set[Brought] = {((0,) * candidates, 0)}
+    for r in _reports(station, candidates, open_station.most):
+        if is_of_cast and r.cast is None:
+            continue  # every ballot is in cast, whether it is said or not
+        if partial is not None and _lowers(r, partial, is_of_cast):
+            continue
+        if judge(entry, r, of, limits, False, COUNTED_MS).name != "counted":
+            continue
+        base = (r.cast or 0) - (before.cast or 0) if is_of_cast else r.valid - before.valid
+        found.add((tuple(n - o for n, o in zip(r.votes, before.votes, strict=True)), base))
+    return frozenset(found)
+
+
+def ends(of: Election, votes: Votes, base: int, open_stations: Iterable[OpenStation]) -> frozenset[tuple[Votes, int]]:
+    """Votes and base at every end of a night that stands at `votes` and `base`."""
+    is_of_cast = of.contests[0].majority_base == "cast"
+    reached = {(votes, base)}
+    for station in open_stations:
+        brought = _further(station, of.checks, len(votes), is_of_cast)
+        reached = {
+            (tuple(a + b for a, b in zip(so_far, more, strict=True)), so_much + more_base)
+            for so_far, so_much in reached
+            for more, more_base in brought
+        }
+    return frozenset(reached)
+
+
+@dataclass(frozen=True)
+class End:
+    """Who has a seat for sure at an end, and who shares what is left of them. A majority that nobody has leaves it empty."""
+
+    seated: frozenset[int]
+    sharing: frozenset[int] = frozenset()
+
+
+def verdict(of: Contest, votes: Votes, base: int) -> End:
+    can_win = [i for i, candidate in enumerate(of.candidates) if candidate.eligible]
+    if of.rule == "majority":
+        return End(frozenset(i for i in can_win if _has_majority(of, votes, base, i, can_win)))
+    if len(can_win) <= of.seats:
+        return End(frozenset(can_win))
+    at_line = sorted((votes[i] for i in can_win), reverse=True)[of.seats - 1]
+    at_least = [i for i in can_win if votes[i] >= at_line]
+    if len(at_least) == of.seats:
+        return End(frozenset(at_least))
+    above = frozenset(i for i in can_win if votes[i] > at_line)
+    return End(above, frozenset(at_least) - above)
+
+
+def _has_majority(of: Contest, votes: Votes, base: int, who: int, can_win: list[int]) -> bool:
+    m = of.majority
+    assert m is not None
+    others = [votes[i] for i in can_win if i != who]
+    if any(votes[who] <= other for other in others):
+        return False
+    mine = Fraction(100 * votes[who])
+    if mine > m.percent * base or (m.at_least and mine >= m.percent * base):
+        return True
+    if m.or_percent is None or m.or_lead_percent is None:
+        return False
+    lead = votes[who] - max(others, default=0)
+    return mine >= m.or_percent * base and 100 * lead >= m.or_lead_percent * base

@@ -1,0 +1,152 @@
+"""Small nights as they stand somewhere on their way: contests, stations, and what was heard of each.
+
+Decides which elections are small enough to enumerate and still have every case: partial counts that know more or less,
+held reports, turnout statements, postal units, counts that an authority let count though they contradict themselves.
+Read `test_every_completion.py` next.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+from tally_stream.domain.election import Checks, Contest, Election, Majority
+from tally_stream.domain.report import Statement
+from tests.certainty.completions import OpenStation, Partial, Votes
+from tests.support.small_elections import Night, contest, decision, election, report, turnout
+
+THREE = ("ANNA", "BELA", "CLEO")
+FORTY_AND_TEN = Majority(Fraction(50), or_percent=Fraction(40), or_lead_percent=Fraction(10))
+CONTESTS: tuple[Contest, ...] = (
+    contest(candidates=THREE),
+    contest(candidates=THREE, base="cast"),
+    contest(candidates=THREE, majority=FORTY_AND_TEN),
+    contest(candidates=THREE, majority=FORTY_AND_TEN, base="cast"),
+    contest(candidates=THREE, majority=Majority(Fraction(50), at_least=True), ineligible=["CLEO"]),
+    contest(candidates=THREE, majority=Majority(Fraction(200, 3), at_least=True), base="cast", ineligible=["ANNA"]),
+    contest(candidates=THREE, majority=Majority(Fraction(25))),
+    contest(candidates=THREE, ineligible=["ANNA", "BELA"]),
+    contest(candidates=THREE, rule="plurality"),
+    contest(candidates=THREE, rule="plurality", ineligible=["BELA"]),
+    contest(candidates=THREE, rule="plurality", seats=2),
+    contest(candidates=THREE, rule="plurality", seats=2, ineligible=["CLEO"]),
+    contest(candidates=THREE, rule="plurality", seats=3),
+)
+CHECKS: tuple[Checks, ...] = (
+    Checks(),
+    Checks(A3_register_percent=Fraction(100), bound_register_percent=Fraction(100)),
+    Checks(A3_register_percent=Fraction(50), bound_register_percent=Fraction(50)),
+)
+STATIONS: tuple[tuple[int | None, int | None], ...] = ((1, None), (2, None), (2, 3), (3, 1), (0, 1), (0, 2), (0, None), (0, 0))
+"""Registered voters and ballots expected; of none but expected ballots: a postal unit."""
+
+Opening = Callable[[str], list[Statement]]
+
+
+def _said(votes: Votes, **fields: Any) -> Opening:
+    """A report with these votes; nothing blank or invalid unless given. One that ends held is accepted."""
+    given = {"blank": 0, "invalid": 0, **fields}
+    is_accepted = given.pop("is_accepted", False)
+
+    def opening(station: str) -> list[Statement]:
+        stated: list[Statement] = [report(station, 1, votes, **given)]
+        return [*stated, decision("accept", station, 2, 1)] if is_accepted else stated
+
+    return opening
+
+
+def _then(first: Opening, second: Statement | Callable[[str], Statement]) -> Opening:
+    return lambda station: [*first(station), second(station) if callable(second) else second]
+
+
+def _held(revision: int, ballots: int) -> Callable[[str], Statement]:
+    return lambda station: report(station, revision, (ballots, 0, 0), valid=ballots, cast=ballots + 9, blank=0, invalid=0)
+
+
+def _openings() -> Iterator[Opening]:
+    """What may have been heard of a station."""
+    yield lambda station: []
+    yield lambda station: [turnout(station, 1, 4)]
+    yield lambda station: [_held(1, 3)(station)]
+    yield lambda station: [decision("annul", station, 1, 0)]
+    few: Sequence[Votes] = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (2, 0, 0), (0, 2, 0), (2, 1, 0), (0, 0, 0)]
+    for votes in few:
+        yield _said(votes)
+        yield _said(votes, complete=False)
+    for votes in few[:4]:
+        yield _said(votes, complete=False, cast=sum(votes) + 1, blank=None, invalid=None)
+        yield _said(votes, complete=False, cast=sum(votes) + 1, blank=1, invalid=None)
+        yield _said(votes, complete=False, cast=None, blank=1, invalid=None)
+        yield _then(_said(votes, complete=False), _held(2, 3))
+        yield _then(_said(votes, complete=False), lambda station: turnout(station, 1, 4))
+        yield _said(votes, cast=sum(votes) + 1, blank=None, invalid=None)
+        # What contradicts itself counts where an authority accepts it, and a later report may mend it.
+        accepted = {"complete": False, "is_accepted": True}
+        yield _said(votes, valid=sum(votes) + 1, **accepted)
+        yield _said(votes, valid=0, cast=sum(votes), **accepted)
+        yield _said(votes, cast=0, **accepted)
+        yield _said(votes, cast=sum(votes) + 2, **accepted)
+        yield _said((*votes[:2], votes[2] + 4), **accepted)
+
+
+OPENINGS = tuple(_openings())
+
+
+@dataclass(frozen=True)
+class Case:
+    """A contest, and for each station its registers and what was heard of it."""
+
+    of: Contest
+    checks: Checks
+    stations: tuple[tuple[int | None, int | None, int], ...]
+
+    def night(self) -> Night:
+        rows = [(f"A-{i}", f"A-{i}", registered, expected, ()) for i, (registered, expected, _) in enumerate(self.stations)]
+        checks = {name: getattr(self.checks, name) for name in ("A3_register_percent", "bound_register_percent")}
+        of = election(rows, [self.of], phase="test", **checks)
+        heard = [OPENINGS[opening](f"A-{i}") for i, (_, _, opening) in enumerate(self.stations)]
+        return Night(of, *(statement for statements in heard for statement in statements))
+
+
+def all_cases() -> Iterator[Case]:
+    """Every pair of stations in every contest."""
+    heard = [(registered, expected, o) for registered, expected in STATIONS for o in range(len(OPENINGS))]
+    for of, checks in product(CONTESTS, CHECKS):
+        for first, second in product(heard, heard):
+            if first <= second:
+                yield Case(of, checks, (first, second))
+
+
+def some_cases(count: int, seed: int) -> Iterator[Case]:
+    """One to three stations, drawn."""
+    order = random.Random(seed)
+    for _ in range(count):
+        drawn = [(*order.choice(STATIONS), order.randrange(len(OPENINGS))) for _ in range(order.choice((1, 2, 2, 2, 3)))]
+        yield Case(order.choice(CONTESTS), order.choice(CHECKS), tuple(drawn))
+
+
+def open_stations(night: Night) -> list[OpenStation]:
+    """The stations neither counted nor annulled, as a completion sees them."""
+    found = []
+    for station in night.election.stations.values():
+        entry = night.fold.entries[0][station.id]
+        counts = entry.counts
+        if entry.is_annulled or (counts is not None and counts.complete):
+            continue
+        partial = None
+        if counts is not None:
+            partial = Partial(counts.votes, counts.cast, counts.valid, counts.blank, counts.invalid)
+        found.append(OpenStation(station.registered, station.ballots_expected, partial, _most(night.election, station.id)))
+    return found
+
+
+def _most(of: Election, station_id: str) -> int:
+    """One ballot more than any report that counts without an authority can have."""
+    station = of.stations[station_id]
+    largest = max(station.registered or 0, station.ballots_expected or 0)
+    percent = max(of.checks.A3_register_percent, of.checks.bound_register_percent)
+    return int(largest * max(percent, Fraction(100)) / 100) + 1
