@@ -15,8 +15,6 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
-import msgspec
-
 from tally_stream import __version__
 from tally_stream.domain.election import Candidate, Contest, Majority
 from tally_stream.domain.scalars import format_time
@@ -106,7 +104,7 @@ def _notes(snapshots: Sequence[ContestSnapshot]) -> Iterable[str]:
         yield f"{contest}: as of {root.as_of or 'no report yet'}."
         if root.outcome is not None:
             names = {candidate.id: candidate.name for candidate in snapshot.contest.candidates}
-            for sentence in outcome_sentences(msgspec.to_builtins(root.outcome), names):
+            for sentence in outcome_sentences(root.outcome.as_published(), names):
                 yield f"{contest}: {sentence}."
     if len(snapshots) > 1:
         yield "Ballots are left out: the format has one place for them, and there are several contests."

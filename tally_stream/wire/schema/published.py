@@ -7,10 +7,11 @@ every message of three nights fits here to the last field. Read `documents.py` n
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, REVISION_MAX, TEXT_MAX_CODE_POINTS
 from tally_stream.wire.limits import ROUNDING_PLACES_MAX
@@ -145,6 +146,10 @@ class OutcomeState(_Model):
     tied: Tied | None
     quorum: Annotated[None, Meta(description="Always null: this version does not count referendums.")]
     double_majority: Annotated[None, Meta(description="Always null: this version does not count referendums.")]
+
+    def as_published(self) -> dict[str, Any]:
+        """As it stands in the message."""
+        return {**{name: getattr(self, name) for name in self.__struct_fields__}, "tied": self.tied and asdict(self.tied)}
 
 
 class ExitPollLine(_Model):
