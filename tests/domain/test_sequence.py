@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tally_stream.domain.fold import PartitionFold
-from tally_stream.domain.report import Report
+from tally_stream.domain.report import Report, Statement
 from tally_stream.domain.scalars import murmur2_partition
 from tests.support.small_elections import (
     COUNTED_MS,
@@ -211,12 +211,12 @@ class TestS7Partition:
 
     @pytest.mark.parametrize("statement", [report(), turnout()], ids=["report", "turnout"])
     @pytest.mark.parametrize("contests", [1, 2])
-    def test_a_record_away_from_home_is_refused_and_counts_at_home(self, statement: object, contests: int) -> None:
+    def test_a_record_away_from_home_is_refused_and_counts_at_home(self, statement: Statement, contests: int) -> None:
         home = murmur2_partition(b"A-1", self.PARTITIONS)
         for partition in range(self.PARTITIONS):
             fold = self.fold(partition, contests=[contest(f"C{i}") for i in range(contests)])
             for offset in range(2):
-                verdict = fold.take(offset, COUNTED_MS, b"A-1", statement)  # type: ignore[arg-type]
+                verdict = fold.take(offset, COUNTED_MS, b"A-1", placed(statement, fold.election))
                 if partition == home:
                     assert verdict.name == ("counted" if offset == 0 else "repeated")
                 else:
@@ -231,8 +231,8 @@ class TestS7Partition:
         home = murmur2_partition(b"A-1", self.PARTITIONS)
         for first, second in ((turnout(), report()), (report(), turnout())):
             fold = self.fold(home, contests=[contest("PRES"), contest("SEAT")])
-            assert fold.take(0, COUNTED_MS, b"A-1", first).name == "counted"
-            assert fold.take(1, COUNTED_MS, b"A-1", second).name == "counted"
+            assert fold.take(0, COUNTED_MS, b"A-1", placed(first, fold.election)).name == "counted"
+            assert fold.take(1, COUNTED_MS, b"A-1", placed(second, fold.election)).name == "counted"
 
     @pytest.mark.parametrize(
         ("key", "expected"),
