@@ -42,7 +42,7 @@ def election_of(
         id="MANY", name="An election of many", phase="test", polls_close_ms=1_767_294_000_000, root="X", root_name="Everywhere",
         levels=("region", "town"), publish_depth=2,
         contests=[
-            Contest(f"C{n:04}", f"District {n}, seat of Königsberg", 1, "plurality", "valid", Rounding("half-up", 2),
+            Contest(f"C{n:04}", f"District {n}, seat of Königsberg", 1, "plurality", "valid", None, Rounding("half-up", 2),
                     tuple(Candidate(f"K{k}", f"Candidate {k} of {n}", "Party") for k in range(candidates)))
             for n in range(contests)
         ],
