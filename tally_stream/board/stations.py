@@ -11,7 +11,8 @@ import asyncio
 import struct
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -41,7 +42,7 @@ WAITING_MAX_RECORDS = 50_000
 WAIT_SECONDS = 0.1
 
 LISTS_KEPT = 256
-"""Lists of stations kept sorted, each of one contest and area."""
+"""Lists of stations kept sorted, each of one contest in one area below the whole."""
 
 OFFSET_MAX = 2**63 - 1
 CODES = tuple(rule.code for rule in RULES)
@@ -67,8 +68,12 @@ class Stations:
         self._touched: dict[tuple[int, int], int] = {}
         """(contest, partition) → behind the newest record that can have changed what is shown of the contest's stations."""
         self._by_leaf: dict[int, list[Station]] = {}
-        for station in election.stations.values():
+        self._of_contest: list[list[Station]] = [[] for _ in election.contests]
+        """Each contest's stations, by id."""
+        for _, station in sorted(election.stations.items()):
             self._by_leaf.setdefault(station.leaf, []).append(station)
+            for contest in station.contests:
+                self._of_contest[contest].append(station)
         self._within: dict[tuple[int, str], list[Station]] = {}
         self._words: dict[Station, str] = {}
         """Id and name as a search compares them, made when first searched."""
@@ -77,6 +82,7 @@ class Stations:
         self.up_to: Callable[[], Mapping[str, int]] | None = None
         """Partition → how far to fold at most, where stations must be of the version published; None: all there is."""
         self._waiting: dict[int, deque[StoredRecord]] = {}
+        self._is_still = False
 
     @property
     def progress(self) -> dict[str, int]:
@@ -145,7 +151,7 @@ class Stations:
 
     def advance(self, most: int = WAITING_MAX_RECORDS) -> bool:
         """Take what was read, as far as it may be; whether there is more. A record that crashes the code is the last."""
-        limits = self._limits()
+        limits = {} if self._is_still else self._limits()
         for partition, waiting in self._waiting.items():
             limit = limits.get(partition, 0)
             while waiting and waiting[0].offset < limit and self.failure is None:
@@ -240,18 +246,30 @@ class Stations:
         found = self._stations_of(contest, area)
         begin = bisect_right(found, after, key=lambda station: station.id)
         here = self._searched(found, begin, limit + 1, words) if words else found[begin : begin + limit + 1]
-        rows = []
-        for station in here[:limit]:
-            shown = self._shown(contest, station)
-            rows.append(
-                {
-                    "station": station.id,
-                    "name": station.name,
-                    "registered": station.registered,
-                    **(without_counts(shown) if hides_counts else shown),
-                }
-            )
-        return rows, len(here) > limit
+        return [self._row(contest, station, hides_counts) for station in here[:limit]], len(here) > limit
+
+    def each(self, contest: int, *, hides_counts: bool) -> Iterator[dict[str, Any]]:
+        """The rows of all stations of a contest, by id, each made when it is asked for: in `standing_still`."""
+        return (self._row(contest, station, hides_counts) for station in self._of_contest[contest])
+
+    def _row(self, contest: int, station: Station, hides_counts: bool) -> dict[str, Any]:
+        shown = self._shown(contest, station)
+        return {
+            "station": station.id,
+            "name": station.name,
+            "registered": station.registered,
+            **(without_counts(shown) if hides_counts else shown),
+        }
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Nothing is taken meanwhile, so that whoever goes through all stations may let others have their turn in between
+        and still tells of one moment. What was read waits."""
+        self._is_still = True
+        try:
+            yield
+        finally:
+            self._is_still = False
 
     def _searched(self, stations: list[Station], begin: int, most: int, words: str) -> list[Station]:
         if not self._words:
@@ -261,6 +279,8 @@ class Stations:
 
     def _stations_of(self, contest: int, area: str) -> list[Station]:
         """A contest's stations in an area and all below it, by id; sorted once, for whoever asks next."""
+        if area == self._election.root:
+            return self._of_contest[contest]
         kept = self._within.get((contest, area))
         if kept is None:
             leaves = [i for i in self._by_leaf if (a := self._election.areas[i].id) == area or a.startswith(area + "/")]

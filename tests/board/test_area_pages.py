@@ -93,6 +93,23 @@ async def test_an_area_is_as_new_as_the_root_where_it_did_not_change(told: ToldB
     assert "Counted up to 2026-01-01 23:00 UTC" in part(await text(client, "/contest/PRES/area/R/NORTH/T2"), "line")
 
 
+async def test_an_area_newer_than_the_root_waits_for_it(told: ToldBoard, client: Client) -> None:
+    paths = [
+        "/contest/PRES/area/R/NORTH",
+        "/contest/PRES",
+        "/api/v1/areas/PRES",
+        "/api/v1/areas/PRES?q=nord",
+        "/contest/PRES?q=n%C3%B8rd",
+    ]
+    before = [await text(client, path) for path in paths]
+    told.log(statement("PRES", "S2", 1, "report", (77, 0)))
+    told.publish("PRES", without=("R",))
+    assert [await text(client, path) for path in paths] == before
+    told.publish("PRES")
+    assert all("107" in part_of for part_of in [await text(client, path) for path in paths[:1]])
+    assert [await text(client, path) for path in paths] != before
+
+
 async def test_names_are_parts_of_an_address_and_never_markup(client: Client) -> None:
     assert page_path("PRES", STRANGE) == STRANGE_PAGE
     page = await text(client, STRANGE_PAGE)

@@ -194,8 +194,8 @@ async def test_a_contest_on_hold_does_not_stop_the_stations_of_another(tmp_path:
     assert told.said == []
 
 
-def test_no_cell_is_a_formula() -> None:
-    assert _table([["=1+1", "-x", 5, None, "Anna"]]) == b"'=1+1,'-x,5,,Anna\n"
+async def test_no_cell_is_a_formula() -> None:
+    assert await _table([["=1+1", "-x", 5, None, "Anna"]]) == b"'=1+1,'-x,5,,Anna\n"
 
 
 def take_empty_log(board: Board) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 from pathlib import Path
@@ -167,3 +168,24 @@ async def test_many_contests_are_written_in_parts(told: ToldBoard, monkeypatch: 
     whole = ["PRES/000000000001", "SEAT/000000000001"]
     assert parts == [whole[:1], whole[1:], whole[1:]]
     assert sorted(entry["path"] for entry in pointers(told).values()) == whole
+
+
+async def test_a_snapshot_is_of_one_moment_though_others_have_their_turn(
+    told: ToldBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its tables are made row by row, standings and statements come."""
+    monkeypatch.setattr(publish, "ROWS_A_BREATH", 1)
+    told.take(statement("PRES", "S1", 1, "report", VOTES))
+    running = asyncio.create_task(publisher_of(told).publish_due())
+    await asyncio.sleep(0)
+    for n in range(2, 9):
+        told.take(statement("PRES", f"S{n}", 1, "report", VOTES))
+        await asyncio.sleep(0)
+    assert await running
+    folder = told.out / pointers(told)["PRES"]["path"]
+    assert json.loads((folder / "standings.json").read_text())["version"] == pointer(told)["version"] == 1
+    assert json.loads((folder / "manifest.json").read_text())["version"] == 1
+    assert {row["version"] for row in [*rows(told, "areas.csv"), *rows(told, "stations.csv")]} == {"1"}
+    assert [row["station"] for row in rows(told, "stations.csv") if row["valid"]] == ["S1"]
+    assert await publisher_of(told).publish_due(), "and what came meanwhile is written then"
+    assert [row["station"] for row in rows(told, "stations.csv") if row["valid"]] == [f"S{n}" for n in range(1, 9)]

@@ -61,6 +61,8 @@ MUTANTS = (
     Mutant("write a contest whenever its root was sent again", PUBLISH,
            'shown.changed_version <= written["version"] and written["has_stations"])',
            'shown.version <= written["version"] and written["has_stations"])', TOLD),
+    Mutant("take statements while the stations are written", "tally_stream/board/stations.py",
+           "limits = {} if self._is_still else self._limits()", "limits = self._limits()", TOLD),
     Mutant("write a folder that is there already", PUBLISH, "        if final.exists():\n", "        if False:\n", TOLD),
     Mutant("leave the hold out of the rows", PUBLISH, '"yes" if root["on_hold"] else "no"', '"no"', TOLD),
     Mutant("write the pointer before its folder", PUBLISH,
