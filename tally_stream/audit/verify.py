@@ -95,22 +95,22 @@ class _ContestCheck:
         """Area → its first message, which the others are packed against."""
         self.found: list[tuple[tuple[int, tuple[int, ...]], Difference]] = []
 
-    def add(self, found: Found, area: str, version: int, offsets: tuple[int, ...]) -> None:
+    def add(self, found: Found, area: str, version: int, offsets: tuple[int, ...]) -> bool:
+        """Whether no message before it named these offsets."""
         packer = zlib.compressobj(PACKING_LEVEL, zlib.DEFLATED, -15, zdict=self._first.setdefault(area, found.value))
         vector = self._vectors.get(offsets)
+        is_new = vector is None
         if vector is None:
             vector = self._vectors[offsets] = _Vector(offsets, [], len(offsets))
             for place in enumerate(offsets):
                 self._waiting.setdefault(place, []).append(vector)
                 self._uses[place] += 1
         vector.messages.append(_Named(found.where, area, version, packer.compress(found.value) + packer.flush()))
+        return is_new
 
     def _unpacked(self, named: _Named) -> bytes:
         unpacker = zlib.decompressobj(-15, zdict=self._first[named.area])
         return unpacker.decompress(named.packed) + unpacker.flush()
-
-    def waits_for(self, place: tuple[int, int]) -> bool:
-        return place in self._waiting
 
     def keep(self, place: tuple[int, int], figures: Figures) -> None:
         """A partition has come to an offset that is waited for: compare what misses nothing else."""
@@ -171,6 +171,8 @@ class Verification:
             _ContestCheck(partial(MergedFigures, self.election, contest, self.topic, len(self._folds), shared))
             for contest in range(len(self.election.contests))
         ]
+        self._waited_for: dict[tuple[int, int], list[int]] = {}
+        """(partition, next offset) → contests with a vector that names it: a record must not be a reason to ask thousands."""
 
     # -- the messages, before the log ------------------------------------------------------------------------------
 
@@ -206,7 +208,9 @@ class Verification:
         if found.key is not None and found.key != standings_key(published.contest, published.area):
             return Difference(found.where, "", f"its key is {found.key!r}")
         vector = tuple(offsets[str(p)] for p in range(len(due)))
-        self._contests[index].add(found, sys.intern(published.area), published.version, vector)
+        if self._contests[index].add(found, sys.intern(published.area), published.version, vector):
+            for place in enumerate(vector):
+                self._waited_for.setdefault(place, []).append(index)
         return None
 
     # -- the log ---------------------------------------------------------------------------------------------------
@@ -225,9 +229,8 @@ class Verification:
 
     def _keep(self, fold: PartitionFold) -> None:
         place = fold.partition, fold.next_offset
-        for contest, check in enumerate(self._contests):
-            if check.waits_for(place):
-                check.keep(place, fold.figures(contest))
+        for contest in sorted(set(self._waited_for.pop(place, ()))):
+            self._contests[contest].keep(place, fold.figures(contest))
 
     def finish(self) -> None:
         """After the last record: what names offsets that the log has not is a difference too."""

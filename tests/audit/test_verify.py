@@ -47,6 +47,25 @@ def test_every_message_at_every_vector_is_what_the_log_gives(of: Election, tmp_p
     assert check.records == 9
 
 
+def test_a_record_asks_only_the_contests_that_wait_for_it(of: Election, tmp_path: Path) -> None:
+    """Of 1,200 contests few have a message at an offset: to ask all of them at each record took longer than the count."""
+
+    class NeverAll(list[Any]):
+        def __iter__(self) -> Any:
+            raise AssertionError("all contests are asked")
+
+    opened = ReportLog(saved(tmp_path / "log"))
+    check = Verification(of, opened.topic, opened.partition_count)
+    values = every_message(of, tmp_path / "log", 2)
+    check.expect([Found(f"line {n}", None, value) for n, value in enumerate(values)])
+    contests, check._contests = check._contests, NeverAll(check._contests)  # noqa: SLF001  (what is asked is what the test is about)
+    for record in opened:
+        check.take(record)
+    check._contests = contests  # noqa: SLF001  (as that)
+    check.finish()
+    assert (check.differences, check.compared) == ([], len(values))
+
+
 def test_messages_of_a_replaced_definition_are_passed_over_and_no_others(of: Election, tmp_path: Path) -> None:
     log = saved(tmp_path / "log")
     mine = every_message(of, log, 2)
