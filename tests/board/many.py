@@ -12,11 +12,14 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from threading import Thread
 from typing import Any
 
-import msgspec
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from tally_stream.audit.replay import Replay
@@ -87,6 +90,33 @@ class ManyBoard:
             self.board.feed._take_standings(record)  # noqa: SLF001  (what `run` does with each record of the topic)
 
 
+@contextmanager
+def served(many: ManyBoard) -> Iterator[str]:
+    """Its address, while it is served by a loop in a thread of its own, its stream too."""
+    address: Future[str] = Future()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        runner = web.AppRunner(many.board.application())
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        stream = asyncio.create_task(many.board.stream.run())
+        address.set_result(f"http://127.0.0.1:{runner.addresses[0][1]}")
+        await stop.wait()
+        stream.cancel()
+        await runner.cleanup()
+
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        yield address.result()
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
 # -- measuring -------------------------------------------------------------------------------------------------------------
 
 
@@ -108,14 +138,6 @@ async def asked(many: ManyBoard, paths: Iterable[str]) -> None:
                 times.append(time.perf_counter() - begin)
                 assert answer.status == 200 or path == "/readyz", path
             print(f"  {path:55} {size:10,} bytes {1000 * min(times):8.1f} ms (first {1000 * times[0]:.1f})")
-
-
-async def pushed(many: ManyBoard, readers: int) -> float:
-    begin = time.perf_counter()
-    for _ in range(10):
-        for channel in list(many.board.stream.channels.values()):
-            await channel.push(time.monotonic())
-    return (time.perf_counter() - begin) / 10
 
 
 def measure(name: str, election: Election, paths: list[str]) -> None:
@@ -155,7 +177,6 @@ def measure(name: str, election: Election, paths: list[str]) -> None:
 
 
 def main() -> None:
-    msgspec.json.encode({})
     measure("wide", wide(), [
         "/", "/contest/C0000/area/X/R01", "/contest/C0000/area/X/R01/T001", "/?q=durrheim+77", "/api/v1/areas/C0000",
         "/api/v1/areas/C0000?q=durr", "/api/v1/areas/C0000/X/R01?sort=lead&order=desc", "/api/v1/areas/C0000?q=durr&sort=lead",

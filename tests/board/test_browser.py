@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from tally_stream.audit.replay import replay
+from tally_stream.board.feed import now_ms
 from tally_stream.domain.standings import body_of
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
+from tests.board.many import ManyBoard, election_of, served
 from tests.board.texts import SOON, wait_text, wait_true
 from tests.support.board_scene import HOSTILE, Scene, free_port
 from tests.support.paths import NIGHTS
@@ -318,6 +320,46 @@ def test_an_area_moves_with_its_own_figures(rehearsal: Scene, page: Any) -> None
     assert "123" not in before + page.locator("#leaders").inner_text(), "S8 lies in the south"
     wait_true(page, f"document.querySelector('#line time').dateTime === '{due}'")
     wait_text(page, "#stations tr", "456")
+
+
+def test_of_many_contests_and_areas_the_page_loads_what_it_shows(page: Any) -> None:
+    many = ManyBoard(election_of(regions=1, towns=230, contests=30))
+    many.take(many.messages(1, range(30)))
+    for shown in many.board.feed.shown.values():
+        shown.contact_ms = shown.rise_ms = now_ms()
+    loaded: list[int] = []
+    page.on(
+        "response",
+        lambda answer: loaded.append(len(answer.body())) if "/api/v1/" in answer.url and "stream" not in answer.url else None,
+    )
+    page.set_viewport_size({"width": 360, "height": 780})
+    with served(many) as address:
+        page.goto(address + "/?lang=az")
+        page.locator(".fresh.live").wait_for(timeout=SOON)
+        page.locator("#contest-words").fill("KONIGSBERG")
+        page.locator("#contest-list a").nth(19).wait_for(timeout=SOON)
+        wait_text(page, "#contest-found", "30")
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.locator("#contest-words").fill("district 17")
+        wait_true(page, "document.querySelectorAll('#contest-list a').length === 1")
+        page.keyboard.press("Escape")
+        assert page.locator("#contest-list li").count() == 0
+        page.locator("#contest-words").press("Enter")
+        page.locator(".contest-items a").click()
+        wait_text(page, "#leaders", "Candidate 0 of 17")
+        assert page.evaluate("document.documentElement.lang") == "az", "the language is kept all the way"
+        page.locator("#areas a").first.click()
+        page.locator("#areas-head button").first.wait_for(timeout=SOON)
+        assert page.locator("#areas tr").count() == 100
+        page.locator("#areas-more").click()
+        page.locator("#areas tr").nth(199).wait_for(timeout=SOON)
+        page.locator("#areas-more").click()
+        page.locator("#areas tr").nth(229).wait_for(timeout=SOON)
+        assert page.locator("#areas-more").is_hidden()
+        page.locator("#search").fill("dürrheim 22")
+        wait_true(page, "document.querySelectorAll('#areas tr').length === 11")  # 22 and 220 to 229
+    assert max(loaded) < 100_000
 
 
 def test_silence_of_the_board_and_of_the_count_are_told_apart_and_mended(doomed: Scene, page: Any) -> None:
