@@ -345,6 +345,7 @@ def test_of_many_contests_and_areas_the_page_loads_what_it_shows(page: Any) -> N
         wait_true(page, "document.querySelectorAll('#contest-list a').length === 1")
         page.keyboard.press("Escape")
         assert page.locator("#contest-list li").count() == 0
+        page.locator("#contest-words").fill("district 17")
         page.locator("#contest-words").press("Enter")
         page.locator(".contest-items a").click()
         wait_text(page, "#leaders", "Candidate 0 of 17")
