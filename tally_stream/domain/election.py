@@ -235,11 +235,13 @@ def build_election(
     area_names: Iterable[tuple[str, str]] = (),
     stations: Iterable[StationRow],
     named_stations: Mapping[str, Iterable[str]] | None = None,
+    closings: Mapping[str, int] | None = None,
 ) -> Election:
     """Put a checked definition together: areas from the stations' paths, then the digest.
 
     `stations` have one level value a level, and each id once. `named_stations` has for contests that are held at stations
-    named one by one (contest id → their ids), not in whole areas.
+    named one by one (contest id → their ids), not in whole areas; `closings` the stations that close before the election
+    does (id → milliseconds since 1970 UTC).
     """
     all_contests = tuple(contests)
     parts = {
@@ -268,7 +270,7 @@ def build_election(
     sha = hashlib.sha256(_definition_line(parts))
     for at in range(0, len(rows), STATIONS_TOGETHER):
         some = rows[at : at + STATIONS_TOGETHER]
-        sha.update(_LINES.encode_lines(some))
+        sha.update(_LINES.encode_lines(_with_closings(some, closings) if closings else some))
         for sid, station_name, registered, expected, values in some:
             path, leaf, contests_here = places[values]
             if named:
@@ -276,6 +278,8 @@ def build_election(
             # One text for the many stations whose name is their id: memory.
             shared_name = sid if station_name == sid else station_name
             table[sid] = Station(sid, shared_name, registered, expected, path, leaf, contests_here)
+    for sid, own_ms in (closings or {}).items():
+        table[sid].polls_close_ms = own_ms
     sha.update(_LINES.encode_lines(list(named.items())))
     contest_areas, contest_leaves = areas_of_contests(
         len(all_contests),
@@ -294,12 +298,21 @@ def build_election(
 
 
 def _contest_lists(contests: tuple[Contest, ...], named: Mapping[str, Iterable[str]]) -> ContestLists:
-    """Everywhere, but for contests whose stations are named."""
+    """Where each contest is held: in the areas of its scope, at the stations that it names, or everywhere."""
     names: dict[str, list[int]] = {}
     for index, contest in enumerate(contests):
         for station in named.get(contest.id, ()):
             names.setdefault(station, []).append(index)
-    return ContestLists([[] if contest.id in named else [()] for contest in contests], names)
+    return ContestLists([[] if contest.id in named else _scope_paths(contest) for contest in contests], names)
+
+
+def _scope_paths(contest: Contest) -> list[tuple[str, ...]]:
+    return [tuple(area.split("/")[1:]) for area in contest.scope] or [()]
+
+
+def _with_closings(rows: list[StationRow], closings: Mapping[str, int]) -> list[tuple[Any, ...]]:
+    """Lines of stations for the digest: one with its own closing has it behind the others' fields."""
+    return [(*row, format_time(closings[row[0]])) if row[0] in closings else row for row in rows]
 
 
 def _published_areas(root: str, depth: int, paths: set[tuple[str, ...]]) -> tuple[tuple[Area, ...], dict[tuple[str, ...], int]]:

@@ -112,15 +112,20 @@ class PartitionFold:
         self._turnouts: dict[Station, Turnout] = {}
 
     def _make_entries(self, stations: list[Station]) -> None:
-        """One for each station and contest that it has; those of one contest in the order of the stations."""
-        begun: set[int] = set()
+        """One for each station and contest that it has. Stations with the same contests share one list of them: it is gone
+        through once for all of them."""
+        with_list: dict[int, list[Station]] = {}
         for station in stations:
-            if id(station.contests) not in begun:  # one object for all stations that have the same
-                begun.add(id(station.contests))
-                for contest in station.contests:
-                    self._state(contest)
-            for contest in station.contests:
-                self.entries[contest][station.id] = Entry(station)
+            others = with_list.get(id(station.contests))
+            if others is None:
+                with_list[id(station.contests)] = [station]
+            else:
+                others.append(station)
+        for alike in with_list.values():
+            for contest in alike[0].contests:
+                entries = self._state(contest).entries
+                for station in alike:
+                    entries[station.id] = Entry(station)
 
     def _state(self, contest: int) -> _ContestState:
         """Made when it is first needed."""

@@ -143,6 +143,12 @@ class Limits:
         self.polls_close_ms = polls_close_ms
 
 
+def closing_ms(station: Station, limits: Limits) -> int:
+    """When its polls close: by itself, or with the election."""
+    own = station.polls_close_ms
+    return limits.polls_close_ms if own is None else own
+
+
 def a1_votes_add_up(r: Report, station: Station, limits: Limits) -> Finding | None:
     total = sum(r.votes)
     if total == r.valid:
@@ -273,7 +279,7 @@ def p10_changes_much(r: Report, before: Report, limits: Limits) -> Finding | Non
 
 def q7_clock(r: Report, log_ms: int, limits: Limits) -> Finding | None:
     assert r.counted_at_ms is not None, "counts carry their time"
-    if r.counted_at_ms < limits.polls_close_ms:
+    if r.counted_at_ms < closing_ms(r.station, limits):
         return Finding("Q7", "counted at {left}, before the polls closed", _shown_time(r), None)
     if r.counted_at_ms - log_ms > limits.skew_ms:
         return Finding("Q7", "counted at {left}, later than its log time in ms, {right}", _shown_time(r), log_ms)
@@ -323,7 +329,7 @@ def is_ordinary(r: Report, station: Station, limits: Limits, log_ms: int) -> boo
         return False
     if blank and 100 * limits.p2[1] * blank >= limits.p2[0] * cast:
         return False
-    return counted_at_ms >= limits.polls_close_ms and counted_at_ms - log_ms <= limits.skew_ms
+    return counted_at_ms >= closing_ms(station, limits) and counted_at_ms - log_ms <= limits.skew_ms
 
 
 def is_plain(r: Report, station: Station, before: Report | None, limits: Limits, log_ms: int) -> bool:

@@ -27,10 +27,10 @@ def is_id(text: str) -> bool:
     return ID_PATTERN.match(text) is not None
 
 
-def text_error(text: str) -> str | None:
-    """Why `text` breaks the text rule, or None. At most 200 code points, NFC, no control, separator or bidi control."""
-    if len(text) > TEXT_MAX_CODE_POINTS:
-        return f"longer than {TEXT_MAX_CODE_POINTS} code points"
+def text_error(text: str, most: int = TEXT_MAX_CODE_POINTS) -> str | None:
+    """Why `text` breaks the text rule, or None. At most `most` code points, NFC, no control, separator or bidi control."""
+    if len(text) > most:
+        return f"longer than {most} code points"
     if text.isprintable() and (text.isascii() or unicodedata.is_normalized("NFC", text)):
         return None  # nearly every text: what is refused below is nowhere printable
     for character in text:

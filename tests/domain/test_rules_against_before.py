@@ -99,6 +99,17 @@ class TestQ7Clock:
     def test_counted_before_the_polls_closed(self, counted_at_ms: int, expected: str) -> None:
         assert Night().verdict(report(counted_at_ms=counted_at_ms)) == expected
 
+    @pytest.mark.parametrize(("counted_at_ms", "expected"), [(CLOSE_MS - 60_001, "counted Q7"), (CLOSE_MS - 60_000, "counted")])
+    @pytest.mark.parametrize("cast", [100, None])
+    def test_of_a_station_that_closes_before_the_election_does(
+        self, counted_at_ms: int, expected: str, cast: int | None
+    ) -> None:
+        """Plain reports are looked at in one step, those with an unknown figure rule by rule."""
+        of = election([station("A-1"), station("A-2")], closings={"A-1": CLOSE_MS - 60_000})
+        early: Any = {"counted_at_ms": counted_at_ms, "cast": cast}
+        assert Night(of, report("A-2")).verdict(report("A-1", **early)) == expected
+        assert Night(of, report("A-1")).verdict(report("A-2", **early)) == "counted Q7"
+
     @pytest.mark.parametrize(("ahead_ms", "expected"), [(299_999, "counted"), (300_000, "counted"), (300_001, "counted Q7")])
     def test_counted_later_than_the_logs_time_by_more_than_the_skew(self, ahead_ms: int, expected: str) -> None:
         assert Night().verdict(report(), at_ms=COUNTED_MS - ahead_ms) == expected

@@ -66,7 +66,7 @@ ELECTIONS = (
         Q7_skew_seconds=0,
         P10_change_percent=0,
     ),
-    a_night(named={"SEAT": ["A-2", "B-1"]}),
+    a_night(named={"SEAT": ["A-2", "B-1"]}, closings={"A-1": CLOSE_MS - 1, "B-1": CLOSE_MS - 60_000}),
     a_night(
         contests=[
             contest(

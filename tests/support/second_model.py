@@ -233,7 +233,10 @@ def _judge(election: Election, r: Report, p: Position, is_certified: bool, log_m
         "Q6": before is not None and (ballots < was or any(n < o for n, o in zip(r.votes, before.votes, strict=True))),
         "P10": before is not None and before.complete and 100 * abs(ballots - was) > c.P10_change_percent * was,
         "Q7": r.counted_at_ms is not None
-        and (r.counted_at_ms < election.polls_close_ms or r.counted_at_ms - log_ms > c.Q7_skew_seconds * 1000),
+        and (
+            r.counted_at_ms < (station.polls_close_ms or election.polls_close_ms)
+            or r.counted_at_ms - log_ms > c.Q7_skew_seconds * 1000
+        ),
     }
     return [k for k, fired in errors.items() if fired], [k for k, fired in warnings.items() if fired]
 

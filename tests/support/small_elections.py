@@ -73,6 +73,7 @@ def election(
     phase: Phase = "official",
     polls: Iterable[ExitPoll] = (),
     named: Mapping[str, Iterable[str]] | None = None,
+    closings: Mapping[str, int] | None = None,
     **checks: int | Fraction,
 ) -> Election:
     return build_election(
@@ -89,6 +90,7 @@ def election(
         checks=Checks(**checks),  # type: ignore[arg-type]  # names are the test's own
         stations=tuple(stations) or (station(),),
         named_stations=named,
+        closings=closings,
     )
 
 
