@@ -29,10 +29,19 @@ LOG_TIMESTAMP_MIN_MS = -62_135_596_800_000
 LOG_TIMESTAMP_MAX_MS = 253_402_300_799_999
 """0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: the times that RFC 3339 can write."""
 
+MESSAGE_MAX_BYTES = 1_000_000
+"""A definition of which some standings message could be longer is refused: a broker takes 1,048,588 unless told."""
+
 STATIONS_MAX = 2_000_000
 AREAS_MAX = 100_000
-CANDIDATES_MAX = 500
-CONTESTS_MAX = 100
+CANDIDATES_MAX = 2_000
+"""Of one contest."""
+CONTESTS_MAX = 20_000
+AREA_PAIRS_MAX = 1_000_000
+"""Pairs of a contest and a published area: there is a message of each."""
+STATION_PAIRS_MAX = 10_000_000
+"""Pairs of a contest and a polling station: something is kept of each."""
+CONTEST_NAME_MAX_CODE_POINTS = 2_000
 ROUNDING_PLACES_MAX = 6
 SEATS_MAX = 1_000
 FOLDER_ERRORS_SHOWN_MAX = 200

@@ -39,7 +39,7 @@ def test_a_file_imports_what_is_shared_from_support() -> None:
 
 
 def test_the_check_sees_each_kind() -> None:
-    for line in ("from .builders import x", "from tests.domain.test_plain import x", "from tests.wire.folders import x"):
+    for line in ("from .builders import x", "from tests.domain.test_plain import x", "from tests.cli.calling import x"):
         assert wrong_imports("tests/domain/test_x.py", line), line
     for line in ("from tests.support.waiting import wait_for", "from tests.domain.own import x", "from bench.load import Load"):
         assert not wrong_imports("tests/domain/test_x.py", line), line

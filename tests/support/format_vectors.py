@@ -32,7 +32,7 @@ Vector = dict[str, Any]
 _STATEMENTS = ("counts", "decision", "turnout", "control")
 _OF_RECORD = {*_STATEMENTS, "value", "value_base64", "filler", "without", "literal", "pad_to", "key", "at",
               "partition"}  # fmt: skip
-_OF_SETTING = {"toml", "stations", "areas"}
+_OF_SETTING = {"toml", "stations", "areas", "files"}
 _OF_FOLD = {*_OF_SETTING, "partitions", "records", "contest", "verdicts", "root", "areas_say", "changes", "rejections",
             "verdict_counts", "partials", "root_canonical", "partial_bytes"}  # fmt: skip
 _OF_FOLDER = {*_OF_SETTING, "digest", "mistakes"}
@@ -72,9 +72,9 @@ def folder_of(vector: Vector, directory: Path) -> Path:
         else:
             text += new + "\n"
     toml.write_text(text, encoding="utf-8")
-    for name in ("stations", "areas"):
-        if name in vector:
-            (directory / f"{name}.csv").write_text("".join(row + "\n" for row in vector[name]), encoding="utf-8")
+    replaced = {f"{name}.csv": vector[name] for name in ("stations", "areas") if name in vector}
+    for name, rows in {**replaced, **vector.get("files", {})}.items():
+        (directory / name).write_text("".join(row + "\n" for row in rows), encoding="utf-8")
     return directory
 
 

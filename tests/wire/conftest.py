@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.folders import Folder
+from tests.support.folders import Folder
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tally_stream.domain import election
 from tests.support.examples import examples
-from tests.wire.folders import STATIONS, Folder
+from tests.support.folders import STATIONS, Folder
 
 CHANGES = [
     ('id = "X-2024"', 'id = "X-2025"'),

@@ -1,6 +1,6 @@
-"""The whole folder: election.toml, stations.csv, areas.csv → the definition, or every mistake in them at once.
+"""The whole folder: election.toml and the tables beside it → the definition, or every mistake in them at once.
 
-Decides which files there must be, which mistakes are shown, and whether what they say together can be published
+Decides which files there may be, which mistakes are shown, and whether what they say together can be published
 (FORMATS: `docs/wire-format.md`, "Election folder"). Refuses to know what one file may say. Read next: `toml.py`.
 """
 
@@ -10,7 +10,7 @@ import gc
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,14 +25,36 @@ from tally_stream.domain.election import (
     Majority,
     Rounding,
     Skip,
-    StationRow,
     build_election,
 )
+from tally_stream.wire.folder.areas import AreaTable, check_look_alikes
+from tally_stream.wire.folder.contests import Contests, StatedContest
+from tally_stream.wire.folder.looks import check_baseline, check_shapes
+from tally_stream.wire.folder.scopes import Scopes
 from tally_stream.wire.folder.shape import ContestModel, ElectionModel
-from tally_stream.wire.folder.tables import one_of, read_area_names, read_stations
-from tally_stream.wire.folder.toml import Toml, line_of
-from tally_stream.wire.limits import AREAS_MAX, FOLDER_ERRORS_SHOWN_MAX, PARTIAL_MAX_BYTES
+from tally_stream.wire.folder.stations import StationTable
+from tally_stream.wire.folder.table import Mistake, one_of
+from tally_stream.wire.folder.toml import Toml, milliseconds
+from tally_stream.wire.limits import (
+    AREA_PAIRS_MAX,
+    AREAS_MAX,
+    FOLDER_ERRORS_SHOWN_MAX,
+    MESSAGE_MAX_BYTES,
+    PARTIAL_MAX_BYTES,
+    STATION_PAIRS_MAX,
+    VALUE_MAX_BYTES,
+)
 from tally_stream.wire.messages import widest_partial_bytes
+from tally_stream.wire.widths import longest_message_bytes, longest_report_bytes
+
+_FILES = (
+    "election.toml", "contests.csv", "candidates.csv", "scopes.csv", "stations.csv", "areas.csv", "areas.geojson",
+    "baseline.csv", "keys.csv",
+)  # fmt: skip
+"""In the order in which their mistakes are shown."""
+
+NO_CLOSING_MS = 2**53
+"""Later than any time: where the election's own is not known, no station's is too late."""
 
 
 class ElectionFolderError(Exception):
@@ -58,72 +80,106 @@ def _collector_off() -> Iterator[None]:
 
 @_collector_off()
 def load_election(folder: Path) -> Election:
-    """Read `election.toml`, `stations.csv[.gz]` and `areas.csv[.gz]`. Raises ElectionFolderError with all mistakes."""
+    """Read the definition in `folder`. Raises ElectionFolderError with all mistakes."""
     if not folder.is_dir():
         raise ElectionFolderError([f"{folder}:1: no such folder"])
-    toml = Toml(folder / "election.toml")
-    errors = [f"{toml.path}:{line}: {what}" for line, what in sorted(toml.errors)]
+    mistakes: list[Mistake] = []
+    files = {name: one_of(folder, name, mistakes) for name in _FILES}
+    toml = Toml(folder / "election.toml", mistakes)
+    contests = Contests(toml, files["contests.csv"], files["candidates.csv"], mistakes)
+    toml.check_exit_polls({id: stated.candidate_ids() for id, stated in contests.by_id.items()}, contests.is_whole)
 
-    raw_areas = toml.document.get("areas")
-    raw_levels = raw_areas.get("levels") if isinstance(raw_areas, dict) else None
-    levels = [x for x in raw_levels if isinstance(x, str)] if isinstance(raw_levels, list) else None
-    stations: list[StationRow] = []
-    stations_path, mistake = one_of(folder, "stations.csv")
-    if mistake:
-        errors.append(mistake)
-    elif stations_path is None:
-        errors.append(f"{folder / 'stations.csv'}:1: is missing")
-    elif levels is not None:
-        table_errors: list[str] = []
-        stations = read_stations(stations_path, levels, table_errors)
-        errors += table_errors
-    names: list[tuple[str, str]] = []
-    names_path, mistake = one_of(folder, "areas.csv")
-    if mistake:
-        errors.append(mistake)
-    elif names_path is not None and isinstance(raw_areas, dict) and isinstance(raw_areas.get("root"), str):
-        names = read_area_names(names_path, raw_areas["root"], errors)
+    stations: StationTable | None = None
+    stations_path = files["stations.csv"]
+    if stations_path is None:
+        if not any(m.path == folder / "stations.csv" for m in mistakes):
+            mistakes.append(Mistake(folder / "stations.csv", 1, "is missing"))
+    elif toml.levels is not None:
+        closes_ms = NO_CLOSING_MS if toml.closes_ms is None else toml.closes_ms
+        stations = StationTable(stations_path, toml.levels, closes_ms, mistakes)
+    if (keys := files["keys.csv"]) is not None:
+        mistakes.append(Mistake(keys, 1, "is not read yet: this version does not check signatures"))
+    scopes, areas = _read_places(files, toml, contests, stations, mistakes)
 
-    if errors or toml.model is None:
-        raise ElectionFolderError(_cut(errors))
-    election = _build(toml.model, stations, names)
-    if len(election.areas) > AREAS_MAX:
-        errors.append(f"{toml.path}:{line_of(('areas', 'publish_depth'), toml.lines)}: {len(election.areas)} published "
-                      f"areas, at most {AREAS_MAX}; lower areas.publish_depth")  # fmt: skip
-    widest = widest_partial_bytes(election)
-    if widest > PARTIAL_MAX_BYTES:
-        errors.append(f"{toml.path}:{line_of(('areas', 'publish_depth'), toml.lines)}: a partial of the "
-                      f"{len(election.leaf_areas)} deepest published areas could take {widest} bytes, at most "
-                      f"{PARTIAL_MAX_BYTES} are sent; lower areas.publish_depth")  # fmt: skip
-    if errors:
-        raise ElectionFolderError(errors)
+    if mistakes or toml.model is None or stations is None:
+        raise ElectionFolderError(_shown(mistakes))
+    election = _build(toml.model, contests, stations, scopes, areas)
+    _check_size(election, toml, contests, mistakes)
+    if mistakes:
+        raise ElectionFolderError(_shown(mistakes))
     return election
+
+
+def _read_places(
+    files: dict[str, Path | None], toml: Toml, contests: Contests, stations: StationTable | None, mistakes: list[Mistake]
+) -> tuple[Scopes | None, AreaTable | None]:
+    """Scopes, areas and what hangs on them: what can not be said without the root's id."""
+    root = toml.root
+    if root is None:
+        return None, None
+    scopes = Scopes(contests, files["scopes.csv"], stations, root, mistakes)
+    areas_path, shapes_path, baseline_path = files["areas.csv"], files["areas.geojson"], files["baseline.csv"]
+    areas = None if areas_path is None else AreaTable(areas_path, root, mistakes)
+    if stations is not None:
+        check_look_alikes(stations, areas, root, mistakes)
+    if shapes_path is not None:
+        check_shapes(shapes_path, root, mistakes)
+    if baseline_path is not None:
+        there = stations.areas if stations is not None and stations.is_whole else None
+        check_baseline(baseline_path, contests, there, root, mistakes)
+    return scopes, areas
 
 
 def election_day(folder: Path) -> date:
     """The day on which the polls close, where they close; of a folder that `load_election` accepted."""
-    stated = tomllib.loads((folder / "election.toml").read_text(encoding="utf-8"))["polls_close"]
+    stated = tomllib.loads((folder / "election.toml").read_bytes().decode("utf-8-sig"))["polls_close"]
     return TypeAdapter(AwareDatetime).validate_python(stated).date()
 
 
-def _cut(errors: list[str]) -> list[str]:
-    if len(errors) <= FOLDER_ERRORS_SHOWN_MAX:
-        return errors
-    return [*errors[:FOLDER_ERRORS_SHOWN_MAX], f"… and {len(errors) - FOLDER_ERRORS_SHOWN_MAX} more mistakes"]
+def _shown(mistakes: list[Mistake]) -> list[str]:
+    """In the order of the files and their lines; no more than anyone reads."""
+    order = {name: rank for rank, name in enumerate(_FILES)}
+    ordered = sorted(mistakes, key=lambda m: (order[m.path.name.removesuffix(".gz")], m.line))
+    shown = [str(mistake) for mistake in ordered[:FOLDER_ERRORS_SHOWN_MAX]]
+    left = len(ordered) - len(shown)
+    return [*shown, f"… and {left} more mistakes"] if left else shown
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+def _check_size(election: Election, toml: Toml, contests: Contests, mistakes: list[Mistake]) -> None:
+    """Whether a definition in which nothing is wrong can be counted and published."""
+    depth = ("areas", "publish_depth")
+    if len(election.areas) > AREAS_MAX:
+        toml.wrong(depth, f"gives {len(election.areas)} published areas, at most {AREAS_MAX}; lower it")
+    pairs = sum(map(len, election.contest_areas))
+    if pairs > AREA_PAIRS_MAX:
+        toml.wrong(depth, f"gives {pairs} pairs of contest and published area, at most {AREA_PAIRS_MAX}; lower it")
+    if len(election.contests) * len(election.stations) > STATION_PAIRS_MAX:  # else there can not be so many
+        pairs = sum(len(station.contests) for station in election.stations.values())
+        if pairs > STATION_PAIRS_MAX:
+            toml.wrong(("contests",), f"have {pairs} pairs of contest and polling station, at most {STATION_PAIRS_MAX}")
+    widest = widest_partial_bytes(election)
+    if widest > PARTIAL_MAX_BYTES:
+        toml.wrong(depth, f"a partial of the {len(election.leaf_areas)} deepest published areas could take {widest} bytes, "
+                          f"at most {PARTIAL_MAX_BYTES} are sent; lower it")  # fmt: skip
+    longest_id = max(len(area.id.encode()) for area in election.areas)
+    for contest, stated in zip(election.contests, contests.stated, strict=True):
+        for what, longest, most in (
+            ("report", longest_report_bytes(election, contest), VALUE_MAX_BYTES),
+            ("message", longest_message_bytes(election, contest, longest_id), MESSAGE_MAX_BYTES),
+        ):
+            if longest > most:
+                sentence = f"a {what} of contest {contest.id} could have {longest} bytes, at most {most} are read"
+                mistakes.append(Mistake(stated.path, stated.line, sentence))
 
 
-def _milliseconds(time: datetime) -> int:
-    return (time - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _contest(k: ContestModel) -> Contest:
+def _contest(stated: StatedContest, scopes: Scopes, root: str) -> Contest:
+    k = stated.model
+    assert k is not None, "nothing is wrong with it"
+    scope = () if k.id in scopes.named or k.scope == [root] else tuple(sorted(k.scope or ()))
+    listed = (Candidate(c.id, c.name, c.party, c.eligible, c.color) for c in k.candidates or ())
     return Contest(
         k.id, k.name, k.seats, k.rule, k.majority_base or "valid", _majority(k) if k.rule == "majority" else None,
-        Rounding(k.rounding.method, k.rounding.places),
-        tuple(Candidate(x.id, x.name, x.party, x.eligible, x.color) for x in k.candidates),
+        Rounding(k.rounding.method, k.rounding.places), (*listed, *stated.candidates), scope,
     )  # fmt: skip
 
 
@@ -138,20 +194,23 @@ def _majority(k: ContestModel) -> Majority:
     )  # fmt: skip
 
 
-def _build(m: ElectionModel, stations: list[StationRow], names: list[tuple[str, str]]) -> Election:
+def _build(
+    m: ElectionModel, contests: Contests, stations: StationTable, scopes: Scopes | None, areas: AreaTable | None
+) -> Election:
     c = m.checks
+    assert scopes is not None, "a definition without a root is refused"
     return build_election(
         id=m.id,
         name=m.name,
         phase=m.phase,
-        polls_close_ms=_milliseconds(m.polls_close),
+        polls_close_ms=milliseconds(m.polls_close),
         root=m.areas.root,
         root_name=m.areas.root_name,
         levels=tuple(m.areas.levels),
         publish_depth=m.areas.publish_depth,
-        contests=[_contest(k) for k in m.contests],
+        contests=[_contest(stated, scopes, m.areas.root) for stated in contests.stated],
         exit_polls=[
-            ExitPoll(p.contest, p.pollster, _milliseconds(p.publish_after), tuple(p.shares.items())) for p in m.exit_polls
+            ExitPoll(p.contest, p.pollster, milliseconds(p.publish_after), tuple(p.shares.items())) for p in m.exit_polls
         ],
         checks=Checks(
             Fraction(c.A3_register_percent), Fraction(c.P1_invalid_percent), Fraction(c.P2_blank_percent),
@@ -159,6 +218,8 @@ def _build(m: ElectionModel, stations: list[StationRow], names: list[tuple[str, 
             Fraction(c.P10_change_percent), c.Q7_skew_seconds, Fraction(c.bound_register_percent),
         ),
         skips=[Skip(s.partition, s.offset, s.reason, s.authority) for s in m.skip],
-        area_names=names,
-        stations=stations,
+        area_names=() if areas is None else areas.names,
+        stations=stations.rows,
+        named_stations=scopes.named,
+        closings=stations.closings,
     )  # fmt: skip

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, is_id, text_error
-from tally_stream.wire.limits import CANDIDATES_MAX, CONTESTS_MAX, ROUNDING_PLACES_MAX, SEATS_MAX
+from tally_stream.wire.limits import CANDIDATES_MAX, CONTEST_NAME_MAX_CODE_POINTS, ROUNDING_PLACES_MAX, SEATS_MAX
 
 
 def _id(value: str) -> str:
@@ -24,6 +24,13 @@ def _id(value: str) -> str:
 
 def _text(value: str) -> str:
     wrong = text_error(value)
+    if wrong is not None:
+        raise ValueError(wrong)
+    return value
+
+
+def _contest_name(value: str) -> str:
+    wrong = text_error(value, CONTEST_NAME_MAX_CODE_POINTS)
     if wrong is not None:
         raise ValueError(wrong)
     return value
@@ -53,8 +60,12 @@ def _one_vote(value: int) -> int:
     return value
 
 
+def is_color(value: str) -> bool:
+    return _COLOR.match(value) is not None
+
+
 def _color(value: str) -> str:
-    if not _COLOR.match(value):
+    if not is_color(value):
         raise ValueError("is no color (# and six hexadecimal digits)")
     return value
 
@@ -125,15 +136,18 @@ class _MajorityModel(_Model):
 
 
 class ContestModel(_Model):
+    """`candidates` and `scope` are None where the contest leaves them to the tables (candidates.csv, scopes.csv)."""
+
     id: _Id
-    name: _Text
+    name: Annotated[str, AfterValidator(_contest_name)]
     seats: int = Field(default=1, ge=1, le=SEATS_MAX)
     rule: Literal["majority", "plurality", "none"]
     votes_per_ballot: Annotated[int, AfterValidator(_one_vote)] = Field(default=1, ge=1)
     majority_base: Literal["valid", "cast"] | None = None
     majority: _MajorityModel | None = None
     rounding: _RoundingModel
-    candidates: list[_CandidateModel] = Field(min_length=1, max_length=CANDIDATES_MAX)
+    scope: list[str] | None = None
+    candidates: Annotated[list[_CandidateModel], Field(min_length=1, max_length=CANDIDATES_MAX)] | None = None
 
 
 class _ExitPollModel(_Model):
@@ -168,7 +182,9 @@ class ElectionModel(_Model):
     phase: Literal["official", "test"]
     polls_close: AwareDatetime
     areas: _AreasModel
-    contests: list[ContestModel] = Field(min_length=1, max_length=CONTESTS_MAX)
+    contests: list[dict[str, Any]] = []
+    """Each of them is a `ContestModel` once [contest_defaults] and the tables have filled it (`contests.py`)."""
+    contest_defaults: dict[str, Any] = {}
     exit_polls: list[_ExitPollModel] = []
     checks: _ChecksModel = _ChecksModel()
     skip: list[_SkipModel] = []

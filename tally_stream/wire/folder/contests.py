@@ -1,0 +1,240 @@
+"""The contests of a folder, from election.toml and the tables beside it, each whole or with its mistakes.
+
+Decides what a contest is in the end: its own fields, those of [contest_defaults] that it leaves out and its rule has, and its
+candidates from the one place where they stand. Refuses to know what a field may say (`shape.py`) and where a contest is
+held (`scopes.py`). Read next: `scopes.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tally_stream.domain.election import Candidate
+from tally_stream.domain.scalars import text_error
+from tally_stream.wire.folder.contest_tables import candidate_rows, contest_rows
+from tally_stream.wire.folder.shape import COUNTED_RULES, FIELDS_OF_RULES, ContestModel
+from tally_stream.wire.folder.table import Mistake, Table, is_language_column
+from tally_stream.wire.folder.toml import FieldPath, Toml, field_text, sentence_of
+from tally_stream.wire.limits import CANDIDATES_MAX, CONTESTS_MAX
+
+NEVER_BY_DEFAULT = ("id",)
+
+
+@dataclass
+class StatedContest:
+    """One contest as its file states it, while it is checked."""
+
+    path: Path
+    place: Callable[[FieldPath], tuple[int, str]]
+    """A field of it → its line, and what it is called there."""
+    own: dict[str, Any]
+    """The fields that it states itself."""
+    filled: dict[str, Any] = field(default_factory=dict)
+    """Those that it has from [contest_defaults]."""
+    candidates: list[Candidate] = field(default_factory=list)
+    """Those of candidates.csv."""
+    model: ContestModel | None = None
+    """What it is in the end; None where something is wrong with it."""
+
+    @property
+    def id(self) -> str | None:
+        id = self.own.get("id")
+        return id if isinstance(id, str) else None
+
+    @property
+    def line(self) -> int:
+        return self.place(())[0]
+
+    def candidate_ids(self) -> set[str]:
+        """As far as they are texts."""
+        rows = {**self.own, **self.filled}.get("candidates")
+        listed = [c.get("id") for c in rows if isinstance(c, dict)] if isinstance(rows, list) else []
+        return {id for id in listed if isinstance(id, str)} | {c.id for c in self.candidates}
+
+    def scope(self) -> list[str] | None:
+        """Where it is a list of texts; else None, and the model says so."""
+        scope = {**self.own, **self.filled}.get("scope")
+        return scope if isinstance(scope, list) and all(isinstance(area, str) for area in scope) else None
+
+
+class Contests:
+    """`stated` has all of them, those of election.toml first; `by_id` finds one. `is_whole`: what is not there is no
+    contest, and not one that could not be read."""
+
+    def __init__(self, toml: Toml, table: Path | None, candidates: Path | None, mistakes: list[Mistake]) -> None:
+        self._toml = toml
+        self._mistakes = mistakes
+        self.stated = list(_in_toml(toml))
+        self.is_whole = toml.is_read
+        if table is not None:
+            rows = Table(table, mistakes)
+            self.stated += _in_table(rows)
+            self.is_whole = toml.is_read and rows.is_whole
+        if not self.stated and self.is_whole:
+            toml.wrong((), "contests is missing")
+        if len(self.stated) > CONTESTS_MAX:
+            mistakes.append(Mistake(self.stated[-1].path, self.stated[-1].line, f"more than {CONTESTS_MAX} contests"))
+        self.by_id: dict[str, StatedContest] = {}
+        for stated in self.stated:
+            self._note(stated)
+        has_all_candidates = candidates is None or self._read_candidates(Table(candidates, mistakes))
+        defaults = self._defaults()
+        for stated in self.stated:
+            self._check(stated, defaults, has_all_candidates)
+
+    def _wrong(self, stated: StatedContest, where: FieldPath, what: str) -> None:
+        line, name = stated.place(where)
+        self._mistakes.append(Mistake(stated.path, line, f"{name} {what}"))
+
+    def _note(self, stated: StatedContest) -> None:
+        id = stated.id
+        if id is None:
+            return
+        first = self.by_id.setdefault(id, stated)
+        if first is not stated:
+            where = "" if first.path == stated.path else f": it stands in {first.path.name}, line {first.line}, too"
+            self._wrong(stated, ("id",), f"{id[:80]!r} occurs twice{where}")
+
+    def _read_candidates(self, table: Table) -> bool:
+        """Give each contest its own; whether all rows could be read."""
+        refused: set[str] = set()
+        seen: dict[str, set[str]] = {}
+        for row in candidate_rows(table):
+            stated = self.by_id.get(row.contest)
+            if stated is None:
+                if self.is_whole:
+                    table.wrong(f"contest {row.contest[:80]!r} is no contest")
+                continue
+            if "candidates" in stated.own and row.contest not in refused:
+                refused.add(row.contest)
+                table.wrong(f"candidates of {row.contest} stand in {stated.path.name} too")
+            ids = seen.setdefault(row.contest, set())
+            if row.candidate.id in ids:
+                table.wrong(f"candidate {row.candidate.id[:80]!r} of {row.contest} occurs twice")
+            elif len(ids) == CANDIDATES_MAX:
+                table.wrong(f"more than {CANDIDATES_MAX} candidates of {row.contest}")
+            ids.add(row.candidate.id)
+            stated.candidates.append(row.candidate)
+        return table.is_whole
+
+    # -- defaults --------------------------------------------------------------------------------------------------
+
+    def _defaults(self) -> dict[str, Any]:
+        """Those that may be used; what is wrong with one is said once, at its own line."""
+        given = self._toml.document.get("contest_defaults")
+        if not isinstance(given, dict):
+            return {}  # the model of the file says that it is no table
+        for name in NEVER_BY_DEFAULT:
+            if name in given:
+                self._toml.wrong(("contest_defaults", name), "is a contest's own")
+        default = StatedContest(
+            self._toml.path, lambda where: self._toml.place(("contest_defaults", *where)),
+            {name: value for name, value in given.items() if name not in NEVER_BY_DEFAULT},
+        )  # fmt: skip
+        self._take_out_languages(default)
+        # What it leaves out each contest may say; and which rule its fields will meet is not known here.
+        stand_ins = {"id": "X", "name": "", "rule": "majority", "rounding": {"method": "half-up", "places": 0}}
+        self._check_fields(default, default.own)
+        self._validate(default, {**stand_ins, **default.own}, stand_ins.keys() - default.own.keys())
+        return default.own
+
+    # -- one contest -----------------------------------------------------------------------------------------------
+
+    def _check(self, stated: StatedContest, defaults: dict[str, Any], has_all_candidates: bool) -> None:
+        before = len(self._mistakes)
+        self._take_out_languages(stated)
+        own = stated.own
+        rule = own.get("rule", defaults.get("rule"))
+        for name, rules in FIELDS_OF_RULES.items():
+            if name in own and rule in COUNTED_RULES and rule not in rules:
+                self._wrong(stated, (name,), f"is not known to rule {rule}")
+        stated.filled = {
+            name: value
+            for name, value in defaults.items()
+            if name not in own
+            and (name not in FIELDS_OF_RULES or rule in FIELDS_OF_RULES[name])
+            and not (name == "candidates" and stated.candidates)
+        }
+        self._check_fields(stated, own)
+        if rule == "majority" and "seats" not in own:
+            self._check_seats(stated, stated.filled.get("seats", 1))
+        stated.model = self._validate(stated, {**own, **stated.filled}, stated.filled.keys())
+        if has_all_candidates and "candidates" not in own and "candidates" not in stated.filled and not stated.candidates:
+            self._wrong(stated, ("candidates",), "is missing")
+        if len(self._mistakes) > before:
+            stated.model = None
+
+    def _check_fields(self, stated: StatedContest, fields: dict[str, Any]) -> None:
+        """What two fields say together; of fields of any type, so that one broken field hides no other mistake."""
+        if fields.get("rule") == "majority":
+            self._check_seats(stated, fields.get("seats", 1))
+        majority = fields.get("majority")
+        if isinstance(majority, dict) and ("or_percent" in majority) != ("or_lead_percent" in majority):
+            self._wrong(stated, ("majority",), "has one of or_percent and or_lead_percent: they go together")
+        rows = fields.get("candidates")
+        seen: set[str] = set()
+        for j, candidate in enumerate(rows if isinstance(rows, list) else []):
+            id = candidate.get("id") if isinstance(candidate, dict) else None
+            if isinstance(id, str):
+                if id in seen:
+                    self._wrong(stated, ("candidates", j, "id"), f"{id!r} occurs twice")
+                seen.add(id)
+
+    def _check_seats(self, stated: StatedContest, seats: Any) -> None:
+        if isinstance(seats, int) and seats > 1:
+            self._wrong(stated, ("seats",), f"is {seats}: a majority is of one seat")
+
+    def _take_out_languages(self, stated: StatedContest) -> None:
+        """Names in other languages are texts, and no part of the definition: they are looked at and taken out."""
+        rows = stated.own.get("candidates")
+        stated.own = self._without_languages(stated, stated.own, ())
+        if isinstance(rows, list):
+            stated.own["candidates"] = [
+                self._without_languages(stated, c, ("candidates", j)) if isinstance(c, dict) else c for j, c in enumerate(rows)
+            ]
+
+    def _without_languages(self, stated: StatedContest, fields: dict[str, Any], where: FieldPath) -> dict[str, Any]:
+        for name in filter(is_language_column, fields):
+            value = fields[name]
+            mistake = text_error(value) if isinstance(value, str) else "is not a text"
+            if mistake is not None:
+                self._wrong(stated, (*where, name), mistake)
+        return {name: value for name, value in fields.items() if not is_language_column(name)}
+
+    def _validate(self, stated: StatedContest, fields: dict[str, Any], passed: Iterable[str]) -> ContestModel | None:
+        """The model; None, and mistakes of every field but those that are `passed`, where something is wrong."""
+        try:
+            return ContestModel.model_validate(fields)
+        except ValidationError as error:
+            of_others = set(passed)
+            for item in error.errors(include_url=False):
+                where = tuple(part for part in item["loc"] if part != "[key]")
+                if not where or where[0] not in of_others:
+                    self._wrong(stated, where, sentence_of(where, item))
+            return None
+
+
+def _in_toml(toml: Toml) -> Iterable[StatedContest]:
+    rows = toml.document.get("contests")
+    for i, fields in enumerate(rows if isinstance(rows, list) else []):
+        if isinstance(fields, dict):  # the model of the file says what the others are
+            yield StatedContest(toml.path, partial(_place_in_toml, toml, i), fields)
+
+
+def _in_table(table: Table) -> Iterable[StatedContest]:
+    for line, fields in contest_rows(table):
+        yield StatedContest(table.path, partial(_place_in_table, line), fields)
+
+
+def _place_in_toml(toml: Toml, index: int, where: FieldPath) -> tuple[int, str]:
+    return toml.place(("contests", index, *where))
+
+
+def _place_in_table(line: int, where: FieldPath) -> tuple[int, str]:
+    return line, field_text(where)

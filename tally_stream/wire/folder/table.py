@@ -1,0 +1,153 @@
+"""A CSV file of an election folder while it is read: its header, its rows, and every mistake with its line.
+
+Decides what holds of every table: UTF-8 with or without a byte order mark, the columns that there must and may be, as many
+cells in a row as in the header, no white space at the edges of a cell, names in other languages. Refuses to know what a
+cell means: the module of each file does. Read next: `stations.py`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from tally_stream.domain.scalars import COUNT_MAX, text_error
+from tally_stream.wire.report_log import open_maybe_gzip
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+_LANGUAGE_COLUMN = re.compile(r"name\.[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*\Z", re.ASCII)
+
+
+class Mistake(NamedTuple):
+    """One mistake in a folder; `what` is a sentence without its place."""
+
+    path: Path
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.what}"
+
+
+def one_of(folder: Path, name: str, mistakes: list[Mistake]) -> Path | None:
+    """The file of that name, which may be gzipped; None where it is not there, or there twice, which is a mistake."""
+    plain, packed = folder / name, folder / (name + ".gz")
+    if plain.exists() and packed.exists():
+        mistakes.append(Mistake(plain, 1, f"stands beside {packed.name}; one of them must go"))
+        return None
+    return plain if plain.exists() else packed if packed.exists() else None
+
+
+def csv_reader(raw: IO[bytes]) -> Reader:
+    """The rows; a byte order mark before them is no part of the first cell."""
+    return csv.reader(io.TextIOWrapper(raw, encoding="utf-8-sig", newline=""), strict=True)
+
+
+def is_count(text: str) -> bool:
+    """An integer from 0 to COUNT_MAX in ASCII digits, or nothing: unknown."""
+    return text == "" or (text.isascii() and text.isdigit() and len(text) <= 9)
+
+
+def is_language_column(name: str) -> bool:
+    """A name in another language: checked as a text, and no part of the definition."""
+    return _LANGUAGE_COLUMN.match(name) is not None
+
+
+class Table:
+    """`rows` gives what can be read; `wrong` notes a mistake in the row that it gave last."""
+
+    def __init__(self, path: Path, mistakes: list[Mistake]) -> None:
+        self.path = path
+        self.mistakes = mistakes
+        self.line = 1
+        self.is_whole = False
+        """Whether all rows were given: what is not among them is not in the file."""
+
+    def wrong(self, what: str) -> None:
+        self.mistakes.append(Mistake(self.path, self.line, what))
+
+    def rows(
+        self,
+        columns: Sequence[str],
+        optional: Sequence[str] = (),
+        *,
+        not_yet: Sequence[str] = (),
+        has_languages: bool = False,
+    ) -> Iterator[list[str]]:
+        """The rows as lists in the order of `columns` and then `optional`, whatever order the header has; "" for a column
+        that is not there. A cell with white space at its edges is a mistake, and given without it."""
+        try:
+            with open_maybe_gzip(self.path) as raw:
+                reader = csv_reader(raw)
+                header = next(reader, [])
+                languages = [name for name in header if has_languages and is_language_column(name)]
+                given = [name for name in header if name not in languages]
+                for name in sorted(set(given).intersection(not_yet)):
+                    self.wrong(f"the column {name} can not be counted yet")
+                    given = [column for column in given if column != name]
+                if not self._is_right(header, given, columns, optional):
+                    return
+                places = [header.index(name) if name in given else -1 for name in (*columns, *optional)]
+                spoken = [header.index(name) for name in languages]
+                for row in reader:
+                    self.line = reader.line_num
+                    if not row:
+                        continue  # an empty line says nothing
+                    if len(row) != len(header):
+                        self.wrong(f"{len(row)} fields, the header has {len(header)}")
+                        continue
+                    for place, cell in enumerate(row):
+                        if cell.strip() != cell:
+                            self.wrong(f"{header[place]} begins or ends with white space")
+                            row[place] = cell.strip()
+                    for place in spoken:
+                        self.text(header[place], row[place])
+                    yield [row[place] if place >= 0 else "" for place in places]
+                self.is_whole = True
+        except UnicodeDecodeError as error:
+            self.line = self._line_not_utf8()
+            self.wrong(f"not UTF-8 ({error.reason})")
+        except csv.Error as error:
+            self.line += 1  # the row that could not be read begins behind the last one that could
+            self.wrong(f"not CSV: {error}")
+        except (OSError, EOFError, zlib.error) as error:
+            self.wrong(f"cannot be read: {getattr(error, 'strerror', None) or error}")
+
+    def _is_right(self, header: list[str], given: list[str], columns: Sequence[str], optional: Sequence[str]) -> bool:
+        is_right = len(set(header)) == len(header) and set(columns) <= set(given) and set(given) <= {*columns, *optional}
+        if not is_right:
+            may = f"; it may have {', '.join(optional)} too" if optional else ""
+            self.wrong(f"the header is {','.join(header)[:200]!r}, it should be {','.join(columns)!r}{may}")
+        return is_right
+
+    def _line_not_utf8(self) -> int:
+        """Text is decoded ahead of the rows, so the line has to be looked for."""
+        number = 0
+        with suppress(OSError, EOFError, zlib.error), open_maybe_gzip(self.path) as raw:
+            for number, line in enumerate(raw, 1):
+                try:
+                    line.decode("utf-8")
+                except UnicodeDecodeError:
+                    return number
+        return number + 1  # of a packed file that was cut in this very line
+
+    # -- single cells ----------------------------------------------------------------------------------------------
+
+    def text(self, column: str, text: str) -> None:
+        """Note what is wrong with it, if anything."""
+        mistake = text_error(text)
+        if mistake is not None:
+            self.wrong(f"{column} {mistake}")
+
+    def count(self, column: str, text: str) -> int | None:
+        if not is_count(text):
+            self.wrong(f"{column} is {text[:80]!r}, not an integer from 0 to {COUNT_MAX} (empty: unknown)")
+            return None
+        return int(text) if text else None
