@@ -11,7 +11,7 @@ import gc
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,6 +140,19 @@ async def asked(many: ManyBoard, paths: Iterable[str]) -> None:
             print(f"  {path:55} {size:10,} bytes {1000 * min(times):8.1f} ms (first {1000 * times[0]:.1f})")
 
 
+async def longest_wait_ms(many: ManyBoard, work: Coroutine[Any, Any, Any]) -> float:
+    """Of a reader who asks again and again while this goes on."""
+    async with TestClient(TestServer(many.board.application())) as client:
+        running = asyncio.create_task(work)
+        longest = 0.0
+        while not running.done():
+            begin = time.perf_counter()
+            await (await client.get("/livez")).read()
+            longest = max(longest, time.perf_counter() - begin)
+        await running
+    return 1000 * longest
+
+
 def measure(name: str, election: Election, paths: list[str]) -> None:
     gc.collect()
     before = memory_mib()
@@ -161,6 +174,9 @@ def measure(name: str, election: Election, paths: list[str]) -> None:
             f"  memory: {memory_mib() - before:.0f} MiB with the messages made, of it {memory_mib() - at:.0f} MiB by taking them"
         )
         asyncio.run(asked(many, paths))
+        again = list(many.messages(2, contests))
+        taking = many.board.feed._take_all(again, many.board.feed._take_standings)  # noqa: SLF001  (what `run` does with each poll)
+        print(f"  a reader waits {asyncio.run(longest_wait_ms(many, taking)):.0f} ms at most while all come again")
         many.board.stations.up_to = None
         publisher = many.board.publisher
         assert publisher is not None
@@ -168,8 +184,8 @@ def measure(name: str, election: Election, paths: list[str]) -> None:
         for shown in many.board.feed.shown.values():
             shown.root_message["provenance"]["next_offsets"] = {"0": 0}
         begin = time.perf_counter()
-        assert asyncio.run(publisher.publish_due())
-        print(f"  --publish: {time.perf_counter() - begin:.2f} s for all, ", end="")
+        wait = asyncio.run(longest_wait_ms(many, publisher.publish_due()))
+        print(f"  --publish: {time.perf_counter() - begin:.2f} s for all, a reader waits {wait:.0f} ms at most; ", end="")
         begin = time.perf_counter()
         assert not asyncio.run(publisher.publish_due())
         print(f"{1000 * (time.perf_counter() - begin):.1f} ms where nothing changed; memory {memory_mib() - before:.0f} MiB")

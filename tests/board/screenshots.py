@@ -29,6 +29,7 @@ SECOND_ANNOUNCEMENT_MS = 1_707_347_580_000
 
 AT_0313 = (
     ("board", 1280, 900, "light", "/", None),
+    ("board-area", 1280, 900, "light", "/contest/PRES/area/AZ/041", None),
     ("board-phone", 390, 780, "light", "/?lang=az", None),
     ("board-screen", 1600, 900, "dark", "/?screen", None),
     ("board-history", 1280, 760, "light", "/", "#polls-section"),
@@ -66,7 +67,9 @@ def shoot(browser: Any, address: str, name: str, width: int, height: int, scheme
     page = context.new_page()
     page.goto(address + query)
     page.locator(".fresh.live").wait_for()
-    if "?" not in query:
+    if "area" in query:
+        page.locator("#stations tr").nth(30).wait_for(state="attached")
+    elif "?" not in query:
         page.locator("#chart path.line0").wait_for(state="attached")
         page.locator("#areas-head button").first.wait_for(state="attached")
     if part is not None:
