@@ -16,11 +16,12 @@ from tally_stream.board.feed import now_ms
 from tally_stream.domain.standings import body_of
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
-from tests.board.many import ManyBoard, election_of, served
+from tests.board.many import ManyBoard, served
 from tests.board.texts import SOON, wait_text, wait_true
 from tests.support.board_scene import HOSTILE, Scene, free_port
 from tests.support.paths import NIGHTS
 from tests.support.processes import run
+from tests.support.wide_elections import election_of
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 AZ_LOG = NIGHTS / "az-2024" / "reports.jsonl.gz"

@@ -11,7 +11,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from tally_stream.board.history import HISTORY_MAX_POINTS, Point, points_each
 from tally_stream.board.stations import Stations
-from tests.board.many import ManyBoard, election_of
+from tests.board.many import ManyBoard
+from tests.support.wide_elections import election_of
 
 AREAS = 1_500
 

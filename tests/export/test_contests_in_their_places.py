@@ -18,7 +18,7 @@ from tally_stream.export.table import csv_table
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.newest import Newest
 from tally_stream.wire.schema.published import Standings, read_standings
-from tests.board.many import election_of
+from tests.support.wide_elections import election_of
 
 EVERYWHERE = ["X", "X/R00", "X/R01", "X/R00/T000", "X/R00/T001", "X/R01/T000", "X/R01/T001"]
 HERE = ["X", "X/R00", "X/R00/T001"]
