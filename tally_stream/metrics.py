@@ -57,7 +57,8 @@ BOARD_METRICS: tuple[MetricDefinition, ...] = (
     MetricDefinition("tally_board_readers_cut_total", "counter", ("contest",),
                      "Readers cut off because they had not read for a minute."),
     MetricDefinition("tally_board_contact_age_seconds", "gauge", ("contest",),
-                     "Since a worker last published the root, or since this board's start if none did."),
+                     "Since a worker last published the root, or since this board's start if none did. Of more than 100 "
+                     "contests, as with the other metrics by contest: one figure, `all`, since the root of any of them."),
     MetricDefinition("tally_board_version", "gauge", ("contest",), "Newest version shown; −1 before the first."),
     MetricDefinition("tally_board_fold_read_records", "gauge", (), "Records of the report log that this board has folded."),
     MetricDefinition("tally_board_fold_due_records", "gauge", (), "Records that the log had when this board started."),

@@ -102,7 +102,7 @@ class Operators:
             "tally_board_updates_sent_total": by_contest(lambda c: sent[c].sent_count, sum),
             "tally_board_readers_skipped_total": by_contest(lambda c: sent[c].skipped_count, sum),
             "tally_board_readers_cut_total": by_contest(lambda c: sent[c].cut_count, sum),
-            "tally_board_contact_age_seconds": by_contest(self.contact_age_seconds, max),
+            "tally_board_contact_age_seconds": by_contest(self.contact_age_seconds, min),
             "tally_board_version": by_contest(lambda c: self._feed.shown[c].version, min),
             "tally_board_fold_read_records": [((), progress["read"])],
             "tally_board_fold_due_records": [((), progress["of"])],

@@ -439,13 +439,14 @@ class TestOperators:
     def test_many_contests_are_told_together(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(operators_module, "CONTESTS_TOLD_MAX", 1)
         board, operators = self.operators(tmp_path)
-        board.feed.shown["SEAT"].contact_ms = self.now - 7_000
+        board.feed.shown["SEAT"].contact_ms = self.now
+        board.feed.shown["PRES"].contact_ms = self.now - 7_000
         board.stream.sent["PRES"].sent_count, board.stream.sent["SEAT"].sent_count = 3, 4
         samples = {name: list(found) for name, found in operators.samples().items()}
         assert samples["tally_board_updates_sent_total"] == [(("all",), 7)]
-        assert samples["tally_board_contact_age_seconds"] == [(("all",), 7.0)], "the longest of all"
+        assert samples["tally_board_contact_age_seconds"] == [(("all",), 0.0)], "any root is a sign of a worker"
         self.now += 40_000
-        assert operators.why_not_ready() == ["no worker published standings of PRES for 40 s", "nor of 1 other contests"]
+        assert operators.why_not_ready() == ["no worker published standings of PRES for 47 s", "nor of 1 other contests"]
 
     def test_where_roots_are_sent_in_turn_silence_is_longer(self, tmp_path: Path) -> None:
         board, operators = self.operators(tmp_path)

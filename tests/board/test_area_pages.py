@@ -27,10 +27,7 @@ STRANGE_PAGE = "/contest/PRES/area/R/S%C3%BCd%20%26%20%3CWest%3E/100%20%25%3F%23
 def told(tmp_path: Path) -> ToldBoard:
     """Sèvres has votes of both, Bad Dürkheim too, the wards none; SEAT has no station in the north."""
     told = ToldBoard(tmp_path, folder=deep_folder(tmp_path / "election"))
-    told.log(statement("PRES", "S1", 1, "report", (30, 20)), statement("PRES", "S7", 1, "report", (400, 100)))
-    told.publish("PRES")
-    told.publish("SEAT", without=tuple(a for a in AREAS if a.startswith("R/NORTH")))
-    told.board.stations.advance()
+    told.take(statement("PRES", "S1", 1, "report", (30, 20)), statement("PRES", "S7", 1, "report", (400, 100)))
     return told
 
 
@@ -168,6 +165,8 @@ async def test_a_contest_has_only_the_areas_of_its_stations(client: Client) -> N
     assert "no published area" in (await asked(client, "standings/SEAT/R/NOWHERE", 404))["error"]
     assert (await asked(client, "areas/SEAT?q=sevres"))["found"] == 0
     assert (await client.get("/api/v1/stream?contest=SEAT&area=R/NORTH")).status == 404
+    assert [row["station"] for row in (await asked(client, "stations?contest=SEAT"))["stations"]] == ["S7", "S8"]
+    assert [c["contest"] for c in (await asked(client, "stations/S1"))["contests"]] == ["PRES"]
 
 
 async def test_the_stream_of_an_area_sends_its_own_standings(client: Client) -> None:

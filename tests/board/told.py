@@ -52,11 +52,12 @@ anything else."""
 
 
 def deep_folder(path: Path) -> Path:
-    """The rehearsal with AREAS: two stations in each of the deepest."""
+    """The rehearsal with AREAS: two stations in each of the deepest; of the contests, SEAT is held in the southwest alone."""
     rehearsal_folder(path)
     toml = path / "election.toml"
     text = toml.read_text(encoding="utf-8")
     text = text.replace('levels = ["region"]', 'levels = ["region", "town"]').replace("publish_depth = 1", "publish_depth = 2")
+    text = text.replace('name = "Council"\n', 'name = "Council"\nscope = ["R/Süd & <West>"]\n')
     toml.write_text(text, encoding="utf-8")
     lines = ["area,name", *(f'"{area}","{name}"' for area, name in AREAS.items())]
     (path / "areas.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -100,8 +101,8 @@ class ToldBoard:
         self.board.stations.advance()
 
     def publish(self, *contests: str, without: tuple[str, ...] = ()) -> None:
-        """Standings of the whole log, as a worker sends them: of these contests, where any are named, and not of areas
-        `without` a station of theirs."""
+        """Standings of the whole log, as a worker sends them: of these contests, where any are named, and `without` areas
+        in which nothing changed."""
         for index, contest in enumerate(self.board.election.contests):
             messages = self.replay.messages(index) if contest.id in contests or not contests else []
             for message in messages:
