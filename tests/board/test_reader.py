@@ -194,22 +194,25 @@ def test_what_was_to_be_asked_is_not_asked_in_a_pause(rehearsal: Scene, page: An
     wait_for(lambda: "/api/v1/history/PRES" in asked, "the question after the pause")
 
 
-def test_the_same_states_and_polls_with_and_without_scripts(rehearsal: Scene, browser: Any, page: Any) -> None:
+def test_the_same_stands_there_with_and_without_scripts(rehearsal: Scene, browser: Any, page: Any) -> None:
     rehearsal.report("S3", (690, 20))
     rehearsal.report("S3", (700, 20), kind="recount")
     rehearsal.report("S3", (900, 700), kind="correct")  # above the register: held beside the count
     rehearsal.wait_shown()
     context = browser.new_context(java_script_enabled=False, locale="en-GB")
     plain = context.new_page()
-    plain.goto(rehearsal.board.address)
-    page.goto(rehearsal.board.address)
-    page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
-    wait_text(page, "#states", "With another report held for a check")
-    for part in ("#states", "#measures", "#leaders", "#polls-section", "#base", "#outcome"):
-        said = [" ".join(where.locator(part).inner_text().split()) for where in (plain, page)]
-        assert said[0] == said[1], part
-    assert "Recounted" in plain.locator("#states").inner_text()
-    assert "The dotted line in a bar marks 50 %" in plain.locator("#base").inner_text()
+    lists = ("#areas-head", "#areas", "#ledger th", "#ledger td.n")
+    for path, first in (("/", "#polls-section"), ("/contest/PRES/area/R/NORTH", "#trail")):
+        plain.goto(rehearsal.board.address + path)
+        page.goto(rehearsal.board.address + path)
+        page.locator(".fresh.live, .fresh.quiet").first.wait_for(timeout=SOON)
+        page.locator("#ledger button").first.wait_for(timeout=SOON)
+        wait_text(page, "#states", "With another report held for a check")
+        for part in (first, "#leaders-title", "#states", "#measures", "#leaders", "#base", "#outcome", *lists):
+            said = [[" ".join(text.split()) for text in where.locator(part).all_inner_texts()] for where in (plain, page)]
+            assert said[0] == said[1], (path, part)
+        assert "Recounted" in plain.locator("#states").inner_text()
+        assert "The dotted line in a bar marks 50 %" in plain.locator("#base").inner_text()
     context.close()
 
 
