@@ -381,12 +381,12 @@ def _outcome(contest: Contest, root: dict[str, Any], t: Words) -> str:
 def _outcome_key(outcome: dict[str, Any], valid: int | None) -> str:
     """The sentence for a state, by what is known beside it."""
     state, has_leader = outcome["state"], outcome["leader"] is not None
-    if state == "none" and (has_leader or valid):
-        return "outcome.none.leader" if has_leader else "outcome.none.nobody"
+    if state == "none" and has_leader:
+        return "outcome.none.leader"
     if state == "undecided" and outcome["outstanding_bound"] is None:
         return "outcome.undecided.unknown"
-    if state == "undecided" and not has_leader:
-        return "outcome.undecided.nobody"
+    if not has_leader and (state == "undecided" or (state == "none" and valid)):
+        return "outcome.nobody"
     if state == "decided" and (len(outcome["elected"]) > 1 or not has_leader):
         return "outcome.decided.seats"
     return f"outcome.{state}"

@@ -112,7 +112,7 @@ RULES: tuple[Rule, ...] = (
     Rule("Q6", "warning", "counts lower a candidate or the ballots", "must be explained in the changes"),
     Rule("P10", "warning", "counts change the ballots of complete counts by more than 20 %",
          "Marathon county's doubled ward"),
-    Rule("Q7", "warning", "counted before the polls closed, or later than the log's time by more than the skew",
+    Rule("Q7", "warning", "counted before the station's polls closed, or later than the log's time by more than the skew",
          "clocks err; totals never depend on them"),
 )  # fmt: skip
 REVISION_STEP_MAX = 1_000

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import re
+from typing import Any
+
 import pytest
 
-from tally_stream.board.page import _bar_width  # noqa: PLC2701  (at its edges: in a page it is one number among many)
+from tally_stream.board.page import _bar_width, _outcome  # noqa: PLC2701  (at their edges: a page has one of each)
 from tally_stream.board.wording import Words
+from tally_stream.domain.outcome import outcome
+from tests.support.small_elections import contest
 
 
 def test_what_is_not_whole_never_looks_full() -> None:
@@ -22,3 +28,33 @@ def test_plural_forms(language: str, said: list[str]) -> None:
     assert [words.counted("votes", n) for n in range(3)] == said
     assert Words("ru").counted("votes", 12).endswith("голосов")
     assert Words("ru").counted("ballots", 21).endswith("бюллетеня")
+
+
+@pytest.mark.parametrize(
+    ("votes", "bound", "of", "said"),
+    [
+        ((0, 0), 9, {}, ["No votes yet."]),
+        ((51, 49), 1, {}, ["The lead can't be overtaken by the ballots still out: Anna leads by 2 votes; at most 1 ballot still out."]),
+        ((51, 49), 9, {}, ["Open: Anna leads by 2 votes; at most 9 ballots still out."]),
+        ((51, 49), None, {}, ["Open: how many ballots are still out is not known."]),
+        ((0, 9), 90, {"ineligible": ["BELA"]}, ["None of those with votes can win."]),
+        ((0, 9), 0, {"rule": "none", "ineligible": ["BELA"]}, ["None of those with votes can win."]),
+        ((5, 9), 3, {"rule": "none"}, ["Bela leads by 4 votes. No rule says who wins."]),
+        ((50, 50), 0, {}, ["No candidate can win any more in this round, not with all the ballots still out: at most 0 ballots."]),
+        ((9, 8, 1), 2, {"rule": "plurality", "seats": 2},
+         ["No seat can be taken by the ballots still out: Anna, Bela; at most 2 ballots still out."]),
+        ((0, 9), 2, {"rule": "plurality", "ineligible": ["BELA"]},
+         ["No seat can be taken by the ballots still out: Anna; at most 2 ballots still out."]),
+        ((9, 5, 5), 0, {"rule": "plurality", "seats": 2},
+         ["Tie, with no ballots still out: Bela, Cleo. Seats between them: 1.", "Certain of a seat: Anna."]),
+    ],
+)  # fmt: skip
+def test_what_is_certain_is_said_in_words_and_that_it_is_no_declaration(
+    votes: tuple[int, ...], bound: int | None, of: dict[str, Any], said: list[str]
+) -> None:
+    race = contest(candidates=("ANNA", "BELA", "CLEO")[: len(votes)], **of)
+    root = {"outcome": outcome(race, votes, sum(votes), bound), "ballots": {"valid": sum(votes)}}
+    page = html.unescape(_outcome(race, root, Words("en")))
+    *first, note = re.findall(r"<p[^>]*>(.*?)</p>", page)
+    assert first == said
+    assert note.startswith("Not an official declaration.")

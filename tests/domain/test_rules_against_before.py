@@ -114,6 +114,18 @@ class TestQ7Clock:
     def test_counted_later_than_the_logs_time_by_more_than_the_skew(self, ahead_ms: int, expected: str) -> None:
         assert Night().verdict(report(), at_ms=COUNTED_MS - ahead_ms) == expected
 
+    @pytest.mark.parametrize(("before_ms", "expected"), [(59_999, "counted"), (60_000, "counted"), (60_001, "counted Q7")])
+    def test_a_stations_own_closing_comes_before_the_elections(self, before_ms: int, expected: str) -> None:
+        night = Night()
+        night.election.stations["A-1"].polls_close_ms = CLOSE_MS - 60_000
+        assert night.verdict(report(counted_at_ms=CLOSE_MS - before_ms)) == expected
+
+    def test_a_time_of_many_decimals_is_cut_in_the_finding(self) -> None:
+        for length in (64, 65, 60_000):
+            text = "2024-02-07T18:00:00.".ljust(length - 1, "1") + "Z"
+            (finding,) = Night().take(report(counted_at=text, counted_at_ms=CLOSE_MS - 1)).findings
+            assert finding.left == (text if length == 64 else text[:63] + "…")
+
     def test_not_for_a_decision(self) -> None:
         early = altered(decision("annul"), counted_at="early", counted_at_ms=CLOSE_MS - 1)
         assert Night(election(), report()).verdict(early) == "counted"

@@ -234,7 +234,7 @@ def _judge(election: Election, r: Report, p: Position, is_certified: bool, log_m
         "P10": before is not None and before.complete and 100 * abs(ballots - was) > c.P10_change_percent * was,
         "Q7": r.counted_at_ms is not None
         and (
-            r.counted_at_ms < (station.polls_close_ms or election.polls_close_ms)
+            r.counted_at_ms < (election.polls_close_ms if station.polls_close_ms is None else station.polls_close_ms)
             or r.counted_at_ms - log_ms > c.Q7_skew_seconds * 1000
         ),
     }

@@ -81,9 +81,9 @@ function drawOutcome(root, contest) {
 
 // The sentence for a state, by what is known beside it.
 function outcomeKey({ state, leader, elected, outstanding_bound: bound }, valid) {
-  if (state === "none" && (leader !== null || valid)) return leader === null ? "outcome.none.nobody" : "outcome.none.leader";
+  if (state === "none" && leader !== null) return "outcome.none.leader";
   if (state === "undecided" && bound === null) return "outcome.undecided.unknown";
-  if (state === "undecided" && leader === null) return "outcome.undecided.nobody";
+  if (leader === null && (state === "undecided" || (state === "none" && valid))) return "outcome.nobody";
   if (state === "decided" && (elected.length > 1 || leader === null)) return "outcome.decided.seats";
   return `outcome.${state}`;
 }
