@@ -47,9 +47,14 @@ def outcome(
         more_votes = bound + contradicted
         least_more = bound - untold if is_of_cast else bound
         most_more = least_more + contradicted if is_of_cast else bound
-        if _leader_wins(contest.majority, votes, order, more_votes, base + most_more):
+        leads, second = votes[order[0]], votes[order[1]] if len(order) > 1 else None
+        # Worst for the leader: all go to the second. Each takes as much from the leader's share as at any other, and the most
+        # from the lead.
+        if _wins(contest.majority, leads, None if second is None else second + more_votes, base + most_more):
             state, elected = "decided", [order[0]]
-        elif not _some_can_win(contest.majority, votes, order, more_votes, base + least_more):
+        # Best for the leader: all are its own. A limit is 100 per cent at most, so a vote never costs more than it brings. Who
+        # has fewer votes can't win where the leader can't: it gets no further, and has the leader against it.
+        elif not _wins(contest.majority, leads + more_votes, second, base + least_more):
             state = "runoff"
     return {
         "state": state,
@@ -61,20 +66,6 @@ def outcome(
         "quorum": None,
         "double_majority": None,
     }
-
-
-def _leader_wins(m: Majority, votes: Sequence[int], order: list[int], more: int, base: int) -> bool:
-    """Whether the leader wins when `more` votes go to the second and the base is `base`. No other way is worse: each ballot
-    that the second gets takes as much from the leader's share as any other, and the most from the lead."""
-    return _wins(m, votes[order[0]], votes[order[1]] + more if len(order) > 1 else None, base)
-
-
-def _some_can_win(m: Majority, votes: Sequence[int], order: list[int], more: int, base: int) -> bool:
-    """Whether some candidate wins when all of `more` votes are its own and the base is `base`. No other way is better: a
-    limit is 100 per cent at most, so a vote never costs more than it brings."""
-    if len(order) == 1:
-        return _wins(m, votes[order[0]] + more, None, base)
-    return any(_wins(m, votes[i] + more, votes[order[1] if i == order[0] else order[0]], base) for i in order)
 
 
 def _wins(m: Majority, votes: int, best_other: int | None, base: int) -> bool:

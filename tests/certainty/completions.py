@@ -66,9 +66,11 @@ def _reports(station: Station, candidates: int, most: int) -> Iterator[Report]:
         for blank, invalid in product((None, *range(most + 1 - total)), repeat=2):
             if total + (blank or 0) + (invalid or 0) > most:
                 continue
-            for cast, registered, voteless in product((None, *range(most + 1)), (None, *registers), (0, 1)):
-                if voteless and (blank or invalid):
-                    continue  # a valid ballot without a vote: to see it refused beside other ballots is not needed
+            # All registers of the report's own, and valid ballots without a vote, are tried where nothing is blank or invalid;
+            # elsewhere the largest register: the rules compare with all ballots alike.
+            is_bare = not blank and not invalid
+            own, off = ((None, *registers), (0, 1)) if is_bare else ((None, most - 1), (0,))
+            for cast, registered, voteless in product((None, *range(most + 1)), own, off):
                 yield Report(
                     0, station, 2, "report", True, COUNTED_AT, COUNTED_MS, registered, cast, total + voteless, blank, invalid,
                     votes,

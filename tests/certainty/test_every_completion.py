@@ -17,9 +17,9 @@ def test_no_completion_breaks_a_certainty() -> None:
     for case in some_cases(CASES, SEED):
         count += checked(case)
     print(f"\n{CASES:,} small nights, every completion: " + ", ".join(f"{n:,} {what}" for what, n in sorted(count.items())))
-    assert all(count[state] > 10 for state in ("decided", "runoff", "tie", "undecided", "none")), count
+    assert all(count[state] > 5 for state in ("decided", "runoff", "tie", "undecided", "none")), count
     assert count["elected beside an open seat"] > 10, count
-    assert count["completions"] > 20_000, count
+    assert count["completions"] > 10_000, count
 
 
 def test_the_cases_have_every_rule() -> None:
