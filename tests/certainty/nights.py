@@ -20,12 +20,12 @@ from tests.certainty.completions import OpenStation, Partial, Votes
 from tests.support.small_elections import Night, contest, decision, election, report, turnout
 
 THREE = ("ANNA", "BELA", "CLEO")
-FORTY_AND_TEN = Majority(Fraction(50), or_percent=Fraction(40), or_lead_percent=Fraction(10))
+LESS_WITH_A_LEAD = Majority(Fraction(60), or_percent=Fraction(40), or_lead_percent=Fraction(25))
 CONTESTS: tuple[Contest, ...] = (
     contest(candidates=THREE),
     contest(candidates=THREE, base="cast"),
-    contest(candidates=THREE, majority=FORTY_AND_TEN),
-    contest(candidates=THREE, majority=FORTY_AND_TEN, base="cast"),
+    contest(candidates=THREE, majority=LESS_WITH_A_LEAD),
+    contest(candidates=THREE, majority=LESS_WITH_A_LEAD, base="cast"),
     contest(candidates=THREE, majority=Majority(Fraction(50), at_least=True), ineligible=["CLEO"]),
     contest(candidates=THREE, majority=Majority(Fraction(200, 3), at_least=True), base="cast", ineligible=["ANNA"]),
     contest(candidates=THREE, majority=Majority(Fraction(25))),
