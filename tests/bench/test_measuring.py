@@ -17,6 +17,7 @@ from bench.process import NoFigure, figure
 from bench.replaying import longest_partition_silence, longest_silence
 from bench.run import merge, summary
 from bench.table import load_rows, markdown, median_of, ratio, write_page
+from bench.wide import ballot_ways, compared, wide_ways
 
 
 class Topic:
@@ -132,6 +133,39 @@ def test_a_layout_has_its_areas_and_every_station_its_contests(name: Any, areas:
         for contest in of.contests_of(station):
             assert contests[contest] in ("", *("/".join(("AZ", *path[:depth])) for depth in (1, 2)))
     assert {contest for station in ids for contest in of.contests_of(station)} == contests.keys()
+
+
+def test_a_long_ballot_stands_beside_a_night_of_as_many_reports_and_entries() -> None:
+    night, ballot = (list(reports(way.load)) for way in ballot_ways(1_000))
+    assert abs(len(night) - len(ballot)) < 0.01 * len(night)
+    entries = [
+        {(key, json.loads(value)["contest"]) for key, value, _ in those if not key.endswith(b"X")} for those in (night, ballot)
+    ]
+    assert [len(found) for found in entries] == [3_000, 3_000]
+
+
+def test_a_wide_row_is_related_to_the_same_ballots_in_few_areas() -> None:
+    ways = wide_ways(10)
+    assert [way.against for way in ways] == ["", "", ways[1].name]
+    more = {"flush_bytes": 2_500.0, "stage_two_share": 0.125}
+    rows = {
+        way.name: {
+            "date": "2024-02-07", "records": 20, "runs": [{"reports_per_s": s, "cpu_s_per_million": 4.0, "rss_bytes": 2**20, **more} for s in speeds],
+            "latency": {"p50_ms": 10.0, "p99_ms": p99}, "takeover": {"first_root_s": 1.25, "last_root_s": 2.0},
+        }
+        for way, speeds, p99 in zip(ways, ((300, 300), (200, 100), (180, 90)), (20.0, 20.0, 30.0), strict=True)
+    }  # fmt: skip
+    last = rows[ways[2].name]
+    last |= compared(last, rows[ways[1].name])
+    assert (last["speed_is"], last["p99_is"]) == (0.9, 1.5)
+    *_, line = markdown("wide", {"what": "", "rows": rows}).splitlines()
+    assert line.endswith("| 20 | 135 | 0.90 × | 4.0 | 1 | 2.5 | 12 % | 10.0 | 30.0 | 1.50 × | 1.2 | 2.0 | 2024-02-07 |")
+    last["latency"] = {"refused": "the sender fell behind"}
+    assert compared(last, rows[ways[1].name])["p99_is"] is None
+    assert "no figure: the sender fell behind" in markdown("wide", {"what": "", "rows": rows})
+    last["runs"].append({"refused": "the standings differ"})
+    assert compared(last, rows[ways[1].name])["speed_is"] is None
+    assert "no figure: the standings differ" in markdown("wide", {"what": "", "rows": rows})
 
 
 def test_percentiles_are_values_that_were_measured() -> None:
