@@ -26,6 +26,10 @@ TOWNS, SEATS = 67, 1_088
 LayoutName = Literal["plain", "narrow", "wide", "ballot"]
 
 
+REGISTERED_A_CANDIDATE = 1_100 / 7
+"""Voters on a station's register: more than its ballots, of which each candidate gets as many whatever their number is."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContestRow:
     """`area`: whose stations vote in it; "" where all do."""
@@ -129,8 +133,9 @@ def write_folder(of: Layout, stations: int, folder: Path) -> None:
         f'[areas]\nroot = "{ROOT}"\nroot_name = "The whole"\nlevels = [{levels}]\n'
         f"publish_depth = {of.publish_depth}\n{contests}"
     )
+    registered = round(REGISTERED_A_CANDIDATE * len(of.candidates))
     with (folder / "stations.csv").open("w") as file:
         file.write(f"station_id,name,registered,ballots_expected,{','.join(of.levels)}\n")
         for number in range(stations):
             station = of.id_of(number)
-            file.write(f"{station},,1100,,{','.join(of.path_of(station))}\n")
+            file.write(f"{station},,{registered},,{','.join(of.path_of(station))}\n")

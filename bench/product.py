@@ -28,6 +28,8 @@ from tests.support.worker import WorkerProcess
 
 LIMIT_SECONDS = 900
 ROOT_KEY = f"{ONE_CONTEST}|{ROOT}".encode()
+COUNTED_SHARE_MIN = 0.95
+"""Of the records of every load: what is refused costs otherwise than what is counted."""
 AS_OFTEN_AS_STREAMS = ("--publish-interval-ms", "100")
 """As often as Kafka Streams commits here and Faust sends its totals (Quix Streams every second, Bytewax with each batch); a
 worker's own default is 50 ms."""
@@ -147,6 +149,8 @@ def _compare(filled: Filled, root: dict[str, object]) -> None:
     counts = replay.verdict_counts()
     if sum(v for k, v in counts.items() if k != "codes") != replay.record_count:
         raise NoFigure("the verdicts do not add up to the records read")
+    if counts["counted"] < COUNTED_SHARE_MIN * filled.records:
+        raise NoFigure(f"a load of which {counts['held']:,} are held and {counts['rejected']:,} rejected is no night")
     if filled.load.kind == "churn":
         votes = {c["id"]: c["votes"] for c in root["candidates"]}  # type: ignore[attr-defined]
         due = dict(zip((c.id for c in filled.election.contests[0].candidates), filled.recounted, strict=True))

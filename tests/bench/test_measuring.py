@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from bench.latency import Seen, Sent, latencies, percentile
 from bench.layouts import layout
-from bench.load import CANDIDATES, Load, Recount, reports, station_ids
+from bench.load import CANDIDATES, Load, Recount, reports, station_ids, write_definition
 from bench.open_loop import vector_of
 from bench.peers import HERE, check_totals
 from bench.process import NoFigure, figure
@@ -133,6 +134,17 @@ def test_a_layout_has_its_areas_and_every_station_its_contests(name: Any, areas:
         for contest in of.contests_of(station):
             assert contests[contest] in ("", *("/".join(("AZ", *path[:depth])) for depth in (1, 2)))
     assert {contest for station in ids for contest in of.contests_of(station)} == contests.keys()
+
+
+@pytest.mark.parametrize("name", ["plain", "narrow", "wide", "ballot"])
+def test_no_station_of_a_layout_has_more_ballots_than_voters(name: Any, tmp_path: Path) -> None:
+    load = Load(400, layout=name)
+    write_definition(load, tmp_path)
+    with (tmp_path / "stations.csv").open() as file:
+        registers = {row["station_id"]: int(row["registered"]) for row in csv.DictReader(file)}
+    assert registers.keys() == set(station_ids(load))
+    cast = [(key.decode(), json.loads(value)["ballots"]["cast"]) for key, value, _ in reports(load)]
+    assert all(ballots <= registers[station] for station, ballots in cast if station in registers)
 
 
 def test_a_long_ballot_stands_beside_a_night_of_as_many_reports_and_entries() -> None:
