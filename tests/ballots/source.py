@@ -11,6 +11,7 @@ import csv
 import gzip
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,10 @@ DATA = ROOT.parent / "shared" / "data"
 Row = dict[str, str]
 Protocol = dict[str, int]
 """Item → count: `@cast`, `@valid` and the like, and the votes of each candidate that stands there."""
+
+
+MadeSet = Callable[[str], Path]
+"""A set's name → its election folder, with the log in it."""
 
 
 @dataclass(frozen=True)

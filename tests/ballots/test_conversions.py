@@ -11,17 +11,18 @@ import pytest
 
 from tally_stream.domain.scalars import is_id
 from tests.ballots.conversions import CONVERSIONS
+from tests.ballots.folder import LOG_NAME
 from tests.ballots.make import make
-from tests.ballots.source import require_ballots
+from tests.ballots.source import MadeSet, require_ballots
 
 
 @pytest.mark.parametrize("name", sorted(CONVERSIONS))
-def test_the_log_adds_up_to_what_was_announced(name: str, tmp_path: Path) -> None:
+def test_the_log_adds_up_to_what_was_announced(name: str, made_set: MadeSet) -> None:
     ballots = require_ballots(name)
     sums: dict[str, Counter[str]] = {contest: Counter() for contest in ballots.official_votes}
     seen: set[tuple[str, str]] = set()
     newest = 0
-    with make(name, tmp_path).open(encoding="utf-8") as log:
+    with (made_set(name) / LOG_NAME).open(encoding="utf-8") as log:
         for line in log:
             record = json.loads(line)
             report = json.loads(record["value"])
@@ -36,16 +37,15 @@ def test_the_log_adds_up_to_what_was_announced(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", sorted(CONVERSIONS))
-def test_the_tables_name_each_contest_candidate_and_station_once(name: str, tmp_path: Path) -> None:
-    ballots = require_ballots(name)
-    make(name, tmp_path)
-    candidates = [(row["contest"], row["id"]) for row in rows(tmp_path / "candidates.csv")]
+def test_the_tables_name_each_contest_candidate_and_station_once(name: str, made_set: MadeSet) -> None:
+    ballots, folder = require_ballots(name), made_set(name)
+    candidates = [(row["contest"], row["id"]) for row in rows(folder / "candidates.csv")]
     assert candidates == [(row["contest"], row["candidate"]) for row in ballots.candidates]
     assert all(is_id(id) for _, id in candidates)
     if len(ballots.contests) > 1:
-        assert [row["id"] for row in rows(tmp_path / "contests.csv")] == [row["contest"] for row in ballots.contests]
-    if (tmp_path / "scopes.csv").exists():
-        scopes = Counter((row["contest"], row["station_id"]) for row in rows(tmp_path / "scopes.csv"))
+        assert [row["id"] for row in rows(folder / "contests.csv")] == [row["contest"] for row in ballots.contests]
+    if (folder / "scopes.csv").exists():
+        scopes = Counter((row["contest"], row["station_id"]) for row in rows(folder / "scopes.csv"))
         assert scopes == Counter(ballots.protocols.keys())
 
 
