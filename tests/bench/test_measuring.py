@@ -160,7 +160,7 @@ def test_a_wide_row_is_related_to_the_same_ballots_in_few_areas() -> None:
     ways = wide_ways(10)
     assert [way.against for way in ways] == ["", "", ways[1].name]
     more = {"flush_bytes": 2_500.0, "stage_two_share": 0.125}
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         way.name: {
             "date": "2024-02-07", "records": 20, "runs": [{"reports_per_s": s, "cpu_s_per_million": 4.0, "rss_bytes": 2**20, **more} for s in speeds],
             "latency": {"p50_ms": 10.0, "p99_ms": p99}, "takeover": {"first_root_s": 1.25, "last_root_s": 2.0},
