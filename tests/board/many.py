@@ -19,7 +19,6 @@ from random import Random
 from threading import Thread
 from typing import Any
 
-from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from tally_stream.audit.replay import Replay
@@ -78,14 +77,12 @@ def served(many: ManyBoard) -> Iterator[str]:
     stop = asyncio.Event()
 
     async def serve() -> None:
-        runner = web.AppRunner(many.board.application())
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        stream = asyncio.create_task(many.board.stream.run())
-        address.set_result(f"http://127.0.0.1:{runner.addresses[0][1]}")
-        await stop.wait()
-        stream.cancel()
-        await runner.cleanup()
+        many.board.port = 0
+        async with many.board as board:
+            stream = asyncio.create_task(board.stream.run())
+            address.set_result(board.address)
+            await stop.wait()
+            stream.cancel()
 
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_until_complete, args=(serve(),))
