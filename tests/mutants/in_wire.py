@@ -82,4 +82,7 @@ MUTANTS = (
            "        if not without:\n", "        if True:\n", "tests/wire/test_scopes.py"),
     Mutant("a message's bound without its candidates' names", "tally_stream/wire/widths.py",
            '"name": candidate.name, "votes"', '"name": "", "votes"', "tests/wire/test_widths.py"),
+    Mutant("leave a contest of others to the exact reader", "tally_stream/wire/reading.py",
+           "if station is not None and station.has_contest(contest.index):", "if station is not None:",
+           "tests/wire/test_reading_hostile.py"),
 )  # fmt: skip

@@ -42,7 +42,8 @@ BASES: list[Json] = [
     turnout(),
     control(),
 ]
-READERS = (READER, ReportReader(election("test")), ReportReader(election(contest_count=1)))
+SCOPED = ReportReader(election(named={"SEAT": ["B-1"]}))
+READERS = (READER, ReportReader(election("test")), ReportReader(election(contest_count=1)), SCOPED)
 VALUES = [
     "9223372036854775808", "-9223372036854775809", "18446744073709551616", "1E400", "-0e-0",
     "null", "true", "false", "0", "-0", '"Z-9"', "1", "1.0", "1e3", "-1", "999999999", "1000000000", "123456789012345678901234567890",
@@ -259,9 +260,9 @@ def test_what_is_written_is_read_back(seed: int) -> None:
 
 
 class TestOfAnUnknownStation:
-    """The one refusal that the fast reader gives itself."""
+    """The refusals that the fast reader gives itself: of an unknown station, and of one without that contest."""
 
-    @pytest.mark.parametrize("reader", READERS, ids=["official", "test", "one contest"])
+    @pytest.mark.parametrize("reader", READERS, ids=["official", "test", "one contest", "scoped"])
     @pytest.mark.parametrize("name", ["Z-9", "a" * 64, "A-1 ", "", "é", "a" * 65, "A/1"])
     def test_what_it_says_the_exact_one_says(self, reader: ReportReader, name: str) -> None:
         """With one more thing wrong, or none: either it leaves the record alone, or it is the same finding."""
@@ -276,6 +277,24 @@ class TestOfAnUnknownStation:
             if found is not None:
                 assert found == reader.exact.read(value, name.encode()), spoil
             assert reader.read(value, name.encode()) == reader.exact.read(value, name.encode())
+
+    def test_of_a_contest_of_others_too(self) -> None:
+        """With one more thing wrong, or none."""
+        spoils: list[Json] = [
+            {}, {"counted_at": "2024-02-07"}, {"phase": "official"}, {"phase": "test"}, {"reason": "a\u202eb"}, {"authority": "x"},
+            {"votes": {"ANNA": 1}}, {"votes": {"CLEO": 1, "ZOE": 1}}, {"registered": None}, {"contest": "NONE"}, {"station": "B-1"},
+        ]  # fmt: skip
+        said = []
+        for spoil in spoils:
+            message = {**counts(contest="SEAT", votes={"CLEO": 96}), **spoil}
+            value, key = as_bytes(message), message["station"].encode()
+            decoded = SCOPED.decode(value)
+            found = None if decoded is None else SCOPED.refuse_unknown(decoded, value)
+            said.append(found is not None)
+            if found is not None:
+                assert found == SCOPED.exact.read(value, key), spoil
+            assert SCOPED.read(value, key) == SCOPED.exact.read(value, key)
+        assert said == [True, False, True, False, False, True, False, False, False, False, False]
 
     def test_it_says_so_at_all(self) -> None:
         value = as_bytes(counts(station="Z-9"))
