@@ -272,7 +272,7 @@ def folder(data: bytes) -> None:
     assert load_election(path).digest == election.digest
     replay = Replay(election, "t", 1)
     for contest in range(len(election.contests)):
-        assert len(replay.messages(contest)) == len(election.areas)
+        assert len(replay.messages(contest)) == len(election.contest_areas[contest])
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {"report": report, "log": log, "batch": batch, "folder": folder}

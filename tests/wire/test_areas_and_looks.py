@@ -39,7 +39,7 @@ class TestLookAlikes:
         assert len(with_stations(folder, "A-1,,,,Zurich,Elm", "A-2,,,,Zürich,Elm", "A-3,,,,Zu rich,Elm").load().areas) == 4
 
     def test_in_areas_csv_are_held_against_those_of_stations(self, folder: Folder) -> None:
-        folder.write("areas.csv", AREAS + "X/north,The north\nX/West,W\nX/WEST,W\nX/SOUTH/Cedar,C\n")
+        folder.write("areas.csv", AREAS + "X/north,The north\nX/West,W\nX/WEST,W\nX/SOUTH/Cedar,C\nX/Lake/Deep,D\n")
         assert folder.mistakes() == [
             "areas.csv:4: area 'X/north' is 'X/North' (stations.csv, line 2) but for case or form",
             "areas.csv:6: area 'X/WEST' is 'X/West' (line 5) but for case or form",

@@ -53,6 +53,7 @@ class TestWhereAContestIsHeld:
         folder.replace(("[[exit_polls]]", '[contest_defaults]\nscope = ["X/North"]\n\n[[exit_polls]]'))
         folder.write("scopes.csv", "contest,station_id\nPRES,B-1\n")
         assert held(folder) == {"A-1": ["SEAT"], "A-2": ["SEAT"], "B-1": ["PRES"]}
+        assert [c.scope for c in folder.load().contests] == [(), ("X/North",)]
 
 
 class TestTheDigest:
@@ -145,6 +146,14 @@ class TestMistakesInScopes:
         folder.write("scopes.csv", "contest,station_id\nPRES,Z-1\n")
         folder.write("stations.csv", STATIONS.encode()[:-20] + b"\xff\n")
         assert [m.split(":")[0] for m in folder.mistakes()] == ["stations.csv"]
+
+    def test_nothing_is_missed_in_contests_that_could_not_be_read(self, folder: Folder) -> None:
+        scoped(folder, ("PRES", '["X/North"]'), ("SEAT", '["X/North"]'))
+        folder.write("contests.csv", "id,nom\nMAYOR,Mayor\n")
+        folder.write("candidates.csv", "contest,id,name\nMAYOR,A,Anna\n")
+        folder.write("scopes.csv", "contest,station_id\nMAYOR,B-1\n")
+        folder.write("baseline.csv", "contest,area,candidate,votes\nMAYOR,X,A,1\n")
+        assert [m.split(" ")[0] for m in folder.mistakes()] == ["contests.csv:1:"]
 
     def test_stations_with_other_mistakes_are_looked_at_all_the_same(self, folder: Folder) -> None:
         scoped(folder, ("SEAT", '["X/West"]'))
