@@ -26,6 +26,7 @@ COMPILED = (
     "tally_stream/domain/rules.py",
     "tally_stream/domain/ledger.py",
     "tally_stream/domain/tally.py",
+    "tally_stream/domain/pages.py",
     "tally_stream/domain/fold.py",
     "tally_stream/domain/outcome.py",
     "tally_stream/domain/rounding.py",

@@ -37,7 +37,7 @@ METRICS: tuple[MetricDefinition, ...] = (
                      "Records below the committed offset that a replay still has to read."),
     MetricDefinition("tally_unacknowledged_runs", "gauge", ("partition",),
                      "Runs in the fold whose outputs were not all acknowledged yet."),
-    MetricDefinition("tally_partials_sent_total", "counter", (), "Partials acknowledged by the broker."),
+    MetricDefinition("tally_partials_sent_total", "counter", (), "Pages and marks acknowledged by the broker."),
     MetricDefinition("tally_standings_version", "gauge", ("contest",),
                      "Version of the newest standings; only on the worker that publishes them."),
     MetricDefinition("tally_last_input_timestamp_seconds", "gauge", (),

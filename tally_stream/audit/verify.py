@@ -19,7 +19,8 @@ from typing import Any
 import msgspec
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Figures, PartitionFold, folds_of
+from tally_stream.domain.fold import PartitionFold, folds_of
+from tally_stream.domain.pages import Figures
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.standings import MergedFigures
 from tally_stream.domain.tally import baselines
@@ -127,7 +128,7 @@ class _ContestCheck:
         for place in enumerate(vector.offsets):
             self._merged.put(self._figures[place])
         wanted = {named.area for named in vector.messages}
-        due = {m["area"]: canonical_json(m) for m in self._merged.messages() if m["area"] in wanted}
+        due = {m["area"]: canonical_json(m) for m in self._merged.messages(wanted)}
         contest = self._merged.contest.id
         for named in vector.messages:
             where = f"{named.where}, {contest}|{named.area} at version {named.version}"
@@ -248,7 +249,7 @@ class Verification:
         fold = self._folds[partition]
         if offset > fold.next_offset:
             return f"found {offset}, the log ends at {fold.next_offset}"
-        return f"found {offset}, where the figures stand at {fold.figures(contest).next_offset}"
+        return f"found {offset}, where the figures stand at {fold.published_offset(contest)}"
 
 
 def _compare(where: str, value: bytes, due: bytes | None) -> Difference | None:

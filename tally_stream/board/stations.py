@@ -125,7 +125,7 @@ class Stations:
         if due is None:
             return False
         if fold.is_on_hold(contest):
-            return fold.figures(contest).next_offset == due
+            return fold.published_offset(contest) == due
         return fold.next_offset >= due >= self._touched.get((contest, fold.partition), 0)
 
     async def run(self) -> None:

@@ -21,27 +21,11 @@ from tally_stream.domain.ledger import (
     judge_sequence,
     put_plain,
 )
+from tally_stream.domain.pages import Figures, Hold, Layout, Mark, Page, ranges_of
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import REVISION_STEP_MAX, VERDICTS, Finding, Limits, VerdictName, is_plain
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.tally import Totals, add_plain, tally
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What one partition contributes to one contest at `next_offset`: the content of a partial.
-
-    `areas` maps the index of a touched deepest published area to its integers (`Totals.to_integers`).
-    `newest_ms` is the newest log timestamp among the records below `next_offset`, None where there is none.
-    """
-
-    contest: int
-    partition: int
-    next_offset: int
-    newest_ms: int | None
-    is_on_hold: bool
-    is_certified: bool
-    areas: dict[int, list[int]]
 
 
 def stations_by_partition(election: Election, partition_count: int) -> list[list[Station]]:
@@ -53,17 +37,49 @@ def stations_by_partition(election: Election, partition_count: int) -> list[list
     return found
 
 
+class _PageState:
+    """A page as it stands now. It knows nothing of the areas on it: nothing here points in a circle, so that a fold that is
+    dropped is gone at once."""
+
+    def __init__(self, contest: int, number: int, leaves: tuple[int, ...]) -> None:
+        self.contest = contest
+        self.number = number
+        self.leaves = leaves
+        self.changed_at = 0
+        self.summed_at = 0
+        """What of it is in the sum of the newest mark."""
+        self.is_changed = False
+        """Whether it is among those of the next flush."""
+        self.frozen: Page | None = None
+        """As it was published when it first changed behind a hold; without a hold None."""
+        self.made: Page | None = None
+        """The newest that was made of it; of an older `changed_at` it is no longer what stands here."""
+
+
+class _AreaState:
+    """The sums of a deepest published area, with the page they stand on."""
+
+    def __init__(self, totals: Totals, page: _PageState) -> None:
+        self.totals = totals
+        self.page = page
+        self.changed_at = 0
+        self.integers: list[int] = []
+        self.integers_at = -1
+        """The `changed_at` of which `integers` are: only areas that changed since are turned into integers again."""
+
+
 @dataclass
 class _ContestState:
     top: int = 0
     top_statement: Control | None = None
     is_certified: bool = False
-    frozen: Figures | None = None
-    """The figures at the hold's own offset + 1, while a hold has no release."""
-    totals: dict[int, Totals] = field(default_factory=dict)
-    touched: set[int] = field(default_factory=set)
-    """Areas that changed since the last `figures`: only those are encoded again."""
-    integers: dict[int, list[int]] = field(default_factory=dict)
+    hold: Hold | None = None
+    """The hold's own offset + 1, and the newest log timestamp then, while a hold has no release."""
+    areas: dict[int, _AreaState] = field(default_factory=dict)
+    pages: dict[int, _PageState] = field(default_factory=dict)
+    """Both only where a record has touched something."""
+    frozen_pages: list[_PageState] = field(default_factory=list)
+    """Those that changed behind the hold."""
     entries: dict[str, Entry] = field(default_factory=dict)
     """One for each of the contest's stations that belongs to this partition, from the start; blank until something was
     judged."""
@@ -76,8 +92,8 @@ _NO_ENTRIES: dict[str, Entry] = {}
 class PartitionFold:
     """Call `take` once for each record, in offset order. `partition_count` None: a log without partitions (no S7).
 
-    `stations` are those that belong here, from whoever makes more than one fold (`stations_by_partition`); a fold made
-    alone finds them itself.
+    `stations` are those that belong here, and `layout` is the election's, from whoever makes more than one fold
+    (`stations_by_partition`); a fold made alone finds them itself.
     """
 
     def __init__(
@@ -86,6 +102,7 @@ class PartitionFold:
         partition: int = 0,
         partition_count: int | None = None,
         stations: list[Station] | None = None,
+        layout: Layout | None = None,
     ) -> None:
         self.election = election
         self.limits = Limits(election.checks, election.polls_close_ms)
@@ -110,6 +127,15 @@ class PartitionFold:
         """Contest → station id → entry: those to be found here, and no others (rules S2, S7)."""
         self._make_entries(stations)
         self._turnouts: dict[Station, Turnout] = {}
+        self._layout = Layout(election) if layout is None else layout
+        self._changed: list[_PageState] = []
+        """Pages of the next flush: what is published of them changed since the last."""
+        self._changed_sum = 0
+        self._holds: dict[int, Hold] = {}
+        self._certified: set[int] = set()
+        """As published: what was certified behind a hold is not here before the release."""
+        self._controls: tuple[dict[int, Hold], tuple[tuple[int, int], ...]] | None = ({}, ())
+        """Holds and certified contests as marks say them; None once a control statement has changed them."""
 
     def _make_entries(self, stations: list[Station]) -> None:
         """One for each station and contest that it has. Stations with the same contests share one list of them: it is gone
@@ -139,7 +165,12 @@ class PartitionFold:
 
     def is_on_hold(self, contest: int) -> bool:
         state = self._contests[contest]
-        return state is not None and state.frozen is not None
+        return state is not None and state.hold is not None
+
+    def published_offset(self, contest: int) -> int:
+        """Below which the contest's published figures stand: at the hold's own offset + 1 while it is on hold."""
+        state = self._contests[contest]
+        return self.next_offset if state is None or state.hold is None else state.hold[0]
 
     def entry(self, contest: int, station_id: str) -> Entry | None:
         """The ledger's entry, for those who look; None where nothing was judged yet."""
@@ -147,22 +178,63 @@ class PartitionFold:
         return None if entry is None or not entry.top else entry
 
     def figures(self, contest: int) -> Figures:
-        """What a partial says now: frozen at the hold's offset + 1 while the contest is on hold."""
+        """What is published of a contest now."""
         state = self._contests[contest]
-        if state is None:
-            return Figures(contest, self.partition, self.next_offset, self.newest_ms, False, False, {})
-        return state.frozen if state.frozen is not None else self._current_figures(state, contest, False)
+        found: list[Page] = []
+        if state is not None:
+            # A page that was first touched behind a hold is none yet.
+            pages = [self._published(state, page) for page in state.pages.values()]
+            found = [page for page in pages if page.changed_at]
+        return Figures(contest, self.partition, self._mark().stand(contest), tuple(found))
 
-    def _current_figures(self, state: _ContestState, contest: int, is_on_hold: bool) -> Figures:
-        if state.touched:
-            # Lists already handed out stay as they are: a new one replaces them, and the mapping is copied below.
-            for area in state.touched:
-                state.integers[area] = state.totals[area].to_integers()
-            state.touched.clear()
-        return Figures(
-            contest, self.partition, self.next_offset, self.newest_ms, is_on_hold, state.is_certified,
-            dict(state.integers),
+    def take_flush(self) -> tuple[list[Page], Mark]:
+        """The pages whose published figures changed since the last flush (the first one: every touched page), and the mark
+        that goes with them."""
+        pages = []
+        for page_state in self._changed:
+            page = self._published(self._state(page_state.contest), page_state)
+            self._changed_sum += page.changed_at - page_state.summed_at
+            page_state.summed_at = page.changed_at
+            page_state.is_changed = False
+            pages.append(page)
+        self._changed.clear()
+        return pages, self._mark()
+
+    def flushed_page(self, contest: int, number: int) -> Page | None:
+        """A page as the last flush left it; None where it has changed since, so that the next flush has it."""
+        state = self._state(contest)
+        page_state = state.pages[number]
+        return None if page_state.is_changed else self._published(state, page_state)
+
+    def _mark(self) -> Mark:
+        if self._controls is None:
+            self._controls = dict(self._holds), ranges_of(sorted(self._certified))
+        return Mark(self.partition, self.next_offset, self.newest_ms, *self._controls, self._changed_sum)
+
+    def _published(self, state: _ContestState, page_state: _PageState) -> Page:
+        return self._made(state, page_state) if page_state.frozen is None else page_state.frozen
+
+    def _made(self, state: _ContestState, page_state: _PageState) -> Page:
+        """The page as its areas stand now."""
+        made = page_state.made
+        if made is not None and made.changed_at == page_state.changed_at:
+            return made
+        areas: list[list[int] | None] = []
+        for leaf in page_state.leaves:
+            area = state.areas.get(leaf)
+            if area is None:
+                areas.append(None)
+                continue
+            if area.integers_at != area.changed_at:
+                # Lists already handed out stay as they are: a new one replaces them.
+                area.integers = area.totals.to_integers()
+                area.integers_at = area.changed_at
+            areas.append(area.integers)
+        made = Page(
+            page_state.contest, self.partition, page_state.number, page_state.changed_at, page_state.leaves, areas
         )  # fmt: skip
+        page_state.made = made
+        return made
 
     @property
     def verdicts(self) -> dict[VerdictName, int]:
@@ -227,10 +299,7 @@ class PartitionFold:
         if verdict.name not in ("counted", "held", "conflicting"):
             return verdict
 
-        station = entry.station
-        totals = state.totals.get(station.leaf)
-        if totals is None:
-            totals = state.totals[station.leaf] = Totals(len(contest.candidate_ids))
+        totals = self._totals_to_change(state, r.contest, entry.station.leaf)
         voted = self._voted(r.station) if self._turnouts else None
         before = None if entry.is_annulled else entry.counts
         from_revision = entry.in_force_revision
@@ -238,7 +307,6 @@ class PartitionFold:
             tally(totals, entry, voted, self.limits, -1)
         evolve(entry, r, verdict)
         tally(totals, entry, voted, self.limits, 1)
-        state.touched.add(station.leaf)
         if before is None and r.kind != "restore":
             return verdict
         change = change_of(r, before, entry.counts_in_force, from_revision)
@@ -246,19 +314,47 @@ class PartitionFold:
 
     def _take_plainly(self, state: _ContestState, entry: Entry, r: Report, log_ms: int) -> bool:
         """Count `r` in one step, if it is plain and so is all that is known of its station; else nothing is done."""
-        station, before, totals = entry.station, entry.counts, state.totals.get(entry.station.leaf)
+        station, before, area = entry.station, entry.counts, state.areas.get(entry.station.leaf)
         if (
-            totals is None
+            area is None
             or state.is_certified
             or not 0 < r.revision - entry.top <= REVISION_STEP_MAX
             or not is_plain(r, station, before, self.limits, log_ms)
             or (self._turnouts and r.station in self._turnouts)
         ):
             return False
-        add_plain(totals, station, before, r, self.limits)
+        self._begin_change(state, area.page)
+        area.changed_at = self.next_offset
+        add_plain(area.totals, station, before, r, self.limits)
         put_plain(entry, r)
-        state.touched.add(station.leaf)
         return True
+
+    def _totals_to_change(self, state: _ContestState, contest: int, leaf: int) -> Totals:
+        """The sums of an area, which the record at hand is about to change."""
+        area = state.areas.get(leaf)
+        if area is None:
+            number = self._layout.page_of(contest, leaf)
+            page = state.pages.get(number)
+            if page is None:
+                page = state.pages[number] = _PageState(contest, number, self._layout.pages[contest][number])
+            self._begin_change(state, page)  # first: what a hold keeps of the page has no sums of this area
+            area = state.areas[leaf] = _AreaState(Totals(len(self.election.contests[contest].candidate_ids)), page)
+        else:
+            self._begin_change(state, area.page)
+        area.changed_at = self.next_offset
+        return area.totals
+
+    def _begin_change(self, state: _ContestState, page: _PageState) -> None:
+        """A station of this page is about to be taken out of its sums, or put in. Behind a hold the page is kept as it is
+        published, once, and what is published of it does not change."""
+        if state.hold is not None:
+            if page.frozen is None:
+                page.frozen = self._made(state, page)
+                state.frozen_pages.append(page)
+        elif not page.is_changed:
+            page.is_changed = True
+            self._changed.append(page)
+        page.changed_at = self.next_offset
 
     def _voted(self, station: Station) -> int | None:
         turnout = self._turnouts.get(station)
@@ -276,12 +372,9 @@ class PartitionFold:
         for contest in contests_here:
             state = self._state(contest)
             entry = state.entries[station.id]
-            totals = state.totals.get(station.leaf)
-            if totals is None:
-                totals = state.totals[station.leaf] = Totals(len(self.election.contests[contest].candidate_ids))
+            totals = self._totals_to_change(state, contest, station.leaf)
             tally(totals, entry, known.voted if known else None, self.limits, -1)
             tally(totals, entry, t.voted, self.limits, 1)
-            state.touched.add(station.leaf)
         self._turnouts[t.station] = t
         return OWES_NOTHING
 
@@ -292,18 +385,37 @@ class PartitionFold:
             return refused
         state.top, state.top_statement = c.revision, c
         if c.kind == "hold":
-            if state.frozen is None:
-                state.frozen = self._current_figures(state, c.contest, True)
+            if state.hold is None:
+                state.hold = (self.next_offset, self.newest_ms)
+                self._holds[c.contest] = state.hold
         elif c.kind == "release":
-            state.frozen = None
+            self._release(c.contest)
         else:
             state.is_certified = True
+            if state.hold is None:
+                self._certified.add(c.contest)
+        self._controls = None
         return OWES_NOTHING
+
+    def _release(self, contest: int) -> None:
+        state = self._state(contest)
+        if state.hold is None:
+            return
+        state.hold = None
+        del self._holds[contest]
+        for page in state.frozen_pages:
+            page.frozen = None
+            if not page.is_changed:
+                page.is_changed = True
+                self._changed.append(page)
+        state.frozen_pages.clear()
+        if state.is_certified:
+            self._certified.add(contest)
 
 
 def folds_of(election: Election, partition_count: int | None) -> list[PartitionFold]:
     """A fold for each partition of a log; the one of a log without partitions."""
     if partition_count is None:
         return [PartitionFold(election)]
-    layout = stations_by_partition(election, partition_count)
-    return [PartitionFold(election, partition, partition_count, here) for partition, here in enumerate(layout)]
+    layout, placed = Layout(election), stations_by_partition(election, partition_count)
+    return [PartitionFold(election, partition, partition_count, here, layout) for partition, here in enumerate(placed)]

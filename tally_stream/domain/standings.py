@@ -1,7 +1,8 @@
-"""The public view: the newest figures of every partition, added, rolled up, and rendered as messages.
+"""The public view: the pages of every partition, added, rolled up, and rendered as messages.
 
 Decides every field of a standings message. A message is a pure function of (definition, topic name, next offsets):
-nothing here depends on when, how often or in which order figures arrived. Read `rounding.py` and `outcome.py` beside it.
+nothing here depends on when, how often or in which order pages arrived. Sums are kept by difference, in an area and in all
+above it: a publication costs what the areas cost that changed. Read `rounding.py` and `outcome.py` beside it.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ from decimal import Decimal
 from typing import Any
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Figures
 from tally_stream.domain.outcome import outcome
+from tally_stream.domain.pages import Figures, Page, Stand
 from tally_stream.domain.rounding import progress_percent, ratio_units, shares, units_text
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.scalars import format_time
-from tally_stream.domain.tally import Baseline, Totals, baselines, integers_per_area
+from tally_stream.domain.tally import Baseline, Totals, baselines
 
 Message = dict[str, Any]
 
 
 class MergedFigures:
-    """One contest's figures of `partition_count` partitions of `topic`, added. `put` a partition's, then `messages`.
+    """One contest's figures of `partition_count` partitions of `topic`, added. `put` a partition's, then `messages`; or
+    `put_page` those pages that changed, say in `stands` how far each partition is, then `begin_publication`.
 
     Of the published areas, those in which the contest has a station; the others have no message.
     """
@@ -38,27 +40,31 @@ class MergedFigures:
         self.contest_index = contest
         self.contest = election.contests[contest]
         self.topic = topic
-        self.figures: list[Figures | None] = [None] * partition_count
+        self.stands: list[Stand | None] = [None] * partition_count
+        """None of partitions of which nothing is known yet."""
         self._areas = election.contest_areas[contest]
         if shared_baselines is None:
             shared_baselines = baselines(election, Limits(election.checks, election.polls_close_ms))
         self._baseline = shared_baselines[contest]
-        self._width = integers_per_area(len(self.contest.candidate_ids))
-        self._sums = {area: [0] * self._width for area in self._areas}
-        self._dirty = set(self._areas)
+        self._pages: dict[tuple[int, int], Page] = {}
+        """(partition, page) → what is in the sums."""
+        self._sums: dict[int, list[int]] = {}
+        """Area → its sums, none where nothing was heard. A list is never changed but replaced: a publication keeps it."""
+        self._moved: dict[int, list[int]] = {}
+        """Deepest area → by how much it moved since the sums above it did."""
+        self._dirty: set[int] = set()
+        self._is_all_dirty = True
         self._bodies: dict[int, Message] = {}
-        self._rendered: set[int] = set()
-        """Areas rendered since the last `changed_messages`."""
         self._rendered_flags: tuple[bool, bool, bool] | None = None
 
     @property
     def is_complete(self) -> bool:
-        """Whether figures of every partition are there; nothing may be published before."""
-        return None not in self.figures
+        """Whether it is known of every partition how far it is; nothing may be published before."""
+        return None not in self.stands
 
     @property
     def next_offsets(self) -> list[int]:
-        return [0 if f is None else f.next_offset for f in self.figures]
+        return [0 if stand is None else stand.next_offset for stand in self.stands]
 
     @property
     def version(self) -> int:
@@ -67,55 +73,79 @@ class MergedFigures:
 
     def put(self, figures: Figures) -> bool:
         """Take a partition's newer figures; False (and nothing changed) where they are not newer than what stands here."""
-        old = self.figures[figures.partition]
-        if old is not None and figures.next_offset <= old.next_offset:
+        old = self.stands[figures.partition]
+        if old is not None and figures.stand.next_offset <= old.next_offset:
             return False
-        old_areas: dict[int, list[int]] = {} if old is None else old.areas
-        none = [0] * self._width
-        for leaf in figures.areas.keys() | old_areas.keys():
-            new_integers, old_integers = figures.areas.get(leaf, none), old_areas.get(leaf, none)
-            if new_integers is old_integers or new_integers == old_integers:
-                continue
-            difference = [n - o for n, o in zip(new_integers, old_integers, strict=True)]
-            area: int | None = leaf
-            while area is not None:
-                self._sums[area] = [a + b for a, b in zip(self._sums[area], difference, strict=True)]
-                self._dirty.add(area)
-                area = self.election.areas[area].parent
-        self.figures[figures.partition] = figures
+        for page in figures.pages:
+            self.put_page(page)
+        self.stands[figures.partition] = figures.stand
         return True
 
-    def messages(self) -> list[Message]:
-        """Every published area's message at the present vector, the root last. Bodies of areas that did not change
-        are not rendered again."""
-        stamp = self._render()
-        return [{**self._bodies[area], **stamp} for area in (*self._areas[1:], 0)]
+    def put_page(self, page: Page) -> None:
+        """Let this page stand for the one of its partition and number that stood before."""
+        key = (page.partition, page.number)
+        old = self._pages.get(key)
+        if old is page:
+            return
+        self._pages[key] = page
+        for at, leaf in enumerate(page.leaves):
+            new = page.areas[at]
+            before = None if old is None else old.areas[at]
+            if new is None or new is before or new == before:
+                continue
+            moved = new if before is None else _less(new, before)
+            known = self._moved.get(leaf)
+            self._moved[leaf] = moved if known is None else _plus(known, moved)
 
-    def changed_messages(self) -> list[Message]:
-        """As `messages`, without the areas that were not rendered again since the last call of this."""
-        stamp = self._render()
-        areas = sorted(self._rendered - {0})
-        self._rendered.clear()
-        return [{**self._bodies[area], **stamp} for area in (*areas, 0)]
+    def _roll_up(self) -> None:
+        """Move the sums of every area that a page moved, and of those above it, each once."""
+        level, self._moved = self._moved, {}
+        while level:
+            above: dict[int, list[int]] = {}
+            for area, moved in level.items():
+                sums = self._sums.get(area)
+                self._sums[area] = moved if sums is None else _plus(sums, moved)
+                self._dirty.add(area)
+                parent = self.election.areas[area].parent
+                if parent is not None:
+                    known = above.get(parent)
+                    above[parent] = moved if known is None else _plus(known, moved)
+            level = above
 
-    def _render(self) -> Message:
-        """Bring the bodies to the present vector; what stands beside a body in each message."""
-        present = [f for f in self.figures if f is not None]
-        newest = [f.newest_ms for f in present if f.newest_ms is not None]
+    def messages(self, wanted: set[str] | None = None) -> list[Message]:
+        """Every published area's message at the present vector, or those of the areas whose ids are wanted; the root last.
+        Bodies of areas that did not change are not rendered again."""
+        publication = self.begin_publication()
+        for area in publication.areas:
+            publication.message(area)
+        areas = self.election.areas
+        return [
+            {**self._bodies[area], **publication.stamp}
+            for area in (*self._areas[1:], 0)
+            if wanted is None or areas[area].id in wanted
+        ]
+
+    def begin_publication(self) -> Publication:
+        """What changed since the last publication began, at the present vector."""
+        self._roll_up()
+        present = [stand for stand in self.stands if stand is not None]
+        newest = [stand.newest_ms for stand in present if stand.newest_ms is not None]
         as_of_ms = max(newest) if newest else None
         is_closed_book = as_of_ms is None or (self.election.phase == "official" and as_of_ms < self.election.polls_close_ms)
         flags = (
             is_closed_book,
-            any(f.is_on_hold for f in present),
-            self.is_complete and all(f.is_certified for f in present),
+            any(stand.is_on_hold for stand in present),
+            self.is_complete and all(stand.is_certified for stand in present),
         )
-        if flags != self._rendered_flags:
-            self._dirty = set(self._areas)
-            self._rendered_flags = flags
-        for area in self._dirty | {0}:
-            self._bodies[area] = self._body(area, as_of_ms, *flags)
-        self._rendered |= self._dirty
+        is_all = self._is_all_dirty or flags != self._rendered_flags
+        areas = list(self._areas[1:]) if is_all else sorted(self._dirty - {0})
+        self._is_all_dirty, self._rendered_flags = False, flags
         self._dirty.clear()
+        areas.append(0)
+        return Publication(self, areas, {area: self._sums.get(area) for area in areas}, as_of_ms, flags)
+
+    def stamp(self, as_of_ms: int | None) -> Message:
+        """What stands beside a body in each message of the present vector."""
         return {
             "version": self.version,
             "as_of": None if as_of_ms is None else format_time(as_of_ms),
@@ -125,13 +155,25 @@ class MergedFigures:
             },
         }
 
+    def render(
+        self, area: int, sums: list[int] | None, as_of_ms: int | None, flags: tuple[bool, bool, bool]
+    ) -> tuple[Message, bool]:
+        """The body of an area with these sums, and whether it differs from the one rendered before."""
+        body = self._body(area, sums, as_of_ms, *flags)
+        is_changed = self._bodies.get(area) != body
+        self._bodies[area] = body
+        return body, is_changed
+
     # -- one area --------------------------------------------------------------------------------------------------
 
-    def _body(self, index: int, as_of_ms: int | None, is_before: bool, is_on_hold: bool, is_certified: bool) -> Message:
+    def _body(
+        self, index: int, sums: list[int] | None, as_of_ms: int | None, is_before: bool, is_on_hold: bool, is_certified: bool
+    ) -> Message:
         election, contest = self.election, self.contest
         start = self._baseline[index]
         t = Totals(len(contest.candidate_ids))
-        t.add_integers(self._sums[index])
+        if sums is not None:
+            t.add_integers(sums)
         expected = start["expected"]
         done = t.counted + t.annulled
         received = done + t.partial + t.held_only
@@ -262,6 +304,41 @@ class MergedFigures:
                 }
             )
         return polls
+
+
+class Publication:
+    """A contest's messages at one vector, made one after the other: what comes meanwhile shows in the next publication.
+
+    `areas` are those to be rendered, the root (0) last; ask for the message of each, in this order.
+    """
+
+    def __init__(
+        self,
+        merged: MergedFigures,
+        areas: list[int],
+        sums: dict[int, list[int] | None],
+        as_of_ms: int | None,
+        flags: tuple[bool, bool, bool],
+    ) -> None:
+        self.areas = areas
+        self.stamp = merged.stamp(as_of_ms)
+        self._merged = merged
+        self._sums = sums
+        self._as_of_ms = as_of_ms
+        self._flags = flags
+
+    def message(self, area: int) -> tuple[Message, bool]:
+        """The area's message, and whether it differs from the one before in more than its stamp."""
+        body, is_changed = self._merged.render(area, self._sums[area], self._as_of_ms, self._flags)
+        return {**body, **self.stamp}, is_changed
+
+
+def _plus(one: list[int], other: list[int]) -> list[int]:
+    return [one[i] + other[i] for i in range(len(one))]
+
+
+def _less(one: list[int], other: list[int]) -> list[int]:
+    return [one[i] - other[i] for i in range(len(one))]
 
 
 def _status(t: Totals, expected: int, is_before: bool, is_certified: bool) -> str:

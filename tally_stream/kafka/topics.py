@@ -20,9 +20,11 @@ from tally_stream.kafka.client import admin_client
 from tally_stream.settings import Settings
 
 HOUR_MS = 3_600_000
+PARTIALS_SEGMENT_MS = 60_000
 REPORTS_MAX_MESSAGE_BYTES = 1_048_576
-PARTIALS_MIN_MESSAGE_BYTES = 600_000
-"""One partial is at most 512 KiB, one rejection about 180 KB; a topic that takes less would stop the count."""
+MESSAGE_MIN_BYTES = 1_000_000
+"""A standings message is at most so long, a mark may say of 20,000 contests that they are on hold, and a rejection has about
+180 KB; a topic that takes less would stop the count."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ class Topics:
 
 _KEPT = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 _COMPACTED = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(HOUR_MS)}
+"""Standings: who was away for an hour still finds every version."""
+_COMPACTED_AT_ONCE = {
+    "cleanup.policy": "compact", "min.compaction.lag.ms": "0", "segment.ms": str(PARTIALS_SEGMENT_MS),
+    "segment.index.bytes": "1048576",  # its files are made anew every minute (docs/performance.md, latency)
+}  # fmt: skip
+"""Partials: only a segment that is closed is compacted, and who takes them over reads all that is left of them."""
 
 
 def wanted_configs(topics: Topics, *, is_log_append: bool, min_insync: int) -> dict[str, dict[str, str]]:
@@ -71,7 +79,7 @@ def wanted_configs(topics: Topics, *, is_log_append: bool, min_insync: int) -> d
             "message.timestamp.type": time,
             "max.message.bytes": str(REPORTS_MAX_MESSAGE_BYTES),
         },
-        topics.partials: {**_COMPACTED, **durable},
+        topics.partials: {**_COMPACTED_AT_ONCE, **durable},
         topics.standings: {**_COMPACTED, **durable},
         topics.rejections: {**_KEPT, **durable},
         topics.changes: {**_KEPT, **durable},
@@ -211,15 +219,20 @@ def _check_partitions(topics: Topics, name: str, count: int, reports_count: int,
 
 def _check_cleanup(topics: Topics, name: str, config: Mapping[str, str], refusals: list[str], risks: list[str]) -> None:
     policy = config.get("cleanup.policy", "delete")
-    if int(config.get("max.message.bytes", PARTIALS_MIN_MESSAGE_BYTES)) < PARTIALS_MIN_MESSAGE_BYTES:
+    if int(config.get("max.message.bytes", MESSAGE_MIN_BYTES)) < MESSAGE_MIN_BYTES:
         refusals.append(f"{name}: max.message.bytes is {config['max.message.bytes']}, "
-                        f"it must be {PARTIALS_MIN_MESSAGE_BYTES} or more")  # fmt: skip
+                        f"it must be {MESSAGE_MIN_BYTES} or more")  # fmt: skip
     if name in (topics.partials, topics.standings):
         if policy != "compact":
             refusals.append(f"{name}: cleanup.policy is {policy}, it must be compact")
-        if int(config.get("min.compaction.lag.ms", "0")) < HOUR_MS:
-            risks.append(f"{name}: min.compaction.lag.ms is {config.get('min.compaction.lag.ms')}, "
-                         f"it should be {HOUR_MS} or more")  # fmt: skip
+        lag_ms = int(config.get("min.compaction.lag.ms", "0"))
+        if name == topics.standings and lag_ms < HOUR_MS:
+            risks.append(f"{name}: min.compaction.lag.ms is {lag_ms}, it should be {HOUR_MS} or more")
+        if name == topics.partials and lag_ms > 0:
+            risks.append(f"{name}: min.compaction.lag.ms is {lag_ms}, it should be 0: a take-over reads all that is left")
+        if name == topics.partials and int(config.get("segment.ms", "0")) > PARTIALS_SEGMENT_MS:
+            risks.append(f"{name}: segment.ms is {config['segment.ms']}, it should be {PARTIALS_SEGMENT_MS} or less: "
+                         "a take-over reads all that is left")  # fmt: skip
         return
     if policy != "delete":
         refusals.append(f"{name}: cleanup.policy is {policy}, it must be delete: every record is kept")

@@ -1,55 +1,62 @@
-"""Stage 1: one fold a partition, flushed as partials; a run is acked when a broker has acknowledged all it led to.
+"""Stage 1: one fold a partition, flushed as pages and a mark; a run is acked when a broker has acknowledged all it led to.
 
 Decides when a partition is replaying, what is sent and in which order, and when a run becomes committable. For one partition
 and one offset the order is:
 
 1. the rejections and changes below the offset are sent, and the broker acknowledges them;
-2. the partials at the offset are sent, and the broker acknowledges them;
+2. the pages that changed are sent, then the mark at the offset, and the broker acknowledges all of them;
 3. the runs below the offset are acked to Faust, which commits them.
 
-So nobody sees a fall before its reason, and a committed offset means that everything below it was published. What is lost if
-the process dies at any line of this module: nothing; replay makes it again, same keys, same bytes.
-Refuses to know Faust: an event is something with an `ack`. Read `merging.py` next.
+So nobody sees a fall before its reason, and a committed offset means that everything below it was published. Pages and marks
+are sent again from time to time as the last flush left them, between two flushes: a compacted topic may have kept an older
+page of a worker that was frozen. What is lost if the process dies at any line of this module: nothing; replay makes it again,
+same keys, same bytes. Refuses to know Faust: an event is something with an `ack`. Read `pages.py` and `merging.py` next.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Figures, PartitionFold, stations_by_partition
+from tally_stream.domain.fold import PartitionFold, stations_by_partition
 from tally_stream.domain.ledger import Change, Verdict
+from tally_stream.domain.pages import Layout, Mark, Page
 from tally_stream.kafka.lost import lost_records
 from tally_stream.kafka.topics import Topics
 from tally_stream.stream.invariant import BrokenInvariant
-from tally_stream.stream.outlet import Outlet
+from tally_stream.stream.outlet import Gathering, Outlet
 from tally_stream.stream.runs import RecordRun
 from tally_stream.wire.changes import encode_change
-from tally_stream.wire.messages import (
-    encode_partial,
-    encode_rejection,
-    partial_key,
-    record_key,
-)
+from tally_stream.wire.messages import encode_rejection, record_key
+from tally_stream.wire.pages import PageWriter
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import RecordCrash, read_run
 
-RESEND_SECONDS = 10.0
-"""The newest partial of each (contest, partition) is sent again after this long without one."""
+MARK_AGAIN_SECONDS = 10.0
+"""The newest mark is sent again after this long without another."""
+
+PAGES_AGAIN_SECONDS = 24.0
+"""In about this time every page that was sent is sent again, a few with each look: within 30 s, whatever a look waits for."""
+
+PAGES_AGAIN_BYTES_A_SECOND = 1_000_000
+"""Most bytes of pages that a worker sends again: with more pages than that, going through them takes longer."""
+
+AGAIN_LOOK_SECONDS = 1.0
+"""How often a partition looks what is to be sent again."""
 
 DRAIN_LOOK_SECONDS = 0.005
 """How often a drain looks whether the publishers have acked everything."""
 
 ENCODE_SHARE_MAX = 20
-"""Partials are at least this many times their own encoding time apart: at most 5 % of the time goes into them."""
+"""Flushes are at least this many times their own encoding time apart: at most 5 % of the time goes into them."""
 
 HELD_BACK_BYTES = 64 * 1024 * 1024
 """Most bytes of changes that wait behind holds, each partition: about 90,000 changes of 700 bytes."""
@@ -60,6 +67,14 @@ class _Pending(msgspec.Struct, gc=False):
     collector looks at it."""
 
     offset: int
+    key: bytes
+    value: bytes
+
+
+class _Written(NamedTuple):
+    """A page or mark, and the record that says it."""
+
+    sent: Page | Mark
     key: bytes
     value: bytes
 
@@ -87,7 +102,7 @@ class _HeldBack:
 
 @dataclass(slots=True)
 class CountedPartition:
-    """One owned partition. Below `committed`, the group's offset when the ownership began, no partials are sent. Below
+    """One owned partition. Below `committed`, the group's offset when the ownership began, nothing is flushed. Below
     `outputs_from` no rejections and changes are sent: it is the same offset, or 0 to send all of them again. At `log_end`,
     where the log ended when the ownership began, the partition counts as caught up."""
 
@@ -111,6 +126,13 @@ class CountedPartition:
     """Set while a drain waits: then a flush does not wait for the next interval."""
     flushed_offset: int = -1
     flushed_at: float = 0.0
+    mark: Mark | None = None
+    """Of the last flush."""
+    mark_sent_at: float = 0.0
+    sent_pages: dict[tuple[int, int], float] = field(default_factory=dict)
+    """(contest, page) → when it was last sent, the one that waits longest first."""
+    looked_at: float = 0.0
+    """When it was last looked for what is to be sent again."""
     encode_seconds: float = 0.0
     publisher: asyncio.Task[None] | None = None
 
@@ -135,9 +157,9 @@ class Counting:
         *,
         publish_interval_seconds: float,
         on_fatal: Callable[[str], object],
-        on_partial: Callable[[Figures, bytes, int], object] = lambda figures, value, offset: None,
+        on_acknowledged: Callable[[Page | Mark, bytes, int], object] = lambda sent, value, offset: None,
     ) -> None:
-        """`on_partial` is told of each partial that a broker acknowledged: its figures, its bytes, its offset."""
+        """`on_acknowledged` is told of each page and mark that a broker acknowledged, with its bytes and its offset."""
         self.election = election
         self.topics = topics
         self.partition_count = partition_count
@@ -147,12 +169,14 @@ class Counting:
         """Set to send rejections and changes again from offset 0 (a replaced definition)."""
         self._stations = stations_by_partition(election, partition_count)
         self._outlet = outlet
+        self._partials = Gathering(outlet, topics.partials)
         self._reader = ReportReader(election)
+        self._writer = PageWriter(election, partition_count)
+        self._layout = Layout(election)
         self._interval = publish_interval_seconds
         self._interval_began_at = 0.0
         self._on_fatal = on_fatal
-        self._on_partial = on_partial
-        self._contests = range(len(election.contests))
+        self._on_acknowledged = on_acknowledged
 
     # -- ownership -------------------------------------------------------------------------------------------------
 
@@ -169,11 +193,11 @@ class Counting:
             if partition in self.partitions:
                 self.partitions[partition].log_end = max(self.partitions[partition].log_end, log_ends[partition])
                 continue
-            fold = PartitionFold(self.election, partition, self.partition_count, self._stations[partition])
+            fold = PartitionFold(self.election, partition, self.partition_count, self._stations[partition], self._layout)
             start = offset or 0
             owned = CountedPartition(fold, start, log_ends[partition], 0 if self.resends_outputs else start)
             self.partitions[partition] = owned
-            owned.publisher = asyncio.create_task(self._publish(owned), name=f"partials of {partition}")
+            owned.publisher = asyncio.create_task(self._publish(owned), name=f"pages of {partition}")
             if owned.is_caught_up:  # else the first run wakes it: nothing is said of a log that was not read
                 owned.wake.set()
 
@@ -288,11 +312,11 @@ class Counting:
 
     def _cross_commit(self, owned: CountedPartition) -> None:
         """At the committed offset: forget the changes that were sent before the commit. Those are the ones below the offset of
-        the contest's published partial; the others wait behind a hold, and nobody has sent them yet."""
+        the contest's published figures; the others wait behind a hold, and nobody has sent them yet."""
         if self.resends_outputs:
             return
         for contest, held in owned.held_back.items():
-            held.take_below(owned.fold.figures(contest).next_offset)
+            held.take_below(owned.fold.published_offset(contest))
 
     async def _send_outbox(self, owned: CountedPartition) -> None:
         async with owned.sending:
@@ -309,17 +333,21 @@ class Counting:
     # -- publishing ------------------------------------------------------------------------------------------------
 
     async def _publish(self, owned: CountedPartition) -> None:
-        """Flush whenever something is new, one flush at a time, at most one an interval; else every RESEND_SECONDS."""
+        """Flush whenever something is new, one flush at a time, one an interval; between them send again what is due."""
         try:
             while True:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(RESEND_SECONDS):
+                    async with asyncio.timeout(AGAIN_LOOK_SECONDS):
                         await owned.wake.wait()
+                is_new = owned.wake.is_set()
                 owned.wake.clear()
                 if owned.is_replaying:
                     continue
-                await self._keep_interval(owned)
-                await self._flush(owned)
+                if is_new:
+                    await self._keep_interval(owned)
+                    await self._flush(owned)
+                else:
+                    await self._send_partials(owned, self._due_again(owned))
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -341,36 +369,74 @@ class Counting:
             self._interval_began_at = monotonic()
 
     async def _flush(self, owned: CountedPartition) -> None:
-        """Send the partials of all contests at the fold's offset now, in the order this module opens with."""
+        """Send the pages that changed and the mark at the fold's offset now, in the order this module opens with."""
         fold = owned.fold
         snapshot = fold.next_offset
-        figures = [fold.figures(contest) for contest in self._contests]
+        again = self._due_again(owned)  # before the flush: what it takes is no longer as the last one left it
         owned.flushed_at = monotonic()
         begin = perf_counter()
-        partials = [
-            (partial_key(self.election.contests[f.contest].id, f.partition),
-             encode_partial(self.election, f, self.partition_count))
-            for f in figures
-        ]  # fmt: skip
+        pages, owned.mark = fold.take_flush()
+        due: list[Page | Mark] = [*pages, owned.mark]
+        written = self._written(due)
         owned.encode_seconds = perf_counter() - begin
-        for f in figures:
-            waiting = owned.held_back.get(f.contest)
-            if waiting:
-                owned.outboxes[self.topics.changes].extend(waiting.take_below(f.next_offset))
+        for contest, waiting in owned.held_back.items():
+            if waiting.changes:
+                owned.outboxes[self.topics.changes].extend(waiting.take_below(fold.published_offset(contest)))
         await self._send_outbox(owned)
         # Later runs may add to the list while we wait: those belong to the next flush.
         below, owned.unacknowledged = owned.unacknowledged, []
         if below:
             await asyncio.gather(*below)
-        futures = [await self._outlet.send(self.topics.partials, key, value, 0) for key, value in partials]
-        offsets = await asyncio.gather(*futures)
-        for f, (_, value), offset in zip(figures, partials, offsets, strict=True):
-            self._on_partial(f, value, offset)
-        self.partials_sent += len(futures)
+        await self._send_partials(owned, written + again)
         owned.flushed_offset = snapshot
         self._ack(owned, snapshot)
         if fold.next_offset > snapshot:
             owned.wake.set()
+
+    def _written(self, due: Iterable[Page | Mark]) -> list[_Written]:
+        return [
+            _Written(one, *(self._writer.page(one) if isinstance(one, Page) else self._writer.mark(one))) for one in due
+        ]  # fmt: skip
+
+    def _due_again(self, owned: CountedPartition) -> list[_Written]:
+        """What is to be sent again now, as the last flush left it: pages that wait longest, and a mark that stands alone."""
+        now = monotonic()
+        if owned.mark is None:
+            owned.looked_at = now
+        passed = now - owned.looked_at
+        if owned.mark is None or passed < AGAIN_LOOK_SECONDS:
+            return []
+        owned.looked_at = now
+        most = 1 + int(len(owned.sent_pages) * passed / PAGES_AGAIN_SECONDS)
+        most_bytes = PAGES_AGAIN_BYTES_A_SECOND * passed / len(self.partitions)
+        due: list[_Written] = []
+        for place, sent_at in owned.sent_pages.items():
+            if len(due) == most or most_bytes <= 0 or now - sent_at < AGAIN_LOOK_SECONDS:
+                break
+            page = owned.fold.flushed_page(*place)
+            if page is not None:  # else the next flush has it
+                due += self._written([page])
+                most_bytes -= len(due[-1].value)
+        if now - owned.mark_sent_at >= MARK_AGAIN_SECONDS:
+            due += self._written([owned.mark])
+        return due
+
+    async def _send_partials(self, owned: CountedPartition, written: list[_Written]) -> None:
+        """Send these in this order, until all are acknowledged."""
+        if not written:
+            return
+        now = monotonic()
+        for one in written:
+            if isinstance(one.sent, Page):
+                place = one.sent.contest, one.sent.number
+                owned.sent_pages.pop(place, None)
+                owned.sent_pages[place] = now
+            else:
+                owned.mark_sent_at = now
+        offsets = await self._partials.send([(one.key, one.value) for one in written])
+        for one, offset in zip(written, offsets, strict=True):
+            self._on_acknowledged(one.sent, one.value, offset)
+        self.partials_sent += len(written)
 
     @staticmethod
     def _ack(owned: CountedPartition, below: int) -> None:

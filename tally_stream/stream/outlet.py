@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, Protocol
 
 from tally_stream.stream.invariant import BrokenInvariant
@@ -59,6 +60,81 @@ class KafkaOutlet:
         if producer is None:
             raise asyncio.CancelledError
         return producer
+
+
+class Gathering:
+    """Records of several senders to partition 0 of one topic. What is handed over while a batch waits for its turn leaves with
+    the next one: partitions that flush together share a request."""
+
+    def __init__(self, outlet: Outlet, topic: str) -> None:
+        self._outlet = outlet
+        self._topic = topic
+        self._waiting: list[tuple[list[tuple[bytes, bytes]], asyncio.Future[list[int]]]] = []
+        self._sender: asyncio.Task[None] | None = None
+        self._acknowledging: set[asyncio.Task[None]] = set()
+
+    async def send(self, records: list[tuple[bytes, bytes]]) -> list[int]:
+        """Send them in this order; their offsets once all are acknowledged, below 0 where the broker does not tell it."""
+        answer: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((records, answer))
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.create_task(self._send(), name=f"sending to {self._topic}")
+        return await answer
+
+    async def _send(self) -> None:
+        while self._waiting:
+            taken, self._waiting = self._waiting, []
+            try:
+                sent = await hand_over(self._outlet, self._topic, [record for records, _ in taken for record in records])
+            except (Exception, asyncio.CancelledError) as error:
+                _refuse([answer for _, answer in taken], error)
+                continue
+            task = asyncio.create_task(self._acknowledge(taken, sent), name=f"acknowledgements of {self._topic}")
+            self._acknowledging.add(task)
+            task.add_done_callback(self._acknowledging.discard)
+
+    async def _acknowledge(
+        self,
+        taken: list[tuple[list[tuple[bytes, bytes]], asyncio.Future[list[int]]]],
+        sent: list[tuple[int, asyncio.Future[int]]],
+    ) -> None:
+        try:
+            offsets = await offsets_of(sent)
+        except (Exception, asyncio.CancelledError) as error:
+            _refuse([answer for _, answer in taken], error)
+            return
+        begin = 0
+        for records, answer in taken:
+            if not answer.done():
+                answer.set_result(offsets[begin : begin + len(records)])
+            begin += len(records)
+
+
+def _refuse(answers: list[asyncio.Future[list[int]]], error: BaseException) -> None:
+    for waiting in answers:
+        if waiting.done():
+            continue
+        if isinstance(error, asyncio.CancelledError):
+            waiting.cancel()
+        else:
+            waiting.set_exception(error)
+
+
+async def hand_over(outlet: Outlet, topic: str, records: list[tuple[bytes, bytes]]) -> list[tuple[int, asyncio.Future[int]]]:
+    """Hand records to partition 0 in this order, in as few batches as they fit: how many each took, and its answer."""
+    sent: list[tuple[int, asyncio.Future[int]]] = []
+    begin = 0
+    while begin < len(records):
+        count, answer = await outlet.send_batch(topic, islice(records, begin, None), 0)
+        sent.append((count, answer))
+        begin += count
+    return sent
+
+
+async def offsets_of(sent: list[tuple[int, asyncio.Future[int]]]) -> list[int]:
+    """The offset of each record once all are acknowledged, below 0 where the broker does not tell it."""
+    firsts = await asyncio.gather(*(answer for _, answer in sent))
+    return [first if first < 0 else first + i for (count, _), first in zip(sent, firsts, strict=True) for i in range(count)]
 
 
 def _offset_of(delivery: asyncio.Future[Any]) -> asyncio.Future[int]:

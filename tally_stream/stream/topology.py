@@ -9,16 +9,16 @@
     │ 3 the rules judge it, the ledger notes it     domain/rules.py, domain/ledger.py
     │ 4 it moves the sums of its area               domain/fold.py, domain/tally.py
     │ 5 refusals and falls leave first              counting.py   Counting._send_outbox   ─► <p>.rejections, <p>.changes
-    │ 6 then the sums, as partials                  counting.py   Counting._flush         ─► <p>.partials
+    │ 6 then the pages that changed, and the mark   counting.py   Counting._flush         ─► <p>.partials
     │ 7 then the run is acked, and committed        counting.py   Counting._ack           ─► the group's offset
     ▼
   <p>.partials
     │
     ▼
   stage 2: merge_partials
-    │ 8 of each partition the newest counts         merging.py    Merging.take
+    │ 8 pages count once a mark is complete         merging.py    Merging.take, which asks pages.py
     │ 9 partitions are added, areas rolled up       domain/standings.py
-    │ 10 areas leave, then the root                 merging.py    Merging._publish_contest
+    │ 10 areas leave, then the root                 publishing.py Publishing.publish
     ▼
   <p>.standings
 

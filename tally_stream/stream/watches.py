@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any
 
 from tally_stream.kafka.client import TopicReader
+from tally_stream.kafka.lost import lost_at_ends
 from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings
 from tally_stream.stream.counting import Counting
@@ -99,7 +100,7 @@ class ProgressWatch:
             )
             watched[f"publishing {number}"] = Watched(
                 p.flushed_offset, bool(p.events) and not p.is_replaying,
-                f"partition {number} is counted to offset {position}, its newest partial is at {p.flushed_offset}: no progress",
+                f"partition {number} is counted to offset {position}, its newest mark is at {p.flushed_offset}: no progress",
             )  # fmt: skip
         debts = self._transport.commit_debts()
         for (topic, number), (committed, done) in debts.items():
@@ -130,3 +131,26 @@ async def follow_standings(settings: Settings, topic: str, merging: Merging, fai
         raise
     except BaseException as error:
         fail(f"reading {topic} failed: {error or type(error).__name__}")
+
+
+async def check_marks(settings: Settings, topics: Topics, merging: Merging, fail: Fail) -> None:
+    """Once an owner of stage 2 has read what stood on the topics: whether the report log has all that pages and marks stand on,
+    in every partition, whoever counts it. The ends are asked for after the marks were read: logs only grow."""
+    try:
+        while not merging.is_caught_up:  # noqa: ASYNC110 (two topics are read for it)
+            await asyncio.sleep(FOLLOW_SECONDS)
+        marked = merging.highest_offsets()
+        async with TopicReader(settings, topics.reports) as reader:
+            bounds = await reader.bounds()
+        lost = [
+            sentence
+            for partition, (start, end) in sorted(bounds.items())
+            for sentence in lost_at_ends(partition, start, end, marked.get(partition, 0), "the partials stand on them")
+        ]
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        fail(f"reading {topics.reports} failed: {error or type(error).__name__}")
+    else:
+        if lost:
+            fail("; ".join(lost))

@@ -31,7 +31,13 @@ from tally_stream.stream.outlet import KafkaOutlet
 from tally_stream.stream.runs import TopicPartition
 from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused, look_at_topics
 from tally_stream.stream.topology import declare
-from tally_stream.stream.watches import ProgressWatch, count_partitions, follow_standings, watch_partition_count
+from tally_stream.stream.watches import (
+    ProgressWatch,
+    check_marks,
+    count_partitions,
+    follow_standings,
+    watch_partition_count,
+)
 from tally_stream.stream.worker_state import WorkerState
 
 GC_THRESHOLDS = (5_000, 200, 100)
@@ -39,6 +45,9 @@ GC_THRESHOLDS = (5_000, 200, 100)
 young ones are small and frequent instead: of 50,000 objects each stopped everything for 30 ms every six seconds."""
 
 READY_LOOK_SECONDS = 0.2
+
+MUCH_TO_READ_RECORDS = 10_000
+"""With more than so many reports of a partition unread, reading comes before publishing (`publishing.py`)."""
 
 
 class Worker:
@@ -56,7 +65,8 @@ class Worker:
         self.election = election
         self.topics = Topics(settings.prefix)
         self._partition_count = start.partition_count
-        self._follower: asyncio.Task[None] | None = None
+        self._followers: list[asyncio.Task[None]] = []
+        """What runs beside stage 2 while this worker owns it."""
         outlet = KafkaOutlet(
             lambda: self.app.kafka_producer,
             lambda: self.transport.is_membership_lost(),  # noqa: PLW0108 (there is no transport yet)
@@ -64,12 +74,13 @@ class Worker:
         self.merging = Merging(
             election, self.topics, start.partition_count, outlet,
             ignored_definitions=options.replaced_definitions, on_fatal=self._fail,
+            is_replaying=self._is_replaying, has_much_to_read=self._has_much_to_read,
         )  # fmt: skip
         self.merging.published_offsets = dict(start.published_offsets)
         self.counting = Counting(
             election, self.topics, start.partition_count, outlet,
             publish_interval_seconds=settings.publish_interval_ms / 1000, on_fatal=self._fail,
-            on_partial=self.merging.take_acknowledged,
+            on_acknowledged=self.merging.take_acknowledged,
         )  # fmt: skip
         self.counting.resends_outputs = options.resends_outputs or bool(options.replaced_definitions)
         self.app = RunApp(
@@ -93,6 +104,18 @@ class Worker:
     def _fail(self, reason: str) -> None:
         self.transport.fail(reason)
 
+    def _is_replaying(self, partition: int) -> bool | None:
+        """Whether a partition of the reports is still read here as far as its log was when it came; None: it is not ours."""
+        owned = self.counting.partitions.get(partition)
+        return None if owned is None else not owned.is_caught_up
+
+    def _has_much_to_read(self) -> bool:
+        topic = self.topics.reports
+        return any(
+            not owned.is_caught_up or (self.transport.known_end(topic, p) or 0) - owned.fold.next_offset > MUCH_TO_READ_RECORDS
+            for p, owned in self.counting.partitions.items()
+        )
+
     # -- PositionSource --------------------------------------------------------------------------------------------
 
     def next_offset(self, topic: str, partition: int) -> int | None:
@@ -103,6 +126,7 @@ class Worker:
     async def partitions_assigned(self, assigned: set[TopicPartition], committed: dict[TopicPartition, int | None]) -> None:
         # As published before the bounds are asked for: the others go on publishing while the answer is under way.
         published = dict(self.merging.published_offsets)
+        marked = self.merging.highest_offsets()
         bounds = await self.transport.log_bounds() if assigned else {}
         self.state.has_joined = True
         reports = {p: committed[t, p] for t, p in assigned if t == self.topics.reports}
@@ -116,6 +140,7 @@ class Worker:
                 (self.counting.next_offset(partition) or 0, "this worker's counts"),
                 (offset or 0, "the group's commits"),
                 (published.get(partition, 0), "the published standings"),
+                (marked.get(partition, 0), "the partials"),
             ):
                 found = lost_at_ends(partition, start, end, needed, f"{what} stand on them")
                 if found:
@@ -124,11 +149,14 @@ class Worker:
         partials = (self.topics.partials, 0)
         if partials in assigned:
             self.merging.begin_ownership(*bounds[partials])
-            if self._follower is None:
-                self._follower = asyncio.create_task(
-                    follow_standings(self.settings, self.topics.standings, self.merging, self._fail),
-                    name="standings as published",
-                )
+            if not self._followers:
+                self._followers = [
+                    asyncio.create_task(
+                        follow_standings(self.settings, self.topics.standings, self.merging, self._fail),
+                        name="standings as published",
+                    ),
+                    asyncio.create_task(check_marks(self.settings, self.topics, self.merging, self._fail), name="marks"),
+                ]
         else:
             self.merging.end_ownership()
             self._stop_following()
@@ -137,9 +165,9 @@ class Worker:
         await self.counting.drain({p for t, p in revoked if t == self.topics.reports})
 
     def _stop_following(self) -> None:
-        if self._follower is not None:
-            self._follower.cancel()
-            self._follower = None
+        for follower in self._followers:
+            follower.cancel()
+        self._followers.clear()
 
     # -- running ---------------------------------------------------------------------------------------------------
 

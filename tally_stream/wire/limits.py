@@ -13,9 +13,6 @@ REJECTION_KEY_MAX_BYTES = 65_536
 REJECTION_VALUE_MAX_BYTES = 65_536
 """How much of a refused record's key and value its rejection repeats."""
 
-PARTIAL_MAX_BYTES = 524_288
-"""One partial is one record; a definition whose partials could pass this is refused."""
-
 LOG_LINE_MAX_BYTES = 100_664_320
 """A line of a report log: 16 MiB, which a compressed record may inflate to, all control characters, six bytes each as
 JSON text, and 1,024 for the rest."""

@@ -1,4 +1,4 @@
-"""What the product publishes, as bytes: standings, partials, rejections (changes: `changes.py`).
+"""What the product publishes, as bytes: standings and rejections. Changes stand in `changes.py`, pages and marks in `pages.py`.
 
 Decides keys and canonical JSON (RFC 8785: sorted keys, shortest escapes; our messages hold no numbers but integers).
 Every function is pure: the same values give the same bytes, which is what lets a stranger compare.
@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Figures
 from tally_stream.domain.ledger import Verdict
 from tally_stream.domain.rules import message_of
-from tally_stream.domain.tally import SCALARS, SUMS, integers_per_area
-from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
+from tally_stream.wire.limits import REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
 
 _encoder = msgspec.json.Encoder(order="sorted")
 
@@ -66,119 +63,6 @@ def encode_rejection(
             "value_sha256": None if value is None else hashlib.sha256(value).hexdigest(),
         }
     )
-
-
-class ForeignPartial(Exception):
-    """A partial of another definition or another partition count; `args` is the sentence for the operator."""
-
-    def __init__(self, sentence: str, definition: str) -> None:
-        super().__init__(sentence)
-        self.definition = definition
-
-
-class Partial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One flush of a worker: the cumulative sums of one partition for one contest, from offset 0 to below `next_offset`.
-    Key: `<contest>|<partition>`. What the integers of an area mean stands in docs/wire-format.md, "Partials"."""
-
-    schema: Literal[1]
-    definition: str
-    contest: str
-    partition: Annotated[int, Meta(ge=0)]
-    partitions: Annotated[int, Meta(ge=1)]
-    next_offset: Annotated[int, Meta(ge=0)]
-    newest_ms: int | None
-    hold: bool
-    certify: bool
-    areas: dict[str, list[int]]
-
-
-_partial_decoder = msgspec.json.Decoder(Partial)
-_partial_encoder = msgspec.json.Encoder()
-"""Writes the fields in the order in which they stand there: partials are read by workers, so not canonical."""
-
-
-def partial_key(contest_id: str, partition: int) -> bytes:
-    return f"{contest_id}|{partition}".encode()
-
-
-def encode_partial(election: Election, figures: Figures, partition_count: int) -> bytes:
-    """One flush: the whole of a partition's touched areas. Raises ValueError above 512 KiB, which a definition that
-    was accepted can't reach."""
-    areas = election.areas
-    value = _partial_encoder.encode(
-        Partial(
-            schema=1,
-            definition=election.digest,
-            contest=election.contests[figures.contest].id,
-            partition=figures.partition,
-            partitions=partition_count,
-            next_offset=figures.next_offset,
-            newest_ms=figures.newest_ms,
-            hold=figures.is_on_hold,
-            certify=figures.is_certified,
-            areas={areas[index].id: integers for index, integers in sorted(figures.areas.items())},
-        )
-    )
-    if len(value) > PARTIAL_MAX_BYTES:
-        raise ValueError(f"a partial of {len(value)} bytes; at most {PARTIAL_MAX_BYTES} are sent")
-    return value
-
-
-def widest_partial_bytes(election: Election) -> int:
-    """An upper bound for one partial of the widest contest, in bytes: every area, every integer at its widest.
-
-    A sum of counts has at most 9 digits more than the number of stations it is over, and a sign.
-    """
-    stations_in = dict.fromkeys(election.leaf_areas, 0)
-    for station in election.stations.values():
-        stations_in[station.leaf] += 1
-    counters = len(SCALARS) - len(SUMS)
-    widest = 0
-    for contest, leaves in zip(election.contests, election.contest_leaves, strict=True):
-        sums = len(contest.candidate_ids) + len(SUMS)
-        total = 400
-        for area in leaves:
-            digits = len(str(stations_in[area]))
-            total += len(election.areas[area].id.encode()) * 2 + 8
-            total += sums * (digits + 9 + 2) + counters * (digits + 2)
-        widest = max(widest, total)
-    return widest
-
-
-class PartialReader:
-    """Reads the partials of one election and partition count."""
-
-    def __init__(self, election: Election, partition_count: int) -> None:
-        self.election = election
-        self.partition_count = partition_count
-        self._area_index = {election.areas[index].id: index for index in election.leaf_areas}
-
-    def read(self, value: bytes) -> Figures:
-        """Figures of a partial. Raises ForeignPartial for another digest or N, ValueError for anything else wrong."""
-        try:
-            p = _partial_decoder.decode(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ValueError(f"not a partial: {error}") from error
-        if p.definition != self.election.digest:
-            raise ForeignPartial(
-                f"a partial of definition {p.definition}, this worker counts {self.election.digest}", p.definition
-            )
-        if p.partitions != self.partition_count:
-            raise ForeignPartial(
-                f"a partial made for {p.partitions} partitions, the reports topic has {self.partition_count}",
-                p.definition,
-            )
-        contest = self.election.contest_index(p.contest)
-        if contest is None or p.partition >= p.partitions:
-            raise ValueError(f"a partial of contest {p.contest!r}, partition {p.partition} at {p.next_offset}")
-        width = integers_per_area(len(self.election.contests[contest].candidate_ids))
-        areas = {}
-        for area_id, integers in p.areas.items():
-            index = self._area_index.get(area_id)
-            if index is None or len(integers) != width:
-                raise ValueError(f"a partial with {len(integers)} integers for area {area_id!r}")
-            areas[index] = integers
-        return Figures(contest, p.partition, p.next_offset, p.newest_ms, p.hold, p.certify, areas)
 
 
 class PublishedStandings(msgspec.Struct, frozen=True):

@@ -164,7 +164,7 @@ def test_a_lost_connection_three_times_does_not(supervised: Run) -> None:
 
 
 @pytest.mark.parametrize("reason", [
-    "partition 0 is counted to offset 120, its newest partial is at -1: no progress for 30 s",
+    "partition 0 is counted to offset 120, its newest mark is at -1: no progress for 30 s",
     "reports[0] is committed to offset 100, acknowledged to 120: no commit for 30 s",
 ])  # fmt: skip
 def test_a_watchdog_s_line_three_times_does_not(supervised: Run, reason: str) -> None:

@@ -41,8 +41,13 @@ PLACES = {
         ("stream/faust/consumer.py", "RunConsumer._commit_offsets", "commits that to the group"),
     ),
     "Where is a root sent?": (
-        ("stream/merging.py", "Merging._publish_contest", "sends the areas that changed, then the root as the last of them"),
-        ("stream/merging.py", "Merging._heal", "sends it again where an older one lies on top of it, as it does with an area"),
+        ("stream/publishing.py", "Publishing._render", "makes the areas that changed, then the root as the last of them"),
+        ("stream/publishing.py", "Publishing._send", "sends what was made, in that order"),
+        (
+            "stream/publishing.py",
+            "Publishing._heal",
+            "sends it again where an older one lies on top of it, as it does with an area",
+        ),
         ("stream/outlet.py", "KafkaOutlet.send_batch", "hands to the producer what is published"),
         ("stream/outlet.py", "KafkaOutlet.send", "hands to the producer what is sent again"),
     ),

@@ -59,9 +59,9 @@ def test_the_three_places_are_found_by_the_line_of_their_function(tmp_path: Path
     line = (generate.PACKAGE / file).read_text(encoding="utf-8").splitlines()[generate.line_of(file, function) - 1]
     assert line.strip().startswith(f"async def {function.split('.')[1]}(")
     with pytest.raises(KeyError, match="publish_nothing"):
-        generate.line_of(file, "Merging.publish_nothing")
+        generate.line_of(file, "Publishing.publish_nothing")
     (tmp_path / "stream").mkdir()
-    (tmp_path / file).write_text("\n\nclass Merging:\n    async def _publish_contest(self): ...\n", encoding="utf-8")
+    (tmp_path / file).write_text("\n\nclass Publishing:\n    async def _render(self): ...\n", encoding="utf-8")
     monkeypatch.setattr(generate, "PACKAGE", tmp_path)
     monkeypatch.setattr(generate, "PLACES", {"Where?": ((file, function, "sends"),)})
     assert f"| Where? | `{file}:4` | `{function}` | sends |" in generate.architecture_markdown()

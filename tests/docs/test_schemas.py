@@ -20,7 +20,7 @@ from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.wire.changes import encode_change
 from tally_stream.wire.exact import FIELDS_OF_KIND
 from tally_stream.wire.folder.assembling import load_election
-from tally_stream.wire.messages import canonical_json, encode_partial
+from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import ReportLog
 from tally_stream.wire.schema.documents import schemas
 from tally_stream.wire.schema.published import read_standings
@@ -152,8 +152,11 @@ def published_by_vectors(directory: Path) -> Iterator[tuple[str, Any]]:
         for contest in range(len(election.contests)):
             for message in folded.replay.messages(contest):
                 yield "standings", message
-            for partition in folded.replay.folds:
-                yield "partial", json.loads(encode_partial(election, partition.figures(contest), vector.get("partitions") or 1))
+        pages, marks = vectors.flushes(election, folded, vector)
+        for value in (value for here in pages for value in here):
+            yield "page", json.loads(value)
+        for value in marks:
+            yield "mark", json.loads(value)
         for change in folded.changes:
             yield "change", change
         for rejection in folded.rejections:
@@ -162,7 +165,7 @@ def published_by_vectors(directory: Path) -> Iterator[tuple[str, Any]]:
 
 
 def test_everything_the_vectors_publish_fits(tmp_path: Path) -> None:
-    seen: dict[str, int] = dict.fromkeys(("standings", "partial", "change", "rejection"), 0)
+    seen: dict[str, int] = dict.fromkeys(("standings", "page", "mark", "change", "rejection"), 0)
     for name, message in published_by_vectors(tmp_path):
         seen[name] += 1
         errors = [f"{list(e.path)}: {e.message}" for e in VALIDATORS[name].iter_errors(message)]
@@ -194,7 +197,7 @@ def test_what_a_night_publishes_fits(night: str) -> None:
     assert changes
 
 
-@pytest.mark.parametrize("name", ["standings", "change", "rejection", "partial"])
+@pytest.mark.parametrize("name", ["standings", "change", "rejection", "page", "mark"])
 def test_a_field_less_or_more_does_not_fit(name: str, tmp_path: Path) -> None:
     message = next(m for n, m in published_by_vectors(tmp_path) if n == name)
     for place in paths_of_objects(message):

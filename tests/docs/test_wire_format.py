@@ -36,8 +36,8 @@ def test_every_json_block_is_run() -> None:
 
 
 def test_every_vector_states_something() -> None:
-    answers = {"verdicts", "root", "areas_say", "changes", "rejections", "verdict_counts", "partials", "root_canonical",
-               "partial_bytes", "digest", "mistakes", "error", "records_read"}  # fmt: skip
+    answers = {"verdicts", "root", "areas_say", "changes", "rejections", "verdict_counts", "pages", "marks",
+               "root_canonical", "page_bytes", "mark_bytes", "digest", "mistakes", "error", "records_read"}  # fmt: skip
     silent = [name for name, block in VECTORS.items() if not answers & json.loads(block.text).keys()]
     assert silent == []
 
@@ -68,7 +68,7 @@ class TestDigest:
             assert json.dumps(json.loads(line), ensure_ascii=False, separators=(",", ":"), sort_keys=True) == line
 
 
-def test_the_integers_of_a_partial() -> None:
+def test_the_integers_of_an_area() -> None:
     (block,) = marked(vectors.PAGE, "scalars").values()
     assert tuple(json.loads(block.text)) == SCALARS
 

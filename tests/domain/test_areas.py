@@ -3,7 +3,7 @@
 import pytest
 
 from tally_stream.domain.election import Election, build_election
-from tally_stream.domain.standings import STAMP_FIELDS, MergedFigures, body_of
+from tally_stream.domain.standings import STAMP_FIELDS, MergedFigures, Message, body_of
 from tests.support.small_elections import CLOSE_MS, TOPIC, Night, contest, decision, election, report, station
 
 STATIONS = (
@@ -102,17 +102,56 @@ def test_an_area_whose_stations_did_not_change_has_the_same_body() -> None:
     assert changed == {"X", "X/NORTH", "X/NORTH/ELM"}
 
 
-def test_changed_messages_are_those_whose_area_changed_since_the_last_call_and_the_root() -> None:
+def published(standings: MergedFigures) -> list[Message]:
+    """What a publication sends: the areas whose body changed, and the root."""
+    publication = standings.begin_publication()
+    made = [publication.message(area) for area in publication.areas]
+    return [message for message, is_changed in made[:-1] if is_changed] + [made[-1][0]]
+
+
+def test_messages_of_some_areas_are_those_of_all() -> None:
     night = busy(2)
     standings = MergedFigures(night.election, 0, TOPIC, 1)
     standings.put(night.fold.figures(0))
-    assert standings.changed_messages() == standings.messages()
-    assert [m["area"] for m in standings.changed_messages()] == ["X"]
+    assert standings.messages({"X/NORTH", "X"}) == [m for m in night.messages() if m["area"] in ("X/NORTH", "X")]
+    assert standings.messages() == night.messages()
+
+
+def test_a_publication_has_the_areas_that_changed_since_the_one_before_and_the_root() -> None:
+    night = busy(2)
+    standings = MergedFigures(night.election, 0, TOPIC, 1)
+    standings.put(night.fold.figures(0))
+    assert published(standings) == night.messages()
+    assert [m["area"] for m in published(standings)] == ["X"]
     night.take(decision("annul", "A-1"))
     standings.put(night.fold.figures(0))
-    standings.messages()  # rendering for others takes nothing away
-    everything = standings.messages()
-    assert standings.changed_messages() == [m for m in everything if m["area"] in ("X/NORTH", "X/NORTH/ELM")] + everything[-1:]
+    everything = night.messages()
+    assert published(standings) == [m for m in everything if m["area"] in ("X/NORTH", "X/NORTH/ELM")] + everything[-1:]
+
+
+def test_a_publication_says_of_each_area_whether_more_than_its_stamp_changed() -> None:
+    night = busy(2)
+    standings = MergedFigures(night.election, 0, TOPIC, 1)
+    standings.put(night.fold.figures(0))
+    published(standings)
+    for statement, is_changed in ((report("A-1", 9000), False), (decision("annul", "A-1"), True)):
+        night.take(statement)
+        standings.put(night.fold.figures(0))
+        publication = standings.begin_publication()
+        message, found = [publication.message(area) for area in publication.areas][-1]
+        assert (message["version"], found) == (night.fold.next_offset, is_changed)
+
+
+def test_what_comes_while_a_publication_is_under_way_shows_in_the_next() -> None:
+    night = busy(2)
+    standings = MergedFigures(night.election, 0, TOPIC, 1)
+    standings.put(night.fold.figures(0))
+    before = night.messages()
+    publication = standings.begin_publication()
+    night.take(decision("annul", "A-1"))
+    standings.put(night.fold.figures(0))
+    assert [publication.message(area)[0] for area in publication.areas] == before
+    assert published(standings)[-1] == night.root()
 
 
 def test_contests_are_found_by_their_id() -> None:

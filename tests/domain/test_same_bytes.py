@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import Figures, PartitionFold
+from tally_stream.domain.fold import PartitionFold
+from tally_stream.domain.pages import Figures
 from tally_stream.domain.report import Control, Report, Turnout
 from tally_stream.domain.standings import MergedFigures, Message, body_of
 from tally_stream.domain.tally import baselines
@@ -104,8 +105,8 @@ def test_any_cutting_into_runs_with_partials_between_them_in_any_order(
             order.shuffle(found)
             standings = MergedFigures(of, contest, TOPIC, PARTITIONS, baselines(of, folds[0].limits))
             for figures in found:
-                is_newer = figures.next_offset > standings.next_offsets[figures.partition]
-                was_nothing = standings.figures[figures.partition] is None
+                is_newer = figures.stand.next_offset > standings.next_offsets[figures.partition]
+                was_nothing = standings.stands[figures.partition] is None
                 assert standings.put(figures) == (is_newer or was_nothing)
                 if order.random() < 0.3:
                     standings.messages()

@@ -152,16 +152,16 @@ class TestAFold:
         home = [p for p, fold in enumerate(folds) if fold.entries[2]]
         assert len(home) == 1
         for fold in folds:
-            assert fold.figures(2).next_offset == 0
+            assert fold.figures(2).stand.next_offset == 0
             assert not fold.is_on_hold(2)
             assert fold.entry(2, "A-2") is None
             assert fold.take(0, COUNTED_MS, b"OAKS", control("hold", contest=2)).name == "counted"
             assert fold.take(1, COUNTED_MS, b"OAKS", control("certify", 2, contest=2)).name == "counted"
             assert fold.is_on_hold(2)
-            assert fold.figures(2).next_offset == 1
+            assert fold.figures(2).stand.next_offset == 1
             assert fold.take(2, COUNTED_MS, b"OAKS", control("release", 3, contest=2)).name == "counted"
-            assert fold.figures(2).is_certified
-            assert not fold.figures(3).is_certified
+            assert fold.figures(2).stand.is_certified
+            assert not fold.figures(3).stand.is_certified
         standings = MergedFigures(of, 2, TOPIC, 8)
         for fold in folds:
             standings.put(fold.figures(2))

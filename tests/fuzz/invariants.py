@@ -79,13 +79,17 @@ def report(data: bytes) -> None:
         else:
             _says_what_it_said(reader, read, *pair)
         if first.name == "counted":
-            figures = [fold.figures(contest).areas for contest in range(len(reader.election.contests))]
+            figures = [sums_of(fold, contest) for contest in range(len(reader.election.contests))]
             again = _taken(reader, fold, 1, *pair)
             assert again.name == "repeated", again
-            assert figures == [fold.figures(contest).areas for contest in range(len(reader.election.contests))]
+            assert figures == [sums_of(fold, contest) for contest in range(len(reader.election.contests))]
             _as_a_run(reader, fold, [first, again], *pair)
         else:
             _as_a_run(reader, fold, [first], *pair)
+
+
+def sums_of(fold: PartitionFold, contest: int) -> list[list[list[int] | None]]:
+    return [page.areas for page in fold.figures(contest).pages]
 
 
 def _both_read(reader: ReportReader, key: bytes | None, value: bytes) -> Statement | Finding:

@@ -68,9 +68,9 @@ def test_a_compacted_topic_may_have_any_retention(topic: str) -> None:
 
 @pytest.mark.parametrize("topic", ALL)
 def test_the_largest_message_that_a_topic_takes(topic: str) -> None:
-    assert judged(described({topic: {"max.message.bytes": "600000"}})).refusals == []
-    assert judged(described({topic: {"max.message.bytes": "599999"}})).refusals == [
-        f"t.{topic}: max.message.bytes is 599999, it must be 600000 or more"
+    assert judged(described({topic: {"max.message.bytes": "1000000"}})).refusals == []
+    assert judged(described({topic: {"max.message.bytes": "999999"}})).refusals == [
+        f"t.{topic}: max.message.bytes is 999999, it must be 1000000 or more"
     ]
 
 
@@ -95,10 +95,19 @@ def test_an_unclean_election_of_a_leader_is_a_risk(topic: str) -> None:
     assert report.risks == [f"t.{topic}: unclean.leader.election.enable is true, it should be false"]
 
 
-@pytest.mark.parametrize("topic", COMPACTED)
-def test_a_record_stays_an_hour_before_it_is_compacted(topic: str) -> None:
-    report = judged(described({topic: {"min.compaction.lag.ms": str(HOUR_MS - 1)}}))
-    assert report.risks == [f"t.{topic}: min.compaction.lag.ms is {HOUR_MS - 1}, it should be {HOUR_MS} or more"]
+def test_standings_stay_an_hour_before_they_are_compacted() -> None:
+    report = judged(described({"standings": {"min.compaction.lag.ms": str(HOUR_MS - 1)}}))
+    assert report.risks == [f"t.standings: min.compaction.lag.ms is {HOUR_MS - 1}, it should be {HOUR_MS} or more"]
+    assert judged(described({"standings": {"min.compaction.lag.ms": str(HOUR_MS)}})).risks == []
+
+
+@pytest.mark.parametrize(("setting", "most"), [("min.compaction.lag.ms", 0), ("segment.ms", 60_000)])
+def test_partials_are_compacted_soon(setting: str, most: int) -> None:
+    """Who takes them over reads all that is left of them before it publishes."""
+    assert judged(described({"partials": {setting: str(most)}})).risks == []
+    (risk,) = judged(described({"partials": {setting: str(most + 1)}})).risks
+    assert risk.startswith(f"t.partials: {setting} is {most + 1}, it should be {most}")
+    assert judged(described({"standings": {"segment.ms": str(most + 1)}})).risks == []
 
 
 def test_stations_may_not_date_their_reports_in_an_official_election() -> None:

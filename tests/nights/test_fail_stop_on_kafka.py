@@ -236,7 +236,7 @@ def test_the_trace_is_shown_to_whoever_asks_for_it(kafka_one: Any, tmp_path: Pat
         worker.close()
 
 
-def test_a_partial_of_another_definition_ends_a_running_worker(kafka_one: Any, tmp_path: Path) -> None:
+def test_a_mark_of_another_definition_ends_a_running_worker(kafka_one: Any, tmp_path: Path) -> None:
     settings = made(kafka_one.bootstrap)
     worker = WorkerProcess(settings, "az-2024", tmp_path / "w.log").wait_ready()
     try:
@@ -244,7 +244,7 @@ def test_a_partial_of_another_definition_ends_a_running_worker(kafka_one: Any, t
         _, partials = read_topic(settings, "partials")
         foreign = json.loads(partials[-1].value or b"{}") | {"definition": "sha256:" + "0" * 64}
         produce(settings, "partials", 0, (partials[-1].key, json.dumps(foreign).encode()))
-        assert "a partial of definition sha256:0000" in fatal_line(worker)
+        assert "a page or mark of definition sha256:0000" in fatal_line(worker)
         assert newest_standings(settings) == good
     finally:
         worker.close()

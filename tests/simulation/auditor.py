@@ -7,8 +7,10 @@ is appended, when nobody can have acted on it yet:
 - standings: the bytes are those of the vector they name (P01), one vector a version and one message a vector, which grows
   in every partition from version to version (P02), a total falls only where the changes that stand on their topic by then
   add up to it (P06), no progress lies (P07);
-- partials: everything a partition owes below its offset was acknowledged before;
-- a commit: an acknowledged partial of every contest covers it, and all rejections and changes below it;
+- pages: `changed_at` is where the model says that these areas changed, one value of each has one form (P02), and all that is
+  owed below it was acknowledged before;
+- marks: all of what they say is the model's, and everything owed below was acknowledged before;
+- a commit: an acknowledged mark with acknowledged pages covers it, and all rejections and changes below it;
 - folds in memory: their verdicts add up to their offsets and are the model's (P08).
 """
 
@@ -25,7 +27,8 @@ from decimal import Decimal
 from typing import Any
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.report import Report
+from tally_stream.domain.pages import Layout
+from tally_stream.domain.report import Report, Turnout
 from tally_stream.wire.reading import ReportReader
 from tests.simulation.cluster import Record
 from tests.support.second_model import Record as Judged
@@ -70,8 +73,14 @@ class Auditor:
         self.vectors: dict[tuple[str, int], Vector] = {}
         self._versions: defaultdict[str, list[int]] = defaultdict(list)
         """Contest → its versions, in order."""
-        self.partials: dict[tuple[str, int], int] = {}
-        """(contest, partition) → highest next offset of an acknowledged partial."""
+        self.layout = Layout(election)
+        self.marks: defaultdict[int, set[int]] = defaultdict(set)
+        """Partition → next offsets of acknowledged marks."""
+        self.pages: set[tuple[int, int, int, int]] = set()
+        """(contest, partition, page, changed_at) that were acknowledged."""
+        self._page_values: dict[tuple[bytes, int], bytes] = {}
+        self._touched: dict[int, list[list[tuple[int, int]]]] = defaultdict(list)
+        """Partition → offset → the (contest, page) whose sums that record moved."""
         self.counts: Counter[str] = Counter()
         self._reader = ReportReader(election)
         self._index = {c.id: i for i, c in enumerate(election.contests)}
@@ -180,23 +189,87 @@ class Auditor:
     def acknowledge(self, records: Iterable[Record], outputs: Outputs) -> None:
         outputs.acknowledged.update(self._place(r) for r in records)
 
-    # -- partials --------------------------------------------------------------------------------------------------
+    # -- pages and marks -------------------------------------------------------------------------------------------
 
     def take_partial(self, record: Record) -> None:
         """Nothing may be owed below it: what explains a fall is acknowledged before the fall can be seen."""
-        partial = json.loads(record.value or b"{}")
-        self.counts["partials checked"] += 1
-        partition, end = partial["partition"], partial["next_offset"]
-        if (record.key or b"").decode() != f"{partial['contest']}|{partition}":
-            raise Wrong(f"a partial of {partial['contest']}, {partition} under the key {record.key!r}")
-        self._owed(
-            partition, end, f"the partial of {partial['contest']} at {partition}/{end}", only=self._index[partial["contest"]]
-        )
+        said = json.loads(record.value or b"{}")
+        partition, key = said["partition"], (record.key or b"").decode()
+        if key.startswith("|"):
+            self.counts["marks checked"] += 1
+            if key != f"|{partition}":
+                raise Wrong(f"a mark of partition {partition} under the key {key!r}")
+            self._take_mark(said, partition, said["next_offset"])
+            return
+        self.counts["pages checked"] += 1
+        contest, number, end = self._index[said["contest"]], said["page"], said["changed_at"]
+        what = f"page {number} of {said['contest']} at {partition}/{end}"
+        if key != f"{said['contest']}|{partition}|{number}":
+            raise Wrong(f"{what} under the key {key!r}")
+        if end > len(self.logs[partition]) or (contest, number) not in self._touched_by(partition, end - 1):
+            raise Wrong(f"{what}: the model says that it did not change there")
+        if self._page_values.setdefault((record.key or b"", end), record.value or b"") != record.value:
+            raise Wrong(f"P02: {what} has other bytes than before")
+        self._owed(partition, end, what, only=contest)
+
+    def _take_mark(self, said: dict[str, Any], partition: int, end: int) -> None:
+        if end > len(self.logs[partition]):
+            raise Wrong(f"the mark of {partition}/{end}: the log ends at {len(self.logs[partition])}")
+        judged = self.walk(partition, end, "marks")
+        times = [log_ms for log_ms, _, _ in self.logs[partition][:end]]
+        holds = sorted(judged.hold_ends.items())
+        # What was certified behind a hold does not show before the release.
+        before = {contest: self.walk(partition, hold, f"hold {contest}").certified for contest, hold in holds}
+        certified = sorted(c for c in range(len(self._index)) if c in before.get(c, judged.certified))
+        wanted = {
+            "next_offset": end, "newest_ms": max(times, default=None),
+            "holds": [[contest, hold, max(times[:hold], default=None)] for contest, hold in holds],
+            "changed_sum": sum(self._changed_at(partition, end).values()),
+        }  # fmt: skip
+        found = {name: said[name] for name in wanted}
+        listed = [contest for first, last in said["certified"] for contest in range(first, last + 1)]
+        if found != wanted or listed != certified:
+            raise Wrong(f"the mark of {partition}/{end} says {found}, {listed}; the model says {wanted}, {certified}")
+        self._owed(partition, end, f"the mark of {partition}/{end}")
+
+    def _touched_by(self, partition: int, offset: int) -> list[tuple[int, int]]:
+        known = self._touched[partition]
+        while len(known) <= offset:
+            at = len(known)
+            verdict, _ = self.walk(partition, at + 1, "touched").verdicts[at]
+            _, _, statement = self.logs[partition][at]
+            contests: Iterable[int] = ()
+            if isinstance(statement, Report) and verdict in ("counted", "held", "conflicting"):
+                contests = (statement.contest,)
+            elif isinstance(statement, Turnout) and verdict == "counted":
+                contests = statement.station.contests
+            known.append([(c, self.layout.page_of(c, statement.station.leaf)) for c in contests])  # type: ignore[union-attr]
+        return known[offset]
+
+    def _changed_at(self, partition: int, end: int) -> dict[tuple[int, int], int]:
+        """(contest, page) → `changed_at` as published when the partition is counted to `end`."""
+        holds = dict(self.walk(partition, end, "changed").hold_ends)
+        found = {}
+        for offset in range(end):
+            for contest, number in self._touched_by(partition, offset):
+                if offset < holds.get(contest, end):
+                    found[contest, number] = offset + 1
+        return found
 
     def acknowledge_partial(self, record: Record) -> None:
-        partial = json.loads(record.value or b"{}")
-        key = (partial["contest"], partial["partition"])
-        self.partials[key] = max(self.partials.get(key, 0), partial["next_offset"])
+        said = json.loads(record.value or b"{}")
+        if "page" in said:
+            self.pages.add((self._index[said["contest"]], said["partition"], said["page"], said["changed_at"]))
+        else:
+            self.marks[said["partition"]].add(said["next_offset"])
+
+    def _is_flushed(self, partition: int, offset: int) -> bool:
+        """Whether a mark at this offset or above it, and all the pages that it speaks of, were acknowledged."""
+        ends = sorted(end for end in self.marks[partition] if end >= offset)
+        return any(
+            all((c, partition, number, at) in self.pages for (c, number), at in self._changed_at(partition, end).items())
+            for end in ends
+        )
 
     def _owed(self, partition: int, end: int, what: str, only: int | None = None) -> None:
         """All rejections and changes below `end` must be acknowledged, but changes that wait behind a hold."""
@@ -220,12 +293,9 @@ class Auditor:
         self.counts["commits checked"] += 1
         if offset > len(self.logs[partition]):
             raise Wrong(f"partition {partition} is committed to {offset}, the log ends at {len(self.logs[partition])}")
-        ends = [offset if p == partition else 0 for p in range(self.partitions)]
-        for contest in self._index:
-            needed = self.published_vector(contest, ends)[partition]
-            if self.partials.get((contest, partition), -1) < needed:
-                raise Wrong(f"partition {partition} is committed to {offset}, {contest}'s acknowledged partial is at "
-                            f"{self.partials.get((contest, partition))}, it must be at {needed}")  # fmt: skip
+        if not self._is_flushed(partition, offset):
+            raise Wrong(f"partition {partition} is committed to {offset}, no mark there was acknowledged with all its pages: "
+                        f"marks at {sorted(self.marks[partition])[-5:]}")  # fmt: skip
         self._owed(partition, offset, f"the commit of {partition}/{offset}")
 
     # -- standings -------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ ALLOWED = (
     Ending(rf"agent count_reports failed: BrokenInvariant\('{LAST_HEARTBEAT}'\)", OUT_OF_REACH),
     # The start, or a reader of its own, against brokers that do not answer.
     Ending(f"(failed|could not start): {NO_BOOTSTRAP}", NO_ANSWER),
-    Ending(f"reading tally.standings failed: {NO_BOOTSTRAP}", NO_ANSWER),
+    Ending(f"reading tally.(standings|reports) failed: {NO_BOOTSTRAP}", NO_ANSWER),
     # A leader whose own metadata is late gives nobody nothing: it ends, and another one leads.
     Ending(
         r"""group coordination failed: KafkaError\('RuntimeError\("the group\\'s leader does not know the partitions of """
@@ -55,7 +55,7 @@ ALLOWED = (
     Ending(r"publishing (partition \d+|standings) failed: \[Error 29\] TopicAuthorizationFailedError: tally\.\w+", ("fatal answer",)),
     Ending(r"publishing (partition \d+|standings) failed: \[Error -1\] UnknownError", ("fatal answer",)),
     # The log is shorter than what stands on it: found at the start, at an assignment, or while reading.
-    Ending(f"refused: {LOST_RECORDS}", (LOST_LOG,)),
+    Ending(f"(refused: )?{LOST_RECORDS}", (LOST_LOG,)),
     Ending(rf"seeking failed: BrokenInvariant\(['\"]{LOST_RECORDS}['\"]\)", (LOST_LOG,)),
     Ending(r"the log lost records: no record to read at tally\.reports\[\d+\] at \d+", (LOST_LOG,)),
 )  # fmt: skip

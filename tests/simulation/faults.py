@@ -2,7 +2,8 @@
 
 Decides the weather (how likely each request is delayed, lost, refused, answered late or cut) and a list of blows: kill a
 worker before one of its next steps, freeze one with or without a worker that takes its place, silence a broker, force a
-rebalance, stop a worker in order, compact partials or standings up to any record. `lose_reports` is the blow after which
+rebalance, stop a worker in order, compact partials or standings up to any record, cut a flush short, say an old page or mark
+again. `lose_reports` is the blow after which
 nothing may be published any more. Refuses to know what comes of it; `KINDS` are the faults that a round must have seen.
 """
 
@@ -43,7 +44,8 @@ class Lost:
 KINDS = (
     "duplicate report", "reordered stations", "delay", "lost request", "cut run", "kill", "rebalance", "late thaw, stage 1",
     "late thaw, stage 2", "failed acknowledgement", "late acknowledgement", "failed commit", "silent broker",
-    "compaction of partials", "compaction of standings", "shortened log",
+    "compaction of partials", "compaction of standings", "shortened log", "flush cut short", "older page on top",
+    "page said again", "newer page lost to compaction",
 )  # fmt: skip
 
 BLOW_SECONDS = ((0.3, 3.0), (0.3, 3.0), (1.0, 6.0))
@@ -51,6 +53,9 @@ BLOW_SECONDS = ((0.3, 3.0), (0.3, 3.0), (1.0, 6.0))
 
 KILL_STEPS = 600
 """A worker is killed before one of so many next steps: about two seconds of a busy one."""
+
+CUT_STEPS = 60
+"""After the request of a flush in whose midst a worker is killed: about as many as the next ones take."""
 
 FREEZE_SHORT, FREEZE_LONG = (0.5, 6.0), (11.0, 16.0)
 """Below and above the session timeout of 10 s."""
@@ -94,7 +99,8 @@ class Director:
 
     async def direct(self) -> None:
         """Blows until cancelled."""
-        blows = [self.kill] * 4 + [self.freeze] * 4 + [self.silence, self.rebalance, self.stop] + [self.compact] * 4
+        blows = [self.kill] * 4 + [self.freeze] * 6 + [self.silence, self.rebalance, self.stop] + [self.compact] * 6
+        blows += [self.cut_flush] * 8 + [self.say_again] * 4
         pace = self.chance.choice(BLOW_SECONDS)
         while True:
             await asyncio.sleep(self.chance.uniform(*pace))
@@ -106,6 +112,28 @@ class Director:
     def kill(self) -> None:
         for process in self._some():
             process.dies_at = process.steps + self.chance.randint(1, KILL_STEPS)
+
+    def cut_flush(self) -> None:
+        """Killed soon after it sends of a flush, which may have more batches to come."""
+        for process in self._some():
+
+            def befall(process: Process = process) -> None:
+                process.dies_at = process.steps + self.chance.randint(1, CUT_STEPS)
+
+            self.world.cluster.ambushes[process] = (self.world.topics.partials, befall)
+
+    def say_again(self) -> None:
+        """A page or mark that was said before comes again, as from a worker that was frozen meanwhile: older than what stands
+        there, mostly; and the topic may be compacted right then."""
+        world = self.world
+        if not world.said:
+            return
+        key = (world.topics.partials, 0)
+        for old in self.chance.choices(list(world.said.values()), k=self.chance.randint(1, 4)):
+            world.faults["page said again"] += 1
+            world.cluster.append(key, [old])
+        if self.chance.random() < 0.7:
+            self._compact(world.topics.partials, "partials", world.cluster.logs[key].end)
 
     def _some(self) -> list[Process]:
         alive = self._alive()
@@ -197,10 +225,21 @@ class Director:
         topic, what = self.chance.choice(((world.topics.partials, "partials"), (world.topics.standings, "standings")))
         end = world.cluster.logs[topic, 0].end
         if end:
-            below = self.chance.randint(1, end)
-            if world.cluster.compact((topic, 0), below):
-                world.faults[f"compaction of {what}"] += 1
-                world.say(f"{topic} is compacted below {below}")
+            self._compact(topic, what, self.chance.randint(1, end))
+
+    def _compact(self, topic: str, what: str, below: int) -> None:
+        world = self.world
+        if not world.cluster.compact((topic, 0), below):
+            return
+        world.faults[f"compaction of {what}"] += 1
+        world.say(f"{topic} is compacted below {below}")
+        if what == "partials":
+            kept: dict[bytes | None, int] = {}
+            for record in world.cluster.logs[topic, 0].records:
+                changed_at = json.loads(record.value or b"{}").get("changed_at", 0)
+                kept[record.key] = max(kept.get(record.key, 0), changed_at)
+            lost = sum(kept.get(page, 0) < newest for page, newest in world.newest_pages.items())
+            world.faults["newer page lost to compaction"] += lost
 
     # -- the blow after which nothing is published any more --------------------------------------------------------
 

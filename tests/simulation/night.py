@@ -65,8 +65,10 @@ def _definition(chance: Random) -> Election:
         )  # fmt: skip
 
     contests = [a_contest("PRES", ("ANNA", "BELA", "CLEO"))]
-    if chance.random() < 0.5:
+    if chance.random() < 0.8:
         contests.append(a_contest("SEAT", ("DORA", "EMIL")))
+    if chance.random() < 0.3:
+        contests.append(a_contest("MAYOR", ("FAY", "GIL")))
     return election(
         stations, contests, levels=("region", "town"), depth=chance.randint(0, 2), phase=chance.choice(("official", "test"))
     )

@@ -98,6 +98,7 @@ REPLACED = (
     "tally_stream.stream.worker.gc",
     "on_fatal (Process.exit)",
     "time.monotonic, time.time, time.perf_counter",
+    "PAGE_MAX_BYTES and BATCH_BYTES, smaller in some seeds",
 )
 
 

@@ -43,12 +43,25 @@ class Audit(Auditor):
         if is_acknowledged:
             self.acknowledge([record], self.changes)
 
-    def put_partial(self, end: int, *, is_acknowledged: bool = True) -> None:
-        value = canonical({"contest": "PRES", "partition": 0, "next_offset": end})
-        record = Record(0, 0, b"PRES|0", value)
-        self.take_partial(record)
-        if is_acknowledged:
-            self.acknowledge_partial(record)
+    def page(self, changed_at: int, **changes: Any) -> Record:
+        value = {"contest": "PRES", "partition": 0, "page": 0, "changed_at": changed_at, "areas": [], **changes}
+        return Record(0, 0, b"PRES|0|0", canonical(value))
+
+    def mark(self, end: int, **changes: Any) -> Record:
+        """What the model says of this prefix, unless told otherwise."""
+        hold = self.walk(0, end).hold_ends.get(0)
+        value = {
+            "partition": 0, "next_offset": end, "newest_ms": LOG_MS + end - 1, "certified": [],
+            "holds": [] if hold is None else [[0, hold, LOG_MS + hold - 1]],
+            "changed_sum": sum(self._changed_at(0, end).values()), **changes,
+        }  # fmt: skip
+        return Record(0, 0, b"|0", canonical(value))
+
+    def put_flush(self, end: int, *, is_acknowledged: bool = True) -> None:
+        for record in (*(self.page(at) for at in self._changed_at(0, end).values()), self.mark(end)):
+            self.take_partial(record)
+            if is_acknowledged:
+                self.acknowledge_partial(record)
 
 
 @pytest.fixture
@@ -63,7 +76,7 @@ def test_what_the_model_says_is_let_through(audit: Audit) -> None:
         for area in ("X/NORTH", "X/SOUTH", "X"):
             audit.publish(area, end)
     audit.put_change(2)
-    audit.put_partial(4)
+    audit.put_flush(4)
     audit.publish("X", 4)
     audit.take_commit(0, 4)
     assert audit.counts["standings checked"] == 10
@@ -102,39 +115,72 @@ def test_a_change_that_says_something_else(audit: Audit) -> None:
         audit.take_change(Record(0, 0, b"0/1", canonical(wrong)))
 
 
-def test_a_partial_before_its_change_was_acknowledged(audit: Audit) -> None:
-    audit.put_partial(2)
+def test_a_flush_before_its_change_was_acknowledged(audit: Audit) -> None:
+    audit.put_flush(2)
     audit.put_change(2, is_acknowledged=False)
     with pytest.raises(Wrong, match=r"P06.*change \(0, 2\)"):
-        audit.put_partial(3)
+        audit.put_flush(3)
 
 
-def test_a_partial_before_a_rejection_was_acknowledged(audit: Audit) -> None:
+def test_a_flush_before_a_rejection_was_acknowledged(audit: Audit) -> None:
     audit.put_change(2)
     audit.state(report("A-1", revision=1))
-    audit.put_partial(4)
+    audit.put_flush(4)
     with pytest.raises(Wrong, match=r"the rejection \(0, 4\)"):
-        audit.put_partial(5)
+        audit.put_flush(5)
 
 
-def test_a_commit_before_the_acknowledgement_of_its_partial(audit: Audit) -> None:
-    audit.put_partial(1)
-    audit.put_partial(2, is_acknowledged=False)
+def test_a_commit_before_the_acknowledgement_of_its_mark_or_a_page(audit: Audit) -> None:
+    audit.put_flush(1)
+    audit.put_flush(2, is_acknowledged=False)
     audit.take_commit(0, 1)
     with pytest.raises(Wrong, match="committed to 2"):
         audit.take_commit(0, 2)
+    audit.acknowledge_partial(audit.mark(2))
+    with pytest.raises(Wrong, match="committed to 2"):
+        audit.take_commit(0, 2)
+    audit.acknowledge_partial(audit.page(2))
+    audit.take_commit(0, 2)
 
 
-def test_a_commit_behind_a_hold_asks_for_the_frozen_partial_and_no_change(audit: Audit) -> None:
+def test_a_page_that_says_it_changed_where_it_did_not_or_two_things_of_one_offset(audit: Audit) -> None:
+    audit.state(report("A-1", revision=1))
+    audit.take_partial(audit.page(2))
+    with pytest.raises(Wrong, match="P02: page 0 of PRES at 0/2 has other bytes"):
+        audit.take_partial(audit.page(2, areas=[[1]]))
+    with pytest.raises(Wrong, match="did not change there"):
+        audit.take_partial(audit.page(5))
+    with pytest.raises(Wrong, match="did not change there"):
+        audit.take_partial(audit.page(9))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"newest_ms": LOG_MS}, {"holds": [[0, 1, LOG_MS]]}, {"certified": [[0, 0]]}, {"changed_sum": 1}, {"changed_sum": 3}],
+)
+def test_a_mark_that_says_something_else(audit: Audit, changes: dict[str, Any]) -> None:
+    audit.take_partial(audit.mark(2))
+    with pytest.raises(Wrong, match="the mark of 0/2 says"):
+        audit.take_partial(audit.mark(2, **changes))
+
+
+@pytest.mark.parametrize("key", [b"|1", b"PRES|0", b"SEAT|0|0"])
+def test_what_stands_under_another_key(audit: Audit, key: bytes) -> None:
+    record = audit.mark(2) if key == b"|1" else audit.page(2)
+    with pytest.raises(Wrong, match="under the key"):
+        audit.take_partial(record._replace(key=key))
+
+
+def test_a_commit_behind_a_hold_asks_for_the_frozen_pages_and_no_change(audit: Audit) -> None:
     audit.put_change(2)
     audit.state(Control(0, "hold", 1, "a ruling", "the court"), decision("annul", "B-1", 2, 1))
-    with pytest.raises(Wrong, match="it must be at 5"):
+    with pytest.raises(Wrong, match="committed to 6"):
         audit.take_commit(0, 6)
-    audit.put_partial(5)
+    audit.put_flush(6)
     audit.take_commit(0, 6)
     audit.state(Control(0, "release", 2, "a ruling", "the court"))
     with pytest.raises(Wrong, match=r"change \(0, 5\)"):
-        audit.put_partial(7)
+        audit.put_flush(7)
 
 
 @pytest.mark.parametrize(

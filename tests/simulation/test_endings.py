@@ -39,7 +39,7 @@ EVERY_FAULT = Counter(
     [
         "agent count_reports failed: KeyError('PRES')",
         "agent merge_partials ended by itself",
-        "tally.partials, offset 3: a partial of definition sha256:00, this is sha256:01",
+        "tally.partials, offset 3: a page or mark of definition sha256:00, this worker counts sha256:01",
         "publishing standings failed: tally.standings, offset 4: other bytes than ours for PRES|X, version 9",
         "publishing partition 0 failed: 'NoneType' object has no attribute 'send'",
         "agent count_reports failed: BrokenInvariant('partition 0, offset 3: this record crashes the code: KeyError(1)')",

@@ -47,10 +47,11 @@ def test_a_hundred_seeds_break_no_promise_and_see_every_fault() -> None:
     # What was looked at: a simulation whose workers all die before they publish would find nothing.
     assert counts["standings checked"] > 2_500
     assert counts["reports checked"] > 200_000
-    assert counts["partials checked"] > 4_500
+    assert counts["pages checked"] > 3_500
+    assert counts["marks checked"] > 2_500
     assert counts["commits checked"] > 1_500
     assert counts["falls explained"] > 1_200
-    assert counts["changes checked"] > 1_600
+    assert counts["changes checked"] > 1_300
     assert counts["rejections checked"] > 5_500
     assert counts["folds checked"] > 9_000
     assert found["faults"]["refusal of a shortened log"] > 300
@@ -101,4 +102,5 @@ def test_only_sockets_threads_and_clocks_are_replaced(parts: dict[str, Any]) -> 
         "tally_stream.stream.worker.gc",
         "on_fatal (Process.exit)",
         "time.monotonic, time.time, time.perf_counter",
+        "PAGE_MAX_BYTES and BATCH_BYTES, smaller in some seeds",
     ]

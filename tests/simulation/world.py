@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 import random
 import re
@@ -19,8 +20,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from tally_stream.domain import pages
+from tally_stream.domain.pages import Layout
 from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings, load_settings
+from tally_stream.stream.faust import settings as faust_settings
 from tally_stream.stream.starting import WorkerOptions, WorkerRefused, look_at_topics
 from tally_stream.stream.worker import Worker
 from tests.simulation.auditor import Auditor, Wrong
@@ -104,6 +108,16 @@ class World:
         self.started = 0
         self.parts: dict[str, Any] = {}
         self.interval_ms = self.chance.choice((5, 50, 200))
+        # Small pages, so that a flush has many, and small batches, so that it can be cut after any of them.
+        pages.PAGE_MAX_BYTES = self.chance.choice((1, 900, 4_096))
+        faust_settings.BATCH_BYTES = self.chance.choice((1, 1, 2_000, 512 * 1024))
+        self.auditor.layout = Layout(self.night.election)
+        self.said: dict[int, Record] = {}
+        """Offset → every page and mark that was appended, whatever compaction has left of them."""
+        self.newest_pages: dict[bytes | None, int] = {}
+        """Key of a page → the highest `changed_at` that was ever appended."""
+        self._unmarked: Counter[tuple[str, int]] = Counter()
+        """(process, partition) → its new pages since its last mark."""
         for topic, partitions in (
             (self.topics.reports, self.night.partitions), (self.topics.partials, 1), (self.topics.standings, 1),
             (self.topics.rejections, self.night.partitions), (self.topics.changes, self.night.partitions),
@@ -151,10 +165,24 @@ class World:
                 self._look_at_folds()
             elif topic == self.topics.partials:
                 self._checked(self.auditor.take_partial, r)
+                self._note_partial(process, r)
             elif topic == self.topics.rejections:
                 self._checked(self.auditor.take_rejection, r)
             elif topic == self.topics.changes:
                 self._checked(self.auditor.take_change, r)
+
+    def _note_partial(self, process: Process | None, r: Record) -> None:
+        self.said[r.offset] = r
+        said = json.loads(r.value or b"{}")
+        place = (process.name if process else "", said["partition"])
+        if "page" not in said:
+            self._unmarked[place] = 0
+            return
+        if self.newest_pages.get(r.key, 0) > said["changed_at"]:
+            self.faults["older page on top"] += 1
+        elif process is not None and self.newest_pages.get(r.key, 0) < said["changed_at"]:
+            self._unmarked[place] += 1
+        self.newest_pages[r.key] = max(self.newest_pages.get(r.key, 0), said["changed_at"])
 
     def _summary(self, topic: str, r: Record) -> str:
         value = r.value or b""
@@ -165,8 +193,8 @@ class World:
         topic, _ = key
         records = [r for b in self.cluster.logs[key].from_offset(first) for r in b.records if first <= r.offset < end]
         if topic == self.topics.partials:
-            for r in records:
-                self.auditor.acknowledge_partial(r)
+            for offset in range(first, end):
+                self.auditor.acknowledge_partial(self.said[offset])
         elif topic == self.topics.rejections:
             self.auditor.acknowledge(records, self.auditor.rejections)
         elif topic == self.topics.changes:
@@ -234,6 +262,8 @@ class World:
         for connection in [c for c in self.cluster.connections if c.process is process]:
             self._hang_up(connection)
         slot.workers.pop(process, None)
+        if any(count for (name, _), count in self._unmarked.items() if name == process.name):
+            self.faults["flush cut short"] += 1
         if not is_explained(reason, self.faults):
             self.fail(f"{process.name} ended, and no fault of this seed explains it: {reason}")
         if self.lost is not None and process in self.born_after_loss:

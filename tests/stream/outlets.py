@@ -2,13 +2,20 @@
 of the tests of `wire/`."""
 
 import asyncio
+import json
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
+from tally_stream.domain.election import Election
+from tally_stream.domain.fold import PartitionFold
+from tally_stream.domain.pages import Mark, Page
 from tally_stream.kafka.topics import Topics
 from tally_stream.stream.counting import Counting
 from tally_stream.stream.runs import RecordRun
+from tally_stream.wire.pages import PageWriter
+from tally_stream.wire.reading import ReportReader
+from tally_stream.wire.run import read_run
 from tests.support.report_messages import ELECTION, LOG_MS, Json, as_bytes, control, counts, key_of
 
 __all__ = [
@@ -16,16 +23,21 @@ __all__ = [
     "HELD",
     "TOPICS",
     "Event",
+    "Flushing",
     "HeldOutlet",
     "OnePartition",
     "Record",
+    "Stored",
+    "Told",
     "falling",
+    "flushed",
     "hold",
     "recounted",
     "release",
     "report",
     "run_of",
     "settle",
+    "stored",
     "unknown",
 ]
 
@@ -42,6 +54,43 @@ class Record:
 
 def run_of(*records: Record, partition: int = 0, after_seek: bool = False) -> RecordRun:
     return RecordRun(partition, list(records), after_seek)
+
+
+class Told(NamedTuple):
+    """A page or mark, and the record that says it."""
+
+    sent: Page | Mark
+    key: bytes
+    value: bytes
+
+
+class Flushing:
+    """What a worker sends of one partition: `flush` takes records and gives the pages that they changed, then the mark."""
+
+    def __init__(self, partition: int = 0, partition_count: int = 1, of: Election = ELECTION) -> None:
+        self.fold = PartitionFold(of, partition, partition_count)
+        self._reader, self._writer = ReportReader(of), PageWriter(of, partition_count)
+
+    def flush(self, *records: Record) -> list[Told]:
+        read_run(self._reader, self.fold, list(records))
+        pages, mark = self.fold.take_flush()
+        return [*(Told(page, *self._writer.page(page)) for page in pages), Told(mark, *self._writer.mark(mark))]
+
+
+def flushed(*records: Record, partition: int = 0, partition_count: int = 1, of: Election = ELECTION) -> list[Told]:
+    """The first flush of a partition after these records."""
+    return Flushing(partition, partition_count, of).flush(*records)
+
+
+class Stored:
+    """A record of the partials topic as a fetch gives it."""
+
+    def __init__(self, offset: int, key: bytes, value: bytes) -> None:
+        self.offset, self.key, self.value = offset, key, value
+
+
+def stored(*told: Told, begin: int = 0) -> list[Stored]:
+    return [Stored(begin + i, one.key, one.value) for i, one in enumerate(told)]
 
 
 class Event:
@@ -94,6 +143,16 @@ class HeldOutlet:
     async def wait_sent(self, topic: str, count: int) -> None:
         async with asyncio.timeout(DEADLINE_SECONDS):
             while len(self.of(topic)) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+    def marks(self, topic: str = TOPICS.partials) -> list[int]:
+        """The next offsets of the marks that were sent, in order."""
+        return [json.loads(value)["next_offset"] for key, value in self.of(topic) if key.startswith(b"|")]
+
+    async def wait_marks(self, count: int) -> None:
+        """Until so many flushes have left: the mark is the last of each."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while len(self.marks()) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
 

@@ -12,6 +12,7 @@ from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.runs import LogBounds, TopicPartition
 from tally_stream.stream.starting import Start, WorkerOptions
 from tally_stream.stream.worker import Worker
+from tests.stream.outlets import flushed, report, stored
 from tests.support.small_elections import election
 
 DEADLINE_SECONDS = 5.0
@@ -73,6 +74,21 @@ async def test_a_shorter_log_is_a_loss(
         await worker.partitions_assigned({REPORTS}, {REPORTS: committed})
     assert lost in str(found.value)
     assert not worker.counting.partitions
+
+
+async def test_a_log_that_ends_below_a_mark_is_a_loss(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was published of it yet, and nothing committed: the partials alone knew."""
+
+    async def log_bounds() -> dict[TopicPartition, LogBounds]:
+        return {REPORTS: LogBounds(0, 1)}
+
+    worker.merging.begin_ownership(0, 0)
+    told = flushed(report(0), report(1, 2), of=worker.election)
+    worker.merging.take(stored(*told))
+    monkeypatch.setattr(worker.transport, "log_bounds", log_bounds)
+    with pytest.raises(BrokenInvariant, match=r"partition 0, from 1, to 1 \(the partials stand on them\)"):
+        await worker.partitions_assigned({REPORTS}, {REPORTS: None})
+    worker.merging.end_ownership()
 
 
 async def test_a_partition_that_was_added_is_not_taken(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,14 +9,18 @@ import pytest
 
 from tally_stream.domain.election import Station
 from tally_stream.domain.fold import stations_by_partition
+from tally_stream.domain.pages import Mark, Page
 from tally_stream.stream import counting as counting_module
 from tally_stream.stream.counting import Counting
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.place import place_of
+from tally_stream.wire.reading import ReportReader
 from tests.stream.outlets import ELECTION, HELD, TOPICS, Event, HeldOutlet, Record, falling, release, report, run_of, settle
-from tests.support.report_messages import counts
+from tests.support.report_messages import LOG_MS, counts, read
+from tests.support.small_elections import contest, election, station
 
 CONTESTS = len(ELECTION.contests)
+PAGE, MARK = b"PRES|0|0", b"|0"
 
 
 @pytest.fixture
@@ -32,37 +36,39 @@ async def counting(outlet: HeldOutlet) -> AsyncIterator[Counting]:
     counting.stop()
 
 
-async def test_changes_then_their_partial_then_the_ack(counting: Counting, outlet: HeldOutlet) -> None:
+async def test_changes_then_the_pages_then_the_mark_then_the_ack(counting: Counting, outlet: HeldOutlet) -> None:
     event = Event()
     await counting.take(run_of(report(0), falling(1, 2), report(2, 2)), event)
     await settle()
     assert {topic for topic, *_ in outlet.sent} == {TOPICS.changes, TOPICS.rejections}
     outlet.answer(TOPICS.changes)
     await settle()
-    assert not outlet.of(TOPICS.partials), "a partial before its rejection was acknowledged"
+    assert not outlet.of(TOPICS.partials), "a page before its rejection was acknowledged"
     outlet.answer(TOPICS.rejections)
-    await outlet.wait_sent(TOPICS.partials, CONTESTS)
+    await outlet.wait_marks(1)
+    assert [key for key, _ in outlet.of(TOPICS.partials)] == [PAGE, MARK]
     await settle()
-    assert not event.is_acked, "acked before the partial was acknowledged"
+    assert not event.is_acked, "acked before pages and mark were acknowledged"
     outlet.answer(TOPICS.partials)
     await settle()
     assert event.is_acked
 
 
-async def test_a_partial_is_told_of_once_it_is_acknowledged(outlet: HeldOutlet) -> None:
-    told: list[tuple[int, bytes, int]] = []
+async def test_a_page_and_a_mark_are_told_of_once_they_are_acknowledged(outlet: HeldOutlet) -> None:
+    told: list[tuple[type, bytes, int]] = []
     counting = Counting(
         ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None,
-        on_partial=lambda figures, value, offset: told.append((figures.contest, value, offset)),
+        on_acknowledged=lambda sent, value, offset: told.append((type(sent), value, offset)),
     )  # fmt: skip
     counting.assign({0: 0}, {0: 1})
     await counting.take(run_of(report(0)), Event())
-    await outlet.wait_sent(TOPICS.partials, CONTESTS)
+    await outlet.wait_marks(1)
     await settle()
     assert told == []
     outlet.answer(TOPICS.partials, 7)
     await settle()
-    assert told == [(i, value, 7) for i, (_, value) in enumerate(outlet.of(TOPICS.partials))]
+    page, mark = [value for _, value in outlet.of(TOPICS.partials)]
+    assert told == [(Page, page, 7), (Mark, mark, 8)], "of a batch the broker tells the first offset"
     counting.stop()
 
 
@@ -83,16 +89,16 @@ async def test_a_partition_counts_the_stations_that_were_laid_out_for_it(outlet:
         for partition, owned in counting.partitions.items():
             assert [list(entries) for entries in owned.fold.entries] == [[s.id for s in layout[partition]]] * CONTESTS
         counting.assign({}, {})
-    assert stations.walks == 1, "one walk for all partitions and assignments"
+    assert stations.walks == 2, "one walk for all partitions and assignments, and one for the layout of pages"
 
 
 async def test_a_run_that_came_during_a_flush_waits_for_the_next(counting: Counting, outlet: HeldOutlet) -> None:
     first, second = Event(), Event()
     await counting.take(run_of(report(0)), first)
-    await outlet.wait_sent(TOPICS.partials, CONTESTS)
+    await outlet.wait_marks(1)
     await counting.take(run_of(report(1, station="B-1")), second)
     outlet.answer(TOPICS.partials)
-    await outlet.wait_sent(TOPICS.partials, 2 * CONTESTS)
+    await outlet.wait_marks(2)
     assert (first.is_acked, second.is_acked) == (True, False)
 
 
@@ -117,17 +123,17 @@ async def test_partitions_begin_an_interval_together_and_do_not_wait_for_one_in_
         await counting.take(run_of(report(offset, offset + 1), partition=partition), Event())
 
     await take(0, 0)
-    await outlet.wait_sent(TOPICS.partials, CONTESTS)
+    await outlet.wait_marks(1)
     now += 10
     await take(1, 0)
-    await outlet.wait_sent(TOPICS.partials, 2 * CONTESTS)  # the one that had sent nothing does not wait for the next
+    await outlet.wait_marks(2)  # the one that had sent nothing does not wait for the next
     assert (early.flushed_at, late.flushed_at) == (1_000.0, 1_010.0)
     await settle()
     waits.clear()
     await take(0, 1)
     await take(1, 1)
     await settle()
-    assert len(outlet.of(TOPICS.partials)) == 2 * CONTESTS, "twice in one interval"
+    assert len(outlet.marks()) == 2, "twice in one interval"
     assert waits == [interval - 10] * 2, "an interval of its own"
     counting.stop()
 
@@ -142,7 +148,7 @@ async def test_a_partition_that_stays_keeps_its_fold_and_what_is_owed(counting: 
     await settle()
     assert not outlet.of(TOPICS.partials), "the change before the rebalance was forgotten"
     outlet.answer(TOPICS.changes)
-    await outlet.wait_sent(TOPICS.partials, CONTESTS)
+    await outlet.wait_marks(1)
 
 
 async def test_a_partition_that_goes_drops_fold_and_outputs(counting: Counting, outlet: HeldOutlet) -> None:
@@ -166,8 +172,11 @@ async def test_below_the_committed_offset_it_is_silent(outlet: HeldOutlet) -> No
     assert not outlet.sent
     assert event.is_acked
     await counting.take(run_of(report(2, 3)), Event())
-    await outlet.wait_sent(TOPICS.partials, CONTESTS)
+    await outlet.wait_marks(1)
     assert {topic for topic, *_ in outlet.sent} == {TOPICS.partials}
+    assert [key for key, _ in outlet.of(TOPICS.partials)] == [PAGE, MARK], (
+        "every touched page, though it was touched in the replay"
+    )
     counting.stop()
 
 
@@ -224,3 +233,112 @@ async def test_a_gap_and_a_jump_back_end_it(counting: Counting) -> None:
         await counting.take(run_of(report(0)), Event())
     await counting.take(run_of(report(0), report(1, station="B-1"), after_seek=True), Event())
     assert counting.next_offset(0) == 2
+
+
+# -- sent again -------------------------------------------------------------------------------------------------------
+
+WIDE = election(
+    [station(f"S-{i}", path=(f"T{i:03}",)) for i in range(48)],
+    levels=("town",),
+    depth=1,
+    contests=[contest("PRES"), contest("SEAT")],
+)
+
+
+class Wide:
+    """Stage 1 over a partition of 48 areas in two contests, with a clock of its own; every answer comes at once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000.0
+        monkeypatch.setattr(counting_module, "monotonic", lambda: self.now)
+        monkeypatch.setattr(counting_module, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(counting_module, "AGAIN_LOOK_SECONDS", 0.001)
+        self.outlet = HeldOutlet(TOPICS.changes, TOPICS.rejections, TOPICS.partials)
+        self.counting = Counting(WIDE, TOPICS, 1, self.outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None)
+        self.counting.assign({0: 0}, {0: 0})
+        self.owned = self.counting.partitions[0]
+        self.next_offset = 0
+
+    async def report(self, *stations: int, revision: int = 1, contest: str = "PRES") -> None:
+        records = [
+            Record(self.next_offset + i, counts(election=WIDE.id, station=f"S-{n}", contest=contest, revision=revision))
+            for i, n in enumerate(stations)
+        ]
+        self.next_offset += len(records)
+        sent = len(self.outlet.marks())
+        await self.counting.take(run_of(*records), Event())
+        await self.outlet.wait_marks(sent + 1)
+        await settle()
+
+    async def pass_seconds(self, seconds: float) -> list[bytes]:
+        """What is sent again meanwhile, by key; it looks once a second."""
+        before = len(self.outlet.of(TOPICS.partials))
+        for _ in range(int(seconds)):
+            self.now += 1
+            looked = self.owned.looked_at
+            async with asyncio.timeout(5):
+                while self.owned.looked_at == looked:  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+            await settle()
+        return [key for key, _ in self.outlet.of(TOPICS.partials)[before:]]
+
+
+async def test_every_page_goes_out_again_within_30_seconds_and_the_mark_every_10(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = Wide(monkeypatch)
+    await wide.report(*range(48))
+    pages = {key for key, _ in wide.outlet.of(TOPICS.partials)} - {MARK}
+    assert len(pages) > 2
+    first = dict(wide.outlet.of(TOPICS.partials))
+    again = await wide.pass_seconds(30)
+    assert set(again) == {*pages, MARK}
+    assert again.count(MARK) == 3
+    assert dict(wide.outlet.of(TOPICS.partials)) == first, "the bytes of the last flush"
+    wide.counting.stop()
+
+
+async def test_a_page_that_changed_since_the_flush_is_not_sent_again_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would lie above the mark. Others go out again, as the last flush left them."""
+    wide = Wide(monkeypatch)
+    await wide.report(*range(48))
+    flushed = dict(wide.outlet.of(TOPICS.partials))
+    wide.owned.fold.take(
+        48, LOG_MS, b"S-0", read(counts(election=WIDE.id, station="S-0", revision=2), reader=ReportReader(WIDE))
+    )
+    again = await wide.pass_seconds(30)
+    changed = PAGE
+    assert set(again) == flushed.keys() - {changed}
+    assert dict(wide.outlet.of(TOPICS.partials)) == flushed
+    wide.counting.stop()
+
+
+async def test_a_flush_has_the_pages_that_changed_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = Wide(monkeypatch)
+    await wide.report(*range(48))
+    await wide.report(47, contest="SEAT")
+    before = len(wide.outlet.of(TOPICS.partials))
+    await wide.report(0, revision=2)
+    assert [key for key, _ in wide.outlet.of(TOPICS.partials)[before:]] == [PAGE, MARK]
+    wide.counting.stop()
+
+
+async def test_what_is_sent_again_follows_a_whole_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = Wide(monkeypatch)
+    await wide.report(*range(48))
+    wide.now += 30
+    before = len(wide.outlet.of(TOPICS.partials))
+    await wide.report(0, revision=2)
+    sent = [key for key, _ in wide.outlet.of(TOPICS.partials)[before:]]
+    assert sent[:2] == [PAGE, MARK]
+    assert len(sent) > 2
+    assert PAGE not in sent[2:]
+    wide.counting.stop()
+
+
+async def test_many_pages_go_out_again_at_a_megabyte_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = Wide(monkeypatch)
+    await wide.report(*range(48))
+    monkeypatch.setattr(counting_module, "PAGES_AGAIN_BYTES_A_SECOND", 1)
+    monkeypatch.setattr(counting_module, "PAGES_AGAIN_SECONDS", 0.1)
+    again = await wide.pass_seconds(3)
+    assert len(again) == 3, "one a second: more than a byte, but one at least"
+    wide.counting.stop()

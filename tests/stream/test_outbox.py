@@ -12,9 +12,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from tally_stream.stream import counting as counting_module
 from tally_stream.stream.invariant import BrokenInvariant
-from tally_stream.stream.outlet import KafkaOutlet
+from tally_stream.stream.outlet import Gathering, KafkaOutlet
 from tests.stream.outlets import (
-    ELECTION,
     HELD,
     TOPICS,
     HeldOutlet,
@@ -26,7 +25,6 @@ from tests.stream.outlets import (
     unknown,
 )
 
-CONTESTS = len(ELECTION.contests)
 DEADLINE_SECONDS = 5.0
 BATCH_BYTES = 200
 
@@ -186,15 +184,28 @@ async def test_an_output_that_failed_is_not_acknowledged_and_ends_the_worker(sta
     event = await stage.take(report(0), falling(1, 2) if topic == TOPICS.changes else unknown(1))
     stage.outlet.refuse(topic)
     await settle()
-    assert not stage.outlet.of(TOPICS.partials), "a partial whose reason nobody has"
+    assert not stage.outlet.of(TOPICS.partials), "a page whose reason nobody has"
     assert not event.is_acked
     assert stage.fatal == ["publishing partition 0 failed: planted"]
 
 
-async def test_a_partial_that_failed_is_not_acknowledged_and_ends_the_worker(stage: Stage) -> None:
+async def test_a_page_that_failed_is_not_acknowledged_and_ends_the_worker(stage: Stage) -> None:
+    stage.outlet.batch_records = 1
     event = await stage.take(report(0))
-    await stage.outlet.wait_sent(TOPICS.partials, CONTESTS)
-    stage.outlet.sent[-1][3].set_exception(OSError("planted"))  # the others are acknowledged
+    await stage.outlet.wait_marks(1)
+    page = next(future for _, key, _, future in stage.outlet.sent if key == b"PRES|0|0")
+    page.set_exception(OSError("planted"))
+    stage.outlet.answer(TOPICS.partials)  # the mark is acknowledged
+    await settle()
+    assert not event.is_acked
+    assert stage.fatal == ["publishing partition 0 failed: planted"]
+
+
+async def test_a_mark_that_failed_is_not_acknowledged_and_ends_the_worker(stage: Stage) -> None:
+    stage.outlet.batch_records = 1
+    event = await stage.take(report(0))
+    await stage.outlet.wait_marks(1)
+    stage.outlet.sent[-1][3].set_exception(OSError("planted"))  # the page is acknowledged
     stage.outlet.answer(TOPICS.partials)
     await settle()
     assert not event.is_acked
@@ -204,13 +215,62 @@ async def test_a_partial_that_failed_is_not_acknowledged_and_ends_the_worker(sta
 async def test_a_flush_waits_for_the_changes_that_it_sends_itself(stage: Stage) -> None:
     """Those that waited behind a hold leave with the first flush after the release, not with a run."""
     await stage.take(*HELD)
-    await stage.outlet.wait_sent(TOPICS.partials, CONTESTS)
+    await stage.outlet.wait_marks(1)
     stage.outlet.answer(TOPICS.partials)
     await settle()
     event = await stage.take(release(5))
     await settle()
     assert stage.keys(TOPICS.changes) == [b"0/2", b"0/3", b"0/4"]
-    assert len(stage.outlet.of(TOPICS.partials)) == CONTESTS, "a fall before its reason was acknowledged"
+    assert len(stage.outlet.marks()) == 1, "a fall before its reason was acknowledged"
     stage.outlet.answer(TOPICS.changes)
-    await stage.outlet.wait_sent(TOPICS.partials, 2 * CONTESTS)
+    await stage.outlet.wait_marks(2)
     assert not event.is_acked
+
+
+class TestGathering:
+    """Pages of partitions that flush together leave in the same batches."""
+
+    async def test_what_waits_leaves_with_the_next_batch_and_each_sender_knows_its_own_offsets(self) -> None:
+        outlet = GatedOutlet()
+        outlet.batch_records = 9
+        gathering = Gathering(outlet, TOPICS.partials)
+        senders = [asyncio.create_task(gathering.send([(b"%d" % n, b""), (b"%d" % n, b"")])) for n in range(3)]
+        await settle()
+        outlet.gate.set()
+        senders.append(asyncio.create_task(gathering.send([(b"3", b"")])))
+        await settle()
+        assert [key for key, _ in outlet.of(TOPICS.partials)] == [b"0", b"0", b"1", b"1", b"2", b"2", b"3"]
+        outlet.sent[0][3].set_result(10)
+        await settle()
+        assert [sender.done() for sender in senders] == [True, True, True, False], "the fourth's are not acknowledged"
+        outlet.sent[6][3].set_result(99)
+        assert await asyncio.gather(*senders) == [[10, 11], [12, 13], [14, 15], [99]]
+
+    async def test_a_batch_that_failed_or_was_not_taken_fails_its_senders_and_no_others(self) -> None:
+        outlet = HeldOutlet()
+        gathering = Gathering(outlet, TOPICS.partials)
+        first = asyncio.create_task(gathering.send([(b"0", b"")]))
+        await settle()
+        second = asyncio.create_task(gathering.send([(b"1", b"")]))
+        await settle()
+        outlet.sent[0][3].set_exception(OSError("planted"))
+        outlet.sent[1][3].set_result(5)
+        with pytest.raises(OSError, match="planted"):
+            await first
+        assert await second == [5]
+
+        lost = Gathering(an_outlet(Producer(), is_membership_lost=True), TOPICS.partials)
+        with pytest.raises(BrokenInvariant, match="older than the session"):
+            await lost.send([(b"0", b"")])
+        with pytest.raises(asyncio.CancelledError):
+            await Gathering(an_outlet(None), TOPICS.partials).send([(b"0", b"")])
+
+    async def test_a_sender_that_is_gone_leaves_the_others(self) -> None:
+        outlet = HeldOutlet()
+        gathering = Gathering(outlet, TOPICS.partials)
+        gone, stays = [asyncio.create_task(gathering.send([(b"%d" % n, b"")])) for n in range(2)]
+        await settle()
+        gone.cancel()
+        await settle()
+        outlet.answer(TOPICS.partials, 3)
+        assert await stays == [4]

@@ -13,7 +13,6 @@ import pytest
 
 from tally_stream.stream import counting as counting_module
 from tests.stream.outlets import (
-    ELECTION,
     HELD,
     TOPICS,
     HeldOutlet,
@@ -28,8 +27,6 @@ from tests.stream.outlets import (
     unknown,
 )
 
-CONTESTS = len(ELECTION.contests)
-
 
 class Restarted(OnePartition):
     """Stage 1 over a partition that a worker before it has committed up to an offset."""
@@ -38,10 +35,10 @@ class Restarted(OnePartition):
         self.counting.assign({0: committed}, {0: log_end})
         return self
 
-    def partial_offsets(self, contest: str = "PRES") -> list[int]:
-        """How far the partials of a contest go that were sent."""
-        values = [json.loads(value) for _, value in self.outlet.of(TOPICS.partials)]
-        return [value["next_offset"] for value in values if value["contest"] == contest]
+    def marked_offsets(self) -> list[int]:
+        """How far the first contest is by each mark that was sent."""
+        marks = [json.loads(value) for key, value in self.outlet.of(TOPICS.partials) if key == b"|0"]
+        return [mark["holds"][0][1] if mark["holds"] else mark["next_offset"] for mark in marks]
 
 
 @pytest.fixture(autouse=True)
@@ -97,30 +94,31 @@ async def test_changes_whose_release_was_committed_too_are_not_sent_again(restar
     await restarted.take(*HELD)
     await restarted.take(release(5), *more)
     await settle()
-    assert restarted.partial_offsets() == [6 + len(more)]
+    assert restarted.marked_offsets() == [6 + len(more)]
     assert restarted.keys(TOPICS.changes) == []
 
 
 async def test_a_change_before_a_hold_is_sent_and_the_one_right_behind_it_waits(restarted: Restarted) -> None:
-    """The partial stands where the hold does; a change at that very offset would tell what the order keeps back."""
+    """The mark covers of the contest what stood before the hold; a change at that very offset would tell what the order keeps
+    back."""
     restarted.at(committed=0)
     await restarted.take(report(0), falling(1, 2), hold(2), recounted(3))
     await settle()
-    assert restarted.partial_offsets() == [3]
+    assert restarted.marked_offsets() == [3]
     assert restarted.keys(TOPICS.changes) == [b"0/1"]
 
 
-async def test_no_partial_is_published_below_the_committed_offset(restarted: Restarted) -> None:
+async def test_nothing_is_flushed_below_the_committed_offset(restarted: Restarted) -> None:
     """Not even where something wakes the publisher in a replay, as a drain does: stage 2 would take it for all there is."""
     restarted.at(committed=3)
     event = await restarted.take(report(0), report(1, station="B-1"))
     await restarted.counting.drain({0})
     await settle()
-    assert restarted.partial_offsets() == []
+    assert restarted.marked_offsets() == []
     assert event.is_acked, "it was committed before"
     await restarted.take(unknown(2))
     await settle()
-    assert restarted.partial_offsets() == [3], "at the committed offset it goes on, though nothing new came"
+    assert restarted.marked_offsets() == [3], "at the committed offset it goes on, though nothing new came"
 
 
 async def test_what_was_committed_is_sent_again_where_it_is_told_to(restarted: Restarted) -> None:
@@ -128,4 +126,27 @@ async def test_what_was_committed_is_sent_again_where_it_is_told_to(restarted: R
     restarted.at(committed=6)
     await restarted.take(*HELD[:1], unknown(1))
     assert restarted.keys(TOPICS.rejections) == [b"0/1"]
-    assert restarted.partial_offsets() == []
+    assert restarted.marked_offsets() == []
+
+
+async def test_the_first_flush_after_a_replay_has_every_touched_page(restarted: Restarted) -> None:
+    """Whoever reads the topic may have lost any of them; what was touched long before the commit goes out as well."""
+    restarted.at(committed=2)
+    await restarted.take(report(0), unknown(1))
+    await restarted.take(unknown(2))
+    await settle()
+    assert restarted.keys(TOPICS.partials) == [b"PRES|0|0", b"|0"]
+
+
+async def test_behind_a_hold_a_page_is_flushed_as_it_stood_before_it(restarted: Restarted) -> None:
+    """Also where nothing of it had been sent when the hold came; the release sends what changed behind it."""
+    restarted.at(committed=5)
+    await restarted.take(*HELD)
+    await restarted.take(unknown(5))
+    await settle()
+    (page,) = [json.loads(value) for key, value in restarted.outlet.of(TOPICS.partials) if key != b"|0"]
+    assert page["changed_at"] == 1
+    await restarted.take(release(6))
+    await settle()
+    pages = [json.loads(value) for key, value in restarted.outlet.of(TOPICS.partials) if key != b"|0"]
+    assert [page["changed_at"] for page in pages] == [1, 5]

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tally_stream.domain.fold import PartitionFold
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.kafka.topics import TopicReport
 from tally_stream.settings import Settings, load_settings
@@ -18,10 +17,7 @@ from tally_stream.stream.merging import Merging
 from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused, look_at_topics
 from tally_stream.stream.watches import watch_partition_count
 from tally_stream.stream.worker_state import WorkerState
-from tally_stream.wire.messages import encode_partial
-from tally_stream.wire.reading import ReportReader
-from tally_stream.wire.run import read_run
-from tests.stream.outlets import ELECTION, TOPICS, Event, HeldOutlet, report, run_of, settle
+from tests.stream.outlets import ELECTION, TOPICS, Event, HeldOutlet, flushed, report, run_of, settle, stored
 
 DEADLINE_SECONDS = 5.0
 RISK = "t.reports: replication is 1, it should be 3 or more"
@@ -78,13 +74,10 @@ def topics(monkeypatch: pytest.MonkeyPatch) -> Topics:
 
 async def published(next_offset: int) -> list[StoredRecord]:
     """The standings that a worker publishes of one partition with so many records."""
-    fold = PartitionFold(ELECTION, 0, 1)
-    read_run(ReportReader(ELECTION), fold, [report(offset) for offset in range(next_offset)])
     outlet = HeldOutlet(TOPICS.standings)
     merging = Merging(ELECTION, TOPICS, 1, outlet, on_fatal=lambda _: None)
     merging.begin_ownership(0, 0)
-    partials = [encode_partial(ELECTION, fold.figures(i), 1) for i in range(len(ELECTION.contests))]
-    merging.take([StoredRecord(0, i, 0, b"", value) for i, value in enumerate(partials)])
+    merging.take(stored(*flushed(*(report(offset) for offset in range(next_offset)))))
     await merging.see([], is_end=True)
     await settle()
     merging.end_ownership()
@@ -159,7 +152,7 @@ async def test_a_partition_that_is_added_while_it_runs_ends_the_worker(monkeypat
     assert answers == []
 
 
-async def test_it_is_ready_once_its_first_partials_are_acknowledged() -> None:
+async def test_it_is_ready_once_its_first_flush_is_acknowledged() -> None:
     """Read to the end is not enough: until then the standings may lack what it has counted."""
     outlet = HeldOutlet()
     counting = Counting(ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None)
@@ -176,8 +169,8 @@ async def test_it_is_ready_once_its_first_partials_are_acknowledged() -> None:
     assert not is_ready(), "it has not read"
     assert state.readiness()["partitions"] == {"0": {"next_offset": 0, "remaining": 1}}
     await counting.take(run_of(report(0)), Event())
-    await outlet.wait_sent(TOPICS.partials, len(ELECTION.contests))
-    assert not is_ready(), "nobody has its partials yet"
+    await outlet.wait_marks(1)
+    assert not is_ready(), "nobody has its pages yet"
     outlet.answer(TOPICS.partials)
     await settle()
     assert is_ready()

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from tally_stream.settings import load_settings
+from tally_stream.stream import watches
 from tally_stream.stream import worker as worker_module
+from tally_stream.stream.merging import Merging
 from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused
-from tally_stream.stream.watches import ProgressWatch
+from tally_stream.stream.watches import ProgressWatch, check_marks
 from tally_stream.stream.worker import Worker
+from tests.stream.outlets import ELECTION, TOPICS, HeldOutlet, flushed, report, settle, stored
 from tests.support.small_elections import election
 
 DEADLINE_SECONDS = 5.0
@@ -71,3 +74,37 @@ async def test_a_metrics_port_that_is_taken_is_refused_in_one_line_with_the_sett
     assert refused.value.errors == [
         f"metrics can't be served at 127.0.0.1:{port}: Address already in use; another port: --metrics-port or TALLY_METRICS_PORT"
     ]
+
+
+@pytest.mark.parametrize(("end", "is_lost"), [(2, False), (1, True)])
+async def test_an_owner_of_stage_2_whose_partials_stand_on_lost_records_ends(
+    monkeypatch: pytest.MonkeyPatch, end: int, is_lost: bool
+) -> None:
+    """Of every partition, also one that another worker counts; and not before all that stood on the topics was read."""
+
+    class Reader:
+        def __init__(self, *_: Any) -> None: ...
+
+        async def __aenter__(self) -> Reader:
+            return self
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+        async def bounds(self) -> dict[int, tuple[int, int]]:
+            assert merging.is_caught_up
+            return {0: (0, 9), 1: (0, end)}
+
+    monkeypatch.setattr(watches, "TopicReader", Reader)
+    monkeypatch.setattr(watches, "FOLLOW_SECONDS", 0)
+    merging = Merging(ELECTION, TOPICS, 2, HeldOutlet(TOPICS.standings), on_fatal=lambda _: None)
+    told = flushed(report(0), report(1, 2), partition=1, partition_count=2)
+    merging.begin_ownership(0, len(told))
+    reasons: list[str] = []
+    checking = asyncio.create_task(check_marks(load_settings(bootstrap="127.0.0.1:1"), TOPICS, merging, reasons.append))
+    await settle()
+    merging.take(stored(*told))
+    await merging.see([], is_end=True)
+    await asyncio.wait_for(checking, DEADLINE_SECONDS)
+    lost = "the report log lost records: partition 1, from 1, to 1 (the partials stand on them)"
+    assert reasons == ([lost] if is_lost else [])
+    merging.end_ownership()

@@ -19,7 +19,8 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import parse_time
 from tally_stream.wire.changes import encode_change
 from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
-from tally_stream.wire.messages import canonical_json, encode_partial, encode_rejection
+from tally_stream.wire.messages import canonical_json, encode_rejection
+from tally_stream.wire.pages import PageWriter
 from tally_stream.wire.report_log import RECORDED_TOPIC, LogError, LogRecord
 from tests.support.doc_pages import marked
 from tests.support.paths import DOCS
@@ -34,7 +35,7 @@ _OF_RECORD = {*_STATEMENTS, "value", "value_base64", "filler", "without", "liter
               "partition"}  # fmt: skip
 _OF_SETTING = {"toml", "stations", "areas", "files"}
 _OF_FOLD = {*_OF_SETTING, "partitions", "records", "contest", "verdicts", "root", "areas_say", "changes", "rejections",
-            "verdict_counts", "partials", "root_canonical", "partial_bytes"}  # fmt: skip
+            "verdict_counts", "pages", "marks", "root_canonical", "page_bytes", "mark_bytes"}  # fmt: skip
 _OF_FOLDER = {*_OF_SETTING, "digest", "mistakes"}
 _OF_LOG = {"log", "at", "until", "error", "records_read", "verdict_counts", "root"}
 
@@ -181,14 +182,24 @@ def _run_fold(vector: Vector, directory: Path) -> None:
     if "verdict_counts" in vector:
         counts = folded.replay.verdict_counts()
         expect(counts == vector["verdict_counts"], f"verdict counts: {counts}")
-    for partition, stated in vector.get("partials", {}).items():
-        figures = folded.replay.folds[int(partition)].figures(contest)
-        value = encode_partial(election, figures, vector.get("partitions") or 1)
-        matches(stated, json.loads(value), f"partial of {partition}")
-    if "partial_bytes" in vector:
-        text = marked(PAGE, "bytes")[vector["partial_bytes"]].text.removesuffix("\n")
-        value = encode_partial(election, folded.replay.folds[0].figures(contest), vector.get("partitions") or 1)
-        expect(value.decode() == text, f"partial: {value.decode()}")
+    pages, marks = flushes(election, folded, vector)
+    for partition, stated in vector.get("pages", {}).items():
+        here = [json.loads(value) for value in pages[int(partition)]]
+        contest_id = election.contests[contest].id
+        matches(stated, [page for page in here if page["contest"] == contest_id], f"pages of {partition}")
+    for partition, stated in vector.get("marks", {}).items():
+        matches(stated, json.loads(marks[int(partition)]), f"mark of {partition}")
+    for name, found in (("page_bytes", pages[0]), ("mark_bytes", marks)):
+        if name in vector:
+            text = marked(PAGE, "bytes")[vector[name]].text.removesuffix("\n")
+            expect(found[0].decode() == text, f"{name}: {found[0].decode()}")
+
+
+def flushes(election: Election, folded: Folded, vector: Vector) -> tuple[list[list[bytes]], list[bytes]]:
+    """Partition → the pages of its first flush, and its mark."""
+    writer = PageWriter(election, vector.get("partitions") or 1)
+    flushed = [partition.take_flush() for partition in folded.replay.folds]
+    return [[writer.page(page)[1] for page in pages] for pages, _ in flushed], [writer.mark(mark)[1] for _, mark in flushed]
 
 
 def _run_folder(vector: Vector, directory: Path) -> None:

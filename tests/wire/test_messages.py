@@ -1,39 +1,30 @@
-"""What is published, as bytes: canonical JSON, rejections, partials, and standings read back."""
+"""What is published, as bytes: canonical JSON, rejections, and standings read back."""
 
 import base64
 import hashlib
 import json
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally_stream.domain.fold import Figures, PartitionFold
+from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.ledger import Verdict
 from tally_stream.domain.report import Statement
 from tally_stream.domain.standings import MergedFigures
-from tally_stream.domain.tally import SCALARS, integers_per_area
-from tally_stream.wire.limits import PARTIAL_MAX_BYTES, REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
+from tally_stream.wire.limits import REJECTION_KEY_MAX_BYTES, REJECTION_VALUE_MAX_BYTES
 from tally_stream.wire.messages import (
-    ForeignPartial,
-    PartialReader,
     canonical_json,
-    encode_partial,
     encode_rejection,
-    partial_key,
     read_published,
     record_key,
     standings_key,
-    widest_partial_bytes,
 )
 from tally_stream.wire.run import read_record
-from tests.support import small_elections as small
 from tests.support.examples import examples
 from tests.support.report_messages import ELECTION, LOG_MS, READER, Json, as_bytes, counts, decision, election
 
-WIDTH = integers_per_area(2)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), texts),
@@ -78,7 +69,6 @@ def statement(message: Json) -> Statement:
 
 def test_keys() -> None:
     assert standings_key("PRES", "X/North") == b"PRES|X/North"
-    assert partial_key("PRES", 11) == b"PRES|11"
     assert record_key(3, 1234567) == b"3/1234567"
 
 
@@ -149,114 +139,6 @@ class TestRejection:
             assert self.taken(b"A-1", value) == self.taken(b"A-1", value)
 
 
-figures = st.builds(
-    Figures,
-    contest=st.just(0),
-    partition=st.integers(0, 3),
-    next_offset=st.integers(0, 2**53),
-    newest_ms=st.none() | st.integers(-(2**53), 2**53),
-    is_on_hold=st.booleans(),
-    is_certified=st.booleans(),
-    areas=st.dictionaries(
-        st.sampled_from(ELECTION.leaf_areas), st.lists(st.integers(-(2**60), 2**60), min_size=WIDTH, max_size=WIDTH)
-    ),
-)
-
-
-class TestPartial:
-    READER = PartialReader(ELECTION, 4)
-
-    @examples(200)
-    @given(figures)
-    def test_what_is_written_is_read_back(self, written: Figures) -> None:
-        assert self.READER.read(encode_partial(ELECTION, written, 4)) == written
-
-    @examples(100)
-    @given(figures)
-    def test_is_compact_and_its_areas_stand_in_the_order_of_the_definition(self, written: Figures) -> None:
-        value = encode_partial(ELECTION, written, 4)
-        fields = json.loads(value)
-        assert msgspec.json.encode(fields) == value
-        assert list(fields["areas"]) == [ELECTION.areas[index].id for index in sorted(written.areas)]
-
-    def test_of_a_fold(self) -> None:
-        fold = PartitionFold(ELECTION, 3, 4)
-        for contest in (0, 1):
-            assert self.READER.read(encode_partial(ELECTION, fold.figures(contest), 4)) == fold.figures(contest)
-
-    def good(self, **changes: Any) -> Json:
-        fields: Json = json.loads(encode_partial(ELECTION, Figures(0, 1, 7, LOG_MS, False, True, {1: [0] * WIDTH}), 4))
-        return fields | changes
-
-    def test_of_another_definition_or_partition_count_is_foreign_and_names_both(self) -> None:
-        with pytest.raises(ForeignPartial, match="sha256:0.*this worker counts " + ELECTION.digest) as caught:
-            self.READER.read(as_bytes(self.good(definition="sha256:0")))
-        assert caught.value.definition == "sha256:0"
-        with pytest.raises(ForeignPartial, match="made for 5 partitions, the reports topic has 4"):
-            self.READER.read(as_bytes(self.good(partitions=5)))
-
-    @pytest.mark.parametrize(
-        "changes",
-        [
-            {"contest": "NONE"},
-            {"partition": 4},
-            {"partition": -1},
-            {"next_offset": -1},
-            {"next_offset": 1.5},
-            {"next_offset": None},
-            {"newest_ms": "x"},
-            {"hold": 1},
-            {"extra": 1},
-            {"areas": {"X": [0] * WIDTH}},
-            {"areas": {"X/Nowhere": [0] * WIDTH}},
-            {"areas": {"X/North": [0] * (WIDTH - 1)}},
-            {"areas": {"X/North": [0] * (WIDTH + 1)}},
-            {"areas": {"X/North": [None] * WIDTH}},
-            {"areas": []},
-            {"contest": "SEAT"},
-        ],
-    )
-    def test_of_any_other_shape_is_refused(self, changes: Json) -> None:
-        with pytest.raises(ValueError, match="partial"):
-            self.READER.read(as_bytes(self.good(**changes)))
-
-    @pytest.mark.parametrize("value", [b"", b"{", b"null", b"[]", b"\xff", b'{"schema":1}', b'{"contest":"\xff"}'])
-    def test_of_other_bytes_is_refused(self, value: bytes) -> None:
-        with pytest.raises(ValueError, match="not a partial"):
-            self.READER.read(value)
-
-    def test_is_never_wider_than_the_definition_foretells(self) -> None:
-        """Every station at its widest: a billion voters, and all of them missing."""
-        of = ELECTION
-        sums = {"valid", "cast", "blank", "invalid", "registered_of", "registered_done", "ballots_of", "turnout_cast",
-                "turnout_registered", "bound"}  # fmt: skip
-        largest = 999_999_999
-        scalars = [-(largest * 102 // 100) if name == "bound" else -largest if name in sums else -1 for name in SCALARS]
-        areas = {area: [largest, largest, *scalars] for area in of.leaf_areas}
-        value = encode_partial(of, Figures(0, 99_999, 2**63, 2**63, True, True, areas), 100_000)
-        assert len(value) <= widest_partial_bytes(of) <= len(value) + 500
-
-    def test_is_foretold_wider_with_more_areas_and_candidates(self) -> None:
-        stations = (small.station("A-1", path=("NORTH", "ELM")), small.station("A-2", path=("NORTH", "OAK")))
-        widths = [widest_partial_bytes(small.election(stations, levels=("region", "town"), depth=depth)) for depth in range(3)]
-        assert widths[0] < widths[1] < widths[2]
-        few, many = small.contest("A"), small.contest("B", ("K1", "K2", "K3"))
-        assert widest_partial_bytes(small.election(contests=[few])) < widest_partial_bytes(small.election(contests=[many]))
-        assert widest_partial_bytes(small.election(contests=[few, many])) == widest_partial_bytes(
-            small.election(contests=[many])
-        )
-
-    def test_of_512_kib_is_sent_and_of_one_byte_more_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert PARTIAL_MAX_BYTES == 512 * 1024
-        figures = PartitionFold(ELECTION).figures(0)
-        size = len(encode_partial(ELECTION, figures, 1))
-        monkeypatch.setattr("tally_stream.wire.messages.PARTIAL_MAX_BYTES", size)
-        assert len(encode_partial(ELECTION, figures, 1)) == size
-        monkeypatch.setattr("tally_stream.wire.messages.PARTIAL_MAX_BYTES", size - 1)
-        with pytest.raises(ValueError, match=f"a partial of {size} bytes; at most {size - 1} are sent"):
-            encode_partial(ELECTION, figures, 1)
-
-
 class TestPublishedStandings:
     def good(self, **changes: Any) -> Json:
         base = {"definition": "sha256:0", "contest": "PRES", "area": "X", "version": 3}
@@ -298,7 +180,3 @@ def test_a_verdict_owes_a_rejection_unless_counted_or_repeated() -> None:
         verdict: Verdict = read_record(READER, fold, offset, LOG_MS, b"A-1", as_bytes(value))
         owed.append(verdict.is_refusal)
     assert owed == [False, False, True, True, True]
-
-
-def test_sums_and_counters_are_all_named() -> None:
-    assert len(set(SCALARS)) == len(SCALARS) == WIDTH - 2

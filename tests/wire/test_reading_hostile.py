@@ -32,7 +32,7 @@ from tests.support.report_messages import (
 )
 
 REJECTION_MAX_BYTES = 200_000
-"""Of 64 KiB each of key and value in base64, and a sentence; every topic takes 600,000 (PARTIALS_MIN_MESSAGE_BYTES)."""
+"""Of 64 KiB each of key and value in base64, and a sentence; every topic takes 1,000,000 (MESSAGE_MIN_BYTES)."""
 
 BASES: list[Json] = [
     counts(),

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tally_stream.domain.election import Candidate, Contest, Election, ExitPoll, Rounding
-from tally_stream.domain.fold import Figures
+from tally_stream.domain.pages import Figures, Page, Stand
 from tally_stream.domain.report import Report
 from tally_stream.domain.scalars import COUNT_MAX, REVISION_MAX
 from tally_stream.domain.standings import MergedFigures
@@ -54,13 +54,10 @@ def test_no_message_is_longer(count: int, name: str) -> None:
     (contest,) = of.contests
     standings = MergedFigures(of, 0, "t" * 200, PARTITIONS_FORESEEN)
     largest = COUNT_MAX * 2_000_000
+    integers = [largest] * count + [0 if "unknown" in name else largest for name in SCALARS]
     for partition in range(PARTITIONS_FORESEEN):
-        areas = (
-            {}
-            if partition
-            else {of.leaf_areas[0]: [largest] * count + [0 if "unknown" in name else largest for name in SCALARS]}
-        )
-        standings.put(Figures(0, partition, 2**62, 2**47, True, True, areas))
+        pages = () if partition else (Page(0, 0, 0, 1, of.leaf_areas, [integers]),)
+        standings.put(Figures(0, partition, Stand(2**62, 2**47, True, True), pages))
     longest = longest_message_bytes(of, contest, max(len(area.id.encode()) for area in of.areas))
     lengths = [len(canonical_json(message)) for message in standings.messages()]
     assert max(lengths) <= longest <= lengths[-1] + 6_000 + 400 * count

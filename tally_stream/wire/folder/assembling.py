@@ -40,11 +40,9 @@ from tally_stream.wire.limits import (
     AREAS_MAX,
     FOLDER_ERRORS_SHOWN_MAX,
     MESSAGE_MAX_BYTES,
-    PARTIAL_MAX_BYTES,
     STATION_PAIRS_MAX,
     VALUE_MAX_BYTES,
 )
-from tally_stream.wire.messages import widest_partial_bytes
 from tally_stream.wire.widths import longest_message_bytes, longest_report_bytes
 
 _FILES = (
@@ -157,10 +155,6 @@ def _check_size(election: Election, toml: Toml, contests: Contests, mistakes: li
         pairs = sum(len(station.contests) for station in election.stations.values())
         if pairs > STATION_PAIRS_MAX:
             toml.wrong(("contests",), f"have {pairs} pairs of contest and polling station, at most {STATION_PAIRS_MAX}")
-    widest = widest_partial_bytes(election)
-    if widest > PARTIAL_MAX_BYTES:
-        toml.wrong(depth, f"a partial of the {len(election.leaf_areas)} deepest published areas could take {widest} bytes, "
-                          f"at most {PARTIAL_MAX_BYTES} are sent; lower it")  # fmt: skip
     longest_id = max(len(area.id.encode()) for area in election.areas)
     for contest, stated in zip(election.contests, contests.stated, strict=True):
         for what, longest, most in (

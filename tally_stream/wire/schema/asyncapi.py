@@ -33,7 +33,10 @@ _CHANNELS: dict[str, tuple[str, str, dict[str, tuple[str, str]]]] = {
     "partials": (
         "Cumulative sums of one partition, from stage 1 to stage 2. Internal: their form may change with any version.",
         "send",
-        {"partial": ("The sums of one partition and contest", "`<contest>|<partition>`")},
+        {
+            "page": ("The sums of some areas of a contest in one partition", "`<contest>|<partition>|<page>`"),
+            "mark": ("How far the pages of a partition go", "`|<partition>`"),
+        },
     ),
     "standings": (
         "The public standings, one record for each contest and area. Compacted: the newest of a key stays.",

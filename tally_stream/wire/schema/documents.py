@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of every message, made from the models in `stated.py`, `published.py`, `messages.py`.
+"""JSON Schemas (draft 2020-12) of every message, made from the models in `stated.py`, `published.py`, `pages.py`.
 
 Decides their form: one document a message, complete in itself. `docs/schemas/` holds what `schemas()` gives, checked by
 `make check`; a server serves the same from here. Read `asyncapi.py` next, which says on which topic each goes.
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tally_stream.wire.messages import Partial
+from tally_stream.wire.pages import MarkMessage, PageMessage
 from tally_stream.wire.schema import published, stated
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -22,7 +22,8 @@ _MODELS: dict[str, tuple[type, ...]] = {
     "report": (stated.Report, stated.Correction, stated.Decision),
     "turnout": (stated.TurnoutStatement,),
     "control": (stated.ControlStatement,),
-    "partial": (Partial,),
+    "page": (PageMessage,),
+    "mark": (MarkMessage,),
     "standings": (published.Standings,),
     "rejection": (published.Rejection,),
     "change": (published.ChangeMessage,),

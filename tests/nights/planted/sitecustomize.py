@@ -52,16 +52,16 @@ def no_commits() -> None:
 def wrong_sum() -> None:
     """Stage 2 finds its totals impossible: what a broken invariant looks like."""
     from tally_stream.stream.invariant import BrokenInvariant
-    from tally_stream.stream.merging import Merging, _ContestMerge
+    from tally_stream.stream.publishing import Publishing, _Batch
 
-    real = Merging._publish_contest  # noqa: SLF001  (a fault is planted in its place)
+    real = Publishing._render  # noqa: SLF001  (a fault is planted in its place)
 
-    async def publish(self: Merging, merge: _ContestMerge) -> None:
-        if merge.merged.version > 0:
+    async def render(self: Publishing, index: int, batch: _Batch, *, is_root_due: bool) -> None:
+        if sum(self.offsets(index)) > 0:
             raise BrokenInvariant("planted: the totals do not add up")
-        await real(self, merge)
+        await real(self, index, batch, is_root_due=is_root_due)
 
-    Merging._publish_contest = publish  # type: ignore[method-assign]  # noqa: SLF001  (a fault is planted in its place)
+    Publishing._render = render  # type: ignore[method-assign]  # noqa: SLF001  (a fault is planted in its place)
 
 
 def stall_seconds(limit: str) -> None:

@@ -1,0 +1,323 @@
+"""What the owner of stage 2 sends, and when: areas that changed, then their root; roots again; records that are healed.
+
+What changed is sent at once. A contest of which nothing changed has its root sent again in turn, at the newest vector. Where a
+published root stands on offsets that the marks do not reach, its contest waits until the owners of those partitions send
+theirs again. A publication gives way to reading wherever there is much to read.
+
+A worker that was frozen may have lost its ownership without knowing it. When it thaws it may still publish a record that is
+older than those of the worker that took over; the new owner then sends its own record again, on top of that one. Refuses to
+know how pages and marks arrive (`merging.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+from time import monotonic, perf_counter, time
+
+from tally_stream.domain.election import Election
+from tally_stream.domain.pages import Page
+from tally_stream.domain.standings import MergedFigures
+from tally_stream.domain.tally import Baseline
+from tally_stream.kafka.client import StoredRecord
+from tally_stream.kafka.topics import Topics
+from tally_stream.stream.invariant import BrokenInvariant
+from tally_stream.stream.outlet import Outlet, hand_over, offsets_of
+from tally_stream.stream.pages import PartitionPages
+from tally_stream.wire.messages import PublishedStandings, canonical_json, standings_key
+
+RESEND_SECONDS = 10.0
+"""A root is sent again unchanged after this long, so that silence means trouble."""
+
+ROOTS_AGAIN_A_SECOND = 100.0
+"""Most roots that are sent again unchanged, those of all contests together."""
+
+ROOTS_AGAIN_AT_ONCE = 10.0
+"""So many of them may be saved up."""
+
+ROOTS_LOOKED_AT = 200
+"""So many contests are looked at in one go for a root to be sent again."""
+
+CATCH_UP_SECONDS = 60.0
+"""How long a partition of this worker has to send again what a published root already stood on, once it has replayed; and how
+long all marks of a partition may be refused while its owner sends."""
+
+OTHERS_CATCH_UP_SECONDS = 600.0
+"""The same for a partition of another worker: it may have to replay first."""
+
+BEHIND_LOOK_SECONDS = 1.0
+BEHIND_MANY = 100
+"""So many contests that wait for owners are looked at only from time to time."""
+
+SLICE_SECONDS = 0.005
+"""After so long a publication lets others work."""
+
+PAUSE_SHARE = 3.0
+"""Where there is much to read, a publication rests this many times as long as it works: it takes a quarter at most."""
+
+BATCH_BYTES = 1_000_000
+"""Messages of so many bytes are sent before others are made; a contest that was never sent waits for the next go then."""
+
+
+@dataclass(slots=True)
+class _Sent:
+    """Our newest message of a key: `offset` is the broker's answer, -1 until it came, or where the broker does not tell it;
+    `stood_at` is the highest told of this message or one before it."""
+
+    version: int
+    value: bytes
+    offset: int = -1
+    stood_at: int = -1
+
+
+@dataclass(slots=True)
+class _Contest:
+    merged: MergedFigures
+    sent: dict[bytes, _Sent] = field(default_factory=dict)
+    on_top: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    """Key → offset and version of the last record seen on the standings topic, whoever sent it."""
+    published_root: PublishedStandings | None = None
+    behind_since: float | None = None
+    root_sent_at: float = 0.0
+    root_offsets: list[int] | None = None
+    """The vector of our newest root."""
+
+
+@dataclass(slots=True)
+class _Due:
+    """A message that is to be sent. Where the one before it stands was read when this one was made: while this one is under
+    way, `_heal` may send the one before again, and then that stands above this one."""
+
+    contest: _Contest
+    key: bytes
+    sent: _Sent
+    stood_at: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    due: list[_Due] = field(default_factory=list)
+    size_bytes: int = 0
+
+    def add(self, due: _Due) -> None:
+        self.due.append(due)
+        self.size_bytes += len(due.sent.value)
+
+
+class Publishing:
+    """The standings of all contests during one ownership. `is_replaying` says it of a partition of the reports that this worker
+    owns, None of one that it does not."""
+
+    def __init__(
+        self,
+        election: Election,
+        topics: Topics,
+        partitions: list[PartitionPages],
+        outlet: Outlet,
+        *,
+        is_replaying: Callable[[int], bool | None],
+        has_much_to_read: Callable[[], bool],
+        pages_again_seconds: float,
+    ) -> None:
+        self.election = election
+        self.topics = topics
+        self.last_publication_seconds: float | None = None
+        self._partitions = partitions
+        self._outlet = outlet
+        self._is_replaying = is_replaying
+        self._has_much_to_read = has_much_to_read
+        self._pages_again_seconds = pages_again_seconds
+        self._indices = {contest.id: index for index, contest in enumerate(election.contests)}
+        self._contests: list[_Contest] = []
+        self._changed: dict[int, None] = {}
+        """Contests of which something else may be said now."""
+        self._behind: dict[int, None] = {}
+        """Those of them that wait for owners."""
+        self._behind_looked_at = 0.0
+        self._turn: dict[int, None] = {}
+        """Contests that were published, the one whose root waits longest first."""
+        self._roots_again, self._roots_again_at = ROOTS_AGAIN_AT_ONCE, monotonic()
+        self._worked = 0.0
+        self._work_began_at = 0.0
+
+    def begin(self, shared: list[Baseline]) -> None:
+        self._contests = [
+            _Contest(MergedFigures(self.election, index, self.topics.reports, len(self._partitions), shared))
+            for index in range(len(self.election.contests))
+        ]
+
+    # -- what is new -----------------------------------------------------------------------------------------------
+
+    def offsets(self, contest: int) -> list[int]:
+        """How far each partition is in a contest, 0 where it stands on no mark."""
+        return [0 if pages.mark is None else pages.mark.covers(contest) for pages in self._partitions]
+
+    def put_page(self, page: Page) -> None:
+        """A page that changed up to the mark its partition stands on."""
+        self._contests[page.contest].merged.put_page(page)
+        self._changed[page.contest] = None
+
+    def note_changed(self, contests: Iterable[int]) -> None:
+        for contest in contests:
+            self._changed[contest] = None
+
+    # -- standings as they stand on the topic ----------------------------------------------------------------------
+
+    async def see(self, record: StoredRecord, published: PublishedStandings) -> None:
+        """A record of the standings topic, ours or another's."""
+        contest = self._contests[self._indices[published.contest]]
+        is_root = published.area == self.election.root
+        if is_root and (contest.published_root is None or contest.published_root.version < published.version):
+            contest.published_root = published
+        key = standings_key(published.contest, published.area)
+        contest.on_top[key] = (record.offset, published.version)
+        sent = contest.sent.get(key)
+        if sent is None or sent.offset < 0:
+            return
+        if published.version == sent.version and record.value != sent.value:
+            raise BrokenInvariant(
+                f"{self.topics.standings}, offset {record.offset}: other bytes than ours for {key.decode()}, "
+                f"version {sent.version}"
+            )
+        await self._heal(contest, key, sent)
+
+    async def _heal(self, contest: _Contest, key: bytes, sent: _Sent) -> None:
+        """Send our record of this key again where an older one lies on top of it: another worker that was frozen, lost its
+        ownership meanwhile and thawed has sent that."""
+        offset, version = contest.on_top.get(key, (-1, sent.version))
+        if offset > sent.offset and version < sent.version:
+            future = await self._outlet.send(self.topics.standings, key, sent.value, 0)
+            sent.offset = await future
+            sent.stood_at = max(sent.offset, sent.stood_at)
+
+    # -- publishing ------------------------------------------------------------------------------------------------
+
+    async def publish(self) -> None:
+        """Send what changed in any contest, those first that were published before; then roots in turn."""
+        self._work_began_at = perf_counter()
+        if any(pages.mark is None for pages in self._partitions):
+            return
+        batch = _Batch()
+        self._look_at_those_behind()
+        for index in sorted(self._changed, key=lambda index: not self._contests[index].sent):
+            is_first = not self._contests[index].sent
+            if batch.size_bytes > BATCH_BYTES:
+                if is_first:
+                    break  # those already published go on
+                await self._send(batch)
+            del self._changed[index]
+            if self._may_publish(index):
+                await self._render(index, batch, is_root_due=False)
+            else:
+                self._behind[index] = None
+        await self._render_in_turn(batch)
+        await self._send(batch)
+        await self._rest()
+
+    def _look_at_those_behind(self) -> None:
+        now = monotonic()
+        if len(self._behind) < BEHIND_MANY or now - self._behind_looked_at >= BEHIND_LOOK_SECONDS:
+            self._changed.update(self._behind)
+            self._behind.clear()
+            self._behind_looked_at = now
+
+    def _may_publish(self, index: int) -> bool:
+        """Whether every partition has come to where it was published; the time that it has for it is limited."""
+        contest = self._contests[index]
+        if contest.published_root is None:
+            return True
+        offsets, due = self.offsets(index), contest.published_root.next_offsets
+        behind = [(p, due[str(p)]) for p in range(len(offsets)) if offsets[p] < due.get(str(p), 0)]
+        if not behind:
+            contest.published_root = contest.behind_since = None
+            return True
+        whose = [self._is_replaying(partition) for partition, _ in behind]
+        if contest.behind_since is None or True in whose:  # the clock stands while one of ours replays
+            contest.behind_since = monotonic()
+        seconds = max(OTHERS_CATCH_UP_SECONDS if None in whose else CATCH_UP_SECONDS, 2 * self._pages_again_seconds)
+        if monotonic() - contest.behind_since > seconds:
+            partition, offset = behind[0]
+            raise BrokenInvariant(
+                f"contest {contest.merged.contest.id}: standings were published with partition {partition} at {offset}, "
+                f"its newest mark is at {offsets[partition]}, and nothing newer came in {seconds:.0f} s"
+            )
+        return False
+
+    async def _render(self, index: int, batch: _Batch, *, is_root_due: bool) -> None:
+        """Add to the batch every area whose body changed, then the root: where it changed, or an area did, or it is due."""
+        contest = self._contests[index]
+        merged = contest.merged
+        merged.stands = [None if pages.mark is None else pages.mark.stand(index) for pages in self._partitions]
+        publication, offsets = merged.begin_publication(), merged.next_offsets
+        is_any_changed = is_root_due
+        for area in publication.areas:
+            message, is_changed = publication.message(area)
+            is_any_changed = is_any_changed or is_changed
+            if is_changed or (area == 0 and is_any_changed):
+                key = standings_key(merged.contest.id, message["area"])
+                before = contest.sent.get(key)
+                sent = _Sent(message["version"], canonical_json(message))
+                batch.add(_Due(contest, key, sent, -1 if before is None else before.stood_at))
+            if perf_counter() - self._work_began_at > SLICE_SECONDS:
+                await self._rest()
+        if is_any_changed:
+            contest.root_sent_at, contest.root_offsets = monotonic(), offsets
+            self._to_the_end_of_the_turn(index)
+
+    async def _render_in_turn(self, batch: _Batch) -> None:
+        """Roots of which nothing changed, the one that waits longest first: those with a newer vector, and those that were not
+        sent for RESEND_SECONDS."""
+        now = monotonic()
+        saved = self._roots_again + (now - self._roots_again_at) * ROOTS_AGAIN_A_SECOND
+        self._roots_again, self._roots_again_at = min(saved, ROOTS_AGAIN_AT_ONCE), now
+        for index in list(islice(self._turn, ROOTS_LOOKED_AT)):
+            if self._roots_again < 1:
+                return
+            contest = self._contests[index]
+            is_due = contest.root_offsets != self.offsets(index) or now - contest.root_sent_at >= RESEND_SECONDS
+            if is_due and index not in self._changed and self._may_publish(index):
+                self._roots_again -= 1
+                await self._render(index, batch, is_root_due=True)
+            else:
+                self._to_the_end_of_the_turn(index)
+
+    def _to_the_end_of_the_turn(self, index: int) -> None:
+        self._turn.pop(index, None)
+        self._turn[index] = None
+
+    async def _rest(self) -> None:
+        """Let others work, and where there is much to read, for as long as keeps a publication at its share of the time."""
+        self._note_work()
+        worked, self._worked = self._worked, 0.0
+        await asyncio.sleep(PAUSE_SHARE * worked if self._has_much_to_read() else 0)
+        self._work_began_at = perf_counter()
+
+    def _note_work(self) -> None:
+        self._worked += perf_counter() - self._work_began_at
+
+    async def _send(self, batch: _Batch) -> None:
+        """Send them in this order until all are acknowledged, and empty the batch."""
+        if not batch.due:
+            return
+        due, batch.due, batch.size_bytes = batch.due, [], 0
+        self._note_work()
+        handed = await hand_over(self._outlet, self.topics.standings, [(one.key, one.sent.value) for one in due])
+        offsets = await offsets_of(handed)
+        for one, offset in zip(due, offsets, strict=True):
+            self._check_rising(one.stood_at, offset)
+            one.sent.offset, one.sent.stood_at = offset, max(offset, one.stood_at)
+            one.contest.sent[one.key] = one.sent
+        for one in due:  # records that `see` met before the acknowledgement could not be compared with ours
+            await self._heal(one.contest, one.key, one.sent)
+        self.last_publication_seconds = time()
+        self._work_began_at = perf_counter()
+
+    def _check_rising(self, stood_at: int, offset: int) -> None:
+        """A topic deleted and made anew under a running worker lacks all areas that do not change any more; a start
+        sends them all. The root is sent every RESEND_SECONDS, so this takes no longer."""
+        if 0 <= offset <= stood_at:  # below 0: a repeated send, whose place nobody says
+            raise BrokenInvariant(
+                f"{self.topics.standings}: offset {offset} after {stood_at}: the topic was made anew, or lost records"
+            )

@@ -1,0 +1,215 @@
+"""Pages and marks as bytes: what is written is read back, what is not for this worker is absent, and all else is refused."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tally_stream.domain.fold import PartitionFold
+from tally_stream.domain.pages import FRAME_MAX_BYTES, LAYOUT_NUMBER, PAGE_MAX_BYTES, Hold, Layout, Mark, Page, area_max_bytes
+from tally_stream.domain.tally import SCALARS, SUMS, integers_per_area
+from tally_stream.wire.pages import ForeignPartial, PageReader, PageWriter, mark_key, page_key
+from tests.support import small_elections as small
+from tests.support.examples import examples
+from tests.support.report_messages import ELECTION, LOG_MS, Json, as_bytes
+
+WIDTH = integers_per_area(2)
+LEAVES = ELECTION.leaf_areas
+COUNT = 4
+READER, WRITER = PageReader(ELECTION, COUNT), PageWriter(ELECTION, COUNT)
+
+areas = st.lists(
+    st.none() | st.lists(st.integers(-(2**60), 2**60), min_size=WIDTH, max_size=WIDTH),
+    min_size=len(LEAVES),
+    max_size=len(LEAVES),
+)
+pages = st.builds(
+    Page,
+    contest=st.just(0),
+    partition=st.integers(0, COUNT - 1),
+    number=st.just(0),
+    changed_at=st.integers(1, 2**53),
+    leaves=st.just(LEAVES),
+    areas=areas,
+)
+moments = st.none() | st.integers(-(2**53), 2**53)
+marks = st.builds(
+    Mark,
+    partition=st.integers(0, COUNT - 1),
+    next_offset=st.integers(0, 2**53),
+    newest_ms=moments,
+    holds=st.dictionaries(st.integers(0, 1), st.tuples(st.integers(0, 2**53), moments)),
+    certified=st.sampled_from([(), ((0, 0),), ((1, 1),), ((0, 1),), ((0, 0), (1, 1))]),
+    changed_sum=st.integers(0, 2**60),
+)
+
+
+def fields_of(page: Page) -> list[Any]:
+    return [page.contest, page.partition, page.number, page.changed_at, page.leaves, page.areas]
+
+
+def test_keys_have_a_form_of_their_own() -> None:
+    assert page_key("PRES", 11, 3) == b"PRES|11|3"
+    assert mark_key(11) == b"|11"
+
+
+@examples(200)
+@given(pages)
+def test_a_page_that_is_written_is_read_back(written: Page) -> None:
+    found = READER.read(*WRITER.page(written))
+    assert isinstance(found, Page)
+    assert fields_of(found) == fields_of(written)
+
+
+@examples(200)
+@given(marks)
+def test_a_mark_that_is_written_is_read_back(written: Mark) -> None:
+    assert READER.read(*WRITER.mark(written)) == written
+
+
+@examples(50)
+@given(pages, marks)
+def test_both_are_compact(page: Page, mark: Mark) -> None:
+    for _, value in (WRITER.page(page), WRITER.mark(mark)):
+        assert msgspec.json.encode(json.loads(value)) == value
+
+
+def test_of_a_fold() -> None:
+    fold = PartitionFold(ELECTION, 3, COUNT)
+    _, mark = fold.take_flush()
+    assert READER.read(*WRITER.mark(mark)) == mark
+
+
+A_PAGE = Page(0, 1, 0, 7, LEAVES, [[0] * WIDTH, None])
+A_MARK = Mark(1, 7, LOG_MS, {0: (3, None)}, ((0, 1),), 9)
+
+
+def a_page(**changes: Any) -> tuple[bytes, bytes]:
+    key, value = WRITER.page(A_PAGE)
+    return key, as_bytes(json.loads(value) | changes)
+
+
+def a_mark(**changes: Any) -> tuple[bytes, bytes]:
+    key, value = WRITER.mark(A_MARK)
+    return key, as_bytes(json.loads(value) | changes)
+
+
+GOOD = [a_page, a_mark]
+
+
+@pytest.mark.parametrize("good", GOOD)
+def test_of_another_definition_is_foreign_and_names_both(good: Any) -> None:
+    with pytest.raises(ForeignPartial, match="sha256:0.*this worker counts " + ELECTION.digest) as caught:
+        READER.read(*good(definition="sha256:0"))
+    assert caught.value.definition == "sha256:0"
+
+
+@pytest.mark.parametrize("good", GOOD)
+def test_of_another_layout_or_partition_count_is_absent_whatever_its_shape(good: Any) -> None:
+    assert READER.read(*good(layout=LAYOUT_NUMBER + 1)) is None
+    assert READER.read(*good(partitions=COUNT + 1)) is None
+    assert READER.read(*good(layout=LAYOUT_NUMBER + 1, more={"of": ["another", "shape"]})) is None
+    assert READER.read(b"PRES|0", as_bytes({"definition": ELECTION.digest, "of": "an older form"})) is None
+
+
+@pytest.mark.parametrize("good", GOOD)
+def test_of_another_definition_is_foreign_whatever_its_shape(good: Any) -> None:
+    with pytest.raises(ForeignPartial):
+        READER.read(*good(definition="sha256:0", more=1))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"contest": "NONE"},
+        {"partition": 4},
+        {"partition": -1},
+        {"page": 1},
+        {"page": -1},
+        {"changed_at": 0},
+        {"changed_at": 1.5},
+        {"changed_at": None},
+        {"extra": 1},
+        {"schema": 2},
+        {"areas": [None]},
+        {"areas": [None] * 3},
+        {"areas": [[0] * (WIDTH - 1), None]},
+        {"areas": [[0] * (WIDTH + 1), None]},
+        {"areas": [[None] * WIDTH, None]},
+        {"areas": {}},
+        {"contest": "SEAT"},
+    ],
+)
+def test_a_page_of_any_other_shape_is_refused(changes: Json) -> None:
+    _, value = a_page(**changes)
+    named = json.loads(value)
+    with pytest.raises(ValueError, match="page"):
+        READER.read(page_key(named["contest"], named["partition"], named["page"]), value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"partition": 4},
+        {"next_offset": -1},
+        {"newest_ms": "x"},
+        {"changed_sum": None},
+        {"holds": [[2, 3, None]]},
+        {"holds": [[0, 3]]},
+        {"holds": [[0, 3, None, 1]]},
+        {"holds": [[0, 3, None], [0, 4, None]]},
+        {"certified": [[0, 2]]},
+        {"certified": [[1, 0]]},
+        {"certified": [[1, 1], [0, 0]]},
+        {"certified": [[0]]},
+        {"extra": 1},
+    ],
+)
+def test_a_mark_of_any_other_shape_is_refused(changes: Json) -> None:
+    _, value = a_mark(**changes)
+    with pytest.raises(ValueError, match="mark"):
+        READER.read(mark_key(json.loads(value)["partition"]), value)
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"null", b"[]", b"\xff", b'{"schema":1}', b'{"contest":"\xff"}', b'{"layout":2}'])
+@pytest.mark.parametrize("key", [b"PRES|1|0", b"|1", None])
+def test_other_bytes_are_refused(key: bytes | None, value: bytes) -> None:
+    with pytest.raises(ValueError, match="neither a page nor a mark"):
+        READER.read(key, value)
+
+
+@pytest.mark.parametrize("key", [b"SEAT|1|0", b"PRES|2|0", b"PRES|1|1", None])
+def test_a_page_under_another_key_is_refused(key: bytes | None) -> None:
+    """Compaction goes by the key: it would lose the one that belongs there."""
+    with pytest.raises(ValueError, match=r"belongs under b'PRES\|1\|0'"):
+        READER.read(key, a_page()[1])
+    with pytest.raises(ValueError, match=r"belongs under b'\|1'"):
+        READER.read(b"|2", a_mark()[1])
+
+
+def test_a_page_is_never_longer_than_the_layout_foretells() -> None:
+    """Every station at its widest: a billion voters, and all of them missing."""
+    of = small.election([small.station(f"S-{n}", path=("T",)) for n in range(9)], levels=("town",), depth=1,
+                        contests=[small.contest("C" * 64, ("ANNA", "BELA"))])  # fmt: skip
+    largest = 9_999_999_999 * 9
+    scalars = [-largest if name in SUMS else -9 for name in SCALARS]
+    integers: list[list[int] | None] = [[-largest, -largest, *scalars]]
+    _, value = PageWriter(of, 100_000).page(Page(0, 99_999, 999_999, 2**63, of.leaf_areas, integers))
+    longest = FRAME_MAX_BYTES + area_max_bytes(2, 9)
+    assert len(value) <= longest <= len(value) + 120
+    assert len(Layout(of).pages[0]) == 1
+    assert longest < PAGE_MAX_BYTES
+
+
+def test_a_mark_that_says_of_every_contest_that_it_is_on_hold_fits_a_message() -> None:
+    """20,000 contests, each held at its own offset, and every second one certified."""
+    holds: dict[int, Hold] = {n: (10**12 + n, 10**13 + n) for n in range(20_000)}
+    mark = Mark(99_999, 2**63, 10**13, holds, tuple((n, n) for n in range(0, 20_000, 2)), 2**63)
+    assert len(WRITER.mark(mark)[1]) < 1_000_000
+
+
+def test_sums_and_counters_are_all_named() -> None:
+    assert len(set(SCALARS)) == len(SCALARS) == WIDTH - 2
