@@ -133,6 +133,15 @@ class TestTimes:
             assert isinstance(found, Report)
             assert (found.counted_at, found.counted_at_ms) == (text, LOG_MS + expected)
 
+    def test_times_of_thousands_of_decimals_are_read_and_not_kept_in_memory(self) -> None:
+        kept = len(READER.exact.times)
+        for decimals in range(60_000, 60_003):
+            text = "2024-02-07T16:00:07.1239".ljust(decimals, "9") + "Z"
+            found = read(counts(counted_at=text))
+            assert isinstance(found, Report)
+            assert (found.counted_at, found.counted_at_ms) == (text, LOG_MS + 7_123)
+        assert len(READER.exact.times) == kept
+
 
 class TestIds:
     @pytest.mark.parametrize("name", ["election", "contest", "station"])

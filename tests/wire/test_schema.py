@@ -127,6 +127,7 @@ class TestReadingStandings:
         *areas, root = [read_canonical_standings(value) for value in published]
         assert root.stations.counted == 1
         assert root.outcome is not None
+        assert root.outcome.as_published() == json.loads(published[-1])["outcome"]
         assert all(area.outcome is None for area in areas)
         assert [read_standings(value) for value in published] == [*areas, root]
 
