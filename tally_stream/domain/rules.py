@@ -74,7 +74,8 @@ RULES: tuple[Rule, ...] = (
          "a signature that nobody checks protects nobody"),
     Rule("S4", "reject", "a value of a wrong type or out of its range, or text that breaks the text rule",
          "the NIST schema lets -5 and 1.5 pass"),
-    Rule("S2", "reject", "unknown election, contest, station, or a candidate that no contest has",
+    Rule("S2", "reject", "unknown election, contest, station, a contest that the station does not have, or a candidate that no "
+         "contest has",
          "Mexico's sheets outside the catalogue"),
     Rule("S3", "reject", "a candidate is missing, or belongs to another contest", "zero and missing are different things"),
     Rule("S5", "reject", "the record key is not the station (contest, for control), or the phase is not the definition's",
