@@ -7,13 +7,14 @@ What the integers of an area mean stands in docs/wire-format.md, "Partials".
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.pages import LAYOUT_NUMBER, Layout, Mark, Page
+from tally_stream.domain.pages import LAYOUT_NUMBER, Layout, Mark, Page, ranges_of
 from tally_stream.domain.tally import integers_per_area
 
 Offset = Annotated[int, Meta(ge=0)]
@@ -45,8 +46,9 @@ class HoldMessage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
 
 class MarkMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far the pages of a partition go. Key: `|<partition>`. Contests are named by their number in the definition, the
-    first is 0; `certified` are rows of them without a gap, (first, last)."""
+    """How far the pages of a partition go. Key: `|<partition>`. Contests are named by their number among all sorted by id, the
+    first is 0: in which order a folder has them is no part of its digest. `certified` are rows of them without a gap, (first,
+    last)."""
 
     schema: Literal[1]
     layout: Number
@@ -91,6 +93,23 @@ def mark_key(partition: int) -> bytes:
     return f"|{partition}".encode()
 
 
+class _Numbers:
+    """What a mark calls each contest, the same in every folder of one digest."""
+
+    def __init__(self, election: Election) -> None:
+        ids = [contest.id for contest in election.contests]
+        self.contest_of = sorted(range(len(ids)), key=ids.__getitem__)
+        self.number_of = {contest: number for number, contest in enumerate(self.contest_of)}
+        self._are_places = self.contest_of == list(range(len(ids)))
+
+    def rows(self, certified: Iterable[tuple[int, int]], names: Mapping[int, int] | Sequence[int]) -> list[tuple[int, int]]:
+        """Rows of contests as rows of numbers (`names` is `number_of`), or the other way (`contest_of`)."""
+        rows = list(certified)
+        if self._are_places:
+            return rows
+        return list(ranges_of(sorted(names[one] for first, last in rows for one in range(first, last + 1))))
+
+
 class PageWriter:
     """Writes the pages and marks of one election and partition count, each as (key, value)."""
 
@@ -98,6 +117,7 @@ class PageWriter:
         self._definition = election.digest
         self._partition_count = partition_count
         self._contest_ids = [contest.id for contest in election.contests]
+        self._numbers = _Numbers(election)
 
     def page(self, page: Page) -> tuple[bytes, bytes]:
         contest_id = self._contest_ids[page.contest]
@@ -108,10 +128,11 @@ class PageWriter:
         return page_key(contest_id, page.partition, page.number), _encoder.encode(message)
 
     def mark(self, mark: Mark) -> tuple[bytes, bytes]:
+        holds = {self._numbers.number_of[contest]: hold for contest, hold in mark.holds.items()}
         message = MarkMessage(
             1, LAYOUT_NUMBER, self._definition, self._partition_count, mark.partition, mark.next_offset, mark.newest_ms,
-            [HoldMessage(contest, *hold) for contest, hold in sorted(mark.holds.items())], list(mark.certified),
-            mark.changed_sum,
+            [HoldMessage(number, *hold) for number, hold in sorted(holds.items())],
+            self._numbers.rows(mark.certified, self._numbers.number_of), mark.changed_sum,
         )  # fmt: skip
         return mark_key(mark.partition), _encoder.encode(message)
 
@@ -124,6 +145,7 @@ class PageReader:
         self.partition_count = partition_count
         self.layout = Layout(election)
         self._contests = {contest.id: index for index, contest in enumerate(election.contests)}
+        self._numbers = _Numbers(election)
         self._widths = [integers_per_area(len(contest.candidate_ids)) for contest in election.contests]
 
     def read(self, key: bytes | None, value: bytes) -> Page | Mark | None:
@@ -181,5 +203,7 @@ class PageReader:
             or len(set(held)) != len(held)
         ):
             raise ValueError(f"a mark of partition {m.partition} at {m.next_offset} with partitions or contests out of place")
-        holds = {hold.contest: (hold.next_offset, hold.newest_ms) for hold in m.holds}
-        return Mark(m.partition, m.next_offset, m.newest_ms, holds, tuple(m.certified), m.changed_sum)
+        contest_of = self._numbers.contest_of
+        holds = {contest_of[hold.contest]: (hold.next_offset, hold.newest_ms) for hold in m.holds}
+        certified = tuple(self._numbers.rows(m.certified, contest_of))
+        return Mark(m.partition, m.next_offset, m.newest_ms, holds, certified, m.changed_sum)

@@ -85,4 +85,7 @@ MUTANTS = (
     Mutant("leave a contest of others to the exact reader", "tally_stream/wire/reading.py",
            "if station is not None and station.has_contest(contest.index):", "if station is not None:",
            "tests/wire/test_reading_hostile.py"),
+    Mutant("call a contest in a mark by its place in the folder", "tally_stream/wire/pages.py",
+           "self.contest_of = sorted(range(len(ids)), key=ids.__getitem__)", "self.contest_of = list(range(len(ids)))",
+           "tests/wire/test_pages.py"),
 )  # fmt: skip

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally_stream.domain.fold import PartitionFold
-from tally_stream.domain.pages import FRAME_MAX_BYTES, LAYOUT_NUMBER, PAGE_MAX_BYTES, Hold, Layout, Mark, Page, area_max_bytes
+from tally_stream.domain.pages import (
+    FRAME_MAX_BYTES,
+    LAYOUT_NUMBER,
+    PAGE_MAX_BYTES,
+    Hold,
+    Layout,
+    Mark,
+    Page,
+    area_max_bytes,
+    ranges_of,
+)
 from tally_stream.domain.tally import SCALARS, SUMS, integers_per_area
 from tally_stream.wire.pages import ForeignPartial, PageReader, PageWriter, mark_key, page_key
 from tests.support import small_elections as small
@@ -68,6 +78,24 @@ def test_a_page_that_is_written_is_read_back(written: Page) -> None:
 @given(marks)
 def test_a_mark_that_is_written_is_read_back(written: Mark) -> None:
     assert READER.read(*WRITER.mark(written)) == written
+
+
+@examples(100)
+@given(st.permutations("ABCDE"), st.permutations("ABCDE"), st.sets(st.integers(0, 4)), st.sets(st.integers(0, 4)))
+def test_a_mark_means_the_same_contests_in_folders_that_have_them_in_another_order(
+    one: list[str], other: list[str], held: set[int], certified: set[int]
+) -> None:
+    """Their digest is one, so nobody could tell their marks apart."""
+    ours, theirs = (small.election(contests=[small.contest(id) for id in ids]) for ids in (one, other))
+    assert ours.digest == theirs.digest
+    said = Mark(1, 7, LOG_MS, {contest: (contest, None) for contest in held}, ranges_of(sorted(certified)), 9)
+    found = PageReader(theirs, COUNT).read(*PageWriter(ours, COUNT).mark(said))
+    assert isinstance(found, Mark)
+    assert {other[contest]: hold for contest, hold in found.holds.items()} == {
+        one[contest]: (contest, None) for contest in held
+    }
+    assert {other[contest] for contest in found.certified_contests()} == {one[contest] for contest in certified}
+    assert PageReader(ours, COUNT).read(*PageWriter(ours, COUNT).mark(said)) == said
 
 
 @examples(50)
@@ -208,7 +236,8 @@ def test_a_mark_that_says_of_every_contest_that_it_is_on_hold_fits_a_message() -
     """20,000 contests, each held at its own offset, and every second one certified."""
     holds: dict[int, Hold] = {n: (10**12 + n, 10**13 + n) for n in range(20_000)}
     mark = Mark(99_999, 2**63, 10**13, holds, tuple((n, n) for n in range(0, 20_000, 2)), 2**63)
-    assert len(WRITER.mark(mark)[1]) < 1_000_000
+    writer = PageWriter(small.election(contests=[small.contest(f"C{n:05}") for n in range(20_000)]), 100_000)
+    assert len(writer.mark(mark)[1]) < 1_000_000
 
 
 def test_sums_and_counters_are_all_named() -> None:
