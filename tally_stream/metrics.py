@@ -38,6 +38,8 @@ METRICS: tuple[MetricDefinition, ...] = (
     MetricDefinition("tally_unacknowledged_runs", "gauge", ("partition",),
                      "Runs in the fold whose outputs were not all acknowledged yet."),
     MetricDefinition("tally_partials_sent_total", "counter", (), "Pages and marks acknowledged by the broker."),
+    MetricDefinition("tally_stage_two_seconds_total", "counter", (),
+                     "How long this process has worked on standings: reading pages, adding, rendering."),
     MetricDefinition("tally_standings_version", "gauge", ("contest",),
                      "Version of the newest standings; only on the worker that publishes them."),
     MetricDefinition("tally_last_input_timestamp_seconds", "gauge", (),

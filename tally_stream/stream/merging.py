@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 from tally_stream.domain.election import Election
@@ -90,6 +90,8 @@ class Merging:
         self._acknowledged_partials: dict[int, tuple[Page | Mark, bytes]] = {}
         """Offset → an acknowledged page or mark of this process that was not read yet."""
         self._standings_read = False
+        self._worked_seconds = 0.0
+        """Reading what is on the topics, and all that was published in former ownerships."""
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._begin()
@@ -105,6 +107,11 @@ class Merging:
     def last_publication_seconds(self) -> float | None:
         return self._publishing.last_publication_seconds
 
+    @property
+    def worked_seconds(self) -> float:
+        """How long stage 2 has worked in this process, but for what the client's own code did for it."""
+        return self._worked_seconds + self._publishing.worked_seconds
+
     def next_offset(self) -> int | None:
         return self._partials_read if self.is_owner else None
 
@@ -115,6 +122,7 @@ class Merging:
         self.is_owner = True
         self._partials_end, self._partials_read, self._standings_read = partials_end, partials_start, False
         self._put_below = partials_start
+        self._worked_seconds = self.worked_seconds
         self._begin()
         self._publishing.begin(self._baselines)
         self._task = asyncio.create_task(self._publish(), name="standings")
@@ -149,6 +157,7 @@ class Merging:
         """Records of the partials topic, in order. Raises BrokenInvariant for one that must not be there."""
         if not self.is_owner:
             return
+        begin = perf_counter()
         for record in records:
             self._partials_read = record.offset + 1
             acknowledged = self._acknowledged_partials.pop(record.offset, None)
@@ -167,6 +176,7 @@ class Merging:
             if found is not None:
                 self._put(found)
         self._put_acknowledged()
+        self._worked_seconds += perf_counter() - begin
         self._wake.set()
 
     def take_acknowledged(self, sent: Page | Mark, value: bytes, offset: int) -> None:
@@ -181,9 +191,11 @@ class Merging:
         """
         if not self.is_owner or offset < self._partials_read:
             return
+        begin = perf_counter()
         self._acknowledged_partials[offset] = sent, value
         if self._put_acknowledged():
             self._wake.set()
+        self._worked_seconds += perf_counter() - begin
 
     def _put_acknowledged(self) -> bool:
         """Put the acknowledged pages and marks that stand next in the topic; whether there was one."""
@@ -245,11 +257,13 @@ class Merging:
         for record in records:
             if record.value is None:
                 continue
+            begin = perf_counter()
             published = check_published(record, self.election, self.partition_count, self.topics, self._ignored)
             if published is None:
                 continue
             if published.area == self.election.root:
                 note_offsets(self.published_offsets, published)
+            self._worked_seconds += perf_counter() - begin
             if self.is_owner:
                 await self._publishing.see(record, published)
         if is_end and not self._standings_read:

@@ -139,7 +139,10 @@ class Publishing:
         self._turn: dict[int, None] = {}
         """Contests that were published, the one whose root waits longest first."""
         self._roots_again, self._roots_again_at = ROOTS_AGAIN_AT_ONCE, monotonic()
+        self.worked_seconds = 0.0
+        """Rendering and encoding; what the producer does with it is not in it."""
         self._worked = 0.0
+        """The part of it since the last rest."""
         self._work_began_at = 0.0
 
     def begin(self, shared: list[Baseline]) -> None:
@@ -295,7 +298,9 @@ class Publishing:
         self._work_began_at = perf_counter()
 
     def _note_work(self) -> None:
-        self._worked += perf_counter() - self._work_began_at
+        worked = perf_counter() - self._work_began_at
+        self._worked += worked
+        self.worked_seconds += worked
 
     async def _send(self, batch: _Batch) -> None:
         """Send them in this order until all are acknowledged, and empty the batch."""

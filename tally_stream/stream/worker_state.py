@@ -78,6 +78,7 @@ class WorkerState:
             "tally_replay_remaining_records": [((str(n),), max(0, p.committed - p.fold.next_offset)) for n, p in partitions],
             "tally_unacknowledged_runs": [((str(n),), len(p.events)) for n, p in partitions],
             "tally_partials_sent_total": [((), counting.partials_sent)],
+            "tally_stage_two_seconds_total": [((), merging.worked_seconds)],
             "tally_ready": [((), int(self.readiness()["ready"]))],
             "tally_rehearsal": [((), int(bool(self.risks)))],
         }

@@ -73,6 +73,24 @@ async def test_older_pages_and_an_older_mark_change_nothing() -> None:
     assert fatal == []
 
 
+async def test_the_time_that_it_works_is_told_over_all_ownerships() -> None:
+    outlet = HeldOutlet(TOPICS.standings)
+    fatal: list[str] = []
+    merging = a_merging(outlet, fatal)
+    assert merging.worked_seconds == 0
+    merging.take(stored(*flushed(report(0))))
+    read = merging.worked_seconds
+    assert read > 0
+    await merging.see([], is_end=True)
+    await settle()
+    assert (rendered := merging.worked_seconds) > read
+    merging.end_ownership()
+    merging.begin_ownership(0, 0)
+    assert merging.worked_seconds == rendered
+    merging.end_ownership()
+    assert fatal == []
+
+
 async def test_an_own_page_counts_once_acknowledged_and_is_passed_over_in_the_topic(monkeypatch: pytest.MonkeyPatch) -> None:
     outlet = HeldOutlet(TOPICS.standings)
     fatal: list[str] = []
