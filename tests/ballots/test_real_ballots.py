@@ -15,10 +15,11 @@ SIZES = {
     "ge-local-2017": (1_222, 3_634, 73, 11_218),
     "de-btw-2025": (300, 299, 299, 598),
     "es-congreso-2019-11": (52, 8_183, 8_183, 8_183),
+    "ch-2014-02-09": (1, 2_353, 2_353, 2_353),
 }
 
 
-@pytest.fixture(params=sorted(CONVERSIONS.keys() & SIZES.keys()))
+@pytest.fixture(params=sorted(CONVERSIONS))
 def each(request: pytest.FixtureRequest, counted_set: CountedSet) -> Counted:
     return counted_set(request.param)
 
@@ -162,3 +163,23 @@ class TestSpain:
         assert all(station.registered for station in abroad)
         for contest, root in of.roots.items():
             assert root["progress"]["registered"]["percent"] == "100.00", contest
+
+
+class TestSwitzerland:
+    def test_yes_and_no(self, counted_set: CountedSet) -> None:
+        of = counted_set("ch-2014-02-09")
+        official = of.ballots.official
+        (root,) = of.roots.values()
+        assert votes(root) == {"YES": 1_463_854, "NO": 1_444_552} == {"YES": official["yes"], "NO": official["no"]}
+        assert (root["ballots"]["cast"], root["ballots"]["valid"]) == (official["cast"], official["valid"])
+        assert root["turnout"]["registered"] == official["registered"]
+        assert (root["outcome"]["state"], root["outcome"]["leader"]) == ("decided", "YES")
+
+    def test_the_share_of_yes_in_each_canton(self, counted_set: CountedSet) -> None:
+        of = counted_set("ch-2014-02-09")
+        shares = {
+            message["area"].removeprefix("CH/"): candidate["share"]
+            for message in of.messages["MEI"] if message["area"].count("/") == 1
+            for candidate in message["candidates"] if candidate["id"] == "YES"
+        }  # fmt: skip
+        assert shares == of.ballots.official["yes_percent_by_canton"]
