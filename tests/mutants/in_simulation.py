@@ -16,9 +16,6 @@ MUTANTS = (
            seeds=(26, 68, 106)),
     Mutant("drop the sum check", f"{STREAM}/pages.py",
            "return self._changed_sum == mark.changed_sum and all(", "return all(", seeds=(4, 5, 14)),
-    Mutant("forget to send pages again", f"{STREAM}/counting.py",
-           "        for place, sent_at in owned.sent_pages.items():\n", "        for place, sent_at in list(owned.sent_pages.items())[:0]:\n",
-           seeds=(0, 1, 2)),
     Mutant("all for one member", f"{STREAM}/shares.py",
            "least + (place < larger_count)", "len(partitions) * (place == 0)", seeds=(0, 1, 2)),
 )  # fmt: skip

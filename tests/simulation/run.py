@@ -2,7 +2,7 @@
 
 Each seed has a process of its own, forked from one that has imported everything, so that nothing of another seed can
 decide anything in it; string hashes are fixed for the same reason. Ends with 1 where a seed failed, or where a round of
-100 or more saw some kind of fault fewer than 25 times; prints what was checked, and each failing seed with its story.
+100 or more saw some kind of fault fewer than 20 times; prints what was checked, and each failing seed with its story.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.simulation.replaced import REPLACED  # noqa: E402
 from tests.simulation.world import Failed, Result, play  # noqa: E402
 
 ROUND_SEEDS = 100
-FAULTS_MIN = 25
+FAULTS_MIN = 20
 """How often each kind of fault must have come in a round of ROUND_SEEDS or more."""
 
 SEED_SECONDS = 180
