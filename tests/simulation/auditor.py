@@ -220,10 +220,11 @@ class Auditor:
         holds = sorted(judged.hold_ends.items())
         # What was certified behind a hold does not show before the release.
         before = {contest: self.walk(partition, hold, f"hold {contest}").certified for contest, hold in holds}
-        certified = sorted(c for c in range(len(self._index)) if c in before.get(c, judged.certified))
+        number = {self._index[id]: place for place, id in enumerate(sorted(self._index))}
+        certified = sorted(number[c] for c in number if c in before.get(c, judged.certified))
         wanted = {
             "next_offset": end, "newest_ms": max(times, default=None),
-            "holds": [[contest, hold, max(times[:hold], default=None)] for contest, hold in holds],
+            "holds": sorted([number[contest], hold, max(times[:hold], default=None)] for contest, hold in holds),
             "changed_sum": sum(self._changed_at(partition, end).values()),
         }  # fmt: skip
         found = {name: said[name] for name in wanted}
