@@ -14,7 +14,7 @@ MUTANTS = (
     Mutant("tell a station's trial counts", API,
            "lambda contest: self._feed.shown[contest].is_before_the_close", "lambda contest: False", CLOSE),
     Mutant("tell the trial counts of one contest once another is closed", "tally_stream/board/stations.py",
-           "without_counts(shown) if hides_counts(contest.id) else shown",
+           'without_counts(shown) if hides_counts(shown["contest"]) else shown',
            "without_counts(shown) if all(hides_counts(c.id) for c in self._election.contests) else shown", CLOSE),
     Mutant("tell changes of all contests once one is closed", FEED,
            "return not any(shown.is_before_the_close", "return not all(shown.is_before_the_close", CLOSE),
