@@ -55,6 +55,11 @@ def a_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
+def no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No root is sent again unchanged: what is sent was told that it may say something else."""
+    monkeypatch.setattr(publishing, "ROOTS_AGAIN_AT_ONCE", 0.0)
+
+
 def roots(outlet: HeldOutlet) -> list[dict[str, object]]:
     return [json.loads(value) for key, value in outlet.of(TOPICS.standings) if key == ROOT]
 
@@ -394,14 +399,17 @@ async def test_an_acknowledged_page_of_a_former_ownership_is_forgotten() -> None
     merging.end_ownership()
 
 
-async def test_figures_that_come_while_a_publication_is_under_way_are_published_after_it() -> None:
+async def test_figures_that_come_while_a_publication_is_under_way_are_published_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    no_turn(monkeypatch)
     outlet = HeldOutlet()
     merging = a_merging(outlet, [])
     await merging.see([], is_end=True)
     merging.take(stored(*a_flush(0, 1, 1)))
     await settle()
     assert [root["version"] for root in roots(outlet)] == [1]
-    merging.take(stored(*a_flush(0, 1, 2), begin=5))
+    merging.take(stored(*flushed(report(0), falling(1, 2)), begin=5))
     await settle()
     assert [root["version"] for root in roots(outlet)] == [1], "one publication of a contest at a time"
     outlet.answer(TOPICS.standings)
@@ -500,7 +508,10 @@ async def test_a_contest_is_published_when_every_partition_stands_on_a_mark() ->
     merging.end_ownership()
 
 
-async def test_a_hold_and_its_release_move_one_contest_and_not_the_other() -> None:
+async def test_a_hold_and_its_release_move_one_contest_and_not_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    no_turn(monkeypatch)
     worker = Flushing()
     outlet = HeldOutlet(TOPICS.standings)
     merging = a_merging(outlet, [])
@@ -524,7 +535,22 @@ async def test_a_hold_and_its_release_move_one_contest_and_not_the_other() -> No
     merging.end_ownership()
 
 
-async def test_a_certified_contest_says_so_at_once() -> None:
+async def test_a_hold_and_its_release_are_told_at_once_though_no_page_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_turn(monkeypatch)
+    worker, outlet = Flushing(), HeldOutlet(TOPICS.standings)
+    merging = a_merging(outlet, [])
+    await merging.see([], is_end=True)
+    for begin, record in enumerate((report(0), hold(1), release(2))):
+        merging.take(stored(*worker.flush(record), begin=3 * begin))
+        await settle()
+    assert [(root["version"], root["on_hold"]) for root in roots(outlet)] == [(1, False), (2, True), (3, False)]
+    merging.end_ownership()
+
+
+async def test_a_certified_contest_says_so_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    no_turn(monkeypatch)
     worker = Flushing()
     outlet = HeldOutlet(TOPICS.standings)
     merging = a_merging(outlet, [])

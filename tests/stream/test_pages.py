@@ -95,13 +95,15 @@ def test_of_a_contest_on_hold_a_mark_covers_what_stood_before_the_hold() -> None
 
 def test_an_older_page_changes_nothing_and_a_newer_one_of_a_frozen_worker_is_kept(pages: PartitionPages) -> None:
     assert pages.take_page(page(0, 2)) is None
-    pages.take_page(page(0, 9))
-    assert pages.take_mark(mark(8, 11)) is None, "stood on already"
-    assert places(pages.take_mark(mark(9, 16))) == [(0, 9)]
+    assert places(pages.take_mark(mark(9, 11))) == [], "the page at 4 is held still"
+    pages.take_page(page(0, 10))
+    assert pages.take_mark(mark(9, 11)) is None, "stood on already"
+    assert places(pages.take_mark(mark(10, 17))) == [(0, 10)]
 
 
 def test_an_older_mark_is_passed_over_and_one_between_may_be_accepted(pages: PartitionPages) -> None:
     assert pages.take_mark(mark(5, 4)) is None
+    assert pages.take_mark(mark(7, 11)) is None, "its pages are those that are held"
     assert pages.mark == mark(8, 11)
     assert pages.take_mark(mark(20, 99)) is None
     assert pages.take_mark(mark(10, 11)) is not None
