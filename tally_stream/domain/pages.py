@@ -157,16 +157,13 @@ class Layout:
 
 
 def _cut(leaves: tuple[int, ...], candidate_count: int, stations_in: dict[int, int]) -> tuple[tuple[int, ...], ...]:
-    pages: list[tuple[int, ...]] = []
-    page: list[int] = []
-    size = FRAME_MAX_BYTES
+    pages: list[list[int]] = []
+    size = PAGE_MAX_BYTES
     for leaf in leaves:
         longest = area_max_bytes(candidate_count, stations_in[leaf])
-        if page and size + longest > PAGE_MAX_BYTES:
-            pages.append(tuple(page))
-            page, size = [], FRAME_MAX_BYTES
-        page.append(leaf)
+        if size + longest > PAGE_MAX_BYTES:
+            pages.append([])
+            size = FRAME_MAX_BYTES
+        pages[-1].append(leaf)
         size += longest
-    if page:
-        pages.append(tuple(page))
-    return tuple(pages)
+    return tuple([tuple(page) for page in pages])

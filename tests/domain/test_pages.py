@@ -198,6 +198,13 @@ class TestHold:
         assert night.fold.flushed_page(0, 0) is page
         assert night.fold.figures(0).pages == (page,)
 
+    def test_is_where_the_published_figures_stand(self) -> None:
+        night = Night(TOWNS)
+        assert [night.fold.published_offset(contest) for contest in (0, 1)] == [0, 0]
+        for statement in (report("S-000"), control("hold"), report("S-001")):
+            night.take(statement)
+        assert [night.fold.published_offset(contest) for contest in (0, 1)] == [2, 3]
+
     def test_certified_behind_it_shows_with_the_release(self) -> None:
         night = Night(TOWNS, control("hold"), control("certify", 2), control("certify", 1, contest=1))
         _, mark = night.fold.take_flush()

@@ -213,8 +213,8 @@ def test_what_a_topic_does_not_take_is_named_and_gone_on_with_once_it_does(
     odd: tuple[Settings, Path, Places], tmp_path: Path
 ) -> None:
     settings = made(odd[0])
-    altered(settings, {"max.message.bytes": "700000"})
-    incompressible = random.Random(1).randbytes(800_000)
+    altered(settings, {"max.message.bytes": "1000000"})
+    incompressible = random.Random(1).randbytes(1_010_000)
     places = few() | {(1, 5): LogRecord(FIRST_MS, b"A", incompressible, 1, 5)}
     log = saved(tmp_path / "log", places)
     said = run("restore", str(log), settings=settings, expect=1).stderr
