@@ -171,9 +171,7 @@ class MergedFigures:
     ) -> Message:
         election, contest = self.election, self.contest
         start = self._baseline[index]
-        t = Totals(len(contest.candidate_ids))
-        if sums is not None:
-            t.add_integers(sums)
+        t = Totals(len(contest.candidate_ids), sums)
         expected = start["expected"]
         done = t.counted + t.annulled
         received = done + t.partial + t.held_only

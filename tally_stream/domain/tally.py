@@ -8,8 +8,6 @@ unknowns beside it. Read `fold.py` next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.ledger import Entry
 from tally_stream.domain.report import Report
@@ -98,23 +96,17 @@ class Totals:
     untold: int
     contradicted: int
 
-    def __init__(self, candidate_count: int) -> None:
-        self.votes = [0] * candidate_count
-        for name in SCALARS:
-            setattr(self, name, 0)
+    def __init__(self, candidate_count: int, integers: list[int] | None = None) -> None:
+        """All zero, or what `to_integers` gave."""
+        if integers is None:
+            integers = [0] * integers_per_area(candidate_count)
+        self.votes = integers[:candidate_count]
+        for name, value in zip(SCALARS, integers[candidate_count:], strict=True):
+            setattr(self, name, value)
 
     def to_integers(self) -> list[int]:
         """Votes in candidate order, then SCALARS in their order: what a partial carries."""
         return [*self.votes, *(getattr(self, name) for name in SCALARS)]
-
-    def add_integers(self, values: Iterable[int], sign: int = 1) -> None:
-        """Add the integers of another area or partition (`sign` −1 takes them out again)."""
-        mine = self.to_integers()
-        summed = [a + sign * b for a, b in zip(mine, values, strict=True)]
-        candidate_count = len(self.votes)
-        self.votes = summed[:candidate_count]
-        for name, value in zip(SCALARS, summed[candidate_count:], strict=True):
-            setattr(self, name, value)
 
 
 def integers_per_area(candidate_count: int) -> int:
