@@ -22,6 +22,7 @@ from tally_stream.kafka.following import Follower
 from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings
 from tally_stream.wire.messages import PublishedStandings, read_published
+from tally_stream.wire.newest import root_seconds
 from tally_stream.wire.schema.published import read_canonical_standings
 
 FOREIGN_DEFINITIONS_MAX = 100
@@ -34,14 +35,6 @@ REFUSED_MAX_CHARS = 200
 
 SLICE_RECORDS = 100
 """Records taken between two breaths: a publication of 8,000 areas must not keep readers of the page waiting."""
-
-ROOT_SECONDS = 10.0
-ROOTS_A_SECOND = 100.0
-
-
-def root_seconds(contest_count: int) -> float:
-    """A root that did not change is sent again within this time: where there are more than 1,000 contests, in turn."""
-    return max(ROOT_SECONDS, contest_count / ROOTS_A_SECOND)
 
 
 def now_ms() -> int:

@@ -27,12 +27,7 @@ from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.outlet import Outlet, hand_over, offsets_of
 from tally_stream.stream.pages import PartitionPages
 from tally_stream.wire.messages import PublishedStandings, canonical_json, standings_key
-
-RESEND_SECONDS = 10.0
-"""A root is sent again unchanged after this long, so that silence means trouble."""
-
-ROOTS_AGAIN_A_SECOND = 100.0
-"""Most roots that are sent again unchanged, those of all contests together."""
+from tally_stream.wire.newest import ROOT_SECONDS, ROOTS_A_SECOND
 
 ROOTS_AGAIN_AT_ONCE = 10.0
 """So many of them may be saved up."""
@@ -129,7 +124,6 @@ class Publishing:
         self._is_replaying = is_replaying
         self._has_much_to_read = has_much_to_read
         self._pages_again_seconds = pages_again_seconds
-        self._indices = {contest.id: index for index, contest in enumerate(election.contests)}
         self._contests: list[_Contest] = []
         self._changed: dict[int, None] = {}
         """Contests of which something else may be said now."""
@@ -170,7 +164,9 @@ class Publishing:
 
     async def see(self, record: StoredRecord, published: PublishedStandings) -> None:
         """A record of the standings topic, ours or another's."""
-        contest = self._contests[self._indices[published.contest]]
+        index = self.election.contest_index(published.contest)
+        assert index is not None, "a message of this definition names one of its contests"
+        contest = self._contests[index]
         is_root = published.area == self.election.root
         if is_root and (contest.published_root is None or contest.published_root.version < published.version):
             contest.published_root = published
@@ -271,15 +267,15 @@ class Publishing:
 
     async def _render_in_turn(self, batch: _Batch) -> None:
         """Roots of which nothing changed, the one that waits longest first: those with a newer vector, and those that were not
-        sent for RESEND_SECONDS."""
+        sent for ROOT_SECONDS."""
         now = monotonic()
-        saved = self._roots_again + (now - self._roots_again_at) * ROOTS_AGAIN_A_SECOND
+        saved = self._roots_again + (now - self._roots_again_at) * ROOTS_A_SECOND
         self._roots_again, self._roots_again_at = min(saved, ROOTS_AGAIN_AT_ONCE), now
         for index in list(islice(self._turn, ROOTS_LOOKED_AT)):
             if self._roots_again < 1:
                 return
             contest = self._contests[index]
-            is_due = contest.root_offsets != self.offsets(index) or now - contest.root_sent_at >= RESEND_SECONDS
+            is_due = contest.root_offsets != self.offsets(index) or now - contest.root_sent_at >= ROOT_SECONDS
             if is_due and index not in self._changed and self._may_publish(index):
                 self._roots_again -= 1
                 await self._render(index, batch, is_root_due=True)
@@ -321,7 +317,7 @@ class Publishing:
 
     def _check_rising(self, stood_at: int, offset: int) -> None:
         """A topic deleted and made anew under a running worker lacks all areas that do not change any more; a start
-        sends them all. The root is sent every RESEND_SECONDS, so this takes no longer."""
+        sends them all. The root is sent every ROOT_SECONDS, so this takes no longer."""
         if 0 <= offset <= stood_at:  # below 0: a repeated send, whose place nobody says
             raise BrokenInvariant(
                 f"{self.topics.standings}: offset {offset} after {stood_at}: the topic was made anew, or lost records"

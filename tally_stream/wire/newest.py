@@ -19,10 +19,21 @@ WAITING_MAX_MESSAGES = 16
 DEFINITIONS_MAX = 8
 """Definitions whose messages are kept side by side until a root says which of them is shown."""
 
+ROOT_SECONDS = 10.0
+"""A root that did not change is sent again within this time, so that silence means trouble."""
+
+ROOTS_A_SECOND = 100.0
+"""Most roots that are sent again unchanged, those of all contests together."""
+
 NO_VERSION = -1
 """Below every version: what stands where no root came yet."""
 
 M = TypeVar("M")
+
+
+def root_seconds(contest_count: int) -> float:
+    """Within which a root that did not change is sent again: of more than 1,000 contests one after the other."""
+    return max(ROOT_SECONDS, contest_count / ROOTS_A_SECOND)
 
 
 def is_root(area: str) -> bool:

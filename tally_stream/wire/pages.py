@@ -144,7 +144,6 @@ class PageReader:
         self.election = election
         self.partition_count = partition_count
         self.layout = Layout(election)
-        self._contests = {contest.id: index for index, contest in enumerate(election.contests)}
         self._numbers = _Numbers(election)
         self._widths = [integers_per_area(len(contest.candidate_ids)) for contest in election.contests]
 
@@ -184,7 +183,7 @@ class PageReader:
         return bool(layout != LAYOUT_NUMBER or partition_count != self.partition_count)
 
     def _page(self, m: PageMessage) -> Page:
-        contest = self._contests.get(m.contest)
+        contest = self.election.contest_index(m.contest)
         if contest is None or m.partition >= self.partition_count or m.page >= len(self.layout.pages[contest]):
             raise ValueError(f"page {m.page} of contest {m.contest!r}, partition {m.partition}: this election has no such page")
         leaves, width = self.layout.pages[contest][m.page], self._widths[contest]

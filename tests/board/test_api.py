@@ -26,7 +26,6 @@ from schemathesis.core.result import Ok
 from tally_stream.board import operators as operators_module
 from tally_stream.board.answers import json_answer
 from tally_stream.board.api import HISTORY_TAIL_POINTS
-from tally_stream.board.feed import root_seconds
 from tally_stream.board.operators import Operators
 from tally_stream.board.server import Board
 from tally_stream.board.shown import Published
@@ -34,6 +33,7 @@ from tally_stream.metrics import BOARD_METRICS
 from tally_stream.settings import load_settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
+from tally_stream.wire.newest import root_seconds
 from tests.support.board_scene import Scene, rehearsal_folder, root_message
 from tests.support.paths import DOCS
 from tests.support.processes import command, environment
