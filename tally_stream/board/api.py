@@ -18,6 +18,7 @@ from tally_stream.board.area_rows import SORTS, AreaRows, Asked
 from tally_stream.board.changes import without_figures
 from tally_stream.board.feed import Feed
 from tally_stream.board.places import Places
+from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.shown import ContestShown, Published, as_of_ms
 from tally_stream.board.stations import Stations
 from tally_stream.domain.election import Contest
@@ -36,7 +37,6 @@ AREAS_PAGE = 100
 CONTESTS_PAGE_MAX = 500
 CONTESTS_PAGE = 100
 FROM_MAX = 1_000_000
-SEARCH_MAX_CHARS = 64
 RETRY_SECONDS = 2
 
 
@@ -307,8 +307,8 @@ class Api:
 def _words(request: web.Request) -> str:
     """What is searched for; \"\" where nothing is."""
     words = request.query.get("q", "")
-    if len(words) > SEARCH_MAX_CHARS:
-        raise Refused(400, f"q has at most {SEARCH_MAX_CHARS} characters")
+    if len(words) > WORDS_MAX_CHARS:
+        raise Refused(400, f"q has at most {WORDS_MAX_CHARS} characters")
     return words.strip()
 
 

@@ -18,12 +18,12 @@ from tally_stream.board.api import (
     CONTESTS_PAGE_MAX,
     FROM_MAX,
     HISTORY_TAIL_POINTS,
-    SEARCH_MAX_CHARS,
     STATIONS_PAGE,
     STATIONS_PAGE_MAX,
 )
 from tally_stream.board.area_rows import SORTS
 from tally_stream.board.described import ASYNCAPI, SCHEMAS
+from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.domain.election import Election
 from tally_stream.wire.schema.documents import schemas
 
@@ -209,7 +209,7 @@ def document(election: Election) -> dict[str, Any]:
         return _parameter("limit", "query", schema, "At most this many.")
 
     words = _parameter(
-        "q", "query", {**TEXT, "maxLength": SEARCH_MAX_CHARS},
+        "q", "query", {**TEXT, "maxLength": WORDS_MAX_CHARS},
         "Only those whose id or name contains this, in whatever case, with and without accents.",
     )  # fmt: skip
     begin = _parameter(

@@ -21,6 +21,7 @@ from tally_stream.board.area_rows import SORTS, AreaRows, Asked
 from tally_stream.board.feed import Feed
 from tally_stream.board.page_lists import PageLists
 from tally_stream.board.places import Places
+from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.shown import Published
 from tally_stream.board.wording import LANGUAGES, STATIC, Words
 from tally_stream.domain.election import Contest
@@ -33,7 +34,6 @@ STATES = ("counted", "partial", "held", "annulled", "outstanding")
 FLAGS = ("corrected", "recounted", "disputed", "warned")
 BAR_MOST = 99.0
 MEASURES = ("stations", "registered", "ballots")
-WORDS_MAX_CHARS = 64
 FROM_MAX_DIGITS = 7
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -86,9 +86,8 @@ class Pages:
     def __init__(self, places: Places, rows: AreaRows, feed: Feed) -> None:
         self._places, self._election, self._feed = places, places.election, feed
         self._lists = PageLists(places, rows, feed)
-        self._templates = {
-            name: (STATIC / f"{name}.html").read_text(encoding="utf-8") for name in ("index", "contests", "none")
-        }
+        head = _template("head")
+        self._templates = {name: _template(name).replace("{{head}}\n", head) for name in ("index", "contests", "none")}
         self._words = {language: Words(language) for language in LANGUAGES}
         self._pages = Answers(PAGES_KEPT)
         self._files = {
@@ -217,7 +216,7 @@ class Pages:
                 with_query("/api/v1/stream", {"contest": contest.id, **({} if is_root else {"area": area})})
             ),
             "full": _escape(with_query(path, {"lang": t.language})),
-            **self._lists.areas(contest.id, asked, path, t, view.query, is_shown=published is not None),
+            **self._lists.areas(contest.id, asked, path, t, view.query, view.whole_query, is_shown=published is not None),
             **self._lists.ledger(contest, area, t, is_shown=published is not None),
             **self._figures(contest, message, t),
         }  # fmt: skip
@@ -296,6 +295,10 @@ class Pages:
             f'<th scope="row"><bdi>{_escape(c["name"])}</bdi>{under}{bar}</th>'
             f'<td class="n">{t.number(c["votes"])}</td><td class="n share">{_escape(t.percent(c["share"]))}</td></tr>'
         )
+
+
+def _template(name: str) -> str:
+    return (STATIC / f"{name}.html").read_text(encoding="utf-8")
 
 
 def _bar_width(percent: str | None) -> str:

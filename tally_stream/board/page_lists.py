@@ -18,6 +18,7 @@ from tally_stream.board.area_rows import SORTS, AreaRows, Asked, Row
 from tally_stream.board.changes import Line
 from tally_stream.board.feed import Feed
 from tally_stream.board.places import Places
+from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.wording import Words
 from tally_stream.domain.election import Contest
 from tally_stream.domain.scalars import format_time
@@ -75,7 +76,8 @@ class PageLists:
         label = _escape(t("contests.search", n=t.number(len(self._election.contests))))
         return (
             f'<form class="contests" id="contest-form" role="search" action="{CONTESTS}" aria-label="{_escape(t("contests"))}">'
-            f'<label for="contest-words">{label}</label> <span><input id="contest-words" type="search" name="q" maxlength="64" '
+            f'<label for="contest-words">{label}</label> <span>'
+            f'<input id="contest-words" type="search" name="q" maxlength="{WORDS_MAX_CHARS}" '
             f'autocomplete="off" value="{_escape(words)}">{_hidden(query)} <button>{_escape(t("find"))}</button></span>'
             '<p id="contest-found" role="status"></p><ul id="contest-list"></ul></form>'
         )
@@ -98,27 +100,24 @@ class PageLists:
 
     # -- areas -----------------------------------------------------------------------------------------------------
 
-    def areas(self, contest: str, asked: Asked, path: str, t: Words, query: Query, *, is_shown: bool) -> dict[str, str]:
-        """The areas directly below, or with words those of any level in the whole election that a search finds."""
+    def areas(
+        self, contest: str, asked: Asked, path: str, t: Words, query: Query, whole_query: Query, *, is_shown: bool
+    ) -> dict[str, str]:
+        """The areas directly below, or with words those of any level in the whole election that a search finds. `whole_query`
+        is that of a link to this very list, `query` of one to elsewhere."""
         if not is_shown:
             names = ("areas", "areas_head", "areas_found", "areas_next", "areas_action", "areas_kept", "words")
             return {**dict.fromkeys(names, ""), "areas_hidden": " hidden", "areas_box_hidden": " hidden"}
         shown = self._feed.shown[contest]
         question = replace(asked, area=self._election.root) if asked.words else asked
         rows, count = self._rows.page(contest, shown, question)
-        address = {
-            **query,
-            **({"q": asked.words} if asked.words else {}),
-            **({"sort": asked.sort} if asked.sort != SORTS[0] else {}),
-            **({"order": "desc"} if asked.is_descending else {}),
-        }
         return {
             "areas_hidden": "",
             "areas_box_hidden": "" if rows else " hidden",
             "areas_head": "<tr>" + "".join(self._head_cell(key, t) for key in SORTS) + "</tr>",
             "areas": "".join(self._area_row(contest, row, asked, t, query) for row in rows),
             "areas_found": _escape(t("areas.found", n=t.number(count))) if asked.words else "",
-            "areas_next": _next(path, address, asked.begin, asked.limit, count, t),
+            "areas_next": _next(path, whole_query, asked.begin, asked.limit, count, t),
             "words": _escape(asked.words),
             "areas_action": _escape(path),
             "areas_kept": _hidden(query),

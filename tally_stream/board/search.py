@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from unicodedata import combining, normalize
 
+WORDS_MAX_CHARS = 64
+"""Of what is searched for; `static/areas.js` and the forms keep to it too."""
+
 
 def folded(text: str) -> str:
     """A text as a search compares it: NFKD, without combining marks, case folded, one space where there were several."""
