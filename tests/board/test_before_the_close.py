@@ -28,18 +28,6 @@ def told(tmp_path: Path) -> ToldBoard:
 
 
 @pytest.fixture
-async def ask(told: ToldBoard) -> AsyncIterator[Ask]:
-    async with TestClient(TestServer(told.board.application())) as client:
-
-        async def ask(path: str) -> Any:
-            answer = await client.get(f"/api/v1/{path}")
-            assert answer.status == 200, await answer.text()
-            return await answer.json()
-
-        yield ask
-
-
-@pytest.fixture
 async def text(told: ToldBoard) -> AsyncIterator[Text]:
     async with TestClient(TestServer(told.board.application())) as client:
 
@@ -49,6 +37,14 @@ async def text(told: ToldBoard) -> AsyncIterator[Text]:
             return await answer.text()
 
         yield text
+
+
+@pytest.fixture
+def ask(text: Text) -> Ask:
+    async def ask(path: str) -> Any:
+        return json.loads(await text(f"api/v1/{path}"))
+
+    return ask
 
 
 def trials(told: ToldBoard) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from tally_stream.stream import merging as module
 from tally_stream.stream import publishing
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.merging import Merging
+from tally_stream.wire.newest import ROOT_SECONDS
 from tally_stream.wire.pages import PageWriter
 from tests.stream.outlets import (
     ELECTION,
@@ -273,7 +274,7 @@ async def test_a_topic_made_anew_under_it_ends_it(monkeypatch: pytest.MonkeyPatc
     await answer(100)
     stood = len(roots(outlet))
     for offset, is_fatal in ((200, False), (-1, False), (201, False), (-1, False), (201, True)):
-        now[0] += publishing.RESEND_SECONDS
+        now[0] += ROOT_SECONDS
         merging.take([])
         await settle()
         assert len(roots(outlet)) == (stood := stood + 1)
@@ -508,60 +509,53 @@ async def test_a_contest_is_published_when_every_partition_stands_on_a_mark() ->
     merging.end_ownership()
 
 
-async def test_a_hold_and_its_release_move_one_contest_and_not_the_other(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    no_turn(monkeypatch)
-    worker = Flushing()
-    outlet = HeldOutlet(TOPICS.standings)
-    merging = a_merging(outlet, [])
-    await merging.see([], is_end=True)
-    begin = 0
+class Followed:
+    """What one worker flushes, as stage 2 takes it in and tells of it; no root is sent again unchanged."""
 
-    async def flush(*records: Record) -> None:
-        nonlocal begin
-        told = worker.flush(*records)
-        merging.take(stored(*told, begin=begin))
-        begin += len(told)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        no_turn(monkeypatch)
+        self.outlet = HeldOutlet(TOPICS.standings)
+        self.merging = a_merging(self.outlet, [])
+        self._worker = Flushing()
+        self._begin = 0
+
+    async def flush(self, *records: Record) -> None:
+        told = self._worker.flush(*records)
+        self.merging.take(stored(*told, begin=self._begin))
+        self._begin += len(told)
         await settle()
 
-    await flush(report(0), hold(1), report(2, 2), report(3, contest="SEAT", votes={"CLEO": 96}))
+
+@pytest.fixture
+async def followed(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Followed]:
+    made = Followed(monkeypatch)
+    await made.merging.see([], is_end=True)
+    yield made
+    made.merging.end_ownership()
+
+
+async def test_a_hold_and_its_release_move_one_contest_and_not_the_other(followed: Followed) -> None:
+    merging, outlet = followed.merging, followed.outlet
+    await followed.flush(report(0), hold(1), report(2, 2), report(3, contest="SEAT", votes={"CLEO": 96}))
     assert (merging.version(0), merging.version(1)) == (2, 4)
-    await flush(report(4, 3))
+    await followed.flush(report(4, 3))
     assert (merging.version(0), merging.version(1)) == (2, 5)
     assert [(root["version"], root["on_hold"]) for root in roots(outlet)] == [(2, True)]
-    await flush(release(5))
+    await followed.flush(release(5))
     assert [(root["version"], root["on_hold"]) for root in roots(outlet)] == [(2, True), (6, False)]
-    merging.end_ownership()
 
 
-async def test_a_hold_and_its_release_are_told_at_once_though_no_page_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    no_turn(monkeypatch)
-    worker, outlet = Flushing(), HeldOutlet(TOPICS.standings)
-    merging = a_merging(outlet, [])
-    await merging.see([], is_end=True)
-    for begin, record in enumerate((report(0), hold(1), release(2))):
-        merging.take(stored(*worker.flush(record), begin=3 * begin))
-        await settle()
-    assert [(root["version"], root["on_hold"]) for root in roots(outlet)] == [(1, False), (2, True), (3, False)]
-    merging.end_ownership()
+async def test_a_hold_and_its_release_are_told_at_once_though_no_page_changes(followed: Followed) -> None:
+    for record in (report(0), hold(1), release(2)):
+        await followed.flush(record)
+    assert [(root["version"], root["on_hold"]) for root in roots(followed.outlet)] == [(1, False), (2, True), (3, False)]
 
 
-async def test_a_certified_contest_says_so_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    no_turn(monkeypatch)
-    worker = Flushing()
-    outlet = HeldOutlet(TOPICS.standings)
-    merging = a_merging(outlet, [])
-    await merging.see([], is_end=True)
-    merging.take(stored(*worker.flush(report(0))))
-    await settle()
-    outlet.sent.clear()
-    merging.take(stored(*worker.flush(Record(1, control(kind="certify"))), begin=2))
-    await settle()
-    assert [root["status"] for root in roots(outlet)] == ["certified"]
-    merging.end_ownership()
+async def test_a_certified_contest_says_so_at_once(followed: Followed) -> None:
+    await followed.flush(report(0))
+    followed.outlet.sent.clear()
+    await followed.flush(Record(1, control(kind="certify")))
+    assert [root["status"] for root in roots(followed.outlet)] == ["certified"]
 
 
 async def test_all_marks_of_a_partition_refused_for_a_minute_end_it_naming_the_partition(
