@@ -78,7 +78,7 @@ MUTANTS = (
     Mutant("a register stays unknown once it is counted", f"{DOMAIN}/tally.py",
            "if is_closed and station.register is None:", "if station.register is None:", OUTCOME),
     Mutant("the bound is A3's", f"{DOMAIN}/rules.py",
-           "checks.bound_register_percent.as_integer_ratio()", "checks.A3_register_percent.as_integer_ratio()", CERTAINTY),
+           "checks.bound_register_percent.as_integer_ratio()", "checks.A3_register_percent.as_integer_ratio()", OUTCOME),
     Mutant("no A9", f"{DOMAIN}/rules.py",
            "a8_somebody_registered, a9_register_within_bound,\n)", "a8_somebody_registered,\n)", CERTAINTY),
     Mutant("no A3", f"{DOMAIN}/rules.py",
