@@ -450,7 +450,6 @@ class TestOperators:
 
     def test_where_roots_are_sent_in_turn_silence_is_longer(self, tmp_path: Path) -> None:
         board, operators = self.operators(tmp_path)
-        assert [root_seconds(count) for count in (1, 1_000, 1_222, 20_000)] == [10, 10, 12.22, 200]
         board.feed.root_seconds = root_seconds(20_000)
         self.now += 799_000
         assert operators.why_not_ready() == []

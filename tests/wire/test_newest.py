@@ -12,6 +12,7 @@ from tally_stream.wire.newest import (
     Newest,
     NewestOfContest,
     OtherDefinition,
+    root_seconds,
 )
 from tests.support.examples import examples
 
@@ -159,3 +160,7 @@ class TestDefinitions:
         assert set(topic.newest._kept) == {str(n) for n in range(DEFINITIONS_MAX)}, "at the limit"  # noqa: SLF001  (how many are kept is what the test is about)
         topic.take("last", "R/N", 1)
         assert set(topic.newest._kept) == {"0", "last", *(str(n) for n in range(2, DEFINITIONS_MAX))}  # noqa: SLF001  (how many are kept is what the test is about)
+
+
+def test_roots_of_more_than_a_thousand_contests_take_their_turns() -> None:
+    assert [root_seconds(count) for count in (1, 1_000, 1_222, 20_000)] == [10, 10, 12.22, 200]
