@@ -1,6 +1,8 @@
 """contests.csv, candidates.csv and [contest_defaults]: the same contests as in election.toml, and every mistake."""
 
+import csv
 import gzip
+import json
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -322,6 +324,36 @@ class TestLimits:
         tables.load()
         monkeypatch.setattr(contests_module, "CONTESTS_MAX", 1)
         assert tables.mistakes() == ["contests.csv:3: more than 1 contests"]
+
+
+class TestTheLongestCell:
+    """A scope may name every area of a country."""
+
+    def with_scope(self, tables: Folder, cell: str) -> Folder:
+        tables.write("contests.csv", CONTESTS.replace("rounding.places\n", "rounding.places,scope\n")
+                     .replace("half-up,2", "half-up,2," + '"' + cell.replace('"', '""') + '"').replace("der,0", "der,0,"))  # fmt: skip
+        return tables
+
+    def test_of_5_500_municipalities(self, tables: Folder) -> None:
+        towns = [f"Municipality of a long name {n}" for n in range(5_500)]
+        rows = [f"S-{n},,,,North,{town}" for n, town in enumerate(towns)]
+        tables.write(
+            "stations.csv", "\n".join(["station_id,name,registered,ballots_expected,region,town", *rows, "Z,,,,South,T"])
+        )
+        cell = json.dumps([f"X/North/{town}" for town in towns])
+        assert len(cell) > 131_072, "what a cell of Python's csv may have unless told"
+        assert len(self.with_scope(tables, cell).load().contests[0].scope) == 5_500
+
+    def test_at_the_limit_and_one_past_it(self, tables: Folder) -> None:
+        assert limits.CELL_MAX_CHARS == 10_000_000
+        before = csv.field_size_limit()
+        for chars, mistakes in (
+            (limits.CELL_MAX_CHARS, []),
+            (limits.CELL_MAX_CHARS + 1, ["contests.csv:2: a cell has more than 10000000 characters"]),
+        ):
+            self.with_scope(tables, '["X"'.ljust(chars - 1) + "]")
+            assert (tables.mistakes() if mistakes else tables.load() and []) == mistakes
+            assert csv.field_size_limit() == before, "the limit of everybody else"
 
 
 def test_20_000_contests_are_read_once_each(tables: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

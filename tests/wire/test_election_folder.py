@@ -355,7 +355,7 @@ class TestMistakesInStations:
             ("A-3,,,,N,T,U", "5: 7 fields, the header has 6"),
             ('A-3,"x"y,,,N,T', "5: not CSV: ',' expected after '\"'"),
             ('A-3,"x', "5: not CSV: unexpected end of data"),
-            ("A-3," + "x" * 131_073 + ",,,N,T", "5: not CSV: field larger than field limit (131072)"),
+            ("A-3," + "x" * 131_073 + ",,,N,T", "5: name longer than 200 code points"),
         ],
     )
     def test_each_is_named_with_its_line(self, folder: Folder, row: str, mistake: str) -> None:

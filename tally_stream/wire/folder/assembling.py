@@ -33,7 +33,7 @@ from tally_stream.wire.folder.looks import check_baseline, check_shapes
 from tally_stream.wire.folder.scopes import Scopes
 from tally_stream.wire.folder.shape import ContestModel, ElectionModel
 from tally_stream.wire.folder.stations import StationTable
-from tally_stream.wire.folder.table import Mistake, one_of
+from tally_stream.wire.folder.table import Mistake, one_of, wide_cells
 from tally_stream.wire.folder.toml import Toml, milliseconds
 from tally_stream.wire.limits import (
     AREA_PAIRS_MAX,
@@ -77,6 +77,7 @@ def _collector_off() -> Iterator[None]:
 
 
 @_collector_off()
+@wide_cells()
 def load_election(folder: Path) -> Election:
     """Read the definition in `folder`. Raises ElectionFolderError with all mistakes."""
     if not folder.is_dir():

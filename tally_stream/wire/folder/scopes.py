@@ -77,7 +77,7 @@ class Scopes:
 
     def _areas_of(self, contest: StatedContest, areas: list[str], there: set[Path]) -> list[Path]:
         """The paths of a scope's areas, as far as they are right."""
-        found: list[Path] = []
+        found: dict[Path, None] = {}
         for area in areas:
             root, *values = area.split("/")
             path = tuple(values)
@@ -89,17 +89,16 @@ class Scopes:
             elif path in found:
                 what = "twice"
             else:
-                found.append(path)
+                found[path] = None
             if what is not None:
                 self._wrong(contest, f"names {area[:200]!r}{', ' if what != 'twice' else ' '}{what}")
-        together = set(found)
         for path in found:
             for depth in range(len(path)):
-                if path[:depth] in together:
+                if path[:depth] in found:
                     self._wrong(contest, f"names {self._id(path)!r}, which lies in {self._id(path[:depth])!r}")
         if not areas:
             self._wrong(contest, "names no area: leave it out where all stations vote")
-        return found
+        return list(found)
 
     def _id(self, path: Path) -> str:
         return "/".join((self._root, *path))

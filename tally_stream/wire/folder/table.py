@@ -12,11 +12,12 @@ import io
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from tally_stream.domain.scalars import COUNT_MAX, text_error
+from tally_stream.wire.limits import CELL_MAX_CHARS
 from tally_stream.wire.report_log import open_maybe_gzip
 
 if TYPE_CHECKING:
@@ -43,6 +44,16 @@ def one_of(folder: Path, name: str, mistakes: list[Mistake]) -> Path | None:
         mistakes.append(Mistake(plain, 1, f"stands beside {packed.name}; one of them must go"))
         return None
     return plain if plain.exists() else packed if packed.exists() else None
+
+
+@contextmanager
+def wide_cells() -> Iterator[None]:
+    """Cells of up to CELL_MAX_CHARS while a folder is read. Python has one limit for all of a process, and no other way."""
+    before = csv.field_size_limit(CELL_MAX_CHARS)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def csv_reader(raw: IO[bytes]) -> Reader:
@@ -116,7 +127,8 @@ class Table:
             self.wrong(f"not UTF-8 ({error.reason})")
         except csv.Error as error:
             self.line += 1  # the row that could not be read begins behind the last one that could
-            self.wrong(f"not CSV: {error}")
+            is_too_wide = str(error).startswith("field larger than field limit")
+            self.wrong(f"a cell has more than {CELL_MAX_CHARS} characters" if is_too_wide else f"not CSV: {error}")
         except (OSError, EOFError, zlib.error) as error:
             self.wrong(f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
