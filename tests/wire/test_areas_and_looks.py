@@ -181,8 +181,7 @@ class TestEverythingAtOnce:
         folder.write("keys.csv", "")
         assert [m.split(" ")[0] for m in folder.mistakes()] == [
             "election.toml:3:", "election.toml:31:", "election.toml:45:", "contests.csv:2:", "contests.csv:3:",
-            "contests.csv:3:", "candidates.csv:3:",
-            "candidates.csv:4:", "scopes.csv:2:", "scopes.csv:3:", "stations.csv:2:", "stations.csv:4:", "areas.csv:3:",
+            "candidates.csv:3:", "candidates.csv:4:", "scopes.csv:2:", "scopes.csv:3:", "stations.csv:2:", "stations.csv:4:", "areas.csv:3:",
             "areas.geojson:2:", "baseline.csv:6:", "keys.csv:1:",
         ]  # fmt: skip
 

@@ -20,6 +20,7 @@ id,name,seats,rule,majority_base,rounding.method,rounding.places
 PRES,President,,majority,valid,half-up,2
 SEAT,Council,2,plurality,,largest-remainder,0
 """
+NO_CANDIDATES = "contests.csv:{}: contest '{}' has no candidates (they stand in [[contests.candidates]] or in candidates.csv)"
 CANDIDATES = """\
 contest,id,name,party,color,eligible
 PRES,ANNA,Anna Ahl,Greens,,
@@ -205,8 +206,8 @@ class TestMistakesInContests:
             ("PRES,President", "PRES,", "2: name is missing"),
             ("PRES,President", "PRES,e\u0301", "2: name is not in Unicode normal form C"),
             ("PRES,President", "PRES,President ", "2: name begins or ends with white space"),
-            ("SEAT,Council,2", "SEAT,Council,two", "3: seats should be a valid integer"),
-            ("SEAT,Council,2", "SEAT,Council,2.0", "3: seats should be a valid integer"),
+            ("SEAT,Council,2", "SEAT,Council,two", "3: seats should be a whole number, as 2"),
+            ("SEAT,Council,2", "SEAT,Council,2.0", "3: seats should be a whole number, as 2"),
             ("SEAT,Council,2", "SEAT,Council,0", "3: seats should be greater than or equal to 1"),
             ("majority,valid", "lottery,valid", "2: rule should be 'majority', 'plurality' or 'none'"),
             ("majority,valid", "majority,all", "2: majority_base should be 'valid' or 'cast'"),
@@ -223,18 +224,18 @@ class TestMistakesInContests:
         first, *mistakes = sorted(tables.mistakes(), key=lambda m: not m.startswith(f"contests.csv:{mistake}"))
         assert first.startswith(f"contests.csv:{mistake}")
         # What hangs on the broken contest: its exit poll and its candidates.
-        assert all("is no contest" in m or "no candidate of" in m or "candidates is missing" in m for m in mistakes)
+        assert all("is no contest" in m or "no candidate of" in m or "has no candidates" in m for m in mistakes)
 
     @pytest.mark.parametrize(
         ("column", "cell", "mistake"),
         [
-            ("scope", "X/North", "2: scope should be a valid list"),
-            ("scope", '"{""a"": 1}"', "2: scope should be a valid list"),
-            ("scope", "[1]", "2: scope[1] should be a valid string"),
+            ("scope", "X/North", '2: scope should be a JSON array, as ["AZ/041"]'),
+            ("scope", '"{""a"": 1}"', '2: scope should be a JSON array, as ["AZ/041"]'),
+            ("scope", "[1]", '2: scope[1] should be a text in quotation marks, as "North"'),
             ("majority.percent", "40 %", "2: majority.percent is not a number"),
             ("majority.percent", "1e1", "2: majority.percent is not a number"),
             ("majority.percent", "101", "2: majority.percent is above 100 per cent"),
-            ("majority.at_least", "yes", "2: majority.at_least should be a valid boolean"),
+            ("majority.at_least", "yes", "2: majority.at_least should be true or false"),
             ("majority.or_percent", "40", "2: majority has one of or_percent and or_lead_percent: they go together"),
             ("votes_per_ballot", "2", "2: votes_per_ballot is 2: this version counts one vote a ballot"),
             ("group", "PARLIAMENT", "2: group is not counted: this version does not look at the seats of several contests together"),
@@ -260,14 +261,12 @@ class TestMistakesInContests:
         folder.write("contests.csv", CONTESTS)
         assert folder.mistakes() == [
             "contests.csv:2: id 'PRES' occurs twice: it stands in election.toml, line 12, too",
-            "contests.csv:2: candidates is missing",
             "contests.csv:3: id 'SEAT' occurs twice: it stands in election.toml, line 29, too",
-            "contests.csv:3: candidates is missing",
         ]
 
     def test_a_contest_without_candidates(self, tables: Folder) -> None:
         tables.replace(("SEAT,CLEO,Cleo,,#00ff7F,true\n", ""), name="candidates.csv")
-        assert tables.mistakes() == ["contests.csv:3: candidates is missing"]
+        assert tables.mistakes() == [NO_CANDIDATES.format(3, "SEAT")]
 
     def test_no_candidate_is_missed_where_they_could_not_be_read(self, tables: Folder) -> None:
         tables.replace(("contest,id,name", "contest,id,nom"), name="candidates.csv")
@@ -282,6 +281,54 @@ class TestMistakesInContests:
         assert tables.mistakes() == ["contests.csv:2: name longer than 2000 code points"]
 
 
+class TestOneMistakeIsOne:
+    """What hangs on a field or a file that could not be read is not known, and no second mistake."""
+
+    LEFT_OUT = "id,name,rule\nPRES,President,majority\nSEAT,Council,plurality\n"
+
+    @pytest.mark.parametrize(
+        ("toml", "mistake"),
+        [
+            (None, "cannot be read: No such file or directory"),
+            ("id = ", "is not TOML: Invalid value (at end of document)"),
+            ("contest_defaults = 7\n" + HEAD, "contest_defaults is not a table"),
+        ],
+    )
+    def test_in_defaults_that_are_not_known(self, tables: Folder, toml: str | None, mistake: str) -> None:
+        tables.write("contests.csv", self.LEFT_OUT)
+        (tables.path / "candidates.csv").unlink()
+        if toml is None:
+            (tables.path / "election.toml").unlink()
+        else:
+            tables.write("election.toml", toml)
+        assert tables.mistakes() == [f"election.toml:1: {mistake}"]
+
+    def test_what_no_default_could_give_is_said(self, tables: Folder) -> None:
+        tables.write("election.toml", "id = ")
+        tables.write("contests.csv", "id,name,rounding.method\n,President,\nSEAT,Council,half-up\n")
+        assert [m for m in tables.mistakes() if m.startswith("contests.csv")] == [
+            "contests.csv:2: id is missing", "contests.csv:3: rounding.places is missing"
+        ]  # fmt: skip
+
+    def test_in_an_id_that_candidates_name(self, tables: Folder) -> None:
+        tables.replace(("PRES,President", ",President"), name="contests.csv")
+        tables.write("scopes.csv", "contest,station_id\nPRES,A-1\n")
+        assert tables.mistakes() == ["contests.csv:2: id is missing"]
+
+    def test_in_candidates_that_could_not_be_read(self, tables: Folder) -> None:
+        tables.replace(("contest,id,name", "contest,id,nom"), name="candidates.csv")
+        (mistake,) = tables.mistakes()
+        assert mistake.startswith("candidates.csv:1: the header is ")
+
+    def test_without_a_table_a_contest_without_an_id_misses_its_candidates_too(self, tables: Folder) -> None:
+        (tables.path / "candidates.csv").unlink()
+        tables.write("contests.csv", "name,id,rule,rounding.method,rounding.places\nPresident,,none,half-up,0\n")
+        assert tables.mistakes() == [
+            "contests.csv:2: id is missing",
+            "contests.csv:2: the contest has no candidates (they stand in [[contests.candidates]] or in candidates.csv)",
+        ]
+
+
 class TestMistakesInCandidates:
     @pytest.mark.parametrize(
         ("row", "mistake"),
@@ -289,6 +336,7 @@ class TestMistakesInCandidates:
             ("PRES,anna,Anna,,,", "5: id 'anna' is not an id"),
             ("PRES,ANNA,Anna,,,", "5: candidate 'ANNA' of PRES occurs twice"),
             ("NONE,ANNA,Anna,,,", "5: contest 'NONE' is no contest"),
+            ("PRES,ZOE,,,,", "5: name is missing"),
             ("PRES,ZOE,e\u0301,,,", "5: name is not in Unicode normal form C"),
             ("PRES,ZOE,Zoe\u00a0,,,", "5: name begins or ends with white space"),
             ("PRES,ZOE,Zoe,a\u202eb,,", "5: party has the bidirectional control U+202E"),
@@ -312,10 +360,10 @@ class TestMistakesInCandidates:
 class TestLimits:
     def test_the_most_candidates_of_a_contest(self, tables: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
         assert limits.CANDIDATES_MAX == 2_000
-        rows = "".join(f"SEAT,K{n},,,,\n" for n in range(limits.CANDIDATES_MAX - 1))
+        rows = "".join(f"SEAT,K{n},K,,,\n" for n in range(limits.CANDIDATES_MAX - 1))
         tables.write("candidates.csv", CANDIDATES + rows)
         assert len(tables.load().contests[1].candidates) == 2_000
-        tables.write("candidates.csv", CANDIDATES + rows + "SEAT,ZOE,,,,\n")
+        tables.write("candidates.csv", CANDIDATES + rows + "SEAT,ZOE,Zoe,,,\n")
         assert tables.mistakes() == ["candidates.csv:2004: more than 2000 candidates of SEAT"]
 
     def test_the_most_contests(self, tables: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ class TestMistakesInScopes:
 
     def test_of_a_wrong_type(self, folder: Folder) -> None:
         scoped(folder, ("SEAT", '"X/North"'))
-        assert folder.mistakes() == ["election.toml:31: contests[2].scope should be a valid list"]
+        assert folder.mistakes() == ['election.toml:31: contests[2].scope should be a list in square brackets, as ["North"]']
 
     @pytest.mark.parametrize(
         ("row", "mistake"),
@@ -183,7 +183,13 @@ class TestLimits:
         monkeypatch.setattr(assembling, "STATION_PAIRS_MAX", 4)
         folder.load()
         monkeypatch.setattr(assembling, "STATION_PAIRS_MAX", 3)
-        assert folder.mistakes() == ["election.toml:1: contests have 4 pairs of contest and polling station, at most 3"]
+        assert folder.mistakes() == ["election.toml:12: the contests have 4 pairs of contest and polling station, at most 3"]
+
+    def test_pairs_are_named_in_the_table_where_contests_stand(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder.write("contests.csv", "id,name,rule,rounding.method,rounding.places\nC,C,none,half-up,0\nD,D,none,half-up,0\n")
+        folder.write("candidates.csv", "contest,id,name\nC,X,X\nD,X,X\n")
+        monkeypatch.setattr(assembling, "STATION_PAIRS_MAX", 11)
+        assert folder.mistakes() == ["contests.csv:2: the contests have 12 pairs of contest and polling station, at most 11"]
 
     def test_rows_of_scopes_csv(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
         folder.write("scopes.csv", "contest,station_id\nSEAT,B-1\nSEAT,A-1\n")
@@ -227,7 +233,9 @@ class TestOwnClosing:
 
     def test_is_not_held_against_a_closing_that_is_none(self, folder: Folder) -> None:
         self.closing(folder, "2025-01-01T00:00:00Z").replace(("polls_close = 2024-02-07T19:00:00+04:00", "polls_close = 7"))
-        assert folder.mistakes() == ["election.toml:4: polls_close should be a valid datetime"]
+        assert folder.mistakes() == [
+            "election.toml:4: polls_close should be a time without quotation marks, as 2024-02-07T19:00:00+04:00"
+        ]
 
 
 class TestNotYet:

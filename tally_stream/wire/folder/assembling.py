@@ -86,7 +86,7 @@ def load_election(folder: Path) -> Election:
     files = {name: one_of(folder, name, mistakes) for name in _FILES}
     toml = Toml(folder / "election.toml", mistakes)
     contests = Contests(toml, files["contests.csv"], files["candidates.csv"], mistakes)
-    toml.check_exit_polls({id: stated.candidate_ids() for id, stated in contests.by_id.items()}, contests.is_whole)
+    toml.check_exit_polls(contests.candidate_ids(), contests.is_whole)
 
     stations: StationTable | None = None
     stations_path = files["stations.csv"]
@@ -155,7 +155,10 @@ def _check_size(election: Election, toml: Toml, contests: Contests, mistakes: li
     if len(election.contests) * len(election.stations) > STATION_PAIRS_MAX:  # else there can not be so many
         pairs = sum(len(station.contests) for station in election.stations.values())
         if pairs > STATION_PAIRS_MAX:
-            toml.wrong(("contests",), f"have {pairs} pairs of contest and polling station, at most {STATION_PAIRS_MAX}")
+            path = contests.stated[-1].path  # where there are many, they stand in contests.csv
+            line = next(stated.line for stated in contests.stated if stated.path == path)
+            sentence = f"the contests have {pairs} pairs of contest and polling station, at most {STATION_PAIRS_MAX}"
+            mistakes.append(Mistake(path, line, sentence))
     longest_id = max(len(area.id.encode()) for area in election.areas)
     for contest, stated in zip(election.contests, contests.stated, strict=True):
         for what, longest, most in (

@@ -89,6 +89,8 @@ def candidate_rows(table: Table) -> Iterator[CandidateRow]:
     for contest, id, name, party, color, eligible in table.rows(("contest", "id", "name"), optional, has_languages=True):
         if not is_id(id):
             table.wrong(f"id {id[:80]!r} is not an id")
+        if not name:
+            table.wrong("name is missing")
         table.text("name", name)
         table.text("party", party)
         if color and not is_color(color):

@@ -24,6 +24,7 @@ from tally_stream.wire.folder.toml import FieldPath, Toml, field_text, sentence_
 from tally_stream.wire.limits import CANDIDATES_MAX, CONTESTS_MAX
 
 NEVER_BY_DEFAULT = ("id",)
+_NO_DEFAULTS = tuple((name,) for name in NEVER_BY_DEFAULT)
 
 
 @dataclass
@@ -39,6 +40,9 @@ class StatedContest:
     """Those that it has from [contest_defaults]."""
     candidates: list[Candidate] = field(default_factory=list)
     """Those of candidates.csv."""
+    is_in_table: bool = False
+    may_have_others: bool = False
+    """Whether it may have candidates that could not be read."""
     model: ContestModel | None = None
     """What it is in the end; None where something is wrong with it."""
 
@@ -51,11 +55,14 @@ class StatedContest:
     def line(self) -> int:
         return self.place(())[0]
 
-    def candidate_ids(self) -> set[str]:
-        """As far as they are texts."""
-        rows = {**self.own, **self.filled}.get("candidates")
-        listed = [c.get("id") for c in rows if isinstance(c, dict)] if isinstance(rows, list) else []
-        return {id for id in listed if isinstance(id, str)} | {c.id for c in self.candidates}
+    def candidate_ids(self) -> set[str] | None:
+        """None where not all could be read."""
+        rows = {**self.own, **self.filled}.get("candidates", [])
+        if self.may_have_others or not isinstance(rows, list):
+            return None
+        listed = [row.get("id") if isinstance(row, dict) else None for row in rows]
+        ids = {id for id in listed if isinstance(id, str)} | {candidate.id for candidate in self.candidates}
+        return ids if all(isinstance(id, str) for id in listed) else None
 
     def scope(self) -> list[str] | None:
         """Where it is a list of texts; else None, and the model says so."""
@@ -71,22 +78,31 @@ class Contests:
         self._toml = toml
         self._mistakes = mistakes
         self.stated = list(_in_toml(toml))
-        self.is_whole = toml.is_read
+        given = toml.document.get("contests", [])
+        self.is_whole = toml.is_read and isinstance(given, list) and len(self.stated) == len(given)
         if table is not None:
             rows = Table(table, mistakes)
             self.stated += _in_table(rows)
-            self.is_whole = toml.is_read and rows.is_whole
+            self.is_whole = self.is_whole and rows.is_whole
         if not self.stated and self.is_whole:
             toml.wrong((), "contests is missing")
         if len(self.stated) > CONTESTS_MAX:
             mistakes.append(Mistake(self.stated[-1].path, self.stated[-1].line, f"more than {CONTESTS_MAX} contests"))
+        self.is_whole = self.is_whole and all(stated.id is not None for stated in self.stated)
         self.by_id: dict[str, StatedContest] = {}
         for stated in self.stated:
             self._note(stated)
         has_all_candidates = candidates is None or self._read_candidates(Table(candidates, mistakes))
         defaults = self._defaults()
         for stated in self.stated:
-            self._check(stated, defaults, has_all_candidates)
+            is_unnamed = candidates is not None and stated.id is None  # its rows can not be told from those of no contest
+            has_some = "candidates" in stated.own or stated.candidates
+            stated.may_have_others = not has_all_candidates or (not has_some and (defaults is None or is_unnamed))
+            self._check(stated, defaults)
+
+    def candidate_ids(self) -> dict[str, set[str] | None]:
+        """Contest id → the ids of its candidates, None where not all could be read."""
+        return {id: stated.candidate_ids() for id, stated in self.by_id.items()}
 
     def _wrong(self, stated: StatedContest, where: FieldPath, what: str) -> None:
         line, name = stated.place(where)
@@ -125,11 +141,11 @@ class Contests:
 
     # -- defaults --------------------------------------------------------------------------------------------------
 
-    def _defaults(self) -> dict[str, Any]:
-        """Those that may be used; what is wrong with one is said once, at its own line."""
-        given = self._toml.document.get("contest_defaults")
-        if not isinstance(given, dict):
-            return {}  # the model of the file says that it is no table
+    def _defaults(self) -> dict[str, Any] | None:
+        """Those that may be used; what is wrong with one is said once, at its own line. None where they are not known."""
+        given = self._toml.document.get("contest_defaults", {})
+        if not self._toml.is_read or not isinstance(given, dict):
+            return None  # the model of the file says that it is no table
         for name in NEVER_BY_DEFAULT:
             if name in given:
                 self._toml.wrong(("contest_defaults", name), "is a contest's own")
@@ -146,17 +162,18 @@ class Contests:
 
     # -- one contest -----------------------------------------------------------------------------------------------
 
-    def _check(self, stated: StatedContest, defaults: dict[str, Any], has_all_candidates: bool) -> None:
+    def _check(self, stated: StatedContest, defaults: dict[str, Any] | None) -> None:
         before = len(self._mistakes)
         self._take_out_languages(stated)
         own = stated.own
-        rule = own.get("rule", defaults.get("rule"))
+        known = defaults or {}
+        rule = own.get("rule", known.get("rule"))
         for name, rules in FIELDS_OF_RULES.items():
             if name in own and rule in COUNTED_RULES and rule not in rules:
                 self._wrong(stated, (name,), f"is not known to rule {rule}")
         stated.filled = {
             name: value
-            for name, value in defaults.items()
+            for name, value in known.items()
             if name not in own
             and (name not in FIELDS_OF_RULES or rule in FIELDS_OF_RULES[name])
             and not (name == "candidates" and stated.candidates)
@@ -164,11 +181,21 @@ class Contests:
         self._check_fields(stated, own)
         if rule == "majority" and "seats" not in own:
             self._check_seats(stated, stated.filled.get("seats", 1))
-        stated.model = self._validate(stated, {**own, **stated.filled}, stated.filled.keys())
-        if has_all_candidates and "candidates" not in own and "candidates" not in stated.filled and not stated.candidates:
-            self._wrong(stated, ("candidates",), "is missing")
+        stated.model = self._validate(
+            stated, {**own, **stated.filled}, stated.filled.keys(), are_all_known=defaults is not None
+        )
+        self._check_candidates(stated)
         if len(self._mistakes) > before:
             stated.model = None
+
+    def _check_candidates(self, stated: StatedContest) -> None:
+        """Whether there are any; of a contest that stands twice the first has them."""
+        has_some = "candidates" in stated.own or "candidates" in stated.filled or stated.candidates
+        is_first = stated.id is None or self.by_id[stated.id] is stated
+        if is_first and not has_some and not stated.may_have_others:
+            which = "the contest" if stated.id is None else f"contest {stated.id[:80]!r}"
+            where = "they stand in [[contests.candidates]] or in candidates.csv"
+            self._mistakes.append(Mistake(stated.path, stated.line, f"{which} has no candidates ({where})"))
 
     def _check_fields(self, stated: StatedContest, fields: dict[str, Any]) -> None:
         """What two fields say together; of fields of any type, so that one broken field hides no other mistake."""
@@ -207,16 +234,21 @@ class Contests:
                 self._wrong(stated, (*where, name), mistake)
         return {name: value for name, value in fields.items() if not is_language_column(name)}
 
-    def _validate(self, stated: StatedContest, fields: dict[str, Any], passed: Iterable[str]) -> ContestModel | None:
-        """The model; None, and mistakes of every field but those that are `passed`, where something is wrong."""
+    def _validate(
+        self, stated: StatedContest, fields: dict[str, Any], passed: Iterable[str], *, are_all_known: bool = True
+    ) -> ContestModel | None:
+        """The model; None, and mistakes of every field but those that are `passed`, where something is wrong. Where not
+        `are_all_known`, a default that could not be read may give what seems to be missing."""
         try:
             return ContestModel.model_validate(fields)
         except ValidationError as error:
             of_others = set(passed)
             for item in error.errors(include_url=False):
                 where = tuple(part for part in item["loc"] if part != "[key]")
-                if not where or where[0] not in of_others:
-                    self._wrong(stated, where, sentence_of(where, item))
+                may_be_given = not are_all_known and item["type"] == "missing" and where not in _NO_DEFAULTS
+                if (where and where[0] in of_others) or (len(where) == 1 and may_be_given):
+                    continue
+                self._wrong(stated, where, sentence_of(where, item, is_in_table=stated.is_in_table))
             return None
 
 
@@ -229,7 +261,7 @@ def _in_toml(toml: Toml) -> Iterable[StatedContest]:
 
 def _in_table(table: Table) -> Iterable[StatedContest]:
     for line, fields in contest_rows(table):
-        yield StatedContest(table.path, partial(_place_in_table, line), fields)
+        yield StatedContest(table.path, partial(_place_in_table, line), fields, is_in_table=True)
 
 
 def _place_in_toml(toml: Toml, index: int, where: FieldPath) -> tuple[int, str]:

@@ -26,11 +26,12 @@ def check_baseline(
     where they are not known."""
     table = Table(path, mistakes)
     seen: set[tuple[str, str, str]] = set()
-    candidates = {id: stated.candidate_ids() for id, stated in contests.by_id.items()}
+    candidates = contests.candidate_ids()
     for contest, area, candidate, votes in table.rows(("contest", "area", "candidate", "votes")):
         if contest not in candidates and contests.is_whole:
             table.wrong(f"contest {contest[:80]!r} is no contest")
-        elif contest in candidates and candidate and candidate not in candidates[contest]:
+        known = candidates.get(contest)
+        if known is not None and candidate and candidate not in known:
             table.wrong(f"candidate {candidate[:80]!r} is none of {contest}")
         first, *values = area.split("/")
         if areas is not None and (first != root or tuple(values) not in areas):

@@ -66,9 +66,25 @@ def field_text(path: FieldPath) -> str:
     return text
 
 
-_SENTENCES = {"missing": "is missing", "extra_forbidden": "is not known here", "model_type": "is not a table",
-              "dict_type": "is not a table"}  # fmt: skip
-
+_TIME = "2024-02-07T19:00:00+04:00"
+_SENTENCES = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+    "model_type": "is not a table",
+    "dict_type": "is not a table",
+    "string_type": 'should be a text in quotation marks, as "North"',
+    "int_type": "should be a whole number, as 2",
+    "bool_type": "should be true or false",
+    "list_type": 'should be a list in square brackets, as ["North"]',
+    "datetime_type": f"should be a time without quotation marks, as {_TIME}",
+    "timezone_aware": f"has no offset from UTC: write it as {_TIME}",
+    "too_short": "has no entries",
+}
+"""What an error of pydantic means, by its type. Those that are not here are plain once their first word is cut off."""
+_TABLES: dict[str | int, str] = {
+    "contests": "contests", "candidates": "contests.candidates", "exit_polls": "exit_polls", "skip": "skip",
+}  # fmt: skip
+"""Fields that are lists of tables, and the header of each table."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -177,8 +193,9 @@ class Toml:
             if place in places[:i]:
                 self.wrong(("skip", i), f"names partition {place[0]}, offset {place[1]} twice")
 
-    def check_exit_polls(self, candidates_of: Mapping[str, Collection[str]], is_whole: bool) -> None:
-        """Whether each is of a contest and of its candidates. `is_whole`: there are no contests but these."""
+    def check_exit_polls(self, candidates_of: Mapping[str, Collection[str] | None], is_whole: bool) -> None:
+        """Whether each is of a contest and of its candidates, None where they are not known. `is_whole`: there are no
+        contests but these."""
         for i, poll in enumerate(self._tables("exit_polls")):
             of = poll.get("contest")
             if not isinstance(of, str):
@@ -186,9 +203,9 @@ class Toml:
             if of not in candidates_of:
                 if is_whole:
                     self.wrong(("exit_polls", i, "contest"), f"{of!r} is no contest")
-            elif isinstance(poll.get("shares"), dict):
+            elif (known := candidates_of[of]) is not None and isinstance(poll.get("shares"), dict):
                 for candidate in poll["shares"]:
-                    if candidate not in candidates_of[of]:
+                    if candidate not in known:
                         self.wrong(("exit_polls", i, "shares"), f"name {candidate!r}, no candidate of {of}")
 
     def _tables(self, name: str) -> list[dict[str, Any]]:
@@ -196,9 +213,17 @@ class Toml:
         return [t for t in found if isinstance(t, dict)] if isinstance(found, list) else []
 
 
-def sentence_of(where: FieldPath, item: Any) -> str:
-    """What an error of pydantic at a field means, in plain words."""
-    return _not_counted_yet(where, item) or _SENTENCES.get(item["type"]) or _plain(item["msg"])
+def sentence_of(where: FieldPath, item: Any, *, is_in_table: bool = False) -> str:
+    """What an error of pydantic at a field means, in plain words. `is_in_table`: the field is a cell of contests.csv."""
+    if (not_yet := _not_counted_yet(where, item)) is not None:
+        return not_yet
+    if item["type"] == "list_type" and is_in_table:
+        return 'should be a JSON array, as ["AZ/041"]'
+    if item["type"] == "list_type" and where[-1] in _TABLES:
+        return f"should be tables, each under [[{_TABLES[where[-1]]}]]"
+    if item["type"] == "too_long":
+        return f"has {item['ctx']['actual_length']} entries, at most {item['ctx']['max_length']}"
+    return _SENTENCES.get(item["type"]) or _plain(item["msg"])
 
 
 def _not_counted_yet(where: FieldPath, item: Any) -> str | None:
