@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from fractions import Fraction
 from typing import Any
 
 from tally_stream import __version__
@@ -31,6 +32,8 @@ UNIT_TYPES = frozenset({
 })  # fmt: skip
 _STATUSES = ("pre-election", "unofficial-partial", "recount", "correction", "unofficial-complete", "certified")
 """Of several contests the first that any of them has, so that a report never says more than all of them bear."""
+_COUNT_STATUSES = ("not-processed", "in-process", "completed")
+"""What says least comes first."""
 
 Object = dict[str, Any]
 
@@ -129,10 +132,11 @@ def _units(snapshots: Sequence[ContestSnapshot]) -> list[Object]:
 
 
 def _unit(row: Sequence[AreaStandings], parts: list[str]) -> Object:
-    """An area. What contests say differently is that of the one that is least far."""
+    """An area. What contests say differently is that of the one that is least far: each expects stations of its own, so a
+    small one that is finished has fewer than one that is not."""
     first = row[0]
     messages = [shown.message for shown in row]
-    behind = min(messages, key=_processed)
+    behind = min(messages, key=_how_far)
     kind = {"Type": first.level} if first.level in UNIT_TYPES else {"Type": "other", "OtherType": first.level}
     unit = _object(
         "ReportingUnit",
@@ -162,6 +166,12 @@ def _count_status(message: Standings) -> str:
     if message.status == "pre-election" or message.stations.received == 0:
         return "not-processed"
     return "completed" if _processed(message) == message.stations.expected else "in-process"
+
+
+def _how_far(message: Standings) -> tuple[int, Fraction, int]:
+    """The least far sorts first; of two that are as far, the one that is about more stations."""
+    expected = message.stations.expected
+    return _COUNT_STATUSES.index(_count_status(message)), Fraction(_processed(message), expected), -expected
 
 
 # -- the election --------------------------------------------------------------------------------------------------

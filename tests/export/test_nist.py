@@ -219,6 +219,27 @@ class TestPlaces:
         assert "BallotCounts" not in found["Election"][0]
         assert "Ballots are left out" in found["Notes"]
 
+    def test_an_area_is_as_far_as_its_least_far_contest_however_small_that_is(self, tmp_path: Path) -> None:
+        """A board of one station that was counted, beside a president's open contest, was published as `1 1 completed`."""
+        board = COUNCIL.replace("rounding", 'scope = ["X/North/Alder"]\nrounding')
+
+        def far(*records: tuple[str, bytes]) -> list[tuple[int, int, str]]:
+            directory = tmp_path / str(len(list(tmp_path.iterdir())))
+            found = small_report(directory, *records, toml=SMALL + PRESIDENT + board)
+            assert errors(found) == []
+            return [
+                (area["SubUnitsReported"], area["TotalSubUnits"], area["CountStatus"][0]["Status"])
+                for area in (unit(found, "X"), unit(found, "X/North"))
+            ]
+
+        of_board = report("A-1", 60, 30, contest="SEAT")
+        first, second, third = report("A-1", 60, 30), report("B-1", 10, 90), report("A-2", 6, 3)
+        assert far(of_board, first) == [(1, 3, "in-process"), (1, 2, "in-process")]
+        assert far(of_board, first, second) == [(2, 3, "in-process"), (1, 2, "in-process")]
+        assert far(of_board, first, second, third) == [(3, 3, "completed"), (2, 2, "completed")]
+        assert far(of_board) == [(0, 3, "not-processed"), (0, 2, "not-processed")]
+        assert far(first, second, third) == [(0, 1, "not-processed"), (0, 1, "not-processed")]
+
     def test_a_hostile_name_stays_text_and_ids_stay_names(self, tmp_path: Path) -> None:
         toml = (SMALL + PRESIDENT).replace("Béla Bodó", '=HYPERLINK(\\"x\\") </script>').replace("Greens", "<b>& _x_ Ü")
         found = small_report(tmp_path, report("A-1", 60, 30), toml=toml)
