@@ -3,8 +3,8 @@
 Decides the state, who is elected, and who shares the last seat. It is given the most ballots that can still take effect
 without an authority's act (`tally.py`), and takes the worst way in which they can fall: to decide, all go to the second; to
 send into a runoff, each candidate gets all of them. Each adds one to a majority's base and one to one candidate at most.
-It assumes no later correction, annulment or acceptance, no later report of a counted station, none that lowers a partial
-count, and registers as they stand; it declares nobody elected. A test enumerates every completion of small elections
+It assumes no later correction, annulment or acceptance, no later report of a station already counted, none that lowers a
+partial count, and registers as they stand; it declares nobody elected. A test enumerates every completion of small elections
 (`tests/certainty`). All in whole numbers. Read `standings.py` next.
 """
 

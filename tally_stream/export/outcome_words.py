@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 NOT_A_DECLARATION = (
-    "not an official declaration: arithmetic alone, it assumes no later correction, annulment or acceptance, and registers "
-    "as they stand"
+    "not an official declaration: arithmetic alone, it assumes no later correction, annulment or acceptance, no later report "
+    "of a station already counted, none that lowers a partial count, and registers as they stand"
 )
 
 

@@ -133,8 +133,9 @@ class Tied(_Model):
 
 
 class OutcomeState(_Model):
-    """What is certain in every way the ballots still out can fall, assuming no later correction, annulment or acceptance.
-    Not an official declaration."""
+    """What is certain in every way the ballots still out can fall. Not an official declaration: arithmetic alone, it assumes
+    no later correction, annulment or acceptance, no later report of a station already counted, none that lowers a partial
+    count, and registers as they stand."""
 
     state: Literal["none", "undecided", "decided", "runoff", "tie"]
     leader: Id | None
