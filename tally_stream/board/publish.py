@@ -247,10 +247,12 @@ def _stations(
         *(f"votes_{c}" for c in contest.candidate_ids),
     ]  # fmt: skip
     for row in rows:
-        counts = row["in_force"]
-        registered = row["registered"] if counts is None or counts["registered"] is None else counts["registered"]
+        counts, station = row["in_force"], election.stations[row["station"]]
+        registered = station.registered
+        if counts is not None and counts["registered"] is not None and not station.is_without_voters:
+            registered = counts["registered"]  # on the day; as totals take it, so that rows add up to their area's
         yield [
-            *_stamp(root), row["station"], row["name"], election.areas[election.stations[row["station"]].leaf].id,
+            *_stamp(root), row["station"], row["name"], election.areas[station.leaf].id,
             row["state"], row["revision"], registered,
             *(None if counts is None else counts["ballots"][b] for b in BALLOTS),
             *(None if counts is None else counts["votes"][c] for c in contest.candidate_ids),

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,38 @@ async def test_a_contest_on_hold_does_not_stop_the_stations_of_another(tmp_path:
     assert written("PRES")[1] == {"S1": "6", "S3": "1"}
     assert written("SEAT")[1] == {"S2": "7"}
     assert told.said == []
+
+
+async def test_registered_voters_of_the_stations_add_up_to_those_of_their_area(tmp_path: Path) -> None:
+    """Those of the register on the day where a report names one, but for units whose voters stand in others' registers."""
+    folder = rehearsal_folder(tmp_path / "election")
+    with (folder / "stations.csv").open("a", encoding="utf-8") as rows:
+        rows.write("POST,Postal votes,0,300,NORTH\nPRISON,Prison,0,50,SOUTH\nEARLY,Early votes,0,90,SOUTH\n")
+    told = ToldBoard(tmp_path, folder=folder)
+    assert told.board.publisher is not None
+
+    def said(record: LogRecord, **more: Any) -> LogRecord:
+        return replace(record, value=json.dumps({**json.loads(record.value or b""), **more}).encode())
+
+    def counted(station: str, registered: int, **more: Any) -> LogRecord:
+        return said(statement("PRES", station, 1, "report", (30, 10)), registered=registered, **more)
+
+    told.take(
+        counted("S1", 1100), counted("S2", 900, complete=False), counted("POST", 300), counted("PRISON", 40, complete=False),
+        counted("S5", 1200), statement("PRES", "S6", 1, "report", (5, 5)), counted("EARLY", 70), counted("S7", 1010),
+        said(statement("PRES", "S7", 2, "annul"), station="S7", replaces=1),
+    )  # fmt: skip
+    assert await told.board.publisher.publish_due()
+    folder = told.out / json.loads((told.out / "latest.json").read_text())["contests"]["PRES"]["path"]
+    stations, areas = (
+        list(csv.DictReader((folder / name).open(encoding="utf-8"))) for name in ("stations.csv", "areas.csv")
+    )
+    assert {row["state"] for row in stations} == {"counted", "partial", "annulled", "outstanding"}
+    for area in areas:
+        here = [row for row in stations if area["area"] in {"R", row["area"]}]
+        done = [row for row in here if row["state"] in {"counted", "annulled"}]
+        assert sum(int(row["registered"]) for row in here) == int(area["registered_of"]), area["area"]
+        assert sum(int(row["registered"]) for row in done) == int(area["registered_done"]), area["area"]
 
 
 async def test_no_cell_is_a_formula() -> None:
