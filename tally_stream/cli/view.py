@@ -56,8 +56,10 @@ def progress_lines(message: dict[str, Any]) -> list[str]:
 def plain_line(message: dict[str, Any]) -> str:
     """One line for logs and pipes."""
     stations = message["progress"]["stations"]
-    leader = next((c for c in message["candidates"] if c["rank"] == 1), message["candidates"][0])
-    first = "no result yet" if leader["share"] is None else f"{leader['name']} {leader['share']} %"
+    leader = next((c for c in message["candidates"] if c["rank"] == 1 and c["votes"]), None)
+    first = "nobody who can win has votes" if leader is None else f"{leader['name']} {leader['share']} %"
+    if not message["ballots"]["valid"]:
+        first = "no result yet"
     done = f"{stations['percent']} % of polling stations ({stations['done']:,} of {stations['of']:,})" if stations else ""
     marks = f"{'TEST  ' if message['phase'] == 'test' else ''}{'ON HOLD  ' if message['on_hold'] else ''}"
     place = "" if "/" not in message["area"] else f"{message['area']}  "

@@ -203,6 +203,27 @@ class TestBoard:
             "[PRES, unofficial-partial, version 38649]"
         )
 
+    @pytest.mark.parametrize(("ranks", "votes", "said"), [
+        ((None, None), (9, 1), "nobody who can win has votes"), ((None, 1), (9, 0), "nobody who can win has votes"),
+        ((None, 1), (9, 1), "Bela 10.00 %"), ((1, 1), (0, 0), "no result yet"), ((None, None), (None, None), "no result yet"),
+    ])  # fmt: skip
+    def test_a_line_names_nobody_who_can_not_lead(
+        self, ranks: tuple[int | None, ...], votes: tuple[int | None, ...], said: str
+    ) -> None:
+        valid = None if None in votes else sum(v or 0 for v in votes)
+        lines = [
+            {
+                "id": name.upper(),
+                "name": name,
+                "votes": v,
+                "rank": rank,
+                "share": f"{10 * v:.2f}" if v is not None and valid else None,
+            }
+            for name, rank, v in zip(("Anna", "Bela"), ranks, votes, strict=True)
+        ]
+        message = {**LATE[-1], "candidates": lines, "ballots": {**LATE[-1]["ballots"], "valid": valid}}
+        assert f"(6,102 of 6,537)  {said}  [" in plain_line(message)
+
     def test_the_leader_has_a_name_and_what_is_assumed_is_said(self) -> None:
         said = drawn(board(LATE[-1], "title"))
         assert "the lead can't be overtaken by the ballots still out: Ilham Aliyev leads by" in said
