@@ -21,7 +21,8 @@ from tally_stream.board.places import Places
 from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.shown import ContestShown, Published, as_of_ms
 from tally_stream.board.stations import Stations
-from tally_stream.domain.election import Contest
+from tally_stream.board.wording import decimal_text
+from tally_stream.domain.election import Contest, Majority
 from tally_stream.domain.scalars import format_time
 
 ANSWERS_KEPT = 512
@@ -134,9 +135,12 @@ class Api:
         if answer is None:
             of_contest = {
                 **self._line_of(contest),
-                "majority_base": contest.majority_base,
+                "majority_base": contest.majority_base if contest.majority else None,
+                "majority": _majority(contest.majority),
                 "rounding": {"method": contest.rounding.method, "places": contest.rounding.places},
-                "candidates": [{"id": x.id, "name": x.name, "party": x.party} for x in contest.candidates],
+                "candidates": [
+                    {"id": x.id, "name": x.name, "party": x.party, "eligible": x.eligible} for x in contest.candidates
+                ],
             }
             answer = self._answers.put(asked, token, json_answer({**self._definition(), "contest": of_contest}))
         return answer.to(request)
@@ -302,6 +306,17 @@ class Api:
         found = self._stations.one(station, lambda contest: self._feed.shown[contest].is_before_the_close)
         assert found is not None, "it is in the election"
         return json_answer({**found, "trail": self._trail(found["area"])}).to(request)
+
+
+def _majority(m: Majority | None) -> dict[str, Any] | None:
+    if m is None:
+        return None
+    return {
+        "percent": decimal_text(m.percent),
+        "at_least": m.at_least,
+        "or_percent": None if m.or_percent is None else decimal_text(m.or_percent),
+        "or_lead_percent": None if m.or_lead_percent is None else decimal_text(m.or_lead_percent),
+    }
 
 
 def _words(request: web.Request) -> str:

@@ -83,6 +83,11 @@ def _schemas() -> dict[str, Schema]:
         "id": TEXT, "name": TEXT, "seats": COUNT, "rule": TEXT, "version": _or_null(COUNT), "status": _or_null(TEXT),
         "as_of": _or_null(TEXT), "standings": TEXT, "page": TEXT,
     }  # fmt: skip
+    majority = {
+        **_object(percent=TEXT, at_least=FLAG, or_percent=_or_null(TEXT), or_lead_percent=_or_null(TEXT)),
+        "description": "What wins: more than `percent` of the base (`at_least`: that much is enough), or `or_percent` of it "
+        "with a lead of `or_lead_percent`. null: the contest has another rule.",
+    }
     return {
         "Error": {
             **_object(error=TEXT),
@@ -105,8 +110,9 @@ def _schemas() -> dict[str, Schema]:
         "Contest": _object(
             **definition,
             contest=_object(
-                **contest_line, majority_base=_or_null(TEXT), rounding=_object(method=TEXT, places=COUNT),
-                candidates=_list(_object(id=TEXT, name=TEXT, party=_or_null(TEXT))),
+                **contest_line, majority_base=_or_null({"enum": ["valid", "cast"]}), majority=_or_null(majority),
+                rounding=_object(method=TEXT, places=COUNT),
+                candidates=_list(_object(id=TEXT, name=TEXT, party=_or_null(TEXT), eligible=FLAG)),
             ),
         ),
         "Areas": _object(

@@ -23,7 +23,7 @@ from tally_stream.board.page_lists import PageLists
 from tally_stream.board.places import Places
 from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.shown import Published
-from tally_stream.board.wording import LANGUAGES, STATIC, Words
+from tally_stream.board.wording import LANGUAGES, STATIC, Words, decimal_text
 from tally_stream.domain.election import Contest
 from tally_stream.domain.scalars import format_time
 
@@ -286,10 +286,11 @@ class Pages:
         party = next((x.party for x in contest.candidates if x.id == c["id"]), None)
         under = f' <span class="party"><bdi>{_escape(party)}</bdi></span>' if party else ""
         width = _bar_width(c["share"])
-        half = '<line x1="50%" x2="50%" y1="0" y2="100%"/>' if contest.rule == "majority" else ""
-        bar = f'<svg class="bar" aria-hidden="true"><rect width="{width}%" height="100%"/>{half}</svg>'
+        limit = _limit_of_shares(contest)
+        line = "" if limit is None else f'<line x1="{limit}%" x2="{limit}%" y1="0" y2="100%"/>'
+        bar = f'<svg class="bar" aria-hidden="true"><rect width="{width}%" height="100%"/>{line}</svg>'
         rank = "" if c["rank"] is None else c["rank"]
-        lead = ' class="first"' if c["rank"] == 1 else ""
+        lead = ' class="first"' if c["rank"] == 1 and c["votes"] else ""
         return (
             f'<tr{lead} data-key="{_escape(c["id"])}"><td class="rank">{rank}</td>'
             f'<th scope="row"><bdi>{_escape(c["name"])}</bdi>{under}{bar}</th>'
@@ -314,7 +315,17 @@ def _base(contest: Contest, root: dict[str, Any], t: Words) -> str:
         if valid is None
         else t("base", valid=t.number(valid), method=t("method." + root["rounding"]["method"]))
     )
-    return f"{base} {t('half')}" if contest.rule == "majority" else base
+    limit = _limit_of_shares(contest)
+    return base if limit is None else f"{base} {t('limit', percent=t.percent(limit))}"
+
+
+def _limit_of_shares(contest: Contest) -> str | None:
+    """The share that wins, where there is one. Shares are of valid ballots: a limit of those cast lies elsewhere in each area
+    and version; and where less wins with a lead, neither limit is the one."""
+    majority = contest.majority
+    if majority is None or contest.majority_base != "valid" or majority.or_percent is not None:
+        return None
+    return decimal_text(majority.percent)
 
 
 def _states(root: dict[str, Any], t: Words) -> list[tuple[str, str]]:

@@ -71,14 +71,14 @@ class ManyBoard:
 
 
 @contextmanager
-def served(many: ManyBoard) -> Iterator[str]:
+def served(told: Board) -> Iterator[str]:
     """Its address, while it is served by a loop in a thread of its own, its stream too."""
     address: Future[str] = Future()
     stop = asyncio.Event()
 
     async def serve() -> None:
-        many.board.port = 0
-        async with many.board as board:
+        told.port = 0
+        async with told as board:
             stream = asyncio.create_task(board.stream.run())
             address.set_result(board.address)
             await stop.wait()

@@ -334,7 +334,7 @@ def test_of_many_contests_and_areas_the_page_loads_what_it_shows(page: Any) -> N
         lambda answer: loaded.append(len(answer.body())) if "/api/v1/" in answer.url and "stream" not in answer.url else None,
     )
     page.set_viewport_size({"width": 360, "height": 780})
-    with served(many) as address:
+    with served(many.board) as address:
         page.goto(address + "/?lang=az")
         page.locator(".fresh.live").wait_for(timeout=SOON)
         page.locator("#contest-words").fill("KONIGSBERG")

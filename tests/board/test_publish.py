@@ -216,9 +216,7 @@ async def test_registered_voters_of_the_stations_add_up_to_those_of_their_area(t
     )  # fmt: skip
     assert await told.board.publisher.publish_due()
     folder = told.out / json.loads((told.out / "latest.json").read_text())["contests"]["PRES"]["path"]
-    stations, areas = (
-        list(csv.DictReader((folder / name).open(encoding="utf-8"))) for name in ("stations.csv", "areas.csv")
-    )
+    stations, areas = (list(csv.DictReader((folder / name).open(encoding="utf-8"))) for name in ("stations.csv", "areas.csv"))
     assert {row["state"] for row in stations} == {"counted", "partial", "annulled", "outstanding"}
     for area in areas:
         here = [row for row in stations if area["area"] in {"R", row["area"]}]

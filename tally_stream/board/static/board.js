@@ -1,6 +1,6 @@
 // Start here: opens the stream, keeps what the board said last, and asks for more only when the board says it is new.
 import { $, duration, number, percent, since, t } from "./words.js";
-import { drawRoot } from "./root.js";
+import { drawRoot, isFirst } from "./root.js";
 import { drawHistory } from "./history.js";
 import { askAreas, isListAnother, startAreas } from "./areas.js";
 import { askLedger, startLedger } from "./ledger.js";
@@ -163,13 +163,13 @@ function startPause() {
 
 // For those who listen: a sentence now and then, never a figure a second.
 function announce() {
-  const first = root.candidates[0];
+  const first = root.candidates.find(isFirst);
   const stations = root.progress.stations;
-  if (Date.now() - announcedAt < ANNOUNCE_MS || first.share === null || stations === null) return;
+  if (Date.now() - announcedAt < ANNOUNCE_MS || !root.ballots.valid || stations === null) return;
   announcedAt = Date.now();
-  $("announce").textContent = t("announce", {
-    done: number(stations.done), of: number(stations.of), leader: first.name, share: percent(first.share),
-  });
+  const counted = { done: number(stations.done), of: number(stations.of) };
+  $("announce").textContent = first ? t("announce", { ...counted, leader: first.name, share: percent(first.share) })
+    : `${t("measure.stations")}: ${t("of", counted)}`;
 }
 
 function startTheme() {

@@ -30,19 +30,27 @@ function drawLine(root, election) {
 }
 
 function drawLeaders(root, contest) {
-  const half = contest.rule === "majority";
+  const limit = limitOfShares(contest);
   const party = new Map(contest.candidates.map((c) => [c.id, c.party]));
   fill($("leaders"), root.candidates.map((c) =>
-    el("tr", { class: c.rank === 1 ? "first" : null, "data-key": c.id },
+    el("tr", { class: isFirst(c) ? "first" : null, "data-key": c.id },
       el("td", { class: "rank" }, c.rank === null ? "" : String(c.rank)),
       el("th", { scope: "row" }, el("bdi", {}, c.name), party.get(c.id) ? " " : null,
         party.get(c.id) ? el("span", { class: "party" }, el("bdi", {}, party.get(c.id))) : null,
-        bar(c.share, half)),
+        bar(c.share, limit)),
       el("td", { class: "n" }, number(c.votes)),
       el("td", { class: "n share" }, percent(c.share)))));
   const base = root.ballots.valid === null ? t("base.unknown")
     : t("base", { valid: number(root.ballots.valid), method: t(`method.${root.rounding.method}`) });
-  $("base").textContent = half ? `${base} ${t("half")}` : base;
+  $("base").textContent = limit === null ? base : `${base} ${t("limit", { percent: percent(limit) })}`;
+}
+
+// Who leads: nobody does without votes, and nobody who can't win has a rank.
+export const isFirst = (candidate) => candidate.rank === 1 && candidate.votes > 0;
+
+// The share that wins, where there is one (page.py says why there may be none).
+function limitOfShares({ majority, majority_base: base }) {
+  return majority !== null && base === "valid" && majority.or_percent === null ? majority.percent : null;
 }
 
 // A measure is never a bare per cent: unit, numerator and denominator stand beside it.

@@ -135,9 +135,9 @@ function become(old, fresh) {
 }
 
 // What is not whole never looks full, however little is missing.
-export function bar(share, half = false) {
+export function bar(share, limit = null) {
   const width = Number(share ?? 0);
   return el("svg", { class: "bar", "aria-hidden": "true" },
     el("rect", { width: `${width < 100 ? Math.min(width, BAR_MOST) : 100}%`, height: "100%" }),
-    half ? el("line", { x1: "50%", x2: "50%", y1: "0", y2: "100%" }) : null);
+    limit === null ? null : el("line", { x1: `${limit}%`, x2: `${limit}%`, y1: "0", y2: "100%" }));
 }
