@@ -15,14 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tally_stream.cli.common import ELECTION, EXIT_USAGE, election_folder, open_election, out
+from tally_stream.cli.view import CONTESTS_SHOWN_MAX, more_contests
 from tally_stream.domain.election import Contest, Election
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.scalars import format_time
 from tally_stream.domain.tally import baselines
 from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
-
-CONTESTS_SHOWN_MAX = 50
-"""In the table; all of them stand in the JSON."""
 
 
 def described(election: Election) -> dict[str, Any]:
@@ -105,8 +103,8 @@ def check(folder: str, as_json: bool) -> None:
         numbers = [f"{c[name]:,}" for name in ("seats", "candidates", "stations", "areas")]
         table.add_row(Text(c["id"]), c["rule"], *numbers, "unknown" if c["registered"] is None else f"{c['registered']:,}")
     out.print(table)
-    if len(contests) > CONTESTS_SHOWN_MAX:
-        out.print(Text(f"… and {len(contests) - CONTESTS_SHOWN_MAX:,} contests more: --json has all"))
+    for line in more_contests(len(contests), CONTESTS_SHOWN_MAX, "--json has all"):
+        out.print(Text(line))
     for sentence, ids in _by_sentence(contests).items():
         names = ", ".join(ids[:3]) + (f" and {len(ids) - 3:,} more" if len(ids) > 3 else "")
         out.print(Text(f"{names} can not tell {sentence}"))

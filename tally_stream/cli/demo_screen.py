@@ -18,11 +18,13 @@ from rich.text import Text
 
 from tally_stream.cli.common import err, out, write_out
 from tally_stream.cli.shown import ShownStandings
-from tally_stream.cli.view import BOARD_MIN_LINES, board, plain_line
+from tally_stream.cli.view import BOARD_MIN_LINES, CONTESTS_SHOWN_MAX, Fitted, board, more_contests, plain_line
 from tally_stream.domain.election import Election
 
 PLAIN_EVERY_SECONDS = 2.0
 PLAIN_FIRST_LOOK_SECONDS = 0.1
+CONTESTS_A_TICK_MAX = 5
+"""Of a wide election: what stands above them, the board's address, stays in sight."""
 
 
 @dataclass(slots=True)
@@ -67,12 +69,23 @@ class Screen:
             sys.stdout.flush()
             return
         if not self.is_live:
-            for message in self.show.roots():
-                out.print(board(message, self._title(message)))
+            roots = self.show.standings.roots
+            for shown in roots[:CONTESTS_SHOWN_MAX]:
+                out.print(board(shown.message, self._title(shown.message)))
+            self._lines(more_contests(len(roots), CONTESTS_SHOWN_MAX, self._all_stand()))
+
+    def _lines(self, texts: list[str]) -> None:
+        for text in texts:
+            self.line(text)
+
+    def _all_stand(self) -> str:
+        """Where the contests are that are not shown."""
+        return f"{self.show.address}contests" if self.show.address else "--json has all"
 
     def _title(self, message: dict[str, Any]) -> str:
-        names = {c.id: c.name for c in self.show.election.contests}
-        return f"{self.show.election.name} · {names[message['contest']]}"
+        index = self.show.election.contest_index(message["contest"])
+        assert index is not None, "the demo's worker counts the demo's election"
+        return f"{self.show.election.name} · {self.show.election.contests[index].name}"
 
     async def draw(self) -> None:
         if not self.is_live:
@@ -84,26 +97,34 @@ class Screen:
             try:
                 while True:
                     bar.update(task, completed=self.show.sent, total=self.show.total or None)
-                    live.update(self._picture(bar))
+                    live.update(Fitted(self._picture(), "… more below: make the window taller", self._foot(bar)))
                     await asyncio.sleep(0.1)
             finally:
                 bar.update(task, completed=self.show.sent)
-                live.update(self._picture(bar))
+                live.update(Group(self._picture(), self._foot(bar)))
 
-    def _picture(self, bar: Progress) -> Group:
+    def _picture(self) -> Group:
         most = out.height // BOARD_MIN_LINES + 1  # of a thousand contests only those that begin on the screen
-        boards = [board(shown.message, self._title(shown.message)) for shown in self.show.standings.roots[:most]]
+        roots = self.show.standings.roots
+        boards = [board(shown.message, self._title(shown.message)) for shown in roots[:most]]
+        more = [Text(line) for line in more_contests(len(roots), most, self._all_stand())]
         moments = [Text(line, style="yellow") for line in self.show.moments]
+        return Group(*boards, *more, *moments)
+
+    def _foot(self, bar: Progress) -> Group:
+        """What stands on the screen however many boards there are."""
         address = [Text(f"board  {self.show.address}", style="bold")] if self.show.address else []
-        return Group(*boards, *moments, *address, bar)
+        return Group(*address, bar)
 
     async def _draw_plain(self) -> None:
-        """A line for the first standings of a report as soon as they are there, then at most one every two seconds."""
+        """The first standings of a report in lines as soon as they are there, then at most every two seconds."""
         shown = 0
         while True:
             version = self.show.version()
             if version > shown and not self.as_json:
                 shown = version
-                for message in self.show.roots():
-                    out.print(plain_line(message), markup=False, soft_wrap=True)
+                roots = self.show.standings.roots
+                for one in roots[:CONTESTS_A_TICK_MAX]:
+                    self.line(plain_line(one.message))
+                self._lines(more_contests(len(roots), CONTESTS_A_TICK_MAX, self._all_stand()))
             await asyncio.sleep(PLAIN_FIRST_LOOK_SECONDS if shown == 0 else PLAIN_EVERY_SECONDS)

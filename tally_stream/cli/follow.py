@@ -15,14 +15,22 @@ from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Group
 from rich.live import Live
-from rich.segment import Segment
 from rich.text import Text
 
 from tally_stream.cli.common import cancel_when_told, out, say, write_out
 from tally_stream.cli.shown import Shown, ShownStandings, is_root_key
-from tally_stream.cli.view import BOARD_MIN_LINES, board, plain_line, title_of
+from tally_stream.cli.view import (
+    BOARD_MIN_LINES,
+    CONTESTS_SHOWN_MAX,
+    MORE_CONTESTS_AT,
+    Fitted,
+    board,
+    more_contests,
+    plain_line,
+    title_of,
+)
 from tally_stream.wire.newest import is_root
 
 if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
@@ -141,17 +149,20 @@ async def _probed(following: Following) -> AsyncIterator[None]:
         await asyncio.gather(probe, return_exceptions=True)
 
 
-def picture(following: Following, most: int | None = None) -> Group:
+def picture(following: Following, most: int) -> Group:
     """What stands on the screen: of a thousand contests `most`, those that begin on it."""
-    messages = [shown.message for shown in following.on_screen()[:most]]
-    return Group(following.freshness.line(monotonic()), *(board(m, title_of(m)) for m in messages))
+    found = following.on_screen()
+    messages = [shown.message for shown in found[:most]]
+    more = [Text(line) for line in more_contests(len(found), most, MORE_CONTESTS_AT)]
+    return Group(following.freshness.line(monotonic()), *(board(m, title_of(m)) for m in messages), *more)
 
 
 async def follow_on_screen(following: Following) -> None:
     """One screen, drawn in place; what stood there last is left behind when it ends."""
 
-    def fitted() -> _Fitted:
-        return _Fitted(picture(following, out.height // BOARD_MIN_LINES + 1))
+    def fitted() -> Fitted:
+        few = picture(following, out.height // BOARD_MIN_LINES + 1)
+        return Fitted(few, "… more below: make the window taller, or choose --contest")
 
     try:
         with Live(fitted(), console=out, screen=True, auto_refresh=False) as live:
@@ -164,7 +175,7 @@ async def follow_on_screen(following: Following) -> None:
                         live.update(fitted(), refresh=True)
                         drawn, is_changed = monotonic(), False
     finally:
-        out.print(picture(following))
+        out.print(picture(following, CONTESTS_SHOWN_MAX))
 
 
 async def follow_in_lines(following: Following, write: Callable[[list[Shown]], None], *, every_area: bool) -> None:
@@ -195,21 +206,3 @@ def write_json(found: list[Shown]) -> None:
     for shown in found:
         write_out(shown.value + b"\n")
     sys.stdout.flush()
-
-
-@dataclass(slots=True)
-class _Fitted:
-    """Cut to the terminal's height, saying so: a board that scrolls is no board."""
-
-    whole: RenderableType
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = console.render_lines(self.whole, options.update(height=None), pad=False)
-        height = options.max_height
-        if len(lines) > height:
-            more = Text("… more below: make the window taller, or choose --contest", style="yellow", no_wrap=True)
-            lines = [*lines[: height - 1], *console.render_lines(more, options, pad=False)[:1]]
-        for number, line in enumerate(lines):
-            if number:
-                yield Segment.line()
-            yield from line

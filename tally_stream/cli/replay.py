@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import click
+from rich.text import Text
 
 from tally_stream.audit.replay import replay as fold_log
 from tally_stream.cli.common import ELECTION, EXIT_USAGE, LOG, open_election, out, recorded_night, refuse, write_out
-from tally_stream.cli.view import board
+from tally_stream.cli.view import CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT, board, more_contests
 from tally_stream.domain.scalars import parse_time
 from tally_stream.wire.limits import INTEGER_MAX_DIGITS
 from tally_stream.wire.messages import canonical_json
@@ -66,13 +67,16 @@ def replay(
         result = fold_log(election, log or recorded_night(directory), until_ms=until_ms, at=vector)
     except LogError as broken:
         refuse([str(broken)])
-    for index in indices:
+    for index in indices if as_json else indices[:CONTESTS_SHOWN_MAX]:
         messages = result.messages(index)
         if as_json:
             for message in messages:
                 write_out(canonical_json(message) + b"\n")
         else:
             out.print(board(messages[-1], f"{election.name}: {election.contests[index].name}"))
+    if not as_json:
+        for line in more_contests(len(indices), CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT):
+            out.print(Text(line))
     sys.stdout.flush()
     if verdicts:
         sys.stderr.write(json.dumps(result.verdict_counts(), separators=(",", ":")) + "\n")

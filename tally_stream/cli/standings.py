@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import click
+from rich.text import Text
 
 from tally_stream.cli.common import out, refuse, run_async, say, settings_of, with_broker
 from tally_stream.cli.follow import Following, follow_in_lines, follow_on_screen, write_json, write_lines
-from tally_stream.cli.view import board, title_of
+from tally_stream.cli.view import CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT, board, more_contests, title_of
 from tally_stream.cli.whole import read_until_whole
 from tally_stream.settings import Settings
 from tally_stream.wire.newest import OtherDefinition
@@ -71,8 +72,11 @@ async def _print_once(following: Following, as_json: bool) -> None:
     if as_json:
         write_json(found)
         return
-    for shown in following.wanted(found):
+    wanted = following.wanted(found)
+    for shown in wanted[:CONTESTS_SHOWN_MAX]:
         out.print(board(shown.message, title_of(shown.message)))
+    for line in more_contests(len(wanted), CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT):
+        out.print(Text(line))
 
 
 def sentence_of(other: OtherDefinition, topic: str) -> str:

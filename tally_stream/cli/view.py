@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +26,8 @@ NAME_MIN_CELLS, NAME_MAX_CELLS = 16, 40
 VOTES_MIN_CELLS, SHARE_CELLS, POLL_CELLS = 9, 7, 13
 CELL_EDGES = 3
 """A line and two spaces."""
+CONTESTS_SHOWN_MAX = 50
+"""Of a wide election: tables that a person can still scroll through, or rows of one."""
 SHORT_MAX_CHARS = 13
 _STATUS_WORDS = {
     "pre-election": "before the polls close",
@@ -36,8 +39,13 @@ _STATUS_WORDS = {
 }
 
 
-def number(value: int | None) -> str:
-    return "unknown" if value is None else f"{value:,}"
+MORE_CONTESTS_AT = "--contest ID shows one, --json has all"
+
+
+def more_contests(contest_count: int, shown_count: int, where: str) -> list[str]:
+    """A line that says how many contests are not shown, and where they stand; [] where all are."""
+    more = contest_count - shown_count
+    return [f"… and {more:,} {'contest' if more == 1 else 'contests'} more: {where}"] if more > 0 else []
 
 
 def progress_lines(message: dict[str, Any]) -> list[str]:
@@ -128,6 +136,27 @@ class _Board:
     def _poll_line(self, poll: dict[str, Any]) -> str:
         cells = [(c["name"], _poll_cell(poll, c["id"])) for c in self.message["candidates"]]
         return f"exit poll  {poll['pollster']}: " + " · ".join(f"{name} {cell}" for name, cell in cells if cell)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Cut to the terminal's height, saying so: a board that scrolls is no board. `foot` stands below whatever is cut."""
+
+    whole: RenderableType
+    more: str
+    foot: RenderableType | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self.whole, options.update(height=None), pad=False)
+        foot = [] if self.foot is None else console.render_lines(self.foot, options.update(height=None), pad=False)
+        height = max(1, options.max_height - len(foot))
+        if len(lines) > height:
+            more = Text(self.more, style="yellow", no_wrap=True)
+            lines = [*lines[: height - 1], *console.render_lines(more, options, pad=False)[:1]]
+        for number, line in enumerate([*lines, *foot]):
+            if number:
+                yield Segment.line()
+            yield from line
 
 
 def _lines(message: dict[str, Any]) -> list[str]:

@@ -24,12 +24,11 @@ from tally_stream.cli.follow import (
     NO_STANDINGS_SECONDS,
     Following,
     Freshness,
-    _Fitted,  # noqa: PLC2701  (what fits on a screen, without a terminal)
     duration,
     follow_in_lines,
 )
 from tally_stream.cli.shown import ShownStandings
-from tally_stream.cli.view import board, plain_line, title_of
+from tally_stream.cli.view import Fitted, board, plain_line, title_of
 from tally_stream.kafka.client import StoredRecord, sender
 from tally_stream.kafka.embedded import EmbeddedBroker
 from tally_stream.settings import load_settings
@@ -103,7 +102,7 @@ def test_what_changed_is_found_without_a_look_at_everything(monkeypatch: pytest.
     found = following.take([record(m) for m in newer])
     assert [(s.message["contest"], s.area) for s in found] == [("C3", "AZ"), ("PRES", "AZ/001"), ("PRES", "AZ")]
     assert [s.message["contest"] for s in following.on_screen()] == [*(f"C{n}" for n in range(9)), "PRES"]
-    assert len(follow.picture(following, 3).renderables) == 1 + 3, "a line, and three boards"
+    assert len(follow.picture(following, 3).renderables) == 1 + 3 + 1, "a line, three boards, and how many more"
     other = Following(silent, "C4", None, following.standings)
     assert other.take([record(m) for m in newer]) == []
     assert [s.message["contest"] for s in other.on_screen()] == ["C4"]
@@ -233,10 +232,16 @@ class TestBoard:
 
     def test_what_does_not_fit_is_cut_and_said(self) -> None:
         whole = board(LATE[-1], "title")
-        lines = drawn(_Fitted(whole), height=10).splitlines()
+        lines = drawn(Fitted(whole, "… more below"), height=10).splitlines()
         assert len(lines) == 10
         assert lines[-1].startswith("… more below")
-        assert drawn(_Fitted(whole), height=40).rstrip() == drawn(whole).rstrip()
+        assert drawn(Fitted(whole, "… more below"), height=40).rstrip() == drawn(whole).rstrip()
+
+    def test_what_stands_at_the_foot_is_never_cut(self) -> None:
+        fitted = Fitted(board(LATE[-1], "title"), "… more below", "the board's address\nthe night")
+        lines = drawn(fitted, height=10).splitlines()
+        assert len(lines) == 10
+        assert [line.rstrip() for line in lines[-3:]] == ["… more below", "the board's address", "the night"]
 
     @pytest.mark.parametrize("width", [50, 60, 80, 100, 120, 160])
     def test_names_and_figures_are_whole_at_any_width(self, width: int) -> None:
