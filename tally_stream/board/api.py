@@ -294,7 +294,8 @@ class Api:
         rows, has_more = self._stations.of_area(
             index, area, request.query.get("after") or "", limit, hides_counts=shown.is_before_the_close, words=words
         )
-        content = {"contest": contest, "area": area, "stations": rows, "has_more": has_more}
+        found = len(self._stations.found(index, area, words))
+        content = {"contest": contest, "area": area, "found": found, "stations": rows, "has_more": has_more}
         return json_answer(content).to(request)
 
     async def station(self, request: web.Request) -> web.Response:

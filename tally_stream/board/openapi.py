@@ -160,7 +160,7 @@ def _schemas() -> dict[str, Schema]:
         "Document": {"type": "object"},
         "Counts": counts,
         "Stations": _object(
-            contest=TEXT, area=TEXT, has_more=FLAG,
+            contest=TEXT, area=TEXT, found=COUNT, has_more=FLAG,
             stations=_list(_object(station=TEXT, name=TEXT, registered=_or_null(COUNT), **standing)),
         ),
         "Station": _object(

@@ -23,6 +23,7 @@ from tally_stream.board.page_lists import PageLists
 from tally_stream.board.places import Places
 from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.shown import Published
+from tally_stream.board.stations import Stations
 from tally_stream.board.wording import LANGUAGES, STATIC, Words, decimal_text
 from tally_stream.domain.election import Contest
 from tally_stream.domain.scalars import format_time
@@ -61,6 +62,7 @@ class View:
     said: tuple[tuple[str, str], ...]
     words: str
     begin: int
+    stations_begin: int
     sort: str
     is_descending: bool
 
@@ -70,12 +72,14 @@ class View:
 
     @property
     def whole_query(self) -> dict[str, str]:
-        """With what is searched for and how the list is sorted: of a link to this very place."""
+        """With what is searched for, how the list is sorted and where it begins: of a link to this very place."""
         return {
             **self.query,
             **({"q": self.words} if self.words else {}),
             **({"sort": self.sort} if self.sort != SORTS[0] else {}),
             **({"order": "desc"} if self.is_descending else {}),
+            **({"from": str(self.begin)} if self.begin else {}),
+            **({"stations_from": str(self.stations_begin)} if self.stations_begin else {}),
         }
 
 
@@ -83,9 +87,9 @@ class Pages:
     """Renders the page of each contest and area, and holds the static files in memory: a path from outside never reaches
     the disk."""
 
-    def __init__(self, places: Places, rows: AreaRows, feed: Feed) -> None:
+    def __init__(self, places: Places, rows: AreaRows, feed: Feed, stations: Stations) -> None:
         self._places, self._election, self._feed = places, places.election, feed
-        self._lists = PageLists(places, rows, feed)
+        self._lists = PageLists(places, rows, feed, stations)
         head = _template("head")
         self._templates = {name: _template(name).replace("{{head}}\n", head) for name in ("index", "contests", "none")}
         self._words = {language: Words(language) for language in LANGUAGES}
@@ -123,6 +127,7 @@ class Pages:
         token = (
             self._feed.is_caught_up, published, shown.version,
             shown.areas_taken if view.words else shown.taken_below(area), self._feed.ledger.taken(contest.id, area),
+            self._lists.state_of_stations(contest.id, area, view.words),
         )  # fmt: skip
         answer = self._pages.get(asked, token) or self._pages.put(asked, token, self._render(contest, area, published, view))
         return self._sent(request, answer, view)
@@ -169,11 +174,12 @@ class Pages:
             **({mode: ""} if mode else {}),
             **({"theme": theme} if theme else {}),
         }
-        begin, sort = query.get("from", ""), query.get("sort", "")
+        sort = query.get("sort", "")
         return View(
             language, mode, theme, tuple(said.items()),
             words=query.get("q", "").strip()[:WORDS_MAX_CHARS],
-            begin=int(begin) if begin.isascii() and begin.isdigit() and len(begin) <= FROM_MAX_DIGITS else 0,
+            begin=_begin(query.get("from", "")),
+            stations_begin=_begin(query.get("stations_from", "")),
             sort=sort if sort in SORTS else SORTS[0],
             is_descending=query.get("order") == "desc",
         )  # fmt: skip
@@ -216,7 +222,9 @@ class Pages:
                 with_query("/api/v1/stream", {"contest": contest.id, **({} if is_root else {"area": area})})
             ),
             "full": _escape(with_query(path, {"lang": t.language})),
-            **self._lists.areas(contest.id, asked, path, t, view.query, view.whole_query, is_shown=published is not None),
+            **self._lists.areas_and_stations(
+                contest, asked, view.stations_begin, path, t, view.query, view.whole_query, is_shown=published is not None
+            ),
             **self._lists.ledger(contest, area, t, is_shown=published is not None),
             **self._figures(contest, message, t),
         }  # fmt: skip
@@ -300,6 +308,11 @@ class Pages:
 
 def _template(name: str) -> str:
     return (STATIC / f"{name}.html").read_text(encoding="utf-8")
+
+
+def _begin(text: str) -> int:
+    """How many rows of a list to pass over; none where the address says nonsense."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= FROM_MAX_DIGITS else 0
 
 
 def _bar_width(percent: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The page's lists as they leave the board: where a reader is, the areas below, the changes, and the contests to choose from.
+"""The page's lists as they leave the board: where a reader is, the areas below, polling stations, changes, and contests.
 
 Decides how much of a list stands in the page (a page of it, with a link to the next) and what a row says; the scripts in
 static/ draw the same rows anew. No change is told before its contest's polls closed. Text is escaped here and nowhere
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,6 +19,7 @@ from tally_stream.board.changes import Line
 from tally_stream.board.feed import Feed
 from tally_stream.board.places import Places
 from tally_stream.board.search import WORDS_MAX_CHARS
+from tally_stream.board.stations import Stations
 from tally_stream.board.wording import Words
 from tally_stream.domain.election import Contest
 from tally_stream.domain.scalars import format_time
@@ -27,8 +28,15 @@ CONTESTS_LINKED_MAX = 8
 """So many contests stand on the page as links; of more, one is looked for."""
 
 CONTESTS_A_PAGE = 100
+STATIONS_A_PAGE = 100
 CHANGES_SHOWN = 20
 TEXT_COLUMNS = ("area", "leader")
+LIST_PLACES = (
+    "areas_hidden", "areas_head", "areas", "areas_next", "areas_action", "areas_kept", "words", "found", "stations_head",
+    "stations", "stations_wait", "stations_next",
+)  # fmt: skip
+"""The template's places for areas and stations that are empty where there is nothing to list."""
+
 _escape = html.escape
 
 Query = dict[str, str]
@@ -37,8 +45,8 @@ Query = dict[str, str]
 class PageLists:
     """Each method gives the markup of places in the template."""
 
-    def __init__(self, places: Places, rows: AreaRows, feed: Feed) -> None:
-        self._places, self._rows, self._feed = places, rows, feed
+    def __init__(self, places: Places, rows: AreaRows, feed: Feed, stations: Stations) -> None:
+        self._places, self._rows, self._feed, self._stations = places, rows, feed, stations
         self._election = places.election
 
     # -- where a reader is -----------------------------------------------------------------------------------------
@@ -93,41 +101,42 @@ class PageLists:
             )
         return {
             "search": self._contest_search(t, query, words),
-            "found": _escape(t("areas.found", n=t.number(len(found)))),
+            "found": _escape(t("contests.found", n=t.number(len(found)))),
             "items": "".join(items),
             "next": _next(CONTESTS, {**query, **({"q": words} if words else {})}, begin, CONTESTS_A_PAGE, len(found), t),
         }
 
     # -- areas -----------------------------------------------------------------------------------------------------
 
-    def areas(
-        self, contest: str, asked: Asked, path: str, t: Words, query: Query, whole_query: Query, *, is_shown: bool
-    ) -> dict[str, str]:
-        """The areas directly below, or with words those of any level in the whole election that a search finds. `whole_query`
-        is that of a link to this very list, `query` of one to elsewhere."""
+    def areas_and_stations(
+        self, contest: Contest, asked: Asked, stations_begin: int, path: str, t: Words, query: Query, whole_query: Query, *,
+        is_shown: bool,
+    ) -> dict[str, str]:  # fmt: skip
+        """The areas directly below, of a deepest area its polling stations; or with words the areas of any level in the whole
+        election that a search finds, and the stations in this place. `whole_query` is that of a link to this very list,
+        `query` of one to elsewhere."""
+        hidden = {**dict.fromkeys(LIST_PLACES, ""), "areas_box_hidden": " hidden", "stations_box_hidden": " hidden"}
         if not is_shown:
-            names = ("areas", "areas_head", "areas_found", "areas_next", "areas_action", "areas_kept", "words")
-            return {**dict.fromkeys(names, ""), "areas_hidden": " hidden", "areas_box_hidden": " hidden"}
-        shown = self._feed.shown[contest]
+            return {**hidden, "areas_hidden": " hidden"}
         question = replace(asked, area=self._election.root) if asked.words else asked
-        rows, count = self._rows.page(contest, shown, question)
-        return {
-            "areas_hidden": "",
+        rows, count = self._rows.page(contest.id, self._feed.shown[contest.id], question)
+        of_areas = {
             "areas_box_hidden": "" if rows else " hidden",
             "areas_head": "<tr>" + "".join(self._head_cell(key, t) for key in SORTS) + "</tr>",
-            "areas": "".join(self._area_row(contest, row, asked, t, query) for row in rows),
-            "areas_found": _escape(t("areas.found", n=t.number(count))) if asked.words else "",
+            "areas": "".join(self._area_row(contest.id, row, asked, t, query) for row in rows),
             "areas_next": _next(path, whole_query, asked.begin, asked.limit, count, t),
             "words": _escape(asked.words),
             "areas_action": _escape(path),
             "areas_kept": _hidden(query),
         }
+        of_stations, found = self._stations_listed(contest, asked, stations_begin, path, t, whole_query)
+        said = _escape(found_text(t, count, found)) if asked.words else ""
+        return {**hidden, **of_areas, **of_stations, "found": said}
 
     @staticmethod
     def _head_cell(key: str, t: Words) -> str:
         word = _escape(t("area" if key == "area" else f"area.{key}"))
-        kind = "" if key in TEXT_COLUMNS else ' class="n"'
-        return f'<th scope="col"{kind}>{word}</th>'
+        return f'<th scope="col"{_class("" if key in TEXT_COLUMNS else "n")}>{word}</th>'
 
     def _area_row(self, contest: str, row: Row, asked: Asked, t: Words, query: Query) -> str:
         href = _escape(with_query(page_path(contest, row.area), query))
@@ -135,9 +144,50 @@ class PageLists:
         name = f'<th scope="row"><a href="{href}"><bdi>{_escape(row.name)}</bdi></a>{above}</th>'
         cells = []
         for key, text in zip(SORTS[1:], area_texts(row, t), strict=True):
-            kind = "" if key in TEXT_COLUMNS else ' class="n"'
-            cells.append(f"<td{kind}><bdi>{_escape(text)}</bdi></td>")
+            cells.append(f"<td{_class('' if key in TEXT_COLUMNS else 'n')}><bdi>{_escape(text)}</bdi></td>")
         return f'<tr data-key="{_escape(row.area)}">{name}{"".join(cells)}</tr>'
+
+    # -- polling stations ------------------------------------------------------------------------------------------
+
+    def _has_stations(self, contest: str, area: str, words: str) -> bool:
+        """Whether the page of a place lists polling stations: where no areas lie below, and of what is searched for."""
+        return bool(words) or not self._rows.below(self._feed.shown[contest], area)
+
+    def state_of_stations(self, contest: str, area: str, words: str) -> tuple[object, ...]:
+        """Stays the same as long as what the page of a place lists of polling stations does."""
+        if not self._has_stations(contest, area, words):
+            return ()
+        return self._stations.state_of_rows(self._index(contest))
+
+    def _index(self, contest: str) -> int:
+        index = self._election.contest_index(contest)
+        assert index is not None, "it is shown"
+        return index
+
+    def _stations_listed(
+        self, contest: Contest, asked: Asked, begin: int, path: str, t: Words, whole_query: Query
+    ) -> tuple[dict[str, str], int | None]:
+        """Places of the template, and how many there are in all; None where that can't be told yet."""
+        if not self._has_stations(contest.id, asked.area, asked.words):
+            return {}, None
+        if self._stations.failure is not None:
+            return {"stations_wait": _escape(t("stations.failed"))}, None
+        if not self._stations.is_caught_up:
+            read = {name: t.number(count) for name, count in self._stations.progress.items()}
+            return {"stations_wait": _escape(t("stations.wait", **read))}, None
+        index = self._index(contest.id)
+        found = self._stations.found(index, asked.area, asked.words)
+        hides_counts = self._feed.shown[contest.id].is_before_the_close
+        rows = self._stations.rows(index, found[begin : begin + STATIONS_A_PAGE], hides_counts=hides_counts)
+        words = [(t("station"), ""), (t("station.state"), ""), (t("station.revision"), "n"), (t("station.valid"), "n")]
+        words += [(candidate.name, "n") for candidate in contest.candidates]
+        head = "".join(f'<th scope="col"{_class(kind)}><bdi>{_escape(word)}</bdi></th>' for word, kind in words)
+        return {
+            "stations_box_hidden": "" if rows else " hidden",
+            "stations_head": f"<tr>{head}</tr>",
+            "stations": "".join(_station_row(contest, row, t) for row in rows),
+            "stations_next": _next(path, whole_query, begin, STATIONS_A_PAGE, len(found), t, "stations_from"),
+        }, len(found)
 
     # -- changes ---------------------------------------------------------------------------------------------------
 
@@ -209,9 +259,30 @@ def area_texts(row: Row, t: Words) -> list[str]:
     ]
 
 
-def _next(path: str, query: Query, begin: int, step: int, count: int, t: Words) -> str:
-    """A link to the next page of a list, where there is one."""
+def found_text(t: Words, areas: int, stations: int | None) -> str:
+    """How many of each a search finds, never how many of them are listed; stations where they can be told."""
+    found = {"areas": t.counted("areas", areas), "stations": t.counted("stations", stations)}
+    return t("found.areas" if stations is None else "found", **found)
+
+
+def _station_row(contest: Contest, row: dict[str, Any], t: Words) -> str:
+    name = "" if row["name"] == row["station"] else f'<span class="party"><bdi>{_escape(row["name"])}</bdi></span>'
+    counts = row["in_force"] or {"ballots": {"valid": None}, "votes": {}}
+    figures = [row["revision"], counts["ballots"]["valid"], *(counts["votes"].get(one.id) for one in contest.candidates)]
+    cells = "".join(f'<td class="n">{t.number(figure)}</td>' for figure in figures)
+    return (
+        f'<tr data-key="{_escape(row["station"])}"><th scope="row"><bdi>{_escape(row["station"])}</bdi>{name}</th>'
+        f"<td>{_escape(t('state.' + row['state']))}</td>{cells}</tr>"
+    )
+
+
+def _class(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""
+
+
+def _next(path: str, query: Query, begin: int, step: int, count: int, t: Words, name: str = "from") -> str:
+    """A link to the next page of a list, where there is one. `name`: what says in the address where that begins."""
     if begin + step >= count:
         return ""
-    href = _escape(with_query(path, {**query, "from": str(begin + step)}))
+    href = _escape(with_query(path, {**query, name: str(begin + step)}))
     return f'<a href="{href}">{_escape(t("more"))}</a>'

@@ -57,7 +57,7 @@ class Board:
         self.api = Api(places, rows, self.feed, self.stations)
         self.stream = Stream(self.feed, self.api.published)
         self.operators = Operators(self.feed, self.stations, self.stream)
-        self.pages = Pages(places, rows, self.feed)
+        self.pages = Pages(places, rows, self.feed, self.stations)
         self.publisher = (
             None if publish_to is None else Publisher(publish_to, election, self.feed, self.stations, places.name, say)
         )

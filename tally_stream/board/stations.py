@@ -13,7 +13,6 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 from tally_stream.board.search import folded
@@ -43,6 +42,9 @@ WAIT_SECONDS = 0.1
 
 LISTS_KEPT = 256
 """Lists of stations kept sorted, each of one contest in one area below the whole."""
+
+SEARCHES_KEPT = 8
+"""What searches found, kept: whoever looks at one asks for it again and again, and half a million names take a while."""
 
 OFFSET_MAX = 2**63 - 1
 CODES = tuple(rule.code for rule in RULES)
@@ -77,6 +79,7 @@ class Stations:
         self._within: dict[tuple[int, str], list[Station]] = {}
         self._words: dict[Station, str] = {}
         """Id and name as a search compares them, made when first searched."""
+        self._searches: dict[tuple[int, str, str], list[Station]] = {}
         self.failure: str | None = None
         """Why the fold stopped; the standings go on without it."""
         self.up_to: Callable[[], Mapping[str, int]] | None = None
@@ -238,15 +241,40 @@ class Stations:
             ],
         }
 
+    def found(self, contest: int, area: str, words: str = "") -> list[Station]:
+        """A contest's stations in an area and all below it, by id. With `words`, only those whose id or name contains them, in
+        whatever case, with and without accents."""
+        wanted = folded(words)
+        if not words:
+            return self._stations_of(contest, area)
+        kept = self._searches.get((contest, area, wanted))
+        if kept is None:
+            if not self._words:
+                self._words = {s: f"{folded(s.id)}\n{folded(s.name)}" for s in self._election.stations.values()}
+            texts = self._words
+            kept = [s for s in self._stations_of(contest, area) if wanted in texts[s]] if wanted else []
+            if len(self._searches) >= SEARCHES_KEPT:
+                del self._searches[next(iter(self._searches))]
+            self._searches[contest, area, wanted] = kept
+        return kept
+
     def of_area(
         self, contest: int, area: str, after: str, limit: int, *, hides_counts: bool, words: str = ""
     ) -> tuple[list[dict[str, Any]], bool]:
-        """Up to `limit` stations of an area and all below it, by id, behind `after`; and whether there are more. With
-        `words`, only those whose id or name contains them, in whatever case, with and without accents."""
-        found = self._stations_of(contest, area)
+        """Up to `limit` of the stations found, in rows, behind the id `after`; and whether there are more."""
+        found = self.found(contest, area, words)
         begin = bisect_right(found, after, key=lambda station: station.id)
-        here = self._searched(found, begin, limit + 1, words) if words else found[begin : begin + limit + 1]
-        return [self._row(contest, station, hides_counts) for station in here[:limit]], len(here) > limit
+        rows = self.rows(contest, found[begin : begin + limit], hides_counts=hides_counts)
+        return rows, begin + limit < len(found)
+
+    def rows(self, contest: int, stations: list[Station], *, hides_counts: bool) -> list[dict[str, Any]]:
+        return [self._row(contest, station, hides_counts) for station in stations]
+
+    def state_of_rows(self, contest: int) -> tuple[object, ...]:
+        """Stays the same as long as the rows of a contest's stations do, or what is to be said in their place."""
+        if not self.is_caught_up:
+            return (self.failure, *self.progress.values())
+        return (sum(self._touched.get((contest, fold.partition), 0) for fold in self._folds),)
 
     def each(self, contest: int, *, hides_counts: bool) -> Iterator[dict[str, Any]]:
         """The rows of all stations of a contest, by id, each made when it is asked for: in `standing_still`."""
@@ -270,12 +298,6 @@ class Stations:
             yield
         finally:
             self._is_still = False
-
-    def _searched(self, stations: list[Station], begin: int, most: int, words: str) -> list[Station]:
-        if not self._words:
-            self._words = {s: f"{folded(s.id)}\n{folded(s.name)}" for s in self._election.stations.values()}
-        wanted = folded(words)
-        return list(islice((s for s in islice(stations, begin, None) if wanted in self._words[s]), most))
 
     def _stations_of(self, contest: int, area: str) -> list[Station]:
         """A contest's stations in an area and all below it, by id; sorted once, for whoever asks next."""

@@ -270,6 +270,58 @@ def test_numbers_in_names_count_as_numbers() -> None:
     assert sorted(names, key=natural) == ["9", "10 ward", "1" * 40, "ward", "ward 9", "ward 9a", "ward 10"]
 
 
+# -- polling stations ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_deepest_area_has_its_polling_stations_before_any_script_runs(told: ToldBoard, client: Client) -> None:
+    town = await text(client, "/contest/PRES/area/R/NORTH/T1")
+    assert part(town, "stations") == "S1 Station 1 Counted 1 50 30 20 S2 Station 2 Outstanding – – – –"
+    assert part(town, "stations-head").startswith("Polling station State Revision Valid votes Anna Ahl")
+    assert 'id="stations-box" hidden' not in town
+    assert "data-station" not in town, "a button would do nothing without a script"
+    for above in ("/contest/PRES", "/contest/PRES/area/R/NORTH"):
+        page = await text(client, above)
+        assert part(page, "stations") == "", "areas lie below"
+        assert 'id="stations-box" hidden' in page
+    told.board.stations.up_to = None
+    told.log(statement("PRES", "S2", 1, "report", (7, 6)))
+    told.board.stations.advance()
+    again = await text(client, "/contest/PRES/area/R/NORTH/T1")
+    assert "S2 Station 2 Counted 1 13 7 6" in part(again, "stations"), "what is kept of the page is not older than its rows"
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "stations"),
+    [("/contest/PRES/area/R/NORTH/T1?q=s2", "Found: 0 areas, 1 polling station", ["S2"]),
+     ("/contest/PRES/area/R/NORTH/T1?q=STATION 2", "Found: 0 areas, 1 polling station", ["S2"]),
+     ("/contest/PRES/area/R/NORTH/T1?q=s7", "Found: 0 areas, 0 polling stations", []),
+     ("/contest/PRES?q=tion", "Found: 0 areas, 8 polling stations", [f"S{n}" for n in range(1, 9)]),
+     ("/contest/PRES?q=ward", "Found: 2 areas, 0 polling stations", []),
+     ("/contest/SEAT?q=s", "Found: 1 area, 2 polling stations", ["S7", "S8"]),
+     ("/contest/PRES?q=\u0301", "Found: 0 areas, 0 polling stations", []),
+     ("/contest/PRES?q=s7&lang=es", "Resultados: 0 zonas, 1 mesa", ["S7"])],
+)  # fmt: skip
+async def test_a_search_finds_polling_stations_before_any_script_runs(
+    client: Client, path: str, said: str, stations: list[str]
+) -> None:
+    page = await text(client, path)
+    assert part(page, "found") == said
+    assert re.findall(r'<tr data-key="(S\d+)">', page) == stations
+
+
+async def test_before_the_log_is_read_a_page_says_so_and_not_that_there_is_no_station(told: ToldBoard, client: Client) -> None:
+    told.board.stations.up_to = None
+    told.board.stations._ends = {0: 9}  # noqa: SLF001  (as its reading of the topics leaves it)
+    for path, found in (("/contest/PRES/area/R/NORTH/T1", ""), ("/contest/PRES?q=ward", "Found: 2 areas")):
+        page = await text(client, path)
+        assert part(page, "found") == found
+        assert part(page, "stations-wait") == "The board is still reading the report log: 2 of 9 records."
+    told.board.stations.failure = "stopped"
+    page = await text(client, "/contest/PRES/area/R/NORTH/T1")
+    assert part(page, "stations-wait") == "Polling stations can't be shown now."
+    assert part(await text(client, "/contest/PRES"), "stations-wait") == "", "none are shown there"
+
+
 # -- contests ----------------------------------------------------------------------------------------------------------
 
 

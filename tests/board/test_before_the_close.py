@@ -138,11 +138,16 @@ async def test_no_page_tells_a_figure_or_a_change(told: ToldBoard, text: Text) -
 
     async def are_told(contest: str) -> set[bool]:
         told_now = set()
-        for path in (f"contest/{contest}", f"contest/{contest}/area/R/NORTH", f"contest/{contest}?q=north"):
+        station = {}
+        for path in (f"contest/{contest}", f"contest/{contest}/area/R/NORTH", f"contest/{contest}?q=s1"):
             page = await text(path)
+            station[path] = re.search(r'<tr data-key="S1">.*?</tr>', page)
             told_now.add("4,711" in page)
             told_now.add("a secret reason" in page)
             told_now.add(re.search(r'<td class="n share">\d', page) is not None)
+        rows = [row[0] for row in station.values() if row is not None]
+        assert len(rows) == 2, "the area's, and the one found"
+        told_now |= {">Counted</td>" in row and ">400<" in row and ">300<" in row for row in rows}
         return told_now
 
     for number, contest in enumerate(("PRES", "SEAT")):

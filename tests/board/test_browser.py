@@ -247,6 +247,12 @@ def test_without_scripts_the_figures_of_each_place_stand_there(rehearsal: Scene,
             page.locator("#search-go").click()
             assert page.locator("#areas a").all_inner_texts() == ["SOUTH"]
             page.locator("#areas a").click()
+    assert [row.split()[0] for row in page.locator("#stations tr").all_inner_texts()] == ["S5", "S6", "S7", "S8"]
+    assert "640" in page.locator("#stations tr").nth(2).inner_text()
+    page.locator("#search").fill("s7")
+    page.locator("#search-go").click()
+    assert page.locator("#found").inner_text() == "Resultados: 0 zonas, 1 mesa"
+    assert page.locator("#stations tr").count() == 1
     page.locator(".contests a", has_text="Council").click()
     assert page.url.endswith("/contest/SEAT/area/R/SOUTH"), "another contest, the same area"
     page.locator("#trail a").click()
@@ -361,6 +367,13 @@ def test_of_many_contests_and_areas_the_page_loads_what_it_shows(page: Any) -> N
         assert page.locator("#areas-more").is_hidden()
         page.locator("#search").fill("dürrheim 22")
         wait_true(page, "document.querySelectorAll('#areas tr').length === 11")  # 22 and 220 to 229
+        wait_text(page, "#found", "Tapıldı: 11 ərazi, 0 məntəqə")
+        page.locator("#search").fill("school")
+        wait_text(page, "#found", "Tapıldı: 0 ərazi, 230 məntəqə")
+        assert page.locator("#stations tr").count() == 200, "a page of what was found"
+        page.locator("#stations-more").click()
+        page.locator("#stations tr").nth(229).wait_for(timeout=SOON)
+        assert page.locator("#stations-more").is_hidden()
     assert max(loaded) < 100_000
 
 

@@ -50,6 +50,25 @@ async def test_of_1500_areas_a_page_of_them_is_made_and_sent(wide: ManyBoard) ->
     assert b"from=" not in last.partition(b"areas-next")[2]
 
 
+async def test_the_number_found_is_never_the_length_of_a_page(wide: ManyBoard) -> None:
+    """534 stations were found, and the page said 200."""
+    listed, page, last = await asked(
+        wide, "/api/v1/stations?contest=C0000&q=school&limit=200", "/contest/C0000/area/X/R01?q=school",
+        f"/contest/C0000/area/X/R01?q=school&stations_from={AREAS - 50}",
+    )  # fmt: skip
+    answer = json.loads(listed)
+    assert (len(answer["stations"]), answer["found"], answer["has_more"]) == (200, 2 * AREAS, True)
+    assert b"Found: 0 areas, 1,500 polling stations" in page, "of the place and all below it"
+    assert page.count(b'<tr data-key="S01') == 100
+    assert b'<p id="stations-next"><a href="/contest/C0000/area/X/R01?q=school&amp;stations_from=100">' in page
+    assert last.count(b'<tr data-key="S01') == 50
+    assert b'<p id="stations-next"></p>' in last
+    both = (await asked(wide, "/contest/C0000/area/X/R01?q=0&from=100&stations_from=200"))[0]
+    for link in (b"?q=0&amp;from=200&amp;stations_from=200", b"?q=0&amp;from=100&amp;stations_from=300"):
+        assert link in both, "going on in one list keeps the place in the other"
+    assert b"?q=0&amp;from=100&amp;stations_from=200&amp;lang=es" in both, "and so does a language"
+
+
 async def test_a_reader_of_one_area_is_sent_one_area(wide: ManyBoard) -> None:
     written: list[bytes] = []
     channel = wide.board.stream.channel("C0000", "X/R00/T007")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tally_stream.board import stations
-from tally_stream.board.stations import STATEMENTS_MAX, Stations
+from tally_stream.board.stations import SEARCHES_KEPT, STATEMENTS_MAX, Stations
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.settings import load_settings
@@ -171,3 +171,7 @@ def test_a_station_is_found_by_a_part_of_its_id_or_name(log: Log) -> None:
     assert found("tion", limit=3) == (["S1", "S2", "S3"], True)
     assert found("tion", after="S3", limit=5) == (["S4", "S5", "S6", "S7", "S8"], False)
     assert found("nothing") == ([], False)
+    assert found("\u0301") == ([], False), "an accent alone is nothing to look for"
+    for n in range(SEARCHES_KEPT + 1):
+        assert found(f"s{n}") == (([f"S{n}"] if 0 < n < 9 else []), False)
+    assert len(log.stations._searches) == SEARCHES_KEPT  # noqa: SLF001  (how many are kept is what this is about)

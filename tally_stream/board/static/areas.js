@@ -1,6 +1,6 @@
 // The areas below, or those of any level that a search finds, and the polling stations. The board sorts, searches and cuts
 // into pages; here are drawn the rows that it answers.
-import { $, el, fill, linked, number, percent, said, say, t, time } from "./words.js";
+import { $, counted, el, fill, linked, number, percent, said, say, t, time } from "./words.js";
 
 const COLUMNS = ["area", "stations", "leader", "share", "lead", "valid", "outstanding"];
 const TEXTS = ["area", "leader"];
@@ -23,7 +23,7 @@ let sorted = { column: "area", down: false };
 let isWithoutAreas = false;
 let stations = [];
 let wanted = STATIONS_A_PAGE;
-let hasMore = false;
+let stationsFound = null; // null: not told yet
 let timer = null;
 let turns = 0;
 
@@ -32,7 +32,8 @@ export function startAreas(ofContest, ofElection, ofPlace) {
   if (COLUMNS.includes(said("sort"))) sorted.column = said("sort");
   sorted.down = said("order") === "desc";
   areasWanted += Number(said("from")) || 0;
-  $("areas-next").hidden = true; // a button does it
+  wanted += Number(said("stations_from")) || 0;
+  $("areas-next").hidden = $("stations-next").hidden = true; // buttons do it
   $("search").addEventListener("input", () => begin(TYPED_MS));
   $("areas-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -90,6 +91,7 @@ export async function askAreas() {
     isWithoutAreas = !isSearching() && areasFound === 0;
     if (isSearching() || isWithoutAreas) await askStations(turn);
     else forgetStations();
+    if (turn === turns) drawFound();
   } catch {
     // the stream says when there is contact; the next change asks again
   }
@@ -121,7 +123,7 @@ async function askRows(turn) {
 }
 
 function forgetStations() {
-  [stations, hasMore] = [[], false];
+  [stations, stationsFound] = [[], null];
   $("stations-wait").textContent = "";
   drawStations(stations);
 }
@@ -153,11 +155,12 @@ function drawAreas() {
     el("th", { scope: "row" }, el("a", { href: linked(row.page) }, el("bdi", {}, row.name)),
       isSearching() && row.above.length ? el("span", { class: "party" }, el("bdi", {}, row.above.join(" › "))) : null),
     ...textsOf(row).map((text, n) => el("td", { class: kindOf(COLUMNS[n + 1]) }, el("bdi", {}, text))))));
-  drawFound();
 }
 
+// How many of each there are, never how many of them are listed; stations where they can be told.
 function drawFound() {
-  $("found").textContent = isSearching() ? t("areas.found", { n: number(areasFound + stations.length) }) : "";
+  const found = { areas: counted("areas", areasFound), stations: counted("stations", stationsFound) };
+  $("found").textContent = isSearching() ? t(stationsFound === null ? "found.areas" : "found", found) : "";
 }
 
 // -- stations ---------------------------------------------------------------------------------------------------------
@@ -165,8 +168,8 @@ function drawFound() {
 // As many as are wanted, from the first, as with areas.
 async function askStations(turn) {
   const rows = [];
-  let isMore = true;
-  while (isMore && rows.length < wanted) {
+  let found = 1;
+  while (rows.length < Math.min(found, wanted)) {
     const query = new URLSearchParams({
       contest: contest.id, area: place, limit: String(Math.min(wanted - rows.length, STATIONS_ANSWER_MAX)),
     });
@@ -176,23 +179,24 @@ async function askStations(turn) {
     const content = await answer.json();
     if (turn !== turns) return; // asked anew since
     if (!answer.ok) {
+      stationsFound = null;
       $("stations-wait").textContent = "read" in content
         ? t("stations.wait", { read: number(content.read), of: number(content.of) }) : t("stations.failed");
       if (answer.status === 503) askIn(NOT_READ_MS);
       return;
     }
     rows.push(...content.stations);
-    isMore = content.has_more;
+    found = content.found;
+    if (!content.has_more) break;
   }
   $("stations-wait").textContent = "";
-  [stations, hasMore] = [rows, isMore];
+  [stations, stationsFound] = [rows, found];
   drawStations(stations);
-  drawFound();
 }
 
 function drawStations(rows) {
   $("stations-box").hidden = !rows.length;
-  $("stations-more").hidden = !hasMore || !stations.length;
+  $("stations-more").hidden = stations.length >= stationsFound;
   fill($("stations-head"), [el("tr", {},
     el("th", { scope: "col" }, t("station")), el("th", { scope: "col" }, t("station.state")),
     el("th", { scope: "col", class: "n" }, t("station.revision")), el("th", { scope: "col", class: "n" }, t("station.valid")),

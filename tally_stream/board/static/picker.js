@@ -29,7 +29,7 @@ async function ask() {
     const answer = await fetch(`/api/v1/contests?${new URLSearchParams({ q: words, limit: String(SHOWN) })}`);
     if (!answer.ok) return;
     const { contests, found } = await answer.json();
-    if (turn === turns) draw(contests, t("areas.found", { n: number(found) }), found > contests.length);
+    if (turn === turns) draw(contests, t("contests.found", { n: number(found) }), found > contests.length);
   } catch {
     // the next letter asks again
   }

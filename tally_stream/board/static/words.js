@@ -83,7 +83,7 @@ export const linked = (path) => (kept.size ? `${path}?${kept}` : path);
 // What this very place is shown with, in its address: who comes back finds it as it was.
 export const said = (name) => asked.get(name) ?? "";
 export function say(values) {
-  for (const [name, value] of Object.entries({ from: "", ...values })) {
+  for (const [name, value] of Object.entries({ from: "", stations_from: "", ...values })) {
     if (value) asked.set(name, value);
     else asked.delete(name);
   }
