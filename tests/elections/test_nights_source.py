@@ -124,12 +124,12 @@ def test_the_check_finds_a_changed_and_a_missing_file(tmp_path: Path) -> None:
     night = copy / "wisconsin-2024"
     areas = (night / "areas.csv").read_bytes()
     (night / "areas.csv").write_bytes(areas.replace(b"Dane", b"Dame"))
-    (night / "units.csv").unlink()
+    (night / "source" / "units.csv").unlink()
     done = subprocess.run([sys.executable, night / "make.py", "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert set(done.stdout.splitlines()) == {
         "wisconsin-2024/areas.csv: differs",
-        "wisconsin-2024/units.csv: missing",
+        "wisconsin-2024/source/units.csv: missing",
     }
 
 
@@ -547,7 +547,7 @@ def test_wi_night_has_3_507_stations_in_three_revisions() -> None:
 
 def test_wi_votes_of_the_night_are_the_source_s_row_by_row() -> None:
     events = rows(WI, "source/night_events.csv.gz")
-    source_ids = {row["station_id"]: row["source_station_id"] for row in rows(WI, "units.csv")}
+    source_ids = {row["station_id"]: row["source_station_id"] for row in rows(WI, "source/units.csv")}
     for event, record in zip(events, wi_night(), strict=True):
         assert source_ids[record.key] == event["station_id"]
         assert str(record.value["revision"]) == event["revision"]
@@ -572,7 +572,7 @@ def test_wi_names_who_lowered_a_count_on_the_night_and_why() -> None:
 
 
 def test_wi_keeps_the_extraction_artifact_and_says_so_in_the_log() -> None:
-    source_ids = {row["source_station_id"]: row["station_id"] for row in rows(WI, "units.csv")}
+    source_ids = {row["source_station_id"]: row["station_id"] for row in rows(WI, "source/units.csv")}
     ward = source_ids["WINNEBAGO|CITY OF OSHKOSH WARD 28"]
     seen = [record.value for record in wi_night() if record.key == ward]
     assert [value["votes"]["HARRIS"] for value in seen] == [27_873, 31_820, 2]
@@ -618,7 +618,7 @@ def test_wi_gives_every_certified_unit_a_last_revision() -> None:
 def test_wi_annuls_the_13_units_that_were_grouped_otherwise_before_their_votes_count_again() -> None:
     annulled = [record for record in wi_certified() if record.value["kind"] == "annul"]
     assert annulled == wi_certified()[:13]
-    units = {row["station_id"]: row for row in rows(WI, "units.csv")}
+    units = {row["station_id"]: row for row in rows(WI, "source/units.csv")}
     regrouped = {unit for unit, row in units.items() if "|UNMATCHED|" in row["source_station_id"]}
     assert {record.key for record in annulled} == regrouped
     for record in annulled:
@@ -628,7 +628,7 @@ def test_wi_annuls_the_13_units_that_were_grouped_otherwise_before_their_votes_c
 
 
 def test_wi_units_follow_the_rows_of_the_certified_report() -> None:
-    units = rows(WI, "units.csv")
+    units = rows(WI, "source/units.csv")
     assert [row["station_id"] for row in units] == list(stations(WI))
     certified = [row["source_station_id"] for row in units if not row["certified_in"]]
     report = rows(WI, "source/certified_units.csv.gz")

@@ -77,7 +77,7 @@ MUTANTS = (
            "() if k.id in scopes.named or k.scope == [root] else", "() if k.scope == [root] else",
            "tests/wire/test_scopes.py"),
     Mutant("a scope inside another", "tally_stream/wire/folder/scopes.py",
-           "if path[:depth] in together:", "if False:", "tests/wire/test_scopes.py"),
+           "if path[:depth] in found:", "if False:", "tests/wire/test_scopes.py"),
     Mutant("a station in no contest", "tally_stream/wire/folder/scopes.py",
            "        if not without:\n", "        if True:\n", "tests/wire/test_scopes.py"),
     Mutant("a message's bound without its candidates' names", "tally_stream/wire/widths.py",

@@ -1,6 +1,8 @@
 """election.toml, stations.csv, areas.csv: what a good folder becomes, and every mistake with its file and line."""
 
+import errno
 import gzip
+import os
 import re
 from datetime import date
 from decimal import Decimal
@@ -499,6 +501,41 @@ class TestTheFolder:
     def test_a_table_and_its_packed_twin_are_one_too_many(self, folder: Folder, name: str) -> None:
         folder.write(name + ".gz", gzip.compress((folder.path / name).read_bytes()))
         assert folder.mistakes() == [f"{name}:1: stands beside {name}.gz; one of them must go"]
+
+    @pytest.mark.parametrize(
+        "name",
+        ["scope.csv", "candidate.csv.gz", "Stations.csv", "scopes.CSV", "areas.csv.GZ", "sc\udcffopes.csv", "moments.csv.gz"],
+    )
+    def test_a_table_of_another_name_is_refused(self, folder: Folder, name: str) -> None:
+        """Passed over, a contest meant for two stations would be held everywhere."""
+        folder.write(name, "contest,station_id\nSEAT,A-1\n")
+        shown = name.replace("\udcff", "\\xff")
+        assert folder.mistakes() == [
+            f"{shown}:1: is no table of an election folder; those are contests.csv, candidates.csv, scopes.csv, stations.csv, "
+            "areas.csv, baseline.csv and keys.csv, packed or not; others may stand in a folder of their own, as source/"
+        ]
+
+    @pytest.mark.parametrize("name", ["moments.csv", "SOURCE.md", "notes.csv.bak", "._scopes.csv", "scopes.txt", "make.py"])
+    def test_other_files_may_stand_there(self, folder: Folder, name: str) -> None:
+        before = folder.load().digest
+        folder.write(name, "time,what\n")
+        (folder.path / "source").mkdir()
+        folder.write("source/units.csv", "unit\n")
+        assert folder.load().digest == before
+
+    @pytest.mark.parametrize("name", ["scopes.csv", "candidates.csv.gz", "stations.csv", "election.toml"])
+    def test_a_link_to_nothing_is_no_missing_file(self, folder: Folder, name: str) -> None:
+        (folder.path / name).unlink(missing_ok=True)
+        (folder.path / name).symlink_to("nowhere")
+        assert folder.mistakes() == [f"{name}:1: cannot be read: No such file or directory"]
+
+    def test_that_can_not_be_listed(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refused(_: Path) -> list[str]:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(os, "listdir", refused)
+        with pytest.raises(ElectionFolderError, match=":1: cannot be listed: Permission denied"):
+            folder.load()
 
     def test_that_is_none(self, tmp_path: Path) -> None:
         with pytest.raises(ElectionFolderError, match="nothing:1: no such folder"):

@@ -191,6 +191,13 @@ class TestLimits:
         monkeypatch.setattr(assembling, "STATION_PAIRS_MAX", 11)
         assert folder.mistakes() == ["contests.csv:2: the contests have 12 pairs of contest and polling station, at most 11"]
 
+    @pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+    def test_no_rows_of_scopes_csv(self, folder: Folder, end: str) -> None:
+        """Whatever it was to say, without it every contest is held everywhere."""
+        folder.write("scopes.csv", "contest,station_id" + end)
+        (mistake,) = folder.mistakes()
+        assert mistake == "scopes.csv:1: has no rows: leave it out where no contest is held at single stations"
+
     def test_rows_of_scopes_csv(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
         folder.write("scopes.csv", "contest,station_id\nSEAT,B-1\nSEAT,A-1\n")
         monkeypatch.setattr(scopes_module, "STATION_PAIRS_MAX", 2)

@@ -167,7 +167,7 @@ def build() -> night.Files:
     counties = dict.fromkeys(station.county for station in listed)
     header = ("station_id", "name", "registered", "ballots_expected", "county", "municipality")
     return {
-        "units.csv": night.table(
+        "source/units.csv": night.table(
             ("station_id", "source_station_id", "certified_in"),
             (
                 (

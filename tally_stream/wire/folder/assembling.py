@@ -7,6 +7,7 @@ Decides which files there may be, which mistakes are shown, and whether what the
 from __future__ import annotations
 
 import gc
+import os
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,9 @@ _FILES = (
     "baseline.csv", "keys.csv",
 )  # fmt: skip
 """In the order in which their mistakes are shown."""
+_TABLES = tuple(name for name in _FILES if name.endswith(".csv"))
+_NOT_READ = ("moments.csv",)
+"""Tables that stand beside them for others: the demo shows this one."""
 
 NO_CLOSING_MS = 2**53
 """Later than any time: where the election's own is not known, no station's is too late."""
@@ -83,6 +87,7 @@ def load_election(folder: Path) -> Election:
     if not folder.is_dir():
         raise ElectionFolderError([f"{folder}:1: no such folder"])
     mistakes: list[Mistake] = []
+    _check_names(folder, mistakes)
     files = {name: one_of(folder, name, mistakes) for name in _FILES}
     toml = Toml(folder / "election.toml", mistakes)
     contests = Contests(toml, files["contests.csv"], files["candidates.csv"], mistakes)
@@ -129,6 +134,21 @@ def _read_places(
     return scopes, areas
 
 
+def _check_names(folder: Path, mistakes: list[Mistake]) -> None:
+    """Whether every table there is one that is read: a misspelt one is no table that was left out."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise ElectionFolderError([f"{folder}:1: cannot be listed: {error.strerror}"]) from error
+    for name in names:
+        is_table = name.lower().removesuffix(".gz").endswith(".csv") and not name.startswith(".")
+        if is_table and name.removesuffix(".gz") not in _TABLES and name not in _NOT_READ:
+            shown = os.fsencode(name).decode(errors="backslashreplace")
+            known = f"those are {', '.join(_TABLES[:-1])} and {_TABLES[-1]}, packed or not"
+            elsewhere = "others may stand in a folder of their own, as source/"
+            mistakes.append(Mistake(folder / shown, 1, f"is no table of an election folder; {known}; {elsewhere}"))
+
+
 def election_day(folder: Path) -> date:
     """The day on which the polls close, where they close; of a folder that `load_election` accepted."""
     stated = tomllib.loads((folder / "election.toml").read_bytes().decode("utf-8-sig"))["polls_close"]
@@ -138,7 +158,7 @@ def election_day(folder: Path) -> date:
 def _shown(mistakes: list[Mistake]) -> list[str]:
     """In the order of the files and their lines; no more than anyone reads."""
     order = {name: rank for rank, name in enumerate(_FILES)}
-    ordered = sorted(mistakes, key=lambda m: (order[m.path.name.removesuffix(".gz")], m.line))
+    ordered = sorted(mistakes, key=lambda m: (order.get(m.path.name.removesuffix(".gz"), len(order)), m.line))
     shown = [str(mistake) for mistake in ordered[:FOLDER_ERRORS_SHOWN_MAX]]
     left = len(ordered) - len(shown)
     return [*shown, f"… and {left} more mistakes"] if left else shown

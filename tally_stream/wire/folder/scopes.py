@@ -36,6 +36,7 @@ class Scopes:
         """The rows; `stations` are the ids that there are, None where that is not known."""
         seen: dict[str, set[str]] = {}
         refused: set[str] = set()
+        number = 0
         for number, (contest, station) in enumerate(table.rows(("contest", "station_id")), 1):
             if number > STATION_PAIRS_MAX:
                 table.wrong(f"more than {STATION_PAIRS_MAX} pairs of contest and station")
@@ -55,6 +56,9 @@ class Scopes:
                 table.wrong(f"contest {contest} names station {station[:80]!r} twice")
             here.add(station)
         self.is_whole = table.is_whole
+        if number == 0 and table.is_whole:
+            sentence = "has no rows: leave it out where no contest is held at single stations"
+            self._mistakes.append(Mistake(table.path, 1, sentence))
         self.named = {contest: list(ids) for contest, ids in seen.items()}
 
     def _check(self, contests: Contests, stations: StationTable) -> None:

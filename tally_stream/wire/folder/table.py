@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -40,10 +41,11 @@ class Mistake(NamedTuple):
 def one_of(folder: Path, name: str, mistakes: list[Mistake]) -> Path | None:
     """The file of that name, which may be gzipped; None where it is not there, or there twice, which is a mistake."""
     plain, packed = folder / name, folder / (name + ".gz")
-    if plain.exists() and packed.exists():
+    is_plain, is_packed = os.path.lexists(plain), os.path.lexists(packed)  # a link to nothing is no file that is left out
+    if is_plain and is_packed:
         mistakes.append(Mistake(plain, 1, f"stands beside {packed.name}; one of them must go"))
         return None
-    return plain if plain.exists() else packed if packed.exists() else None
+    return plain if is_plain else packed if is_packed else None
 
 
 @contextmanager
