@@ -39,6 +39,8 @@ AREA_PAIRS_MAX = 1_000_000
 STATION_PAIRS_MAX = 10_000_000
 """Pairs of a contest and a polling station: something is kept of each."""
 CONTEST_NAME_MAX_CODE_POINTS = 2_000
+BOUND_REGISTER_PERCENT_MAX = 1_000
+"""Of a register of COUNT_MAX that is a sum of ten digits, the longest that pages and messages are measured for."""
 CELL_MAX_CHARS = 10_000_000
 """Of a table: a scope may name each of 100,000 areas, of a hundred characters. Python's own limit is 131,072."""
 ROUNDING_PLACES_MAX = 6

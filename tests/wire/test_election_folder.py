@@ -130,11 +130,13 @@ class TestAGoodFolder:
             ("seats = 2", f"seats = {limits.SEATS_MAX}"),
             ("places = 2", f"places = {limits.ROUNDING_PLACES_MAX}"),
             ("Q7_skew_seconds = 60", "Q7_skew_seconds = 999999999\nP1_invalid_percent = 1000000\nP6_votes_min = 0"),
+            ("[checks]", f"[checks]\nbound_register_percent = {limits.BOUND_REGISTER_PERCENT_MAX}"),
             ("97.5", "0.000000001"),
         )
         folder.replace(("200,", "999999999,"), name="stations.csv")
         e = folder.load()
         assert e.contests[1].seats == 1000
+        assert e.checks.bound_register_percent == 1000
         assert e.checks.P5_turnout_percent == Fraction(1, 10**9)
         assert e.stations["A-1"].registered == 999_999_999
 
@@ -212,6 +214,7 @@ class TestMistakesInToml:
             ("Q7_skew_seconds = 60", "bound_register_percent = 101.9",
              "48: checks.bound_register_percent is 101.9, below A3_register_percent (102)"),
             ("Q7_skew_seconds = 60", "A3_register_percent = 151", "46: checks.bound_register_percent is 150, below A3_register_percent (151)"),
+            ("Q7_skew_seconds = 60", "bound_register_percent = 1000.1", "48: checks.bound_register_percent is 1000.1, at most 1000"),
             ("Q7_skew_seconds = 60", "bound_register_percent = nan", "48: checks.bound_register_percent is not a number from 0 to 1,000,000"),
             ("Q7_skew_seconds = 60", "P6_votes_min = -1", "48: checks.P6_votes_min should be greater than or equal to 0"),
             ("offset = 123", "offset = -1", "52: skip[1].offset should be greater than or equal to 0"),
@@ -384,6 +387,11 @@ class TestMistakesInStations:
             (" A-3,,,,N,T", "5: station_id begins or ends with white space"),
             ("A-3,,,,North\u00a0,T", "5: region begins or ends with white space"),
             ("A-3,,,,N,\u3000T", "5: town begins or ends with white space"),
+            ("A-3,\ufeffx,,,N,T", "5: name begins or ends with a byte order mark (U+FEFF, nobody sees it)"),
+            ("A-3,x\ufeff,,,N,T", "5: name begins or ends with a byte order mark (U+FEFF, nobody sees it)"),
+            ("\ufeffA-3,,,,N,T", "5: station_id begins or ends with a byte order mark (U+FEFF, nobody sees it)"),
+            ("A-3,,,,N,T\ufeff", "5: town begins or ends with a byte order mark (U+FEFF, nobody sees it)"),
+            ("A-3,,,,N, \ufeff T", "5: town begins or ends with white space"),
             ("A-3,,,,.,T", "5: region is . or .."),
             ("A-3,,,,N,..", "5: town is . or .."),
             ("A-3,,٣,,N,T", "5: registered is '٣', not an integer from 0 to 999999999 (empty: unknown)"),

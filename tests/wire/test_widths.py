@@ -6,12 +6,13 @@ from decimal import Decimal
 import pytest
 
 from tally_stream.domain.election import Candidate, Contest, Election, ExitPoll, Rounding
-from tally_stream.domain.pages import Figures, Page, Stand
+from tally_stream.domain.pages import SUM_MAX_DIGITS, Figures, Page, Stand
 from tally_stream.domain.report import Report
 from tally_stream.domain.scalars import COUNT_MAX, REVISION_MAX
 from tally_stream.domain.standings import MergedFigures
 from tally_stream.domain.tally import SCALARS
-from tally_stream.wire.limits import MESSAGE_MAX_BYTES, VALUE_MAX_BYTES
+from tally_stream.wire import widths
+from tally_stream.wire.limits import BOUND_REGISTER_PERCENT_MAX, MESSAGE_MAX_BYTES, STATIONS_MAX, VALUE_MAX_BYTES
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.widths import PARTITIONS_FORESEEN, longest_message_bytes, longest_report_bytes
@@ -61,6 +62,13 @@ def test_no_message_is_longer(count: int, name: str) -> None:
     longest = longest_message_bytes(of, contest, max(len(area.id.encode()) for area in of.areas))
     lengths = [len(canonical_json(message)) for message in standings.messages()]
     assert max(lengths) <= longest <= lengths[-1] + 6_000 + 400 * count
+
+
+def test_no_sum_is_longer_than_pages_and_messages_are_measured_for() -> None:
+    """Of the widest bound of the largest register, at one station and at all of them."""
+    most = COUNT_MAX * BOUND_REGISTER_PERCENT_MAX // 100
+    assert len(str(most)) == SUM_MAX_DIGITS
+    assert len(str(-most * STATIONS_MAX)) <= len(str(widths._LONGEST_SUM))  # noqa: SLF001  (a limit of one module alone)
 
 
 class TestAFolder:

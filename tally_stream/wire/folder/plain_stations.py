@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tally_stream.domain.election import StationRow
 from tally_stream.domain.scalars import is_id, parse_time, text_error
-from tally_stream.wire.folder.table import csv_reader, is_count
+from tally_stream.wire.folder.table import csv_reader, is_count, without_edges
 from tally_stream.wire.report_log import open_maybe_gzip
 
 FIXED_COLUMNS = ("station_id", "name", "registered", "ballots_expected")
@@ -95,9 +95,9 @@ def _rows(reader: Iterator[list[str]], columns: list[str], closes_ms: int, most:
 
 
 def _has_no_edges(texts: Iterable[str]) -> bool:
-    """Whether none begins or ends with white space."""
+    """Whether none begins or ends with white space or a byte order mark."""
     some = list(texts)
-    return all(map(eq, map(str.strip, some), some))
+    return all(map(eq, map(without_edges, some), some))
 
 
 def _learn_counts(counts: dict[str, int | None], texts: Iterable[str]) -> None:

@@ -13,7 +13,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, is_id, text_error
-from tally_stream.wire.limits import CANDIDATES_MAX, CONTEST_NAME_MAX_CODE_POINTS, ROUNDING_PLACES_MAX, SEATS_MAX
+from tally_stream.wire.limits import (
+    BOUND_REGISTER_PERCENT_MAX,
+    CANDIDATES_MAX,
+    CONTEST_NAME_MAX_CODE_POINTS,
+    ROUNDING_PLACES_MAX,
+    SEATS_MAX,
+)
 
 
 def _id(value: str) -> str:
@@ -68,6 +74,13 @@ def _color(value: str) -> str:
     if not is_color(value):
         raise ValueError("is no color (# and six hexadecimal digits)")
     return value
+
+
+def _bound(value: object) -> Decimal:
+    percent = _exact(value)
+    if percent > BOUND_REGISTER_PERCENT_MAX:
+        raise ValueError(f"is {percent}, at most {BOUND_REGISTER_PERCENT_MAX}")
+    return percent
 
 
 def _share(value: object) -> Decimal:
@@ -166,7 +179,7 @@ class _ChecksModel(_Model):
     P7_register_percent: _Exact = Decimal(10)
     P10_change_percent: _Exact = Decimal(20)
     Q7_skew_seconds: int = Field(default=300, ge=0, le=COUNT_MAX)
-    bound_register_percent: _Exact = Decimal(150)
+    bound_register_percent: Annotated[Decimal, BeforeValidator(_bound)] = Decimal(150)
 
 
 class _SkipModel(_Model):

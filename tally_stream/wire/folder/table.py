@@ -12,8 +12,9 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from operator import methodcaller
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 _LANGUAGE_COLUMN = re.compile(r"name\.[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*\Z", re.ASCII)
+
+
+_MARK = "\ufeff"
+_NOT_SEEN = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _MARK
+without_edges: Callable[[str], str] = methodcaller("strip", _NOT_SEEN)
+"""A cell without what nobody sees at its edges: white space, and the byte order mark of a table that was put behind another."""
 
 
 class Mistake(NamedTuple):
@@ -117,9 +124,11 @@ class Table:
                         self.wrong(f"{len(row)} fields, the header has {len(header)}")
                         continue
                     for place, cell in enumerate(row):
-                        if cell.strip() != cell:
-                            self.wrong(f"{header[place]} begins or ends with white space")
-                            row[place] = cell.strip()
+                        bare = without_edges(cell)
+                        if bare != cell:
+                            what = "white space" if cell.strip() != cell else "a byte order mark (U+FEFF, nobody sees it)"
+                            self.wrong(f"{header[place]} begins or ends with {what}")
+                            row[place] = bare
                     for place in spoken:
                         self.text(header[place], row[place])
                     yield [row[place] if place >= 0 else "" for place in places]
