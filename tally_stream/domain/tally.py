@@ -1,9 +1,9 @@
 """Area totals of one contest in integers, kept by taking a station out and putting it back.
 
-Decides what a station's entry adds to the totals of its deepest published area; areas above are sums, made when
-standings are rendered (`standings.py`). Sums are kept **relative to an untouched station**: a partition that has read
-nothing is all zero, whatever stations it will turn out to hold. Every sum that can meet an unknown has a count of its
-unknowns beside it. Read `fold.py` next.
+Decides what a station's entry adds to the totals of its deepest published area; areas above are kept by difference, where
+the pages of all partitions come together (`standings.py`). Sums are kept **relative to an untouched station**: a partition
+that has read nothing is all zero, whatever stations it will turn out to hold. Every sum that can meet an unknown has a
+count of its unknowns beside it. Read `fold.py` next.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SCALARS = (
     *TURNOUT,
     *BOUND,
 )
-"""In the order of a partial (docs/wire-format.md, "Partials")."""
+"""In the order of an area on a page (docs/wire-format.md, "Partials")."""
 
 SUMS = frozenset({
     "valid", "cast", "blank", "invalid", "registered_of", "registered_done", "ballots_of", "turnout_cast",
@@ -105,7 +105,7 @@ class Totals:
             setattr(self, name, value)
 
     def to_integers(self) -> list[int]:
-        """Votes in candidate order, then SCALARS in their order: what a partial carries."""
+        """Votes in candidate order, then SCALARS in their order: what a page has of an area."""
         return [*self.votes, *(getattr(self, name) for name in SCALARS)]
 
 

@@ -1,4 +1,7 @@
-"""The endpoints of a real board beside a real worker: bytes, validators, refusals, the stream."""
+"""The endpoints of a real board beside a real worker: bytes, validators, refusals, the stream.
+
+Longer than other files: every endpoint is asked of the same rehearsal, with the same helpers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The reader's rule, the history, the ledger and the stream's manners, without a broker."""
+"""The reader's rule, the history, the ledger and the stream's manners, without a broker.
+
+Longer than other files: they are the parts of one board, each fed with the same few messages.
+"""
 
 from __future__ import annotations
 

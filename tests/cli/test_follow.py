@@ -1,4 +1,7 @@
-"""The view that goes on: what is shown when, what its freshness says, and that it ends as asked, on a real broker."""
+"""The view that goes on: what is shown when, what its freshness says, and that it ends as asked, on a real broker.
+
+Longer than other files: what is shown without a broker and with one is one promise, tried on one night.
+"""
 
 from __future__ import annotations
 

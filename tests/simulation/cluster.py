@@ -4,7 +4,8 @@ Decides what a broker answers, and by the seed when, whether, and with which err
 would put on a socket (`aiokafka.conn`'s structs, negotiated at the versions below) and gives the structs that would come
 back, so consumer, producer, group member, fetcher and sender run unchanged. Record batches are real ones. What was
 appended is shown to `on_append` at once, before anybody can know of it. Refuses to know what records mean.
-The group's side is in `group.py`.
+The group's side is in `group.py`. A little longer than other files: requests of one connection meet the same logs and the
+same weather, and the group's side is what could be cut off.
 """
 
 from __future__ import annotations

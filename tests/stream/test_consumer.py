@@ -1,4 +1,7 @@
-"""Which records become a run, where a partition is read from, and what is committed. Without a broker."""
+"""Which records become a run, where a partition is read from, and what is committed. Without a broker.
+
+Longer than other files: one consumer overrides hooks of Faust that hang together, and its stand-ins here serve every test.
+"""
 # ruff: noqa: SLF001  (the overrides of Faust's private hooks are what is tested: nothing else calls them)
 
 import asyncio

@@ -1,4 +1,8 @@
-"""What stage 2 takes, heals and waits for; the broker answers when the test says so."""
+"""What stage 2 takes, heals and waits for; the broker answers when the test says so.
+
+Longer than other files: every part of it drives one merge through the same fake broker and the same few pages, and a reader of
+one part needs the helpers of all.
+"""
 
 import asyncio
 import json

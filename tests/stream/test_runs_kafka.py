@@ -2,6 +2,7 @@
 
 Each test has its own topic and group. Nothing sleeps: `until` looks at a condition until it holds or a
 deadline has passed. Run as a program, this file is the worker that some tests kill.
+Longer than other files: the contract of runs is one, and its tests share one caller and one worker that is killed.
 """
 # ruff: noqa: SLF001  (what the client is doing is said nowhere else)
 

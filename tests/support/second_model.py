@@ -2,6 +2,7 @@
 
 Slow and plain on purpose. It shares the statements and the definition with the product, and no arithmetic: no ledger,
 no tally, no rounding, no outcome. Where it and the product differ, one of them has misread the rules.
+Longer than other files: it is the rules written once more, to be read beside them in one go.
 """
 
 from collections import Counter

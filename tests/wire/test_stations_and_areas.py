@@ -1,0 +1,142 @@
+"""stations.csv and areas.csv: every mistake in them with its file and line."""
+
+import gzip
+
+import pytest
+
+from tally_stream.wire import limits
+from tally_stream.wire.folder import stations
+from tests.support.folders import STATIONS, Folder
+
+
+class TestMistakesInStations:
+    @pytest.mark.parametrize(
+        ("row", "mistake"),
+        [
+            ("a-3,,,,N,T", "5: station_id 'a-3' is not an id"),
+            (",,,,N,T", "5: station_id '' is not an id"),
+            ("A-1,,,,N,T", "5: station_id A-1 occurs twice"),
+            ("A-3,,2oo,,N,T", "5: registered is '2oo', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,,1000000000,,N,T", "5: registered is '1000000000', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,,-1,,N,T", "5: registered is '-1', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,,1.0,,N,T", "5: registered is '1.0', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,, 1,,N,T", "5: registered begins or ends with white space"),
+            ("A-3, x,,,N,T", "5: name begins or ends with white space"),
+            (" A-3,,,,N,T", "5: station_id begins or ends with white space"),
+            ("A-3,,,,North\u00a0,T", "5: region begins or ends with white space"),
+            ("A-3,,,,N,\u3000T", "5: town begins or ends with white space"),
+            ("A-3,\ufeffx,,,N,T", "5: name begins or ends with a byte order mark (U+FEFF, nobody sees it)"),
+            ("A-3,x\ufeff,,,N,T", "5: name begins or ends with a byte order mark (U+FEFF, nobody sees it)"),
+            ("\ufeffA-3,,,,N,T", "5: station_id begins or ends with a byte order mark (U+FEFF, nobody sees it)"),
+            ("A-3,,,,N,T\ufeff", "5: town begins or ends with a byte order mark (U+FEFF, nobody sees it)"),
+            ("A-3,,,,N, \ufeff T", "5: town begins or ends with white space"),
+            ("A-3,,,,.,T", "5: region is . or .."),
+            ("A-3,,,,N,..", "5: town is . or .."),
+            ("A-3,,٣,,N,T", "5: registered is '٣', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,,,x,N,T", "5: ballots_expected is 'x', not an integer from 0 to 999999999 (empty: unknown)"),
+            ("A-3,e\u0301,,,N,T", "5: name is not in Unicode normal form C"),
+            ('A-3,"a\nb",,,N,T', "6: name has the control or separator character U+000A"),
+            ("A-3,,,,,T", "5: region is empty"),
+            ("A-3,,,,N,", "5: town is empty"),
+            ("A-3,,,,N/E,T", "5: region has / or |"),
+            ("A-3,,,,N|E,T", "5: region has / or |"),
+            ("A-3,,,,\u202eN,T", "5: region has the bidirectional control U+202E"),
+            ("A-3,,,,N", "5: 5 fields, the header has 6"),
+            ("A-3,,,,N,T,U", "5: 7 fields, the header has 6"),
+            ('A-3,"x"y,,,N,T', "5: not CSV: ',' expected after '\"'"),
+            ('A-3,"x', "5: not CSV: unexpected end of data"),
+            ("A-3," + "x" * 131_073 + ",,,N,T", "5: name longer than 200 code points"),
+        ],
+    )
+    def test_each_is_named_with_its_line(self, folder: Folder, row: str, mistake: str) -> None:
+        folder.write("stations.csv", STATIONS + row + "\n")
+        assert folder.mistakes() == [f"stations.csv:{mistake}"]
+
+    @pytest.mark.parametrize(
+        "header",
+        ["", "station_id,name,registered,ballots_expected,region", "station_id,name,registered,ballots_expected,region,town,x",
+         "station_id,name,registered,ballots_expected,region,region", "\ufeff\ufeffstation_id,name,registered,ballots_expected,region,town",
+         "station_id ,name,registered,ballots_expected,region,town"],
+    )  # fmt: skip
+    def test_the_header(self, folder: Folder, header: str) -> None:
+        folder.write("stations.csv", header + "\nA-1,,,,N,T\n")
+        expected = "station_id,name,registered,ballots_expected,region,town"
+        header = header.removeprefix("\ufeff")
+        assert folder.mistakes() == [
+            f"stations.csv:1: the header is {header!r}, it should be {expected!r}; it may have polls_close too"
+        ]
+
+    def test_bytes_that_are_not_utf_8_are_named_with_their_line(self, folder: Folder) -> None:
+        folder.write("stations.csv", STATIONS.encode() + b"A-3,,,,N,T\nA-4,\xff,,,N,T\n")
+        assert folder.mistakes() == ["stations.csv:6: not UTF-8 (invalid start byte)"]
+
+    @pytest.mark.parametrize("end", [b"\n", b""])
+    def test_neither_utf_8_nor_a_whole_gzip_file(self, folder: Folder, end: bytes) -> None:
+        folder.write("stations.csv", gzip.compress(STATIONS.encode() + b"A-3,\xff,,,N,T" + end)[:-9])
+        assert folder.mistakes() == ["stations.csv:5: not UTF-8 (invalid start byte)"]
+
+    def test_empty_lines_say_nothing(self, folder: Folder) -> None:
+        before = folder.load()
+        folder.write("stations.csv", STATIONS.replace("\n", "\n\n") + "\n")
+        assert folder.load().digest == before.digest
+
+    def test_columns_may_stand_in_another_order(self, folder: Folder) -> None:
+        folder.write("stations.csv", "town,region,registered,name,station_id,ballots_expected\nAlder,North,7,School,A-1,8\n")
+        (found,) = folder.load().stations.values()
+        assert (found.id, found.name, found.registered, found.ballots_expected) == ("A-1", "School", 7, 8)
+        assert found.path == ("North", "Alder")
+
+    def test_a_station_at_least(self, folder: Folder) -> None:
+        folder.write("stations.csv", STATIONS.splitlines()[0] + "\n")
+        assert folder.mistakes() == ["stations.csv:1: no polling stations"]
+        folder.write("stations.csv", "")
+        assert folder.mistakes() == [
+            "stations.csv:1: the header is '', it should be 'station_id,name,registered,ballots_expected,region,town'; "
+            "it may have polls_close too"
+        ]
+
+    def test_at_the_most_stations_and_one_past_it(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert limits.STATIONS_MAX == 2_000_000
+        monkeypatch.setattr(stations, "STATIONS_MAX", 3)
+        assert len(folder.load().stations) == 3
+        folder.write("stations.csv", STATIONS + "C-1,,,,N,T\nC-2,,,,N,T\n")
+        assert folder.mistakes() == ["stations.csv:5: more than 3 polling stations"]
+
+    def test_files_that_cannot_be_read(self, folder: Folder) -> None:
+        folder.write("stations.csv", STATIONS.encode() + b"A-3,\xff,,,N,T\n")
+        (mistake,) = folder.mistakes()
+        assert mistake.startswith("stations.csv:")
+        assert "not UTF-8 (invalid start byte)" in mistake
+        for broken in (gzip.compress(STATIONS.encode())[:-9], gzip.compress(STATIONS.encode())[:20] + b"\x00" * 40):
+            folder.write("stations.csv", broken)
+            (mistake,) = folder.mistakes()
+            assert "cannot be read" in mistake
+        (folder.path / "stations.csv").unlink()
+        assert folder.mistakes() == ["stations.csv:1: is missing"]
+        (folder.path / "stations.csv").mkdir()
+        assert folder.mistakes() == ["stations.csv:1: cannot be read: Is a directory"]
+
+
+class TestMistakesInAreas:
+    @pytest.mark.parametrize(
+        ("row", "mistake"),
+        [
+            ("Y/North,N", "4: area 'Y/North' does not begin with the root X"),
+            ("XY,N", "4: area 'XY' does not begin with the root X"),
+            ("X/North,N", "4: area 'X/North' occurs twice"),
+            ("X/a\u202eb,N", "4: area has the bidirectional control U+202E"),
+            ("X/e\u0301,N", "4: area is not in Unicode normal form C"),
+            ("X/,N", "4: area has an empty level"),
+            ("X/" + "a" * 201 + ",N", "4: area longer than 200 code points"),
+            ("X/West,a\u2028b", "4: name has the control or separator character U+2028"),
+            ("X/West,\u2028", "4: name begins or ends with white space"),
+            ("X/West", "4: 1 fields, the header has 2"),
+        ],
+    )
+    def test_each_is_named_with_its_line(self, folder: Folder, row: str, mistake: str) -> None:
+        folder.replace(("X/South,The South\n", f"X/South,The South\n{row}\n"), name="areas.csv")
+        assert folder.mistakes() == [f"areas.csv:{mistake}"]
+
+    def test_the_root_and_areas_without_stations_may_have_names(self, folder: Folder) -> None:
+        folder.replace(("The South\n", "The South\nX,All\nX/Nowhere/Else,Nowhere\n"), name="areas.csv")
+        assert len(folder.load().area_names) == 4
