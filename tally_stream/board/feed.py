@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -65,7 +66,7 @@ class Feed:
         """Set whenever something shown changed; whoever waits clears it."""
         self._settings = settings
         self._topics = Topics(settings.prefix)
-        self._area_ids = {area.id for area in election.areas}
+        self._area_index = {area.id: index for index, area in enumerate(election.areas)}
         self._behind = {self._topics.standings, self._topics.changes, self._topics.rejections}
 
     @property
@@ -127,13 +128,22 @@ class Feed:
                 known[message.definition] = known.get(message.definition, 0) + 1
             return
         shown = self.shown.get(message.contest)
-        if shown is None or message.area not in self._area_ids:
+        if shown is None or not self._has_area(message.contest, message.area):
             self._refuse(record, ValueError(f"no contest {message.contest!r} with an area {message.area!r}"))
             return
         try:
             self._show(shown, message, record.value, record.timestamp_ms)
         except ValueError as error:
             self._refuse(record, error)
+
+    def _has_area(self, contest_id: str, area_id: str) -> bool:
+        """Whether a contest has a station in that area: of others no worker says anything."""
+        contest, area = self.election.contest_index(contest_id), self._area_index.get(area_id)
+        if contest is None or area is None:
+            return False
+        areas = self.election.contest_areas[contest]  # ascending: there may be 100,000
+        place = bisect_left(areas, area)
+        return place < len(areas) and areas[place] == area
 
     def _show(self, shown: ContestShown, message: PublishedStandings, value: bytes, sent_ms: int) -> None:
         """Raises ValueError where the message would be shown, and is not what a worker publishes."""

@@ -31,6 +31,7 @@ from tally_stream.settings import load_settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tests.support.board_scene import rehearsal_folder, root_message
+from tests.support.wide_elections import election_of
 
 STATIC = Path(shown_module.__file__).parent / "static"
 
@@ -437,6 +438,19 @@ class TestTheFeed:
         (line,) = said
         assert line.startswith("tally.standings, offset 0 is not shown: ")
         assert line.isprintable()
+
+    def test_an_area_in_which_the_contest_has_no_station_is_refused_as_one_that_nobody_knows(self, said: list[str]) -> None:
+        election = election_of(regions=2, towns=2, contests=2, named_stations={"C0001": ["S00001"]})
+        feed = Feed(load_settings(), election, said.append)
+        for area in ("X", "X/R00", "X/R00/T000", "X/R00/T001", "X/R01", "X/R01/T001"):
+            content = root_message(election, contest="C0001", area=area, version=1)
+            if area != "X":
+                content |= {"outcome": None, "exit_polls": None}
+            record = StoredRecord(0, 0, 5, b"C0001|" + area.encode(), canonical_json(content))
+            feed._take_standings(record)  # noqa: SLF001  (what `run` does with each record of the topic)
+        assert set(feed.shown["C0001"].areas) == {"X/R00", "X/R00/T001"}
+        assert feed.refused_count == 3
+        assert said[0] == "tally.standings, offset 0 is not shown: no contest 'C0001' with an area 'X/R00/T000'"
 
     def test_other_bytes_for_the_same_are_not_shown(self, feed: Feed, said: list[str]) -> None:
         """A line break would end an event of the stream in its middle."""
