@@ -227,6 +227,13 @@ def _vote_variation(contest: Contest) -> Object:
     return {"VoteVariation": "other", "OtherVoteVariation": named}
 
 
+def _district(snapshot: ContestSnapshot) -> str:
+    """The area that a contest is held in; the whole where that is several areas, single stations, or none of the report."""
+    scope = snapshot.contest.scope
+    has_unit = any(shown.area.id in scope for shown in snapshot.areas())
+    return scope[0] if len(scope) == 1 and has_unit else snapshot.election.root
+
+
 def _contest(snapshot: ContestSnapshot) -> Object:
     contest, root = snapshot.contest, snapshot.root
     counts: dict[str, list[Object]] = {candidate: [] for candidate in contest.candidate_ids}
@@ -240,7 +247,7 @@ def _contest(snapshot: ContestSnapshot) -> Object:
         "CandidateContest",
         **{"@id": _id("contest", contest.id)},
         Name=contest.name,
-        ElectionDistrictId=_area_id(snapshot.election.root),
+        ElectionDistrictId=_area_id(_district(snapshot)),
         VotesAllowed=1,  # the votes of a station add up to its valid ballots (A1)
         NumberElected=contest.seats,
         **_vote_variation(contest),

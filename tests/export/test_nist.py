@@ -240,6 +240,18 @@ class TestPlaces:
         assert far(of_board) == [(0, 3, "not-processed"), (0, 2, "not-processed")]
         assert far(first, second, third) == [(0, 1, "not-processed"), (0, 1, "not-processed")]
 
+    @pytest.mark.parametrize(("scope", "district"), [
+        (None, "X"), (["X"], "X"), (["X/North"], "X/North"), (["X/North/Alder"], "X"), (["X/North", 'X/South "É", old'], "X"),
+    ])  # fmt: skip
+    def test_a_contest_of_one_area_has_it_as_its_district(self, tmp_path: Path, scope: list[str] | None, district: str) -> None:
+        """An area below the published ones has no unit, and several have none of their own: the whole stands for them."""
+        board = COUNCIL if scope is None else COUNCIL.replace("rounding", f"scope = {json.dumps(scope)}\nrounding")
+        found = small_report(tmp_path, report("A-1", 60, 30), toml=SMALL + PRESIDENT + board)
+        assert errors(found) == []
+        everywhere, council = found["Election"][0]["Contest"]
+        assert everywhere["ElectionDistrictId"] == unit(found, "X")["@id"]
+        assert council["ElectionDistrictId"] == unit(found, district)["@id"]
+
     def test_a_hostile_name_stays_text_and_ids_stay_names(self, tmp_path: Path) -> None:
         toml = (SMALL + PRESIDENT).replace("Béla Bodó", '=HYPERLINK(\\"x\\") </script>').replace("Greens", "<b>& _x_ Ü")
         found = small_report(tmp_path, report("A-1", 60, 30), toml=toml)
