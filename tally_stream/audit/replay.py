@@ -12,10 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tally_stream.audit.refusals import REFUSED, Refusals
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import folds_of
 from tally_stream.domain.ledger import Verdict
-from tally_stream.domain.rules import VERDICTS, Limits
+from tally_stream.domain.rules import VERDICTS, Limits, message_of
 from tally_stream.domain.standings import MergedFigures, Message
 from tally_stream.domain.tally import Baseline, baselines
 from tally_stream.wire.reading import ReportReader
@@ -30,11 +31,15 @@ class Replay:
         self.election = election
         self.topic = topic
         self.folds = folds_of(election, partition_count)
+        self.refusals = Refusals()
         self._reader = ReportReader(election)
 
     def take(self, record: LogRecord) -> Verdict:
         fold = self.folds[record.partition]
-        return read_record(self._reader, fold, record.offset, record.timestamp_ms, record.key, record.value)
+        verdict = read_record(self._reader, fold, record.offset, record.timestamp_ms, record.key, record.value)
+        if verdict.name in REFUSED:
+            self.refusals.add((found.code, message_of(found)) for found in verdict.findings)
+        return verdict
 
     @property
     def record_count(self) -> int:

@@ -30,6 +30,7 @@ from tally_stream.cli.common import (
 )
 from tally_stream.cli.demo_play import Moment, Player, read_moments
 from tally_stream.cli.demo_processes import DemoFailed, Started, board_process, with_a_free_port, worker_process
+from tally_stream.cli.demo_refusals import refused_lines
 from tally_stream.cli.demo_screen import Screen, Show
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
@@ -199,6 +200,9 @@ class _Stage:
             screen.cancel()
             await asyncio.gather(player, screen, return_exceptions=True)
         self.screen.finish()
+        async with TopicReader(settings, f"{settings.prefix}.rejections") as reader:
+            for line in await refused_lines(reader, self.election.digest, standing_count):
+                self.screen.line(line)
         if not self.exits:
             self.screen.line(f"the night is over; the board at {self.show.address} stays up until Ctrl-C")
             await _until_interrupted()

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import click
-from rich.text import Text
 
 from tally_stream.audit.replay import replay as fold_log
-from tally_stream.cli.common import ELECTION, EXIT_USAGE, LOG, open_election, out, recorded_night, refuse, write_out
+from tally_stream.cli.common import ELECTION, EXIT_USAGE, LOG, open_election, out, recorded_night, refuse, say, write_out
 from tally_stream.cli.view import CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT, board, more_contests
 from tally_stream.domain.scalars import parse_time
 from tally_stream.wire.limits import INTEGER_MAX_DIGITS
@@ -74,9 +73,13 @@ def replay(
                 write_out(canonical_json(message) + b"\n")
         else:
             out.print(board(messages[-1], f"{election.name}: {election.contests[index].name}"))
+    refused = result.refusals.lines(result.record_count, "--verdicts has all counts")
     if not as_json:
-        for line in more_contests(len(indices), CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT):
-            out.print(Text(line))
+        for line in [*more_contests(len(indices), CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT), *refused]:
+            out.print(line, markup=False, soft_wrap=True)
     sys.stdout.flush()
-    if verdicts:
+    if verdicts:  # says the same, to a program that may read nothing else there
         sys.stderr.write(json.dumps(result.verdict_counts(), separators=(",", ":")) + "\n")
+    elif as_json:
+        for line in refused:
+            say(f"tally-stream: {line}")

@@ -100,3 +100,22 @@ def test_a_broken_log_is_refused(of: Election, tmp_path: Path) -> None:
     log.write_bytes(log.read_bytes() + b"junk\n")
     with pytest.raises(LogError, match="log:9: not a line of a report log"):
         replay(of, log)
+
+
+def test_what_was_refused_is_counted(of: Election, tmp_path: Path) -> None:
+    """A saved log has one record astray; a stale, a conflicting and a held one are put behind it."""
+    log = tmp_path / "log"
+    values = [value("A-1", 2), value("A-1"), value("A-1", 2, ballots={"valid": 61}, votes={"ANNA": 41, "BELA": 20}),
+              value("A-2", ballots={"valid": 61}), value("A-1", 2)]  # fmt: skip
+    log.write_bytes(
+        b"".join(
+            encode_line(LogRecord(CLOSE_MS + n * MINUTE, json.loads(v)["station"].encode(), v, 0, 0), with_position=False)
+            for n, v in enumerate(values)
+        )
+    )
+    result = replay(of, log)
+    assert [result.verdict_counts()[name] for name in ("counted", "repeated", "stale", "conflicting", "held")] == [1] * 5
+    (said,) = result.refusals.lines(result.record_count, "there")
+    assert said.startswith("2 of 5 records were refused: 1 by Q2 (such as: ")
+    assert ", 1 by Q3 (such as: " in said
+    assert "A1" not in said, "a held report stands among the stations"
