@@ -16,7 +16,7 @@ RULES_SHOWN_MAX = 3
 SENTENCE_MAX_CHARS = 120
 
 
-class Refusals:
+class RefusedRecords:
     """Of records, each added once."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tally_stream.audit.refusals import REFUSED, Refusals
+from tally_stream.audit.refusals import REFUSED, RefusedRecords
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import folds_of
 from tally_stream.domain.ledger import Verdict
@@ -31,7 +31,7 @@ class Replay:
         self.election = election
         self.topic = topic
         self.folds = folds_of(election, partition_count)
-        self.refusals = Refusals()
+        self.refusals = RefusedRecords()
         self._reader = ReportReader(election)
 
     def take(self, record: LogRecord) -> Verdict:

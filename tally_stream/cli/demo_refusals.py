@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tally_stream.audit.refusals import REFUSED, Refusals
+from tally_stream.audit.refusals import REFUSED, RefusedRecords
 from tally_stream.wire.schema.published import Rejection
 
 if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
 
 async def refused_lines(reader: TopicReader, definition: str, record_count: int) -> list[str]:
     """Of a topic of rejections that was just opened; [] where nothing was refused."""
-    refusals, seen = Refusals(), set()
+    refusals, seen = RefusedRecords(), set()
     is_whole = all(first == 0 for first, _ in (await reader.bounds()).values())  # the embedded broker forgets the oldest
     async for records in reader.read_to_end():
         for record in records:

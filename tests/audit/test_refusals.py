@@ -1,10 +1,10 @@
 """What was refused, in one line: how many records, by which rules, and what such a rule says."""
 
-from tally_stream.audit.refusals import SENTENCE_MAX_CHARS, Refusals
+from tally_stream.audit.refusals import SENTENCE_MAX_CHARS, RefusedRecords
 
 
 def lines(*records: list[tuple[str, str]], of: int = 9, is_whole: bool = True) -> list[str]:
-    refusals = Refusals()
+    refusals = RefusedRecords()
     for findings in records:
         refusals.add(findings)
     return refusals.lines(of, "there are more", is_whole=is_whole)
