@@ -143,6 +143,10 @@ def _log_in(folder: Path) -> Path | None:
     return next((folder / name for name in ("reports.jsonl.gz", "reports.jsonl") if (folder / name).exists()), None)
 
 
+def has_log(folder: Path) -> bool:
+    return _log_in(folder) is not None
+
+
 def recorded_night(folder: Path) -> Path:
     """The folder's report log; exits 2 where it has none."""
     return _log_in(folder) or refuse([f"{folder}: {_NO_LOG}"], EXIT_USAGE)

@@ -14,6 +14,7 @@ from tally_stream.cli.common import (
     ELECTION,
     EXIT_USAGE,
     LOG,
+    has_log,
     open_election,
     refuse,
     run_async,
@@ -64,7 +65,8 @@ def export(folder: str, log: Path | None, form: str, standings: IO[bytes] | None
     elif log is not None:
         _of_log(snapshot, election, log)
     else:
-        _of_topic(snapshot, settings_of(**flags))
+        without = f"without Kafka, from a report log: tally-stream export {folder} {folder if has_log(directory) else 'LOG'}"
+        _of_topic(snapshot, settings_of(**flags), without)
     problems = [problem for of_contest in snapshots for problem in of_contest.problems()]
     if problems:
         refuse([f"not exported: {problem}" for problem in problems])
@@ -101,20 +103,28 @@ def _of_log(snapshot: ElectionSnapshot, election: Election, log: Path) -> None:
             snapshot.take(read_standings(canonical_json(message)))
 
 
-def _of_topic(snapshot: ElectionSnapshot, settings: Settings) -> None:
+def _of_topic(snapshot: ElectionSnapshot, settings: Settings, without: str) -> None:
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
 
     try:
-        run_async(_read_topic(snapshot, settings))
+        run_async(_read_topic(snapshot, settings, without))
     except (BrokerUnavailable, KafkaError, OSError) as error:
         refuse([str(error)])
 
 
-async def _read_topic(snapshot: ElectionSnapshot, settings: Settings) -> None:
-    """To the end found at the start; then on, until every area of each contest that has begun is there."""
+async def _read_topic(snapshot: ElectionSnapshot, settings: Settings, without: str) -> None:
+    """To the end found at the start; then on, until every area of each contest that has begun is there. `without`: what to do
+    where there is no broker, said once a broker has not answered."""
     from tally_stream.kafka.client import TopicReader, wait_for_broker
 
-    await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+    hints = [without]
+
+    def tell(line: str) -> None:
+        say(f"tally-stream: {line}")
+        if hints:
+            say(f"tally-stream: {hints.pop()}")
+
+    await wait_for_broker(settings, tell)
     topic = f"{settings.prefix}.standings"
 
     def take(records: Iterable[Any]) -> None:

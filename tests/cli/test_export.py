@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.folders import Folder
 from tests.support.paths import NIGHTS
 from tests.support.processes import command
 
@@ -51,6 +53,25 @@ def test_messages_from_a_file_and_from_a_log_give_the_same_table(saved: bytes, t
     (tmp_path / "whole.jsonl").write_bytes(saved + call("replay", "az-2024", LOG, "--json")[0])
     from_file, _ = call("export", "az-2024", "--standings", str(tmp_path / "whole.jsonl"), "--format", "csv")
     assert from_file == call("export", "az-2024", LOG, "--format", "csv")[0]
+
+
+@pytest.mark.parametrize("folder", ["az-2024", "without a log"])
+def test_where_no_broker_answers_the_way_without_one_is_said_once(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("TALLY_BOOTSTRAP", f"127.0.0.1:{free.getsockname()[1]}")
+    monkeypatch.setenv("TALLY_BROKER_WAIT_SECONDS", "1")
+    if folder != "az-2024":
+        folder = str(Folder(tmp_path).path)
+    _, said = call("export", folder, "--format", "csv", expect=1)
+    lines = said.splitlines()
+    assert "yet; next try in 0.2 s" in lines[0]
+    log = "az-2024" if folder == "az-2024" else "LOG"
+    assert lines[1] == f"tally-stream: without Kafka, from a report log: tally-stream export {folder} {log}"
+    assert said.count("without Kafka") == 1
+    assert len(lines) > 3
 
 
 @pytest.mark.parametrize("form", ["csv", "nist-err-v2"])
