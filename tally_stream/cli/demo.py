@@ -51,6 +51,8 @@ def demo(
 ) -> None:
     """Play a night through Kafka topics and a worker, and watch the standings unfold.
 
+    It prints the address of the board, which stays up until Ctrl-C; with --exit it ends with the night.
+
     Example: tally-stream demo --election az-2024 --fast --exit
     """
     if speed is not None and fast:

@@ -113,6 +113,10 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert f"Example: tally-stream {name}" in " ".join(call(name, "--help").stdout.split())
 
 
+def test_a_demo_says_that_it_stays() -> None:
+    assert "stays up until Ctrl-C; with --exit it ends with the night" in " ".join(call("demo", "--help").stdout.split())
+
+
 def test_a_port_past_the_last_one_is_refused_for_each_worker_of_a_command() -> None:
     done = call("worker", "--election", "az-2024", "--processes", "2", "--metrics-port", "65535", expect=2)
     assert done.stderr.splitlines() == [

@@ -86,6 +86,14 @@ def test_the_parser_refuses_what_does_not_exist(words: list[str]) -> None:
         parse(words)
 
 
+@pytest.mark.parametrize("page", [README, DOCS / "elections.md"], ids=lambda page: page.name)
+def test_whoever_has_a_wheel_is_told_what_stands_for_the_clone_s_environment(page: Path) -> None:
+    before = page.read_text(encoding="utf-8").partition(f"\n{TALLY} ")[0]
+    assert "install.md#a-wheel" in before, "ahead of the first command"
+    wheel = (DOCS / "install.md").read_text(encoding="utf-8").partition("\n## A wheel\n")[2].partition("\n## ")[0]
+    assert all(f"`{written}`" in wheel for written in (TALLY, PYTHON))
+
+
 @pytest.mark.parametrize("command", cli.list_commands(click.Context(cli)))
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert re.search(rf"tally-stream {command}\b|make {command}\b", README.read_text(encoding="utf-8"))
