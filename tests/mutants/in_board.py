@@ -5,6 +5,9 @@ from tests.mutants.planted import Mutant
 API, PUBLISH, READERS = "tally_stream/board/api.py", "tally_stream/board/publish.py", "tally_stream/board/readers.py"
 PAGE, LISTS, FEED = "tally_stream/board/page.py", "tally_stream/board/page_lists.py", "tally_stream/board/feed.py"
 CLOSE, CACHE, TOLD = "tests/board/test_before_the_close.py", "tests/board/test_cache.py", "tests/board/test_snapshots_told.py"
+RULES = "tests/board/test_rules_shown.py"
+LINE = f"{RULES}::test_a_line_stands_where_the_limit_of_the_shares_lies_and_nowhere_else"
+LEADS = f"{RULES}::test_nobody_without_votes_leads_and_nobody_who_can_not"
 STREAM, PLACES = "tests/board/test_shown.py::TestTheStream", "tests/board/test_area_pages.py"
 
 MUTANTS = (
@@ -81,4 +84,14 @@ MUTANTS = (
            'quote(part, safe="") for part', "str(part) for part", PLACES),
     Mutant("lose the search with the language", PAGE, "self._head(view, t, path, view.whole_query)", "self._head(view, t, path)", PLACES),
     Mutant("a contest in an area that it has not", LISTS, "area if has_area else None", "area", PLACES),
+    Mutant("show figures of an area in which the contest has no station", FEED,
+           "place < len(areas) and areas[place] == area", "True", "tests/board/test_shown.py::TestTheFeed"),
+    Mutant("count voters twice who vote by post, in a table of stations", PUBLISH,
+           " and not station.is_without_voters", "", "tests/board/test_publish.py"),
+    Mutant("a line of shares where the limit is of ballots cast", PAGE,
+           ' or contest.majority_base != "valid"', "", LINE),
+    Mutant("a line where less wins with a lead", PAGE, " or majority.or_percent is not None", "", LINE),
+    Mutant("nobody with votes leads", PAGE, ' and c["votes"] else ""', ' else ""', LEADS),
+    Mutant("a finished small contest ends an area in an export", "tally_stream/export/nist.py",
+           "key=_how_far", "key=_processed", "tests/export/test_nist.py"),
 )  # fmt: skip
