@@ -33,10 +33,10 @@ Vector = dict[str, Any]
 _STATEMENTS = ("counts", "decision", "turnout", "control")
 _OF_RECORD = {*_STATEMENTS, "value", "value_base64", "filler", "without", "literal", "pad_to", "key", "at",
               "partition"}  # fmt: skip
-_OF_SETTING = {"toml", "stations", "areas", "files"}
+_OF_SETTING = {"toml", "stations", "areas", "files", "filled"}
 _OF_FOLD = {*_OF_SETTING, "partitions", "records", "contest", "verdicts", "root", "areas_say", "changes", "rejections",
             "verdict_counts", "pages", "marks", "root_canonical", "page_bytes", "mark_bytes"}  # fmt: skip
-_OF_FOLDER = {*_OF_SETTING, "digest", "mistakes"}
+_OF_FOLDER = {*_OF_SETTING, "digest", "than", "mistakes"}
 _OF_LOG = {"log", "at", "until", "error", "records_read", "verdict_counts", "root"}
 
 
@@ -62,6 +62,12 @@ def matches(expected: Any, actual: Any, path: str) -> None:
 
 def folder_of(vector: Vector, directory: Path) -> Path:
     """The page's election folder, changed as the vector says."""
+
+    def filled(text: str) -> str:
+        for word, (letter, times) in vector.get("filled", {}).items():
+            text = text.replace(word, letter * times)
+        return text
+
     for name, block in marked(PAGE, "file").items():
         (directory / name).write_text(block.text, encoding="utf-8")
     toml = directory / "election.toml"
@@ -72,10 +78,10 @@ def folder_of(vector: Vector, directory: Path) -> Path:
             text = text.replace(old, new)
         else:
             text += new + "\n"
-    toml.write_text(text, encoding="utf-8")
+    toml.write_text(filled(text), encoding="utf-8")
     replaced = {f"{name}.csv": vector[name] for name in ("stations", "areas") if name in vector}
     for name, rows in {**replaced, **vector.get("files", {})}.items():
-        (directory / name).write_text("".join(row + "\n" for row in rows), encoding="utf-8")
+        (directory / name).write_text(filled("".join(row + "\n" for row in rows)), encoding="utf-8")
     return directory
 
 
@@ -215,7 +221,9 @@ def _run_folder(vector: Vector, directory: Path) -> None:
         expect(mistakes == vector.get("mistakes"), f"mistakes: {mistakes}, stated {vector.get('mistakes')}")
         return
     expect("mistakes" not in vector, "the folder was accepted")
-    plain = load_election(folder_of({}, plain_directory))
+    than = vector.get("than", {})
+    expect(than.keys() <= _OF_SETTING, f"unknown words: {than.keys() - _OF_SETTING}")
+    plain = load_election(folder_of(than, plain_directory))
     answer = "same" if changed.digest == plain.digest else "other"
     expect(answer == vector["digest"], f"digest: {answer}")
 

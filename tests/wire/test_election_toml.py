@@ -228,6 +228,18 @@ class TestOneMistakeIsOne:
         folder.write("baseline.csv", "contest,area,candidate,votes\nPRES,X/North,ANNA,7\n")
         assert folder.replace((old, new)).mistakes() == [f"election.toml:{mistake}"]
 
+    @pytest.mark.parametrize(
+        ("levels", "mistake"),
+        [
+            ('["region", "region"]', "areas.levels names 'region' twice"),
+            ('["region", "name"]', "areas.levels names 'name', a column of its own in stations.csv"),
+            ('["region", ""]', "areas.levels[2] is empty"),
+            ('["region", 7]', 'areas.levels[2] should be a text in quotation marks, as "North"'),
+        ],
+    )
+    def test_in_levels_that_no_header_could_have(self, folder: Folder, levels: str, mistake: str) -> None:
+        assert folder.replace(('["region", "town"]', levels)).mistakes() == [f"election.toml:9: {mistake}"]
+
     def test_in_all_candidates_of_a_poll_s_contest(self, folder: Folder) -> None:
         candidates = TOML[TOML.index("[[contests.candidates]]") : TOML.index('[[contests]]\nid = "SEAT"')]
         folder.replace((candidates, "candidates = 5\n"))

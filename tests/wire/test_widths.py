@@ -11,7 +11,8 @@ from tally_stream.domain.report import Report
 from tally_stream.domain.scalars import COUNT_MAX, REVISION_MAX
 from tally_stream.domain.standings import MergedFigures
 from tally_stream.domain.tally import SCALARS
-from tally_stream.wire import widths
+from tally_stream.wire import limits, widths
+from tally_stream.wire.folder import assembling
 from tally_stream.wire.limits import BOUND_REGISTER_PERCENT_MAX, MESSAGE_MAX_BYTES, STATIONS_MAX, VALUE_MAX_BYTES
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.reading import ReportReader
@@ -81,6 +82,20 @@ class TestAFolder:
 
     def test_of_2_000_candidates_is_taken(self, folder: Folder) -> None:
         assert len(self.with_candidates(folder, 2_000, 10, "Candidate of a party").load().contests[1].candidates) == 2_000
+
+    @pytest.mark.parametrize(("limit", "what"), [("VALUE_MAX_BYTES", "report"), ("MESSAGE_MAX_BYTES", "message")])
+    def test_at_the_limit_and_one_past_it(self, folder: Folder, monkeypatch: pytest.MonkeyPatch, limit: str, what: str) -> None:
+        of = self.with_candidates(folder, 1_000, 20, "K").load()
+        contest = of.contests[1]
+        area = max(len(area.id.encode()) for area in of.areas)
+        longest = longest_report_bytes(of, contest) if what == "report" else longest_message_bytes(of, contest, area)
+        assert longest <= getattr(limits, limit)
+        monkeypatch.setattr(assembling, limit, longest)
+        folder.load()
+        monkeypatch.setattr(assembling, limit, longest - 1)
+        assert folder.mistakes() == [
+            f"election.toml:29: a {what} of contest SEAT could have {longest} bytes, at most {longest - 1} are read"
+        ]
 
     def test_whose_longest_report_is_too_long_is_refused_naming_the_contest(self, folder: Folder) -> None:
         (mistake,) = self.with_candidates(folder, 1_000, 64, "K").mistakes()

@@ -98,9 +98,9 @@ def load_election(folder: Path) -> Election:
     if stations_path is None:
         if not any(m.path == folder / "stations.csv" for m in mistakes):
             mistakes.append(Mistake(folder / "stations.csv", 1, "is missing"))
-    elif toml.levels is not None:
+    elif (levels := toml.level_columns) is not None:
         closes_ms = NO_CLOSING_MS if toml.closes_ms is None else toml.closes_ms
-        stations = StationTable(stations_path, toml.levels, closes_ms, mistakes)
+        stations = StationTable(stations_path, levels, closes_ms, mistakes)
     if (keys := files["keys.csv"]) is not None:
         mistakes.append(Mistake(keys, 1, "is not read yet: this version does not check signatures"))
     scopes, areas = _read_places(files, toml, contests, stations, mistakes)

@@ -154,6 +154,14 @@ class Toml:
         return [level for level in levels if isinstance(level, str)] if isinstance(levels, list) else None
 
     @property
+    def level_columns(self) -> list[str] | None:
+        """Those with which stations.csv can be read; None where no header could be right."""
+        levels = self.levels
+        if levels is None or len(levels) != len(self.document["areas"]["levels"]):
+            return None
+        return None if _twice(levels) or set(levels).intersection(OWN_COLUMNS) or "" in levels else levels
+
+    @property
     def root(self) -> str | None:
         areas = self.document.get("areas")
         root = areas.get("root") if isinstance(areas, dict) else None
@@ -237,11 +245,7 @@ def _not_counted_yet(where: FieldPath, item: Any) -> str | None:
 
 
 def _plain(message: str) -> str:
-    for start in ("Value error, ", "Input should be "):
-        if message.startswith(start):
-            rest = message.removeprefix(start)
-            return rest if start == "Value error, " else "should be " + rest
-    return message[:1].lower() + message[1:]
+    return message.removeprefix("Value error, ").replace("Input should be ", "should be ", 1)
 
 
 def _twice(values: list[str]) -> list[str]:
