@@ -31,6 +31,7 @@ from tally_stream.cli.view import (
     plain_line,
     title_of,
 )
+from tally_stream.domain.election import Election
 from tally_stream.wire.newest import is_root
 
 if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
@@ -100,6 +101,8 @@ class Following:
     reader: TopicReader
     contest: str | None
     area: str | None
+    election: Election | None = None
+    """Whose names the boards have; None: ids."""
     standings: ShownStandings = field(default_factory=ShownStandings)
     freshness: Freshness = field(default_factory=lambda: Freshness(monotonic()))
 
@@ -154,7 +157,7 @@ def picture(following: Following, most: int) -> Group:
     found = following.on_screen()
     messages = [shown.message for shown in found[:most]]
     more = [Text(line) for line in more_contests(len(found), most, MORE_CONTESTS_AT)]
-    return Group(following.freshness.line(monotonic()), *(board(m, title_of(m)) for m in messages), *more)
+    return Group(following.freshness.line(monotonic()), *(board(m, title_of(m, following.election)) for m in messages), *more)
 
 
 async def follow_on_screen(following: Following) -> None:

@@ -7,45 +7,52 @@ import asyncio
 import click
 from rich.text import Text
 
-from tally_stream.cli.common import out, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.common import ELECTION, open_election, out, refuse, run_async, say, settings_of, with_broker
 from tally_stream.cli.follow import Following, follow_in_lines, follow_on_screen, write_json, write_lines
 from tally_stream.cli.view import CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT, board, more_contests, title_of
 from tally_stream.cli.whole import read_until_whole
+from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 from tally_stream.wire.newest import OtherDefinition
 
 
 @click.command()
 @with_broker
+@click.option("--election", type=ELECTION, metavar="NAME|DIR", help="Whose names the titles have; without it, ids.")
 @click.option("--contest", help="Only this contest.")
 @click.option("--area", help="Only this area, for example AZ/041.")
 @click.option("--follow", is_flag=True, help="Go on as standings change, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="The messages themselves, one a line: areas first, root last.")
-def standings(contest: str | None, area: str | None, follow: bool, as_json: bool, **flags: object) -> None:
+def standings(
+    election: str | None, contest: str | None, area: str | None, follow: bool, as_json: bool, **flags: object
+) -> None:
     """Show the newest standings.
 
     With --follow a terminal shows one screen that says how fresh it is; anything else gets a line for each new version.
 
-    Example: tally-stream standings --follow
+    Example: tally-stream standings --election az-2024 --follow
     """
+    definition = None if election is None else open_election(election)[0]
     settings = settings_of(**flags)
 
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
 
     try:
-        run_async(_show(settings, contest, area, follow, as_json))
+        run_async(_show(settings, definition, contest, area, follow, as_json))
     except (BrokerUnavailable, KafkaError, OSError) as error:
         refuse([str(error)])
     except (KeyboardInterrupt, asyncio.CancelledError):
         return
 
 
-async def _show(settings: Settings, contest: str | None, area: str | None, follow: bool, as_json: bool) -> None:
+async def _show(
+    settings: Settings, election: Election | None, contest: str | None, area: str | None, follow: bool, as_json: bool
+) -> None:
     from tally_stream.kafka.client import TopicReader, wait_for_broker
 
     await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
     async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
-        following = Following(reader, contest, area)
+        following = Following(reader, contest, area, election)
         async for records in reader.read_to_end():
             following.take(records, is_start=True)
         if follow and out.is_terminal and not as_json:
@@ -74,7 +81,7 @@ async def _print_once(following: Following, as_json: bool) -> None:
         return
     wanted = following.wanted(found)
     for shown in wanted[:CONTESTS_SHOWN_MAX]:
-        out.print(board(shown.message, title_of(shown.message)))
+        out.print(board(shown.message, title_of(shown.message, following.election)))
     for line in more_contests(len(wanted), CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT):
         out.print(Text(line))
 

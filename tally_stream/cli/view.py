@@ -15,7 +15,9 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from tally_stream.domain.election import Election
 from tally_stream.export.outcome_words import outcome_sentences
+from tally_stream.wire.newest import is_root
 
 BOARD_MIN_LINES = 8
 """No board has fewer: title, head, one candidate, what stands beneath."""
@@ -75,9 +77,14 @@ def plain_line(message: dict[str, Any]) -> str:
     return f"{marks}{message['as_of'] or 'no report yet'}  {place}{said}"
 
 
-def title_of(message: dict[str, Any]) -> str:
-    """For those who know no names."""
-    return f"{message['election']} · {message['contest']} · {message['area']}"
+def title_of(message: dict[str, Any], election: Election | None) -> str:
+    """Names, as the definition has them; ids where it is not there, or is another one than the message's."""
+    index = None if election is None else election.contest_index(message["contest"])
+    if election is None or index is None or election.digest != message["definition"]:
+        return f"{message['election']} · {message['contest']} · {message['area']}"
+    area = message["area"]
+    place = "" if is_root(area) else f" · {next((name for id, name in election.area_names if id == area), area)}"
+    return f"{election.name}: {election.contests[index].name}{place}"
 
 
 def board(message: dict[str, Any], title: str) -> RenderableType:

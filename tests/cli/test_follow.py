@@ -106,7 +106,7 @@ def test_what_changed_is_found_without_a_look_at_everything(monkeypatch: pytest.
     assert [(s.message["contest"], s.area) for s in found] == [("C3", "AZ"), ("PRES", "AZ/001"), ("PRES", "AZ")]
     assert [s.message["contest"] for s in following.on_screen()] == [*(f"C{n}" for n in range(9)), "PRES"]
     assert len(follow.picture(following, 3).renderables) == 1 + 3 + 1, "a line, three boards, and how many more"
-    other = Following(silent, "C4", None, following.standings)
+    other = Following(silent, "C4", None, standings=following.standings)
     assert other.take([record(m) for m in newer]) == []
     assert [s.message["contest"] for s in other.on_screen()] == ["C4"]
 
@@ -193,10 +193,22 @@ class TestBoard:
 
     def test_test_and_hold_are_said(self) -> None:
         message = {**LATE[-1], "phase": "test", "on_hold": True}
-        said = drawn(board(message, title_of(message)))
+        said = drawn(board(message, title_of(message, None)))
         assert "TEST: these figures are no result of an election" in said
         assert "ON HOLD by the authority" in said
         assert plain_line(message).startswith("TEST  ON HOLD  2024-02-07T23:13:00.000Z")
+
+    def test_a_title_has_the_names_of_the_definition_it_is_of(self) -> None:
+        area = next(m for m in LATE if m["area"] == "AZ/041")
+        assert title_of(LATE[-1], ELECTION) == "Azerbaijan, early presidential election: President"
+        assert (
+            title_of(area, ELECTION)
+            == f"Azerbaijan, early presidential election: President · {dict(ELECTION.area_names)['AZ/041']}"
+        )
+        assert title_of({**area, "area": "AZ/1000"}, ELECTION).endswith(": President · AZ/1000"), "an area without a name"
+        assert title_of(area, None) == "AZ-2024 · PRES · AZ/041"
+        assert title_of({**area, "definition": OTHER}, ELECTION) == "AZ-2024 · PRES · AZ/041"
+        assert title_of({**area, "contest": "MAYOR"}, ELECTION) == "AZ-2024 · MAYOR · AZ/041"
 
     def test_a_line_names_contest_and_area(self) -> None:
         assert "AZ/041" in plain_line(next(m for m in LATE if m["area"] == "AZ/041"))
@@ -359,7 +371,7 @@ class Terminal:
 @pytest.fixture
 def terminal(broker: EmbeddedBroker) -> Iterator[Terminal]:
     publish(broker, EARLY)
-    started = Terminal("standings", "--follow", "--bootstrap", broker.bootstrap)
+    started = Terminal("standings", "--election", "az-2024", "--follow", "--bootstrap", broker.bootstrap)
     yield started
     started.close()
 
@@ -380,6 +392,7 @@ def test_a_terminal_gets_one_screen_and_is_given_back(broker: EmbeddedBroker, te
     assert "\x1b[2J" not in terminal.text.partition(BACK)[0].partition(ALTERNATE)[2].lstrip("\x1b[H")
     left = terminal.text.partition(BACK)[2]
     assert "4,281,625" in left
+    assert "Azerbaijan, early presidential election: President" in left
     assert "Traceback" not in terminal.text
 
 
@@ -412,6 +425,8 @@ def test_once_and_for_programs(broker: EmbeddedBroker) -> None:
     settings = settings_for(broker.bootstrap, "tally")
     publish(broker, LATE)
     assert "4,281,625" in run("standings", settings=settings).stdout
+    assert "AZ-2024 · PRES · AZ" in run("standings", settings=settings).stdout
+    assert "election: President" in run("standings", "--election", "az-2024", settings=settings).stdout
     lines = run("standings", "--json", settings=settings).stdout.splitlines()
     assert [json.loads(line)["area"] for line in lines][-1] == "AZ"
     assert [line.encode() for line in lines] == [canonical_json(m) for m in LATE]

@@ -92,6 +92,7 @@ def complete(*words: str) -> list[str]:
         (("board", "--election", ""), NAMES),
         (("demo", "--election", "bo"), ["bolivia-2019"]),
         (("worker", "--election", ""), NAMES),
+        (("standings", "--election", ""), NAMES),
         (("topics", "create", "--election", "az"), ["az-2024"]),
         (("replay", "az-2024", "--ver"), ["--verdicts"]),
         (("export", "az-2024", "--format", ""), ["nist-err-v2", "csv"]),
