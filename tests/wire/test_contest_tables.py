@@ -320,6 +320,20 @@ class TestOneMistakeIsOne:
         (mistake,) = tables.mistakes()
         assert mistake.startswith("candidates.csv:1: the header is ")
 
+    @pytest.mark.parametrize(
+        ("name", "old", "new", "mistake"),
+        [
+            ("contests.csv", "half-up,2", "half-up", "contests.csv:2: 6 fields, the header has 7"),
+            ("candidates.csv", "Cleo,,#00ff7F,true", "Cleo", "candidates.csv:3: 3 fields, the header has 6"),
+            ("stations.csv", "B-1,", "B-1,x,", "stations.csv:4: 7 fields, the header has 6"),
+        ],
+    )
+    def test_in_a_row_that_could_not_be_read(self, tables: Folder, name: str, old: str, new: str, mistake: str) -> None:
+        tables.write("scopes.csv", "contest,station_id\nPRES,A-1\nPRES,A-2\nPRES,B-1\n")
+        tables.write("baseline.csv", "contest,area,candidate,votes\nPRES,X/South,ANNA,7\nSEAT,X/South,CLEO,7\n")
+        tables.load()
+        assert tables.replace((old, new), name=name).mistakes() == [mistake]
+
     def test_without_a_table_a_contest_without_an_id_misses_its_candidates_too(self, tables: Folder) -> None:
         (tables.path / "candidates.csv").unlink()
         tables.write("contests.csv", "name,id,rule,rounding.method,rounding.places\nPresident,,none,half-up,0\n")

@@ -116,12 +116,14 @@ class Table:
                     return
                 places = [header.index(name) if name in given else -1 for name in (*columns, *optional)]
                 spoken = [header.index(name) for name in languages]
+                is_whole = True
                 for row in reader:
                     self.line = reader.line_num
                     if not row:
                         continue  # an empty line says nothing
                     if len(row) != len(header):
                         self.wrong(f"{len(row)} fields, the header has {len(header)}")
+                        is_whole = False
                         continue
                     for place, cell in enumerate(row):
                         bare = without_edges(cell)
@@ -132,7 +134,7 @@ class Table:
                     for place in spoken:
                         self.text(header[place], row[place])
                     yield [row[place] if place >= 0 else "" for place in places]
-                self.is_whole = True
+                self.is_whole = is_whole
         except UnicodeDecodeError as error:
             self.line = self._line_not_utf8()
             self.wrong(f"not UTF-8 ({error.reason})")
