@@ -41,6 +41,8 @@ STATION_PAIRS_MAX = 10_000_000
 CONTEST_NAME_MAX_CODE_POINTS = 2_000
 BOUND_REGISTER_PERCENT_MAX = 1_000
 """Of a register of COUNT_MAX that is a sum of ten digits, the longest that pages and messages are measured for."""
+SUM_MAX = 9_007_199_254_740_991
+"""Above 2^53 - 1 a reader of canonical JSON (RFC 8785) reads another integer than was written."""
 CELL_MAX_CHARS = 10_000_000
 """Of a table: a scope may name each of 100,000 areas, of a hundred characters. Python's own limit is 131,072."""
 ROUNDING_PLACES_MAX = 6

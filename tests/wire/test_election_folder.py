@@ -211,6 +211,18 @@ class TestTheFolder:
         monkeypatch.setattr(assembling, "AREAS_MAX", 2)
         assert folder.mistakes() == ["election.toml:10: areas.publish_depth gives 3 published areas, at most 2; lower it"]
 
+    def test_a_bound_that_no_reader_could_read_exactly(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert limits.SUM_MAX == 2**53 - 1
+        folder.write("stations.csv", STATIONS.replace("Birch", "Birch\nA-3,,0,77,North,Birch"))
+        folder.replace(("[checks]", "[checks]\nbound_register_percent = 250"))
+        most = (200 + 100 + 77) * 5 // 2
+        monkeypatch.setattr(assembling, "SUM_MAX", most)
+        folder.load()
+        monkeypatch.setattr(assembling, "SUM_MAX", most - 1)
+        assert folder.mistakes() == [
+            f"election.toml:47: checks.bound_register_percent lets the bound come to {most}, at most {most - 1}"
+        ]
+
     def test_a_definition_may_have_thousands_of_deepest_published_areas(self, folder: Folder) -> None:
         """They stand on pages: none of them is the one that is too many."""
         header = STATIONS.splitlines()[0]

@@ -28,6 +28,7 @@ from tally_stream.domain.election import (
     Skip,
     build_election,
 )
+from tally_stream.domain.scalars import COUNT_MAX
 from tally_stream.wire.folder.areas import AreaTable, check_look_alikes
 from tally_stream.wire.folder.contests import Contests, StatedContest
 from tally_stream.wire.folder.looks import check_baseline, check_shapes
@@ -42,6 +43,7 @@ from tally_stream.wire.limits import (
     FOLDER_ERRORS_SHOWN_MAX,
     MESSAGE_MAX_BYTES,
     STATION_PAIRS_MAX,
+    SUM_MAX,
     VALUE_MAX_BYTES,
 )
 from tally_stream.wire.widths import longest_message_bytes, longest_report_bytes
@@ -179,6 +181,12 @@ def _check_size(election: Election, toml: Toml, contests: Contests, mistakes: li
             line = next(stated.line for stated in contests.stated if stated.path == path)
             sentence = f"the contests have {pairs} pairs of contest and polling station, at most {STATION_PAIRS_MAX}"
             mistakes.append(Mistake(path, line, sentence))
+    percent = election.checks.bound_register_percent
+    if len(election.stations) * COUNT_MAX * percent > 100 * SUM_MAX:  # else it can not come to so much
+        most = int(sum(station.register or 0 for station in election.stations.values()) * percent / 100)
+        if most > SUM_MAX:
+            what = f"lets the bound come to {most}, at most {SUM_MAX}"
+            toml.wrong(("checks", "bound_register_percent"), what)
     longest_id = max(len(area.id.encode()) for area in election.areas)
     for contest, stated in zip(election.contests, contests.stated, strict=True):
         for what, longest, most in (
