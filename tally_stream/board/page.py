@@ -228,6 +228,12 @@ class Pages:
             **self._lists.ledger(contest, area, t, is_shown=published is not None),
             **self._figures(contest, message, t),
         }  # fmt: skip
+        if not is_root and published is not None:
+            places["outcome"] = self._outcome_of_whole(contest, t, view.query)
+        outcome = f'<div id="outcome">{places["outcome"]}</div>'
+        # An area's stands under its leader, who could be taken for a winner; in a hall there is no room for it there.
+        is_aside = is_root or view.mode == "screen"
+        places |= {"outcome": outcome if is_aside else "", "outcome_of_whole": "" if is_aside else outcome}
         return self._filled("index", places, t)
 
     def _head(self, view: View, t: Words, path: str, query: dict[str, str] | None = None) -> dict[str, str]:
@@ -277,6 +283,13 @@ class Pages:
                   definition=root["definition"])
             ),
         }  # fmt: skip
+
+    def _outcome_of_whole(self, contest: Contest, t: Words, query: dict[str, str]) -> str:
+        """On the page of an area, whose leader could be taken for a winner: nothing is won there, and how the whole stands."""
+        before, _, after = t("outcome.part", contest="\0").partition("\0")
+        link = f'<a href="{_escape(with_query(page_path(contest.id), query))}"><bdi>{_escape(contest.name)}</bdi></a>'
+        part = f'<p class="outcome">{_escape(before)}{link}{_escape(after)}</p>'
+        return part + _outcome(contest, self._feed.shown[contest.id].root_message, t)
 
     def _line(self, root: dict[str, Any], t: Words) -> str:
         badge = f'<strong class="status">{_escape(t("status." + root["status"]))}</strong>'

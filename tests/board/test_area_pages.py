@@ -107,6 +107,24 @@ async def test_an_area_newer_than_the_root_waits_for_it(told: ToldBoard, client:
     assert [await text(client, path) for path in paths] != before
 
 
+async def test_an_area_says_that_nothing_is_won_there_and_how_the_whole_contest_stands(told: ToldBoard, client: Client) -> None:
+    """A leader in bold on a page without a word about the outcome reads as a win."""
+    whole = part(await text(client, "/contest/PRES"), "outcome")
+    assert whole.startswith("Open: Anna Ahl leads by 310 votes")
+    here = "Nothing is won here. Only the whole contest has an outcome: President ."
+    for area in ("R/NORTH", "R/NORTH/T2", "R/S%C3%BCd%20%26%20%3CWest%3E"):
+        page = await text(client, f"/contest/PRES/area/{area}?lang=en&theme=dark")
+        assert part(page, "outcome") == f"{here} {whole}", area
+        assert '<a href="/contest/PRES?lang=en&amp;theme=dark"><bdi>President</bdi></a>' in page
+        assert 0 < page.index('id="leaders"') < page.index('id="outcome"') < page.index('id="measures"'), "under the leader"
+    told.log(statement("PRES", "S8", 1, "report", (1, 1_000)))
+    told.publish("PRES", without=("R/NORTH", "R/NORTH/T2"))
+    moved = part(await text(client, "/contest/PRES"), "outcome")
+    assert "leads by 689 votes" in moved
+    assert part(await text(client, "/contest/PRES/area/R/NORTH"), "outcome") == f"{here} {moved}", "it moves with the whole"
+    assert "Nothing is won" not in await text(client, "/contest/PRES")
+
+
 async def test_names_are_parts_of_an_address_and_never_markup(client: Client) -> None:
     assert page_path("PRES", STRANGE) == STRANGE_PAGE
     page = await text(client, STRANGE_PAGE)

@@ -144,6 +144,7 @@ async def test_no_page_tells_a_figure_or_a_change(told: ToldBoard, text: Text) -
             station[path] = re.search(r'<tr data-key="S1">.*?</tr>', page)
             told_now.add("4,711" in page)
             told_now.add("a secret reason" in page)
+            told_now.add(" leads by " in page)
             told_now.add(re.search(r'<td class="n share">\d', page) is not None)
         rows = [row[0] for row in station.values() if row is not None]
         assert len(rows) == 2, "the area's, and the one found"

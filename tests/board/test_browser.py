@@ -327,6 +327,17 @@ def test_an_area_moves_with_its_own_figures(rehearsal: Scene, page: Any) -> None
     assert "123" not in before + page.locator("#leaders").inner_text(), "S8 lies in the south"
     wait_true(page, f"document.querySelector('#line time').dateTime === '{due}'")
     wait_text(page, "#stations tr", "456")
+    wait_text(page, "#outcome", "Nothing is won here.")
+    lead = rehearsal.root("SEAT")["outcome"]["lead"]
+    wait_text(page, "#outcome", f"leads by {lead:,} vote")
+    rehearsal.report("S7", (0, 900), contest="SEAT")
+    rehearsal.wait_shown("SEAT")
+    moved = rehearsal.root("SEAT")["outcome"]["lead"]
+    assert moved != lead
+    wait_text(page, "#outcome", f"leads by {moved:,} vote")  # what the whole says moves, where this area stands still
+    page.locator("#outcome a").click()
+    page.wait_for_url(re.compile(r"/contest/SEAT$"))
+    assert "Nothing is won" not in page.locator("#outcome").inner_text()
 
 
 def test_of_many_contests_and_areas_the_page_loads_what_it_shows(page: Any) -> None:

@@ -1,6 +1,6 @@
 // Start here: opens the stream, keeps what the board said last, and asks for more only when the board says it is new.
 import { $, duration, number, percent, since, t } from "./words.js";
-import { drawRoot, isFirst } from "./root.js";
+import { drawOutcomeOfWhole, drawRoot, isFirst } from "./root.js";
 import { drawHistory } from "./history.js";
 import { askAreas, isListAnother, startAreas } from "./areas.js";
 import { askLedger, startLedger } from "./ledger.js";
@@ -79,7 +79,10 @@ function takeBeat(message) {
     lowerSince ??= Date.now();
     if (message.version >= 0 && Date.now() - lowerSince > LOWER_MS) location.reload();
   } else lowerSince = null;
-  if (!isRoot && !isPaused && root !== null && before?.as_of !== beat.as_of) draw();
+  if (!isRoot && !isPaused) {
+    if (root !== null && before?.as_of !== beat.as_of) draw();
+    if (before?.as_of !== beat.as_of || before?.rise !== beat.rise) ask.outcome();
+  }
   if (isWhole && !isPaused) {
     if (isRoot && before?.version !== beat.version) ask.history();
     if (isListAnother(before, beat)) ask.areas();
@@ -109,8 +112,14 @@ function calm(question, most) {
   };
 }
 
+// An area's own message has no outcome: that is the whole contest's.
+async function askOutcome() {
+  const answer = await fetch(`/api/v1/standings/${encodeURIComponent(contestId)}`);
+  if (answer.ok) drawOutcomeOfWhole(await answer.json(), contest);
+}
+
 const ask = {
-  ...(isRoot ? { history: calm(() => drawHistory(contest, root), SELDOM_MS) } : {}),
+  ...(isRoot ? { history: calm(() => drawHistory(contest, root), SELDOM_MS) } : { outcome: calm(askOutcome, SELDOM_MS) }),
   areas: calm(askAreas, SELDOM_MS),
   ledger: calm(askLedger, OFTEN_MS),
 };
@@ -155,7 +164,7 @@ function startPause() {
     button.textContent = t(isPaused ? "resume" : "pause");
     if (!isPaused) {
       if (root) draw();
-      if (isWhole) Object.values(ask).forEach((question) => question());
+      for (const [name, question] of Object.entries(ask)) if (isWhole || name === "outcome") question();
     }
     drawFreshness();
   });

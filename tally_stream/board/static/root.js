@@ -1,6 +1,6 @@
 // The root figures: results, how much is counted, states, outcome, exit polls. The board has written most of them into
 // the page already (page.py); here they are drawn again for each message.
-import { $, bar, counted, el, fill, number, percent, t, time } from "./words.js";
+import { $, bar, counted, el, fill, linked, number, percent, t, time } from "./words.js";
 
 const STATES = ["counted", "partial", "held", "annulled", "outstanding"];
 
@@ -10,7 +10,7 @@ export function drawRoot(root, contest, election) {
   drawLeaders(root, contest);
   fill($("measures"), ["stations", "registered", "ballots"].map((name) => measure(name, root.progress[name])));
   fill($("states"), states(root));
-  drawOutcome(root, contest);
+  if (root.area === election.root) fill($("outcome"), outcomeOf(root, contest));
   drawPolls(root);
   const offsets = Object.entries(root.provenance.next_offsets).map(([p, o]) => `${p}: ${o}`).join(", ");
   $("source").textContent = t("source", {
@@ -71,9 +71,16 @@ function states(root) {
   return rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
 }
 
-function drawOutcome(root, contest) {
+// On the page of an area, whose leader could be taken for a winner: nothing is won there, and how the whole stands.
+export function drawOutcomeOfWhole(root, contest) {
+  const [before, after] = t("outcome.part", { contest: "\0" }).split("\0");
+  const link = el("a", { href: linked(contest.page) }, el("bdi", {}, contest.name));
+  fill($("outcome"), [el("p", { class: "outcome" }, before, link, after), ...outcomeOf(root, contest)]);
+}
+
+function outcomeOf(root, contest) {
   const outcome = root.outcome;
-  if (!outcome) return fill($("outcome"), []);
+  if (!outcome) return [];
   const listed = (ids) => contest.candidates.filter((c) => ids.includes(c.id)).map((c) => c.name).join(", ");
   const { elected, tied } = outcome;
   const values = {
@@ -82,9 +89,7 @@ function drawOutcome(root, contest) {
   };
   const texts = [t(outcomeKey(outcome, root.ballots.valid), values)];
   if (elected.length && outcome.state !== "decided") texts.push(t("outcome.elected", { names: listed(elected) }));
-  return fill($("outcome"), [
-    ...texts.map((text) => el("p", { class: "outcome" }, text)), el("p", { class: "note" }, t("outcome.note")),
-  ]);
+  return [...texts.map((text) => el("p", { class: "outcome" }, text)), el("p", { class: "note" }, t("outcome.note"))];
 }
 
 // The sentence for a state, by what is known beside it.
