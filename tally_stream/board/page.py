@@ -24,9 +24,10 @@ from tally_stream.board.places import Places
 from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.shown import Published
 from tally_stream.board.stations import Stations
-from tally_stream.board.wording import LANGUAGES, STATIC, Words, decimal_text
+from tally_stream.board.wording import LANGUAGES, STATIC, Words
 from tally_stream.domain.election import Contest
 from tally_stream.domain.scalars import format_time
+from tally_stream.export.outcome_words import decimal_text
 
 MODES = ("screen", "embed")
 THEMES = ("dark", "light")

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
@@ -48,11 +46,6 @@ class Words:
             return ""
         sign = "\u2212" if text.startswith("-") else "+" if text.strip("0.") else ""
         return f"({sign}{self.percent(text.removeprefix('-'))})"
-
-
-def decimal_text(limit: Fraction) -> str:
-    """A limit as the definition has it, which is a decimal of few places: `66.5`."""
-    return format(Decimal(limit.numerator) / Decimal(limit.denominator), "f")
 
 
 def _plural(language: str, n: int) -> str:

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from tally_stream.cli.common import err, out, write_out
 from tally_stream.cli.shown import ShownStandings
-from tally_stream.cli.view import BOARD_MIN_LINES, CONTESTS_SHOWN_MAX, Fitted, board, more_contests, plain_line, title_of
+from tally_stream.cli.view import BOARD_MIN_LINES, CONTESTS_SHOWN_MAX, Fitted, board, more_contests, plain_line
 from tally_stream.domain.election import Election
 
 PLAIN_EVERY_SECONDS = 2.0
@@ -71,7 +71,7 @@ class Screen:
         if not self.is_live:
             roots = self.show.standings.roots
             for shown in roots[:CONTESTS_SHOWN_MAX]:
-                out.print(board(shown.message, title_of(shown.message, self.show.election)))
+                out.print(board(shown.message, self.show.election))
             self._lines(more_contests(len(roots), CONTESTS_SHOWN_MAX, self._all_stand()))
 
     def _lines(self, texts: list[str]) -> None:
@@ -101,7 +101,7 @@ class Screen:
     def _picture(self) -> Group:
         most = out.height // BOARD_MIN_LINES + 1  # of a thousand contests only those that begin on the screen
         roots = self.show.standings.roots
-        boards = [board(shown.message, title_of(shown.message, self.show.election)) for shown in roots[:most]]
+        boards = [board(shown.message, self.show.election) for shown in roots[:most]]
         more = [Text(line) for line in more_contests(len(roots), most, self._all_stand())]
         moments = [Text(line, style="yellow") for line in self.show.moments]
         return Group(*boards, *more, *moments)

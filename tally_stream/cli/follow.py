@@ -29,7 +29,6 @@ from tally_stream.cli.view import (
     board,
     more_contests,
     plain_line,
-    title_of,
 )
 from tally_stream.domain.election import Election
 from tally_stream.wire.newest import is_root
@@ -157,7 +156,7 @@ def picture(following: Following, most: int) -> Group:
     found = following.on_screen()
     messages = [shown.message for shown in found[:most]]
     more = [Text(line) for line in more_contests(len(found), most, MORE_CONTESTS_AT)]
-    return Group(following.freshness.line(monotonic()), *(board(m, title_of(m, following.election)) for m in messages), *more)
+    return Group(following.freshness.line(monotonic()), *(board(m, following.election) for m in messages), *more)
 
 
 async def follow_on_screen(following: Following) -> None:

@@ -10,7 +10,7 @@ import click
 
 from tally_stream.audit.replay import replay as fold_log
 from tally_stream.cli.common import ELECTION, EXIT_USAGE, LOG, open_election, out, recorded_night, refuse, say, write_out
-from tally_stream.cli.view import CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT, board, more_contests, title_of
+from tally_stream.cli.view import CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT, board, more_contests
 from tally_stream.domain.scalars import parse_time
 from tally_stream.wire.limits import INTEGER_MAX_DIGITS
 from tally_stream.wire.messages import canonical_json
@@ -72,7 +72,7 @@ def replay(
             for message in messages:
                 write_out(canonical_json(message) + b"\n")
         else:
-            out.print(board(messages[-1], title_of(messages[-1], election)))
+            out.print(board(messages[-1], election))
     refused = result.refusals.lines(result.record_count, "--verdicts has all counts")
     if not as_json:
         for line in [*more_contests(len(indices), CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT), *refused]:

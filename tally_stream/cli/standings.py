@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tally_stream.cli.common import ELECTION, open_election, out, refuse, run_async, say, settings_of, with_broker
 from tally_stream.cli.follow import Following, follow_in_lines, follow_on_screen, write_json, write_lines
-from tally_stream.cli.view import CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT, board, more_contests, title_of
+from tally_stream.cli.view import CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT, board, more_contests
 from tally_stream.cli.whole import read_until_whole
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
@@ -81,7 +81,7 @@ async def _print_once(following: Following, as_json: bool) -> None:
         return
     wanted = following.wanted(found)
     for shown in wanted[:CONTESTS_SHOWN_MAX]:
-        out.print(board(shown.message, title_of(shown.message, following.election)))
+        out.print(board(shown.message, following.election))
     for line in more_contests(len(wanted), CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT):
         out.print(Text(line))
 

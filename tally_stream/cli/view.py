@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from tally_stream.domain.election import Election
+from tally_stream.domain.election import Contest, Election
 from tally_stream.export.outcome_words import outcome_sentences
 from tally_stream.wire.newest import is_root
 
@@ -52,7 +52,9 @@ def more_contests(contest_count: int, shown_count: int, where: str) -> list[str]
 
 def progress_lines(message: dict[str, Any]) -> list[str]:
     """The three measures, each with its unit, numerator and denominator; unknown ones are said to be."""
-    units = {"stations": "polling stations", "registered": "registered voters", "ballots": "ballots"}
+    units = {
+        "stations": "polling stations (counted or annulled)", "registered": "their registered voters", "ballots": "ballots",
+    }  # fmt: skip
     lines = []
     for name, unit in units.items():
         measure = message["progress"][name]
@@ -77,19 +79,15 @@ def plain_line(message: dict[str, Any]) -> str:
     return f"{marks}{message['as_of'] or 'no report yet'}  {place}{said}"
 
 
-def title_of(message: dict[str, Any], election: Election | None) -> str:
-    """Names, as the definition has them; ids where it is not there, or is another one than the message's."""
+def board(message: dict[str, Any], election: Election | None) -> RenderableType:
+    """The leader board of one message, with names and limits of the definition; with ids where it is not there, or is another
+    one than the message's. Texts of messages and definitions are never markup."""
     index = None if election is None else election.contest_index(message["contest"])
     if election is None or index is None or election.digest != message["definition"]:
-        return f"{message['election']} · {message['contest']} · {message['area']}"
-    area = message["area"]
+        return _Board(message, f"{message['election']} · {message['contest']} · {message['area']}")
+    contest, area = election.contests[index], message["area"]
     place = "" if is_root(area) else f" · {next((name for id, name in election.area_names if id == area), area)}"
-    return f"{election.name}: {election.contests[index].name}{place}"
-
-
-def board(message: dict[str, Any], title: str) -> RenderableType:
-    """The leader board of one message. Texts of messages and definitions are never markup."""
-    return _Board(message, title)
+    return _Board(message, f"{election.name}: {contest.name}{place}", election, contest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +96,8 @@ class _Board:
 
     message: dict[str, Any]
     title: str
+    election: Election | None = None
+    contest: Contest | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         polls = self.message["exit_polls"] or []
@@ -105,7 +105,7 @@ class _Board:
         are_beside = room >= len(polls) * (POLL_CELLS + CELL_EDGES)
         room -= len(polls) * (POLL_CELLS + CELL_EDGES) if are_beside else 0
         yield self._table(polls if are_beside else [], min(BAR_CELLS, room - CELL_EDGES))
-        for line in (*([] if are_beside else map(self._poll_line, polls)), *_lines(self.message)):
+        for line in (*([] if are_beside else map(self._poll_line, polls)), *_lines(self.message), *self._outcome_lines()):
             yield Text(line, style=_style(line))
 
     def _width(self) -> int:
@@ -139,6 +139,13 @@ class _Board:
                 *([Text(bar, style="cyan")] if has_bar else []),
             )
         return table
+
+    def _outcome_lines(self) -> list[str]:
+        outcome = self.message["outcome"]
+        if outcome is None:
+            return []
+        names = {c["id"]: c["name"] for c in self.message["candidates"]}
+        return outcome_sentences(outcome, names, self.election, self.contest)
 
     def _poll_line(self, poll: dict[str, Any]) -> str:
         cells = [(c["name"], _poll_cell(poll, c["id"])) for c in self.message["candidates"]]
@@ -178,18 +185,13 @@ def _lines(message: dict[str, Any]) -> list[str]:
     if message["turnout"]:
         t = message["turnout"]
         lines.append(f"turnout {t['percent']} % ({t['cast']:,} of {t['registered']:,} registered, counted stations)")
-    return [*lines, *_outcome_lines(message)]
+    return lines
 
 
 def _shares_line(message: dict[str, Any]) -> str:
     valid = message["ballots"]["valid"]
     of = "valid votes" if valid is None else f"{valid:,} valid votes"
     return f"shares of {of}, rounded: {message['rounding']['method']}"
-
-
-def _outcome_lines(message: dict[str, Any]) -> list[str]:
-    outcome = message["outcome"]
-    return [] if outcome is None else outcome_sentences(outcome, {c["id"]: c["name"] for c in message["candidates"]})
 
 
 def _style(line: str) -> str:

@@ -107,7 +107,7 @@ def _notes(snapshots: Sequence[ContestSnapshot]) -> Iterable[str]:
         yield f"{contest}: as of {root.as_of or 'no report yet'}."
         if root.outcome is not None:
             names = {candidate.id: candidate.name for candidate in snapshot.contest.candidates}
-            for sentence in outcome_sentences(root.outcome.as_published(), names):
+            for sentence in outcome_sentences(root.outcome.as_published(), names, snapshot.election, snapshot.contest):
                 yield f"{contest}: {sentence}."
     if len(snapshots) > 1:
         yield "Ballots are left out: the format has one place for them, and there are several contests."

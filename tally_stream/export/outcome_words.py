@@ -8,7 +8,11 @@ whether it is right: `domain/outcome.py` says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
+
+from tally_stream.domain.election import Contest, Election, Majority
 
 NOT_A_DECLARATION = (
     "not an official declaration: arithmetic alone, it assumes no later correction, annulment or acceptance, no later report "
@@ -16,21 +20,33 @@ NOT_A_DECLARATION = (
 )
 
 
-def outcome_sentences(outcome: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
-    """`outcome` as a standings message has it, `names` of its candidates; [] while no votes are counted."""
-    said = _state(outcome, names)
+HALF = Fraction(50)
+
+
+def outcome_sentences(
+    outcome: Mapping[str, Any], names: Mapping[str, str], election: Election | None, contest: Contest | None
+) -> list[str]:
+    """`outcome` as a standings message has it, `names` of its candidates; [] while no votes are counted. Where the definition
+    is not there (`election` and `contest` None), its limits are named without their figures."""
+    said = _state(outcome, names, contest)
     if said is None:
         return []
-    elected = outcome["elected"]
-    seats = [f"certain of a seat: {_listed(elected, names)}"] if elected and outcome["state"] != "decided" else []
-    return [said, *seats, NOT_A_DECLARATION]
-
-
-def _state(outcome: Mapping[str, Any], names: Mapping[str, str]) -> str | None:
     state, bound, elected = outcome["state"], outcome["outstanding_bound"], outcome["elected"]
-    leader = None if outcome["leader"] is None else names.get(outcome["leader"], outcome["leader"])
-    leads = f"{leader} leads by {outcome['lead']:,}" if leader is not None else "nobody who can win has votes"
-    if state == "decided" and (len(elected) > 1 or leader is None):
+    still_out = [_still_out(election)] if bound and state in BOUND_SAID else []
+    seats = [f"certain of a seat: {_listed(elected, names)}"] if elected and state != "decided" else []
+    return [said, *still_out, *seats, NOT_A_DECLARATION]
+
+
+BOUND_SAID = frozenset({"undecided", "decided", "runoff"})
+"""States in which it matters how many ballots may still come."""
+
+
+def _state(outcome: Mapping[str, Any], names: Mapping[str, str], contest: Contest | None) -> str | None:
+    state, bound, elected = outcome["state"], outcome["outstanding_bound"], outcome["elected"]
+    if bound == 0 and state in BOUND_SAID:
+        return _when_all_are_in(outcome, names, contest)
+    leads = _leads(outcome, names)
+    if state == "decided" and _is_of_seats(outcome):
         return f"no seat can be taken by the ballots still out: {_listed(elected, names)}; at most {bound:,} still out"
     if state == "decided":
         return f"the lead can't be overtaken by the ballots still out: {leads}; at most {bound:,} still out"
@@ -42,7 +58,55 @@ def _state(outcome: Mapping[str, Any], names: Mapping[str, str]) -> str | None:
     if state == "undecided":
         out = "how many ballots are still out is not known" if bound is None else f"at most {bound:,} ballots still out"
         return f"open: {leads}; {out}"
-    return None if leader is None else f"{leads}; no rule of this contest says who wins"
+    return None if outcome["leader"] is None else f"{leads}; no rule of this contest says who wins"
+
+
+def _when_all_are_in(outcome: Mapping[str, Any], names: Mapping[str, str], contest: Contest | None) -> str:
+    if outcome["state"] == "undecided":
+        return f"open: {_leads(outcome, names)}; all ballots are in, but their figures leave it open"
+    if outcome["state"] == "runoff":
+        it_takes = "" if contest is None else f": it takes {_what_wins(contest)}"
+        return f"all ballots are in, and nobody has won in this round{it_takes}"
+    if _is_of_seats(outcome):
+        return f"all ballots are in; certain of a seat: {_listed(outcome['elected'], names)}"
+    return f"all ballots are in: {_leads(outcome, names)}"
+
+
+def _is_of_seats(outcome: Mapping[str, Any]) -> bool:
+    """Whether seats are certain without a lead that says so."""
+    return len(outcome["elected"]) > 1 or outcome["leader"] is None
+
+
+def _leads(outcome: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    leader = outcome["leader"]
+    return "nobody who can win has votes" if leader is None else f"{names.get(leader, leader)} leads by {outcome['lead']:,}"
+
+
+def _still_out(election: Election | None) -> str:
+    """Why the bound may be more than all who are registered there."""
+    figure = "a percentage" if election is None else f"usually {decimal_text(election.checks.bound_register_percent)} %"
+    return f"still out at most: all that the rules let in from stations not counted yet, {figure} of their register"
+
+
+def _what_wins(contest: Contest) -> str:
+    """The limit of a majority, in words."""
+    m = contest.majority
+    assert m is not None, "a runoff is of a contest whose rule is a majority"
+    base = "ballots cast" if contest.majority_base == "cast" else "valid votes"
+    limit = f"{'at least' if m.at_least else 'more than'} {decimal_text(m.percent)} % of the {base}"
+    if m.or_percent is not None and m.or_lead_percent is not None:
+        limit = f"{limit}, or at least {decimal_text(m.or_percent)} % with a lead of {decimal_text(m.or_lead_percent)} points"
+    return limit if is_for_one_alone(m) else f"the most votes, and {limit}"
+
+
+def is_for_one_alone(m: Majority) -> bool:
+    """Whether nobody but the one with the most votes can be beyond the limit."""
+    return m.percent > HALF or (m.percent == HALF and not m.at_least)
+
+
+def decimal_text(limit: Fraction) -> str:
+    """A limit as the definition has it, which is a decimal of few places: `66.5`."""
+    return format(Decimal(limit.numerator) / Decimal(limit.denominator), "f")
 
 
 def _listed(candidates: list[str], names: Mapping[str, str]) -> str:

@@ -36,7 +36,7 @@ def test_replay_prints_areas_first_and_the_root_last() -> None:
 def test_replay_shows_a_board_without_json() -> None:
     done = call("replay", "az-2024", LOG)
     assert "4,567,458" in done.stdout
-    assert "polling stations: 100.00 % (6,537 of 6,537)" in done.stdout
+    assert "polling stations (counted or annulled): 100.00 % (6,537 of 6,537)" in done.stdout
     assert "ballots: not known" in done.stdout
 
 

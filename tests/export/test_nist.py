@@ -133,7 +133,7 @@ class TestAzerbaijan:
         assert report["Status"] == "correction"
         assert unit(report, "AZ")["CountStatus"][0]["Status"] == "completed"
         assert "11 polling stations are annulled" in report["Notes"]
-        assert "PRES: the lead can't be overtaken by the ballots still out: Ilham Aliyev leads by 4,459,826" in report["Notes"]
+        assert "PRES: all ballots are in: Ilham Aliyev leads by 4,459,826." in report["Notes"]
         assert "PRES: not an official declaration" in report["Notes"]
 
     def test_before_the_polls_close_there_are_no_figures(self) -> None:
