@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from tally_stream.domain import election
 from tests.support.examples import examples
 from tests.support.folders import STATIONS, Folder
+from tests.support.small_elections import contest, station
+from tests.support.small_elections import election as small_election
 
 CHANGES = [
     ('id = "X-2024"', 'id = "X-2025"'),
@@ -243,3 +245,14 @@ def test_of_more_stations_than_are_hashed_together(count: int) -> None:
     assert list(of.stations) == sorted(row[0] for row in rows)
     assert [(s.id, s.registered) for s in of.stations.values()] == sorted((row[0], row[2]) for row in rows)
     assert of.digest == _expected(of)
+
+
+def test_stations_that_contests_name_are_sorted_whatever_order_they_come_in() -> None:
+    """A folder gives them as a set has them, and that order hangs on the process."""
+    stations = [station("A-1"), station("A-2"), station("A-3")]
+    found = {
+        small_election(stations, [contest("C"), contest("D")], named={c: ids[c] for c in order}).digest
+        for order in ("CD", "DC")
+        for ids in ({"C": ["A-1", "A-2"], "D": ["A-3", "A-2"]}, {"C": ["A-2", "A-1"], "D": ["A-2", "A-3"]})
+    }
+    assert len(found) == 1
