@@ -1,6 +1,7 @@
 """What a search compares: texts without case, accents and compatibility forms, in one place for all that is searched.
 
-Decides that `Durkheim` finds Dürkheim and the other way round. Refuses to know what is searched: areas and contests in
+Decides that `Durkheim` finds Dürkheim and the other way round, and `lodz` Łódź: some letters have no accent that could be
+taken off, and are written with others where a keyboard has none. Refuses to know what is searched: areas and contests in
 `places.py`, polling stations in `stations.py`.
 """
 
@@ -11,9 +12,13 @@ from unicodedata import combining, normalize
 WORDS_MAX_CHARS = 64
 """Of what is searched for; `static/areas.js` and the forms keep to it too."""
 
+LETTERS = {**str.maketrans("łđðɖøħŧŋıə", "ldddohtnie"), **str.maketrans({"æ": "ae", "œ": "oe", "þ": "th"})}
+"""Small letters that decompose to nothing, as they are typed without them; case folding has made ß and ẞ ss already."""
+
 
 def folded(text: str) -> str:
-    """A text as a search compares it: NFKD, without combining marks, case folded, one space where there were several."""
+    """A text as a search compares it: NFKD, without combining marks, case folded, LETTERS, one space where there were
+    several."""
     if not text.isascii():
-        text = "".join(c for c in normalize("NFKD", text) if not combining(c)).casefold()
+        text = "".join(c for c in normalize("NFKD", text) if not combining(c)).casefold().translate(LETTERS)
     return " ".join(text.lower().split())

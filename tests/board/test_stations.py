@@ -170,6 +170,7 @@ def test_a_station_is_found_by_a_part_of_its_id_or_name(log: Log) -> None:
     assert found("s7", area="R/NORTH") == ([], False)
     assert found("tion", limit=3) == (["S1", "S2", "S3"], True)
     assert found("tion", after="S3", limit=5) == (["S4", "S5", "S6", "S7", "S8"], False)
+    assert found("stațıoñ 7") == found("s7"), "in letters of other alphabets too"
     assert found("nothing") == ([], False)
     assert found("\u0301") == ([], False), "an accent alone is nothing to look for"
     for n in range(SEARCHES_KEPT + 1):

@@ -94,7 +94,7 @@ function takeBeat(message) {
 // At most one question of a kind in `most` milliseconds, at a moment of its own, and none by a page that nobody sees.
 function calm(question, most) {
   let waiting = false;
-  let isFirst = true;
+  let isAtOnce = true;
   return () => {
     if (waiting) return;
     waiting = true;
@@ -107,8 +107,8 @@ function calm(question, most) {
       } catch {
         // the stream says when there is contact; the next change asks again
       }
-    }, isFirst ? 0 : 150 + Math.random() * most);
-    isFirst = false;
+    }, isAtOnce ? 0 : 150 + Math.random() * most);
+    isAtOnce = false;
   };
 }
 
