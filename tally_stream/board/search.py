@@ -12,7 +12,7 @@ from unicodedata import combining, normalize
 WORDS_MAX_CHARS = 64
 """Of what is searched for; `static/areas.js` and the forms keep to it too."""
 
-LETTERS = {**str.maketrans("łđðɖøħŧŋıə", "ldddohtnie"), **str.maketrans({"æ": "ae", "œ": "oe", "þ": "th"})}
+LETTERS = str.maketrans({**dict(zip("łđðɖøħŧŋıə", "ldddohtnie", strict=True)), "æ": "ae", "œ": "oe", "þ": "th"})
 """Small letters that decompose to nothing, as they are typed without them; case folding has made ß and ẞ ss already."""
 
 
