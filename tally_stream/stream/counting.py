@@ -372,7 +372,8 @@ class Counting:
         """Send the pages that changed and the mark at the fold's offset now, in the order this module opens with."""
         fold = owned.fold
         snapshot = fold.next_offset
-        again = self._due_again(owned)  # before the flush: what it takes is no longer as the last one left it
+        # Before the flush: what it takes is no longer as the last one left it. The mark is not: a newer one goes out now.
+        again = self._pages_due_again(owned)
         owned.flushed_at = monotonic()
         begin = perf_counter()
         pages, owned.mark = fold.take_flush()
@@ -399,7 +400,14 @@ class Counting:
         ]  # fmt: skip
 
     def _due_again(self, owned: CountedPartition) -> list[_Written]:
-        """What is to be sent again now, as the last flush left it: pages that wait longest, and a mark that stands alone."""
+        """What is to be sent again now, as the last flush left it: pages, and a mark that stands alone."""
+        due = self._pages_due_again(owned)
+        if owned.mark is not None and monotonic() - owned.mark_sent_at >= MARK_AGAIN_SECONDS:
+            due += self._written([owned.mark])
+        return due
+
+    def _pages_due_again(self, owned: CountedPartition) -> list[_Written]:
+        """Those that wait longest."""
         now = monotonic()
         if owned.mark is None:
             owned.looked_at = now
@@ -417,8 +425,6 @@ class Counting:
             if page is not None:  # else the next flush has it
                 due += self._written([page])
                 most_bytes -= len(due[-1].value)
-        if now - owned.mark_sent_at >= MARK_AGAIN_SECONDS:
-            due += self._written([owned.mark])
         return due
 
     async def _send_partials(self, owned: CountedPartition, written: list[_Written]) -> None:

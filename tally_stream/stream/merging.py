@@ -225,7 +225,7 @@ class Merging:
         if before is None or self._turns(before) != self._turns(mark):
             self._publishing.note_changed(range(len(self.election.contests)))
             return
-        self._publishing.note_changed(before.holds.keys() ^ mark.holds.keys())
+        self._publishing.note_changed(contest for contest, _ in before.holds.items() ^ mark.holds.items())
         if before.certified != mark.certified:
             self._publishing.note_changed(before.certified_contests() ^ mark.certified_contests())
 

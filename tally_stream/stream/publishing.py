@@ -29,8 +29,14 @@ from tally_stream.stream.pages import PartitionPages
 from tally_stream.wire.messages import PublishedStandings, canonical_json, standings_key
 from tally_stream.wire.newest import ROOT_SECONDS, ROOTS_A_SECOND
 
-ROOTS_AGAIN_AT_ONCE = 10.0
-"""So many of them may be saved up."""
+ROOTS_AGAIN_AT_ONCE = 20.0
+"""So many of them may be saved up: as many as two looks have."""
+
+ROOTS_AGAIN_EARLY_SECONDS = 1.0
+"""So much earlier they become due than they must have been sent, beside the time that those of all contests take in turn."""
+
+ROOTS_HASTE = 1.05
+"""So much faster they go where all of them have to come round within ROOT_SECONDS."""
 
 ROOTS_LOOKED_AT = 200
 """So many contests are looked at in one go for a root to be sent again."""
@@ -58,13 +64,11 @@ BATCH_BYTES = 1_000_000
 
 @dataclass(slots=True)
 class _Sent:
-    """Our newest message of a key: `offset` is the broker's answer, -1 until it came, or where the broker does not tell it;
-    `stood_at` is the highest told of this message or one before it."""
+    """Our newest message of a key: `offset` is the broker's answer, -1 until it came, or where the broker does not tell it."""
 
     version: int
     value: bytes
     offset: int = -1
-    stood_at: int = -1
 
 
 @dataclass(slots=True)
@@ -82,13 +86,11 @@ class _Contest:
 
 @dataclass(slots=True)
 class _Due:
-    """A message that is to be sent. Where the one before it stands was read when this one was made: while this one is under
-    way, `_heal` may send the one before again, and then that stands above this one."""
+    """A message that is to be sent."""
 
     contest: _Contest
     key: bytes
     sent: _Sent
-    stood_at: int
 
 
 @dataclass(slots=True)
@@ -125,13 +127,15 @@ class Publishing:
         self._has_much_to_read = has_much_to_read
         self._pages_again_seconds = pages_again_seconds
         self._contests: list[_Contest] = []
+        self._stood_at = -1
+        """The highest place at which a broker has acknowledged a message of ours."""
         self._changed: dict[int, None] = {}
         """Contests of which something else may be said now."""
         self._behind: dict[int, None] = {}
         """Those of them that wait for owners."""
         self._behind_looked_at = 0.0
         self._turn: dict[int, None] = {}
-        """Contests that were published, the one whose root waits longest first."""
+        """Contests that were published, in the order in which their roots are looked at."""
         self._roots_again, self._roots_again_at = ROOTS_AGAIN_AT_ONCE, monotonic()
         self.worked_seconds = 0.0
         """Rendering and encoding; what the producer does with it is not in it."""
@@ -187,9 +191,10 @@ class Publishing:
         ownership meanwhile and thawed has sent that."""
         offset, version = contest.on_top.get(key, (-1, sent.version))
         if offset > sent.offset and version < sent.version:
+            stood_at = self._stood_at
             future = await self._outlet.send(self.topics.standings, key, sent.value, 0)
             sent.offset = await future
-            sent.stood_at = max(sent.offset, sent.stood_at)
+            self._note_place(stood_at, sent.offset)
 
     # -- publishing ------------------------------------------------------------------------------------------------
 
@@ -256,9 +261,7 @@ class Publishing:
             is_any_changed = is_any_changed or is_changed
             if is_changed or (area == 0 and is_any_changed):
                 key = standings_key(merged.contest.id, message["area"])
-                before = contest.sent.get(key)
-                sent = _Sent(message["version"], canonical_json(message))
-                batch.add(_Due(contest, key, sent, -1 if before is None else before.stood_at))
+                batch.add(_Due(contest, key, _Sent(message["version"], canonical_json(message))))
             if perf_counter() - self._work_began_at > SLICE_SECONDS:
                 await self._rest()
         if is_any_changed:
@@ -266,16 +269,19 @@ class Publishing:
             self._to_the_end_of_the_turn(index)
 
     async def _render_in_turn(self, batch: _Batch) -> None:
-        """Roots of which nothing changed, the one that waits longest first: those with a newer vector, and those that were not
-        sent for ROOT_SECONDS."""
+        """Roots of which nothing changed, in turn: those with a newer vector, and those that have to be sent within
+        ROOT_SECONDS. They begin so early that the last of them is in time, though a start has made all due together."""
         now = monotonic()
-        saved = self._roots_again + (now - self._roots_again_at) * ROOTS_A_SECOND
+        turn_seconds = len(self._turn) / ROOTS_A_SECOND
+        due_after = ROOT_SECONDS - ROOTS_AGAIN_EARLY_SECONDS - turn_seconds
+        haste = ROOTS_HASTE if turn_seconds <= ROOT_SECONDS else 1.0
+        saved = self._roots_again + (now - self._roots_again_at) * ROOTS_A_SECOND * haste
         self._roots_again, self._roots_again_at = min(saved, ROOTS_AGAIN_AT_ONCE), now
         for index in list(islice(self._turn, ROOTS_LOOKED_AT)):
             if self._roots_again < 1:
                 return
             contest = self._contests[index]
-            is_due = contest.root_offsets != self.offsets(index) or now - contest.root_sent_at >= ROOT_SECONDS
+            is_due = contest.root_offsets != self.offsets(index) or now - contest.root_sent_at >= due_after
             if is_due and index not in self._changed and self._may_publish(index):
                 self._roots_again -= 1
                 await self._render(index, batch, is_root_due=True)
@@ -304,21 +310,26 @@ class Publishing:
             return
         due, batch.due, batch.size_bytes = batch.due, [], 0
         self._note_work()
+        stood_at = self._stood_at  # what is acknowledged meanwhile may have been sent after these
         handed = await hand_over(self._outlet, self.topics.standings, [(one.key, one.sent.value) for one in due])
-        offsets = await offsets_of(handed)
-        for one, offset in zip(due, offsets, strict=True):
-            self._check_rising(one.stood_at, offset)
-            one.sent.offset, one.sent.stood_at = offset, max(offset, one.stood_at)
+        for one, offset in zip(due, await offsets_of(handed), strict=True):
+            stood_at = self._note_place(stood_at, offset)
+            one.sent.offset = offset
             one.contest.sent[one.key] = one.sent
         for one in due:  # records that `see` met before the acknowledgement could not be compared with ours
             await self._heal(one.contest, one.key, one.sent)
         self.last_publication_seconds = time()
         self._work_began_at = perf_counter()
 
-    def _check_rising(self, stood_at: int, offset: int) -> None:
-        """A topic deleted and made anew under a running worker lacks all areas that do not change any more; a start
-        sends them all. The root is sent every ROOT_SECONDS, so this takes no longer."""
-        if 0 <= offset <= stood_at:  # below 0: a repeated send, whose place nobody says
+    def _note_place(self, stood_at: int, offset: int) -> int:
+        """Where a message stands that was sent when one stood at `stood_at`, or after one that stands there; the higher of the
+        two. A topic deleted and made anew under a running worker lacks all areas that do not change any more; a start sends
+        them all. The root is sent every ROOT_SECONDS, so this takes no longer."""
+        if offset < 0:  # a repeated send, whose place nobody says
+            return stood_at
+        if offset <= stood_at:
             raise BrokenInvariant(
                 f"{self.topics.standings}: offset {offset} after {stood_at}: the topic was made anew, or lost records"
             )
+        self._stood_at = max(self._stood_at, offset)
+        return offset

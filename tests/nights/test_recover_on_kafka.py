@@ -229,6 +229,8 @@ def test_a_topic_made_anew_under_a_running_worker(lost: Lost, topic: str) -> Non
     """It ends, its supervisor starts it again, and every area stands there again."""
     # Named, so that its next start takes its place at once.
     worker = lost.start("--instance", "the-one", is_supervised=True).wait_ready()
+    # What it is still sending when the topic goes would stand whole on the new one: nothing would be lost.
+    wait_for(lambda: "\ntally_last_publication_timestamp_seconds " in worker.get("/metrics")[1], "the first publication")
     lost.delete(topic)
     run("topics", "create", "--election", NIGHT, settings=lost.settings)
     wait_for(lambda: "fatal:" in worker.log, f"the worker's end:\n{worker.log}", 60)

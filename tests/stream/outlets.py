@@ -129,10 +129,12 @@ class HeldOutlet:
         return [(key, value) for name, key, value, _ in self.sent if name == topic]
 
     def answer(self, topic: str, offset: int | None = None) -> None:
-        """Acknowledge what waits on this topic: each at its place among all that was sent, or all at `offset`."""
-        for number, (name, _, _, future) in enumerate(self.sent):
-            if name == topic and not future.done():
-                future.set_result(number if offset is None else offset)
+        """Acknowledge what waits on this topic: each at its place among all that was sent, or from `offset` on in their
+        order; below 0 the broker does not tell it."""
+        waiting = [(number, one[3]) for number, one in enumerate(self.sent) if one[0] == topic and not one[3].done()]
+        for at, (number, future) in enumerate(waiting):
+            if not future.done():  # records of a batch share the first one's
+                future.set_result(number if offset is None else offset + at if offset >= 0 else offset)
 
     def refuse(self, topic: str) -> None:
         """What waits on this topic has failed."""

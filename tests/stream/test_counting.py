@@ -334,6 +334,16 @@ async def test_what_is_sent_again_follows_a_whole_flush(monkeypatch: pytest.Monk
     wide.counting.stop()
 
 
+async def test_a_mark_never_goes_out_above_a_newer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old one is due again in the moment in which a flush makes a new one: of the two a compacted topic keeps the last."""
+    wide = Wide(monkeypatch)
+    await wide.report(0)
+    wide.now += counting_module.MARK_AGAIN_SECONDS + 1
+    await wide.report(0, revision=2)
+    assert wide.outlet.marks() == [1, 2]
+    wide.counting.stop()
+
+
 async def test_many_pages_go_out_again_at_a_megabyte_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = Wide(monkeypatch)
     await wide.report(*range(48))

@@ -38,7 +38,7 @@ from tests.stream.outlets import (
     settle,
     stored,
 )
-from tests.support.report_messages import control, counts
+from tests.support.report_messages import CLOSE_MS, control, counts
 from tests.support.report_messages import election as an_election
 from tests.support.small_elections import contest, station
 from tests.support.small_elections import election as small_election
@@ -277,14 +277,32 @@ async def test_a_topic_made_anew_under_it_ends_it(monkeypatch: pytest.MonkeyPatc
 
     await answer(100)
     stood = len(roots(outlet))
-    for offset, is_fatal in ((200, False), (-1, False), (201, False), (-1, False), (201, True)):
+    for offset, is_fatal in ((200, False), (-1, False), (211, False), (-1, False), (211, True)):
         now[0] += ROOT_SECONDS
         merging.take([])
         await settle()
         assert len(roots(outlet)) == (stood := stood + 1)
         await answer(offset)
         assert bool(fatal) is is_fatal, offset
-    assert fatal[0].endswith("t.standings: offset 201 after 201: the topic was made anew, or lost records")
+    assert fatal[0].endswith("t.standings: offset 211 after 212: the topic was made anew, or lost records")
+    merging.end_ownership()
+
+
+async def test_a_topic_made_anew_in_the_middle_of_a_publication_ends_it() -> None:
+    """What the old one took is on no topic; no root would tell it later, for none stood on the old one."""
+    outlet = HeldOutlet()
+    fatal: list[str] = []
+    merging = a_merging(outlet, fatal)
+    merging.take(stored(*flushed(report(0))))
+    await merging.see([], is_end=True)
+    await settle()
+    waiting = list(dict.fromkeys(future for *_, future in outlet.sent))
+    assert len(waiting) > 1
+    waiting[0].set_result(100)
+    for number, future in enumerate(waiting[1:]):
+        future.set_result(10 * number)
+    await settle()
+    assert fatal == ["publishing standings failed: t.standings: offset 0 after 101: the topic was made anew, or lost records"]
     merging.end_ownership()
 
 
@@ -314,6 +332,26 @@ async def test_behind_a_published_root_it_waits_then_ends_naming_the_partition(m
     assert len(fatal) == 1
     assert "partition 0 at 2" in fatal[0]
     merging.end_ownership()
+
+
+async def test_a_hold_that_was_released_and_set_again_between_two_marks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same contests are on hold, but this one stands further on: the polls have closed there."""
+    no_turn(monkeypatch)
+    outlet = HeldOutlet(TOPICS.standings)
+    fatal: list[str] = []
+    merging, worker = a_merging(outlet, fatal), Flushing()
+    early = hold(0)
+    early.timestamp = CLOSE_MS - 1_000
+    merging.take(stored(*worker.flush(early, report(1, contest="SEAT", votes={"CLEO": 95}))))
+    await merging.see([], is_end=True)
+    await settle()
+    merging.take(stored(*worker.flush(release(2), Record(3, control(revision=3))), begin=9))
+    await settle()
+    assert [(root["on_hold"], root["status"]) for root in roots(outlet)] == [
+        (True, "pre-election"), (True, "unofficial-partial"),
+    ]  # fmt: skip
+    merging.end_ownership()
+    assert fatal == []
 
 
 # -- becoming the owner -----------------------------------------------------------------------------------------------
@@ -646,15 +684,16 @@ async def test_how_far_the_report_log_must_reach_is_told_of_pages_and_marks_alik
 MANY_CONTESTS = 30
 
 
-def many_contests() -> Election:
+def many_contests(count: int = MANY_CONTESTS) -> Election:
     stations = [station("A-1", path=("North",)), station("B-1", path=("South",))]
-    return small_election(stations, [contest(f"C-{n:02}") for n in range(MANY_CONTESTS)], levels=("region",), depth=1)
+    return small_election(stations, [contest(f"C-{n:02}") for n in range(count)], levels=("region",), depth=1)
 
 
 async def test_roots_of_which_nothing_changed_go_out_in_turn_and_one_that_changed_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A hundred a second, all contests together; the one that waits longest first, at the newest vector."""
+    """A hundred a second, all contests together, and a twentieth more where they have to come round in ten; at the newest
+    vector."""
     now, of = a_clock(monkeypatch), many_contests()
     outlet = HeldOutlet(TOPICS.standings)
     merging, worker = Merging(of, TOPICS, 1, outlet, on_fatal=lambda _: None), Flushing(of=of)
@@ -675,17 +714,46 @@ async def test_roots_of_which_nothing_changed_go_out_in_turn_and_one_that_change
     assert len(await flush(Record(0, counts(contest="C-00")))) == 3 * MANY_CONTESTS
     sent = await flush(Record(1, counts(contest="C-29")))
     assert sent[:2] == [b"C-29|X/North", b"C-29|X"]
-    assert sent[2:] == [b"C-%02d|X" % n for n in range(10)], "as many as may be saved up"
+    assert sent[2:] == [b"C-%02d|X" % n for n in range(20)], "as many as may be saved up"
     now[0] += 0.055
-    assert await flush(Record(2, counts(contest="C-29"))) == [b"C-%02d|X" % n for n in range(10, 15)], "five in 50 ms"
+    assert await flush(Record(2, counts(contest="C-29"))) == [b"C-%02d|X" % n for n in range(20, 25)], "five in 50 ms"
     now[0] += 1
-    assert await flush() == [b"C-%02d|X" % n for n in range(15, 25)]
-    now[0] += 1
-    assert await flush() == [b"C-%02d|X" % n for n in (25, 26, 27, 28, 29, 0, 1, 2, 3, 4)]
+    assert await flush() == [b"C-%02d|X" % n for n in (25, 26, 27, 28, 29, *range(15))]
     now[0] += 0.1
-    assert await flush() == [b"C-%02d|X" % n for n in range(5, 10)], "all are at the newest vector"
+    assert await flush() == [b"C-%02d|X" % n for n in range(15, 20)], "all are at the newest vector"
     now[0] += 10
-    assert len(await flush()) == 10, "nothing is new, and silence would mean trouble"
+    assert len(await flush()) == 20, "nothing is new, and silence would mean trouble"
+    merging.end_ownership()
+
+
+@pytest.mark.parametrize("count", [1, 500, 1_000])
+async def test_a_root_is_sent_again_within_ten_seconds_of_up_to_a_thousand_contests(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the times at which a busy worker looks, from a start that sent all of them at once."""
+    now, of = a_clock(monkeypatch), many_contests(count)
+    outlet = HeldOutlet(TOPICS.standings)
+    outlet.batch_records = 500
+    merging = Merging(of, TOPICS, 1, outlet, on_fatal=lambda _: None)
+    merging.begin_ownership(0, 0)
+    await merging.see([], is_end=True)
+    merging.take(stored(*Flushing(of=of).flush()))
+    sent_at: dict[bytes, float] = {}
+    gaps: list[float] = []
+    looked = 0
+    for _ in range(300):
+        await settle()
+        for _, key, _, _ in outlet.sent[looked:]:
+            if key.endswith(b"|X"):
+                gaps += [now[0] - sent_at[key]] if key in sent_at else []
+                sent_at[key] = now[0]
+        looked = len(outlet.sent)
+        now[0] += module.LOOK_SECONDS + 0.004
+        merging.take([])
+    assert len(sent_at) == count
+    assert len(gaps) >= 2 * count
+    assert max(gaps) <= ROOT_SECONDS
+    assert len(gaps) / (300 * 0.104) < 107, "a hundred a second, and a twentieth more"
     merging.end_ownership()
 
 
