@@ -25,6 +25,7 @@ COMPILED = (
     "tally_stream/domain/report.py",
     "tally_stream/domain/rules.py",
     "tally_stream/domain/ledger.py",
+    "tally_stream/domain/votes.py",
     "tally_stream/domain/tally.py",
     "tally_stream/domain/pages.py",
     "tally_stream/domain/fold.py",

@@ -9,10 +9,12 @@ from tally_stream.domain.election import Rounding
 
 def units_text(units: int, places: int) -> str:
     """`9205, 2` → `92.05`; a unit is 10^−places per cent."""
+    text = str(units)
     if places == 0:
-        return str(units)
-    whole, part = divmod(units, 10**places)
-    return f"{whole}.{part:0{places}d}"
+        return text
+    if len(text) <= places:
+        text = text.zfill(places + 1)
+    return text[:-places] + "." + text[-places:]
 
 
 def ratio_units(numerator: int, denominator: int, rounding: Rounding) -> int:

@@ -171,13 +171,15 @@ class MergedFigures:
     ) -> Message:
         election, contest = self.election, self.contest
         start = self._baseline[index]
-        t = Totals(len(contest.candidate_ids), sums)
+        count = len(contest.candidate_ids)
+        t = Totals(count, sums)
+        votes = [0] * count if sums is None else sums[:count]
         expected = start["expected"]
         done = t.counted + t.annulled
         received = done + t.partial + t.held_only
         # Before the polls close an official election shows no result; a test election shows its zeros.
         is_hidden = is_before and election.phase == "official"
-        candidates, share_of = self._candidates(t, is_hidden)
+        candidates, share_of = self._candidates(votes, t.valid, is_hidden)
         is_root = index == 0
         return {
             "schema": 1,
@@ -218,11 +220,11 @@ class MergedFigures:
             "candidates": candidates,
             "channels": None,
             "rounding": {"method": contest.rounding.method, "places": contest.rounding.places, "base": "valid"},
-            "outcome": self._outcome(t, start, is_certified) if is_root and not is_hidden else None,
+            "outcome": self._outcome(votes, t, start, is_certified) if is_root and not is_hidden else None,
             "exit_polls": self._exit_polls(as_of_ms, share_of) if is_root else None,
         }
 
-    def _candidates(self, t: Totals, is_hidden: bool) -> tuple[list[Message], dict[str, str | None]]:
+    def _candidates(self, votes: list[int], valid: int, is_hidden: bool) -> tuple[list[Message], dict[str, str | None]]:
         contest = self.contest
         if is_hidden:
             rows: list[Message] = [
@@ -230,8 +232,8 @@ class MergedFigures:
                 for c in contest.candidates
             ]
             return rows, dict.fromkeys(contest.candidate_ids)
-        printed = shares(t.votes, t.valid, contest.rounding)
-        order = sorted(range(len(t.votes)), key=lambda i: (-t.votes[i], i))
+        printed = shares(votes, valid, contest.rounding)
+        order = sorted(range(len(votes)), key=votes.__getitem__, reverse=True)  # equal ones stay in their order
         rows = []
         ranked = rank = 0
         last = -1
@@ -239,10 +241,10 @@ class MergedFigures:
             candidate = contest.candidates[i]
             if candidate.eligible:  # ranks are among those who can win
                 ranked += 1
-                if t.votes[i] != last:
-                    rank, last = ranked, t.votes[i]
+                if votes[i] != last:
+                    rank, last = ranked, votes[i]
             rows.append(
-                {"id": candidate.id, "name": candidate.name, "votes": t.votes[i], "share": printed[i],
+                {"id": candidate.id, "name": candidate.name, "votes": votes[i], "share": printed[i],
                  "rank": rank if candidate.eligible else None, "seats": None}
             )  # fmt: skip
         return rows, dict(zip(contest.candidate_ids, printed, strict=True))
@@ -276,14 +278,14 @@ class MergedFigures:
         percent = units_text(ratio_units(t.turnout_cast, t.turnout_registered, rounding), rounding.places)
         return {"cast": t.turnout_cast, "registered": t.turnout_registered, "percent": percent}
 
-    def _outcome(self, t: Totals, start: dict[str, int], is_certified: bool) -> Message:
+    def _outcome(self, votes: list[int], t: Totals, start: dict[str, int], is_certified: bool) -> Message:
         base: int | None = t.valid
         if self.contest.majority_base == "cast":
             base = None if t.cast_unknown else t.cast
         if is_certified:  # in every partition: nothing takes effect any more but by an authority's act
-            return outcome(self.contest, t.votes, base, 0)
+            return outcome(self.contest, votes, base, 0)
         bound = None if start["bound_unknown"] + t.bound_unknown else start["bound"] + t.bound
-        return outcome(self.contest, t.votes, base, bound, t.untold, t.contradicted)
+        return outcome(self.contest, votes, base, bound, t.untold, t.contradicted)
 
     def _exit_polls(self, as_of_ms: int | None, share_of: dict[str, str | None]) -> list[Message]:
         polls = []

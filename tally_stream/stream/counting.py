@@ -56,7 +56,14 @@ DRAIN_LOOK_SECONDS = 0.005
 """How often a drain looks whether the publishers have acked everything."""
 
 ENCODE_SHARE_MAX = 20
-"""Flushes are at least this many times their own encoding time apart: at most 5 % of the time goes into them."""
+"""Flushes of a partition are at least this many times their own encoding time apart: at most 5 % of the time goes into it."""
+
+READING_ENCODE_SHARE_MAX = 50
+"""The same for each partition of this worker while there is much to read: all their encoding takes 2 % then. What follows it
+(compressing, sending, reading it back, and the standings made of it) takes several times as long."""
+
+READING_LOOK_SECONDS = 0.05
+"""How often a flush that waits looks whether there still is."""
 
 HELD_BACK_BYTES = 64 * 1024 * 1024
 """Most bytes of changes that wait behind holds, each partition: about 90,000 changes of 700 bytes."""
@@ -158,6 +165,7 @@ class Counting:
         publish_interval_seconds: float,
         on_fatal: Callable[[str], object],
         on_acknowledged: Callable[[Page | Mark, bytes, int], object] = lambda sent, value, offset: None,
+        has_much_to_read: Callable[[], bool] = lambda: False,
     ) -> None:
         """`on_acknowledged` is told of each page and mark that a broker acknowledged, with its bytes and its offset."""
         self.election = election
@@ -177,6 +185,7 @@ class Counting:
         self._interval_began_at = 0.0
         self._on_fatal = on_fatal
         self._on_acknowledged = on_acknowledged
+        self._has_much_to_read = has_much_to_read
 
     # -- ownership -------------------------------------------------------------------------------------------------
 
@@ -357,16 +366,19 @@ class Counting:
     async def _keep_interval(self, owned: CountedPartition) -> None:
         """Wait until this partition may flush: at once in an interval in which it has not, else with the next one, which
         all partitions begin together, so that what they send leaves in few requests (docs/performance.md, latency)."""
-        due = owned.flushed_at + ENCODE_SHARE_MAX * owned.encode_seconds
-        if owned.flushed_at >= self._interval_began_at:
-            due = max(due, self._interval_began_at + self._interval)
-        left = due - monotonic()
-        if left > 0:
+        while (left := self._flush_due(owned) - monotonic()) > 0 and not owned.hurry.is_set():
             with suppress(TimeoutError):
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(min(left, READING_LOOK_SECONDS)):
                     await owned.hurry.wait()
         if monotonic() >= self._interval_began_at + self._interval:
             self._interval_began_at = monotonic()
+
+    def _flush_due(self, owned: CountedPartition) -> float:
+        share = READING_ENCODE_SHARE_MAX * len(self.partitions) if self._has_much_to_read() else ENCODE_SHARE_MAX
+        due = owned.flushed_at + share * owned.encode_seconds
+        if owned.flushed_at >= self._interval_began_at:
+            due = max(due, self._interval_began_at + self._interval)
+        return due
 
     async def _flush(self, owned: CountedPartition) -> None:
         """Send the pages that changed and the mark at the fold's offset now, in the order this module opens with."""

@@ -55,8 +55,9 @@ BEHIND_MANY = 100
 SLICE_SECONDS = 0.005
 """After so long a publication lets others work."""
 
-PAUSE_SHARE = 3.0
-"""Where there is much to read, a publication rests this many times as long as it works: it takes a quarter at most."""
+PAUSE_SHARE = 9.0
+"""Where there is much to read, a publication rests this many times as long as it works: rendering takes a tenth at most. What
+follows it (compressing, sending, reading it back) takes as long again: stage 2 is to leave three quarters of the time."""
 
 BATCH_BYTES = 1_000_000
 """Messages of so many bytes are sent before others are made; a contest that was never sent waits for the next go then."""

@@ -80,7 +80,7 @@ class Worker:
         self.counting = Counting(
             election, self.topics, start.partition_count, outlet,
             publish_interval_seconds=settings.publish_interval_ms / 1000, on_fatal=self._fail,
-            on_acknowledged=self.merging.take_acknowledged,
+            on_acknowledged=self.merging.take_acknowledged, has_much_to_read=self._has_much_to_read,
         )  # fmt: skip
         self.counting.resends_outputs = options.resends_outputs or bool(options.replaced_definitions)
         self.app = RunApp(

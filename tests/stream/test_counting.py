@@ -113,6 +113,7 @@ async def test_partitions_begin_an_interval_together_and_do_not_wait_for_one_in_
 
     monkeypatch.setattr(counting_module, "monotonic", lambda: now)
     monkeypatch.setattr(counting_module, "ENCODE_SHARE_MAX", 0)
+    monkeypatch.setattr(counting_module, "READING_LOOK_SECONDS", float("inf"))
     monkeypatch.setattr(asyncio, "timeout", noted)
     outlet = HeldOutlet(TOPICS.changes, TOPICS.rejections, TOPICS.partials)
     counting = Counting(ELECTION, TOPICS, 2, outlet, publish_interval_seconds=interval, on_fatal=lambda _: None)
@@ -135,6 +136,37 @@ async def test_partitions_begin_an_interval_together_and_do_not_wait_for_one_in_
     await settle()
     assert len(outlet.marks()) == 2, "twice in one interval"
     assert waits == [interval - 10] * 2, "an interval of its own"
+    counting.stop()
+
+
+async def test_flushes_are_rarer_while_there_is_much_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, is_reading = 1_000.0, True
+    monkeypatch.setattr(counting_module, "monotonic", lambda: now)
+    monkeypatch.setattr(counting_module, "READING_LOOK_SECONDS", 0.001)
+    outlet = HeldOutlet(TOPICS.changes, TOPICS.rejections, TOPICS.partials)
+    counting = Counting(
+        ELECTION, TOPICS, 2, outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None, has_much_to_read=lambda: is_reading
+    )
+    counting.assign({0: 0, 1: 0}, {0: 0, 1: 0})
+
+    async def take(offset: int) -> None:
+        await counting.take(run_of(report(offset, offset + 1)), Event())
+
+    await outlet.wait_marks(2)
+    counting.partitions[0].encode_seconds = 0.010
+    now += 0.999  # of a second: fifty times that, for each of two partitions
+    await take(0)
+    await asyncio.sleep(0.02)
+    assert len(outlet.marks()) == 2
+    now += 0.001
+    await outlet.wait_marks(3)
+    counting.partitions[0].encode_seconds = 0.010
+    now += 0.2
+    await take(1)
+    await asyncio.sleep(0.02)
+    assert len(outlet.marks()) == 3
+    is_reading = False
+    await outlet.wait_marks(4)
     counting.stop()
 
 
