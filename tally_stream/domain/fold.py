@@ -25,7 +25,7 @@ from tally_stream.domain.pages import Figures, Hold, Layout, Mark, Page, ranges_
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import REVISION_STEP_MAX, VERDICTS, Finding, Limits, VerdictName, is_plain
 from tally_stream.domain.scalars import murmur2_partition
-from tally_stream.domain.tally import Totals, add_plain, tally
+from tally_stream.domain.tally import AreaSums, Totals, add_plain, tally
 
 
 def stations_by_partition(election: Election, partition_count: int) -> list[list[Station]]:
@@ -63,7 +63,7 @@ class _AreaState:
         self.totals = totals
         self.page = page
         self.changed_at = 0
-        self.integers: list[int] = []
+        self.integers: AreaSums = ()
         self.integers_at = -1
         """The `changed_at` of which `integers` are: only areas that changed since are turned into integers again."""
 
@@ -219,14 +219,14 @@ class PartitionFold:
         made = page_state.made
         if made is not None and made.changed_at == page_state.changed_at:
             return made
-        areas: list[list[int] | None] = []
+        areas: list[AreaSums | None] = []
         for leaf in page_state.leaves:
             area = state.areas.get(leaf)
             if area is None:
                 areas.append(None)
                 continue
             if area.integers_at != area.changed_at:
-                # Lists already handed out stay as they are: a new one replaces them.
+                # What was handed out stays as it is: a new tuple replaces it.
                 area.integers = area.totals.to_integers()
                 area.integers_at = area.changed_at
             areas.append(area.integers)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.tally import SCALARS, SUMS
+from tally_stream.domain.tally import SCALARS, SUMS, AreaSums
 
 LAYOUT_NUMBER = 1
 """Raised whenever the layout of any election, or what stands on a page, could change: pages of another number are absent."""
@@ -52,7 +52,7 @@ class Page:
     __slots__ = ("areas", "changed_at", "contest", "leaves", "number", "partition")
 
     def __init__(
-        self, contest: int, partition: int, number: int, changed_at: int, leaves: tuple[int, ...], areas: list[list[int] | None]
+        self, contest: int, partition: int, number: int, changed_at: int, leaves: tuple[int, ...], areas: list[AreaSums | None]
     ) -> None:
         self.contest: Final = contest
         self.partition: Final = partition

@@ -16,7 +16,7 @@ from tally_stream.domain.pages import Figures, Page, Stand
 from tally_stream.domain.rounding import progress_percent, ratio_units, shares, units_text
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.scalars import format_time
-from tally_stream.domain.tally import Baseline, Totals, baselines
+from tally_stream.domain.tally import AreaSums, Baseline, Totals, baselines
 
 Message = dict[str, Any]
 
@@ -48,9 +48,9 @@ class MergedFigures:
         self._baseline = shared_baselines[contest]
         self._pages: dict[tuple[int, int], Page] = {}
         """(partition, page) → what is in the sums."""
-        self._sums: dict[int, list[int]] = {}
-        """Area → its sums, none where nothing was heard. A list is never changed but replaced: a publication keeps it."""
-        self._moved: dict[int, list[int]] = {}
+        self._sums: dict[int, AreaSums] = {}
+        """Area → its sums, none where nothing was heard. A publication keeps them."""
+        self._moved: dict[int, AreaSums] = {}
         """Deepest area → by how much it moved since the sums above it did."""
         self._dirty: set[int] = set()
         self._is_all_dirty = True
@@ -101,7 +101,7 @@ class MergedFigures:
         """Move the sums of every area that a page moved, and of those above it, each once."""
         level, self._moved = self._moved, {}
         while level:
-            above: dict[int, list[int]] = {}
+            above: dict[int, AreaSums] = {}
             for area, moved in level.items():
                 sums = self._sums.get(area)
                 self._sums[area] = moved if sums is None else _plus(sums, moved)
@@ -156,7 +156,7 @@ class MergedFigures:
         }
 
     def render(
-        self, area: int, sums: list[int] | None, as_of_ms: int | None, flags: tuple[bool, bool, bool]
+        self, area: int, sums: AreaSums | None, as_of_ms: int | None, flags: tuple[bool, bool, bool]
     ) -> tuple[Message, bool]:
         """The body of an area with these sums, and whether it differs from the one rendered before."""
         body = self._body(area, sums, as_of_ms, *flags)
@@ -167,13 +167,13 @@ class MergedFigures:
     # -- one area --------------------------------------------------------------------------------------------------
 
     def _body(
-        self, index: int, sums: list[int] | None, as_of_ms: int | None, is_before: bool, is_on_hold: bool, is_certified: bool
+        self, index: int, sums: AreaSums | None, as_of_ms: int | None, is_before: bool, is_on_hold: bool, is_certified: bool
     ) -> Message:
         election, contest = self.election, self.contest
         start = self._baseline[index]
         count = len(contest.candidate_ids)
         t = Totals(count, sums)
-        votes = [0] * count if sums is None else sums[:count]
+        votes = (0,) * count if sums is None else sums[:count]
         expected = start["expected"]
         done = t.counted + t.annulled
         received = done + t.partial + t.held_only
@@ -224,7 +224,7 @@ class MergedFigures:
             "exit_polls": self._exit_polls(as_of_ms, share_of) if is_root else None,
         }
 
-    def _candidates(self, votes: list[int], valid: int, is_hidden: bool) -> tuple[list[Message], dict[str, str | None]]:
+    def _candidates(self, votes: AreaSums, valid: int, is_hidden: bool) -> tuple[list[Message], dict[str, str | None]]:
         contest = self.contest
         if is_hidden:
             rows: list[Message] = [
@@ -278,7 +278,7 @@ class MergedFigures:
         percent = units_text(ratio_units(t.turnout_cast, t.turnout_registered, rounding), rounding.places)
         return {"cast": t.turnout_cast, "registered": t.turnout_registered, "percent": percent}
 
-    def _outcome(self, votes: list[int], t: Totals, start: dict[str, int], is_certified: bool) -> Message:
+    def _outcome(self, votes: AreaSums, t: Totals, start: dict[str, int], is_certified: bool) -> Message:
         base: int | None = t.valid
         if self.contest.majority_base == "cast":
             base = None if t.cast_unknown else t.cast
@@ -316,7 +316,7 @@ class Publication:
         self,
         merged: MergedFigures,
         areas: list[int],
-        sums: dict[int, list[int] | None],
+        sums: dict[int, AreaSums | None],
         as_of_ms: int | None,
         flags: tuple[bool, bool, bool],
     ) -> None:
@@ -333,12 +333,12 @@ class Publication:
         return {**body, **self.stamp}, is_changed
 
 
-def _plus(one: list[int], other: list[int]) -> list[int]:
-    return [one[i] + other[i] for i in range(len(one))]
+def _plus(one: AreaSums, other: AreaSums) -> AreaSums:
+    return tuple([one[i] + other[i] for i in range(len(one))])
 
 
-def _less(one: list[int], other: list[int]) -> list[int]:
-    return [one[i] - other[i] for i in range(len(one))]
+def _less(one: AreaSums, other: AreaSums) -> AreaSums:
+    return tuple([one[i] - other[i] for i in range(len(one))])
 
 
 def _status(t: Totals, expected: int, is_before: bool, is_certified: bool) -> str:

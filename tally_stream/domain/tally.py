@@ -52,6 +52,10 @@ SUMS = frozenset({
 """Scalars that sum ballots or voters; the others count stations."""
 
 
+AreaSums = tuple[int, ...]
+"""Votes in candidate order, then SCALARS in theirs. A tuple, which the collector looks at but once: a wide night has many."""
+
+
 class Totals:
     """The sums of one contest in one deepest published area. `votes` are in candidate order."""
 
@@ -99,10 +103,10 @@ class Totals:
     untold: int
     contradicted: int
 
-    def __init__(self, candidate_count: int, integers: list[int] | None = None) -> None:
+    def __init__(self, candidate_count: int, integers: AreaSums | None = None) -> None:
         """All zero, or what `to_integers` gave."""
         if integers is None:
-            integers = [0] * integers_per_area(candidate_count)
+            integers = (0,) * integers_per_area(candidate_count)
         self.candidate_count = candidate_count
         self.vote_sums = VoteSums(integers[:candidate_count])
         (
@@ -115,9 +119,9 @@ class Totals:
             self.bound, self.bound_unknown, self.untold, self.contradicted,
         ) = integers[candidate_count:]  # fmt: skip
 
-    def to_integers(self) -> list[int]:
+    def to_integers(self) -> AreaSums:
         """Votes in candidate order, then SCALARS in their order: what a page has of an area."""
-        return [
+        return (
             *self.vote_sums.to_list(self.candidate_count),
             self.valid, self.cast, self.cast_unknown, self.blank, self.blank_unknown, self.invalid,
             self.invalid_unknown, self.counted, self.partial, self.held_only, self.annulled, self.corrected,
@@ -126,7 +130,7 @@ class Totals:
             self.registered_done, self.registered_done_unknown, self.ballots_of, self.ballots_of_unknown,
             self.turnout_cast, self.turnout_cast_unknown, self.turnout_registered, self.turnout_registered_unknown,
             self.bound, self.bound_unknown, self.untold, self.contradicted,
-        ]  # fmt: skip
+        )  # fmt: skip
 
 
 def integers_per_area(candidate_count: int) -> int:

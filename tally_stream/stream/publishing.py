@@ -55,8 +55,8 @@ BEHIND_MANY = 100
 SLICE_SECONDS = 0.005
 """After so long a publication lets others work."""
 
-PAUSE_SHARE = 9.0
-"""Where there is much to read, a publication rests this many times as long as it works: rendering takes a tenth at most. What
+PAUSE_SHARE = 19.0
+"""Where there is much to read, a publication rests this many times as long as it works: a twentieth at most. What
 follows it (compressing, sending, reading it back) takes as long again: stage 2 is to leave three quarters of the time."""
 
 BATCH_BYTES = 1_000_000

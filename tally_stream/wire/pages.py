@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.pages import LAYOUT_NUMBER, Layout, Mark, Page, ranges_of
-from tally_stream.domain.tally import integers_per_area
+from tally_stream.domain.tally import AreaSums, integers_per_area
 
 Offset = Annotated[int, Meta(ge=0)]
 Number = Annotated[int, Meta(ge=0)]
@@ -34,7 +34,7 @@ class PageMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     partition: Number
     page: Number
     changed_at: Annotated[int, Meta(ge=1)]
-    areas: list[list[int] | None]
+    areas: list[AreaSums | None]
 
 
 class HoldMessage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -130,7 +130,7 @@ class TestFlush:
     def test_a_page_that_was_handed_out_stays_as_it_is(self) -> None:
         night = Night(TOWNS, report("S-001"))
         ((page,), _) = night.fold.take_flush()
-        before = [None if area is None else list(area) for area in page.areas]
+        before = list(page.areas)
         night.take(report("S-001", 2, votes=(1, 1)))
         night.take(report("S-002"))
         assert page.areas == before
@@ -194,7 +194,7 @@ class TestHold:
         night = Night(TOWNS, report("S-000"), control("hold"), report("S-000", 2, votes=(51, 45)), report("S-001"))
         ((page,), mark) = night.fold.take_flush()
         assert (page.changed_at, mark.changed_sum) == (1, 1)
-        assert [integers[:2] for integers in page.areas if integers] == [[50, 46]]
+        assert [integers[:2] for integers in page.areas if integers] == [(50, 46)]
         assert night.fold.flushed_page(0, 0) is page
         assert night.fold.figures(0).pages == (page,)
 

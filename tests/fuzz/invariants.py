@@ -25,6 +25,7 @@ from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.ledger import OWES_NOTHING, Verdict
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import VERDICTS, Finding
+from tally_stream.domain.tally import AreaSums
 from tally_stream.kafka.batches import RawBatches, records_of
 from tally_stream.kafka.inflate import HEADER_BYTES, Inflater
 from tally_stream.wire.changes import encode_change
@@ -88,7 +89,7 @@ def report(data: bytes) -> None:
             _as_a_run(reader, fold, [first], *pair)
 
 
-def sums_of(fold: PartitionFold, contest: int) -> list[list[list[int] | None]]:
+def sums_of(fold: PartitionFold, contest: int) -> list[list[AreaSums | None]]:
     return [page.areas for page in fold.figures(contest).pages]
 
 

@@ -20,7 +20,7 @@ LEAVES = (1,)
 
 
 def page(number: int, changed_at: int, contest: int = 0, votes: int = 0) -> Page:
-    return Page(contest, 0, number, changed_at, LEAVES, [[votes]])
+    return Page(contest, 0, number, changed_at, LEAVES, [(votes,)])
 
 
 def mark(next_offset: int, changed_sum: int, holds: dict[int, tuple[int, int | None]] | None = None) -> Mark:

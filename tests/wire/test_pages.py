@@ -20,7 +20,7 @@ from tally_stream.domain.pages import (
     area_max_bytes,
     ranges_of,
 )
-from tally_stream.domain.tally import SCALARS, SUMS, integers_per_area
+from tally_stream.domain.tally import SCALARS, SUMS, AreaSums, integers_per_area
 from tally_stream.wire.pages import ForeignPartial, PageReader, PageWriter, mark_key, page_key
 from tests.support import small_elections as small
 from tests.support.examples import examples
@@ -32,7 +32,7 @@ COUNT = 4
 READER, WRITER = PageReader(ELECTION, COUNT), PageWriter(ELECTION, COUNT)
 
 areas = st.lists(
-    st.none() | st.lists(st.integers(-(2**60), 2**60), min_size=WIDTH, max_size=WIDTH),
+    st.none() | st.lists(st.integers(-(2**60), 2**60), min_size=WIDTH, max_size=WIDTH).map(tuple),
     min_size=len(LEAVES),
     max_size=len(LEAVES),
 )
@@ -111,7 +111,7 @@ def test_of_a_fold() -> None:
     assert READER.read(*WRITER.mark(mark)) == mark
 
 
-A_PAGE = Page(0, 1, 0, 7, LEAVES, [[0] * WIDTH, None])
+A_PAGE = Page(0, 1, 0, 7, LEAVES, [(0,) * WIDTH, None])
 A_MARK = Mark(1, 7, LOG_MS, {0: (3, None)}, ((0, 1),), 9)
 
 
@@ -224,7 +224,7 @@ def test_a_page_is_never_longer_than_the_layout_foretells() -> None:
                         contests=[small.contest("C" * 64, ("ANNA", "BELA"))])  # fmt: skip
     largest = 9_999_999_999 * 9
     scalars = [-largest if name in SUMS else -9 for name in SCALARS]
-    integers: list[list[int] | None] = [[-largest, -largest, *scalars]]
+    integers: list[AreaSums | None] = [(-largest, -largest, *scalars)]
     _, value = PageWriter(of, 100_000).page(Page(0, 99_999, 999_999, 2**63, of.leaf_areas, integers))
     longest = FRAME_MAX_BYTES + area_max_bytes(2, 9)
     assert len(value) <= longest <= len(value) + 120

@@ -58,7 +58,7 @@ def test_no_message_is_longer(count: int, name: str) -> None:
     largest = COUNT_MAX * 2_000_000
     integers = [largest] * count + [0 if "unknown" in name else largest for name in SCALARS]
     for partition in range(PARTITIONS_FORESEEN):
-        pages = () if partition else (Page(0, 0, 0, 1, of.leaf_areas, [integers]),)
+        pages = () if partition else (Page(0, 0, 0, 1, of.leaf_areas, [tuple(integers)]),)
         standings.put(Figures(0, partition, Stand(2**62, 2**47, True, True), pages))
     longest = longest_message_bytes(of, contest, max(len(area.id.encode()) for area in of.areas))
     lengths = [len(canonical_json(message)) for message in standings.messages()]
