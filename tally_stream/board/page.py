@@ -104,8 +104,15 @@ class Pages:
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/", self.page)
         app.router.add_get("/contest/{contest}", self.page)
-        app.router.add_get("/contest/{contest}/area/{area:.+}", self.page)
         app.router.add_get(CONTESTS, self.contests)
+        for path in (
+            CONTESTS + "{_:/+}",
+            "/contest/{contest}{_:/+}",
+            "/contest/{contest}/area{_:/*}",
+            "/contest/{contest}/area/{area:.+}{_:/}",
+        ):
+            app.router.add_get(path, self.moved)
+        app.router.add_get("/contest/{contest}/area/{area:.+}", self.page)
         app.router.add_get("/static/{name:.+}", self.file)
 
     async def file(self, request: web.Request) -> web.Response:
@@ -114,16 +121,22 @@ class Pages:
             raise web.HTTPNotFound
         return answer.to(request)
 
+    async def moved(self, request: web.Request) -> web.Response:
+        """A slash too many, or no area where one should stand: the address that is meant, with all that was asked."""
+        contest, area = request.match_info.get("contest"), request.match_info.get("area", "").rstrip("/")
+        path, query = CONTESTS if contest is None else page_path(contest, area or None), request.rel_url.raw_query_string
+        return web.Response(status=301, headers={"Location": f"{path}?{query}" if query else path, "Cache-Control": "no-cache"})
+
     async def page(self, request: web.Request) -> web.Response:
         view = self._view(request)
         contest = self._contest(request)
         area = request.match_info.get("area", self._election.root)
         if contest is None or not self._places.is_area(area):
-            return self._none(request, view)
+            return self._none(request, view, contest)
         shown = self._feed.shown[contest.id]
         published = shown.of(None if area == self._election.root else area) if self._feed.is_caught_up else None
         if published is None and self._feed.is_caught_up and shown.root is not None:
-            return self._none(request, view)  # no station there votes in this contest
+            return self._none(request, view, contest)  # no station there votes in this contest
         asked = ("page", contest.id, area, view)
         token = (
             self._feed.is_caught_up, published, shown.version,
@@ -138,16 +151,21 @@ class Pages:
         view = self._view(request)
         t = self._words[view.language]
         places = {
-            **self._head(view, t, CONTESTS),
+            **self._head(view, t, CONTESTS, view.whole_query),
             "title": _escape(f"{t('contests')} · {self._election.name}"),
             **self._lists.contests(t, view.query, view.words, view.begin),
         }
         return self._sent(request, self._filled("contests", places, t), view)
 
-    def _none(self, request: web.Request, view: View) -> web.Response:
-        """There is no such place: said to people in words, beside the way to what there is."""
+    def _none(self, request: web.Request, view: View, contest: Contest | None) -> web.Response:
+        """There is no such place: said to people in words, beside the way to what there is, of the contest where it is one."""
         t = self._words[view.language]
-        places = {**self._head(view, t, "/"), "title": _escape(self._election.name)}
+        results = "/" if contest is None else page_path(contest.id)
+        places = {
+            **self._head(view, t, "/"),
+            "title": _escape(self._election.name),
+            "results": _escape(with_query(results, view.query)),
+        }
         response = self._sent(request, self._filled("none", places, t), view)
         response.set_status(404)
         return response
@@ -214,7 +232,6 @@ class Pages:
             "contest_name": _escape(contest.name),
             "area": _escape(area),
             "root": _escape(self._election.root),
-            "test": f'<p class="test" role="note">{_escape(t("test"))}</p>' if self._election.phase == "test" else "",
             "leaders_title": _escape(t("leaders") if is_root else t("leaders.in", area=self._places.name(area))),
             "contests": self._lists.contest_links(contest, area, t, view.query),
             "trail": self._lists.trail(contest.id, area, t, view.query),
@@ -244,6 +261,7 @@ class Pages:
             "lang": t.language,
             "mode": view.mode,
             "theme": f' data-theme="{view.theme}"' if view.theme else "",
+            "test": f'<p class="test" role="note">{_escape(t("test"))}</p>' if self._election.phase == "test" else "",
             "election": _escape(self._election.name),
             "description": _escape(t("description", election=self._election.name)),
             "home": _escape(with_query("/", view.query)),

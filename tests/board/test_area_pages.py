@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from tally_stream.board.addresses import page_path
 from tally_stream.board.area_rows import SORTS
@@ -175,6 +176,24 @@ async def test_a_place_that_is_not_there_is_said_to_people(client: Client, path:
     answer = await client.get(path)
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert answer.content_type == "text/html"
+
+
+async def test_where_there_is_no_such_area_the_way_leads_to_its_contest(client: Client) -> None:
+    page = await text(client, "/contest/SEAT/area/R/NORTH?lang=az&theme=dark", 404)
+    assert 'href="/contest/SEAT?lang=az&amp;theme=dark"' in page
+    assert 'href="/?lang=az&amp;theme=dark"' in await text(client, "/contest/NONE?lang=az&theme=dark", 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "whole"),
+    [("/contest/PRES/", "/contest/PRES"), ("/contest/PRES/area/R/NORTH//", "/contest/PRES/area/R/NORTH"),
+     (STRANGE_PAGE + "/?lang=es&q=%26", STRANGE_PAGE + "?lang=es&q=%26"), ("/contests/?q=a", "/contests?q=a"),
+     ("/contest/PRES/area/", "/contest/PRES"), ("/contest/PRES/area?screen", "/contest/PRES?screen")],
+)  # fmt: skip
+async def test_a_slash_too_many_leads_to_the_place_that_is_meant(client: Client, path: str, whole: str) -> None:
+    answer = await client.get(URL(path, encoded=True), allow_redirects=False)
+    assert (answer.status, answer.headers["Location"]) == (301, whole)
+    assert await text(client, whole)
 
 
 async def test_a_contest_has_only_the_areas_of_its_stations(client: Client) -> None:
@@ -355,6 +374,15 @@ async def test_contests_are_found_and_told_one_by_one(client: Client) -> None:
     assert [c["id"] for c in one["candidates"]] == ["CLEO", "DORA"]
     assert one["page"] == "/contest/SEAT"
     assert "NONE" in (await asked(client, "contests/NONE", 404))["error"]
-    page = await text(client, "/contests?q=pres&lang=ru")
-    assert 'href="/contest/PRES?lang=ru"' in page
+    page = await text(client, "/contests?q=pres&lang=ru&theme=dark")
+    assert 'href="/contest/PRES?lang=ru&amp;theme=dark"' in page
     assert "Council" not in page
+    for said in (page, await text(client, "/contest/NONE?lang=ru&theme=dark", 404)):
+        assert "ПРОВЕРКА" in said, "a rehearsal says so on every page"
+        assert '<a href="/?lang=ru&amp;theme=dark"><bdi>Rehearsal of a small country</bdi></a>' in said, "the way home"
+        assert '<button id="theme" type="button" hidden>' in said, "the look, which a script switches"
+
+
+async def test_a_language_keeps_the_contest_that_is_looked_for(client: Client) -> None:
+    page = await text(client, "/contests?q=durk+%26&from=100&theme=dark")
+    assert 'href="/contests?theme=dark&amp;q=durk+%26&amp;from=100&amp;lang=az"' in page

@@ -365,7 +365,10 @@ def test_of_many_contests_and_areas_the_page_loads_what_it_shows(page: Any) -> N
         assert page.locator("#contest-list li").count() == 0
         page.locator("#contest-words").fill("district 17")
         page.locator("#contest-words").press("Enter")
+        page.locator("#theme").click()
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
         page.locator(".contest-items a").click()
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark", "the reader's own choice is kept"
         wait_text(page, "#leaders", "Candidate 0 of 17")
         assert page.evaluate("document.documentElement.lang") == "az", "the language is kept all the way"
         page.locator("#areas a").first.click()

@@ -181,23 +181,7 @@ function announce() {
     : `${t("measure.stations")}: ${t("of", counted)}`;
 }
 
-function startTheme() {
-  const button = $("theme");
-  button.hidden = false;
-  button.addEventListener("click", () => {
-    const dark = document.documentElement.dataset.theme
-      ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    document.documentElement.dataset.theme = dark ? "light" : "dark";
-    try {
-      localStorage.setItem("theme", document.documentElement.dataset.theme);
-    } catch {
-      // for this page only, then
-    }
-  });
-}
-
 async function start() {
-  startTheme();
   startPause();
   setInterval(drawFreshness, 1000);
   for (;;) {
