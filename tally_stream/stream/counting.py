@@ -16,14 +16,10 @@ same keys, same bytes. Refuses to know Faust: an event is something with an `ack
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple
-
-import msgspec
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import PartitionFold, stations_by_partition
@@ -31,6 +27,7 @@ from tally_stream.domain.ledger import Change, Verdict
 from tally_stream.domain.pages import Layout, Mark, Page
 from tally_stream.kafka.lost import lost_records
 from tally_stream.kafka.topics import Topics
+from tally_stream.stream.counted import CountedPartition, Pending
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.outlet import Gathering, Outlet
 from tally_stream.stream.runs import RecordRun
@@ -69,87 +66,12 @@ HELD_BACK_BYTES = 64 * 1024 * 1024
 """Most bytes of changes that wait behind holds, each partition: about 90,000 changes of 700 bytes."""
 
 
-class _Pending(msgspec.Struct, gc=False):
-    """An output that waits: `offset` of the report it belongs to. It holds nothing that could point back at it, so no
-    collector looks at it."""
-
-    offset: int
-    key: bytes
-    value: bytes
-
-
 class _Written(NamedTuple):
     """A page or mark, and the record that says it."""
 
     sent: Page | Mark
     key: bytes
     value: bytes
-
-
-class _HeldBack:
-    """A contest's changes that wait behind its hold, in the order of their offsets."""
-
-    __slots__ = ("changes", "size_bytes")
-
-    def __init__(self) -> None:
-        self.changes: deque[_Pending] = deque()
-        self.size_bytes = 0
-
-    def add(self, change: _Pending) -> None:
-        self.changes.append(change)
-        self.size_bytes += len(change.value)
-
-    def take_below(self, offset: int) -> list[_Pending]:
-        taken = []
-        while self.changes and self.changes[0].offset < offset:
-            taken.append(self.changes.popleft())
-            self.size_bytes -= len(taken[-1].value)
-        return taken
-
-
-@dataclass(slots=True)
-class CountedPartition:
-    """One owned partition. Below `committed`, the group's offset when the ownership began, nothing is flushed. Below
-    `outputs_from` no rejections and changes are sent: it is the same offset, or 0 to send all of them again. At `log_end`,
-    where the log ended when the ownership began, the partition counts as caught up."""
-
-    fold: PartitionFold
-    committed: int
-    log_end: int
-    outputs_from: int
-    held_back: defaultdict[int, _HeldBack] = field(default_factory=lambda: defaultdict(_HeldBack))
-    """Contest → changes made while it was on hold, not yet sent."""
-    outboxes: defaultdict[str, deque[_Pending]] = field(default_factory=lambda: defaultdict(deque))
-    """Topic → rejections or changes not yet handed to the producer. They are put here in the same step that moves the fold:
-    every output below the fold's offset is here, in `unacknowledged`, or acknowledged."""
-    unacknowledged: list[asyncio.Future[int]] = field(default_factory=list)
-    """Of rejections and changes that were handed to the producer; the next flush waits for them."""
-    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Whoever empties the outboxes has it: the taking of a run and a flush do, and may overlap."""
-    events: deque[tuple[int, Any]] = field(default_factory=deque)
-    """(last offset, event) of runs in the fold that are not acked yet."""
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    hurry: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while a drain waits: then a flush does not wait for the next interval."""
-    flushed_offset: int = -1
-    flushed_at: float = 0.0
-    mark: Mark | None = None
-    """Of the last flush."""
-    mark_sent_at: float = 0.0
-    sent_pages: dict[tuple[int, int], float] = field(default_factory=dict)
-    """(contest, page) → when it was last sent, the one that waits longest first."""
-    looked_at: float = 0.0
-    """When it was last looked for what is to be sent again."""
-    encode_seconds: float = 0.0
-    publisher: asyncio.Task[None] | None = None
-
-    @property
-    def is_replaying(self) -> bool:
-        return self.fold.next_offset < self.committed
-
-    @property
-    def is_caught_up(self) -> bool:
-        return self.fold.next_offset >= self.log_end
 
 
 class Counting:
@@ -293,7 +215,7 @@ class Counting:
         if offset < owned.outputs_from and not is_on_hold:
             return
         value = encode_change(self.election, self.topics.reports, partition, offset, record.timestamp, change)
-        pending = _Pending(offset, record_key(partition, offset), value)
+        pending = Pending(offset, record_key(partition, offset), value)
         if is_on_hold:
             self._hold_back(owned, change.contest, pending)
         else:
@@ -304,10 +226,10 @@ class Counting:
         value = encode_rejection(
             self.election, self.topics.reports, partition, offset, record.timestamp, record.key, record.value, verdict
         )
-        rejection = _Pending(offset, record_key(partition, offset), value)
+        rejection = Pending(offset, record_key(partition, offset), value)
         owned.outboxes[self.topics.rejections].append(rejection)
 
-    def _hold_back(self, owned: CountedPartition, contest: int, change: _Pending) -> None:
+    def _hold_back(self, owned: CountedPartition, contest: int, change: Pending) -> None:
         """Keep a change until the release. Above the ceiling the worker ends, but never because of a record that was in the
         log when it started: the release may stand further on in that log, and a worker that ends before it never reaches it."""
         owned.held_back[contest].add(change)
