@@ -161,8 +161,9 @@ class Pages:
         """There is no such place: said to people in words, beside the way to what there is, of the contest where it is one."""
         t = self._words[view.language]
         results = "/" if contest is None else page_path(contest.id)
+        here = page_path(request.match_info.get("contest", ""), request.match_info.get("area"))
         places = {
-            **self._head(view, t, "/"),
+            **self._head(view, t, here),
             "title": _escape(self._election.name),
             "results": _escape(with_query(results, view.query)),
         }

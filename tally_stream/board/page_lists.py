@@ -127,7 +127,7 @@ class PageLists:
             "areas_next": _next(path, whole_query, asked.begin, asked.limit, count, t),
             "words": _escape(asked.words),
             "areas_action": _escape(path),
-            "areas_kept": _hidden(query),
+            "areas_kept": _hidden({k: v for k, v in whole_query.items() if k not in ("q", "from", "stations_from")}),
         }
         of_stations, found = self._stations_listed(contest, asked, stations_begin, path, t, whole_query)
         said = _escape(found_text(t, count, found)) if asked.words else ""

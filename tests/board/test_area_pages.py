@@ -156,6 +156,9 @@ async def test_every_link_keeps_the_place_and_what_was_chosen(client: Client, qu
 async def test_a_language_keeps_what_is_searched_for_and_how_it_is_sorted(client: Client) -> None:
     page = await text(client, "/contest/PRES/area/R/NORTH?q=ward&sort=lead&order=desc")
     assert 'href="/contest/PRES/area/R/NORTH?q=ward&amp;sort=lead&amp;order=desc&amp;lang=az"' in page
+    for kept in ('name="sort" value="lead"', 'name="order" value="desc"'):
+        assert kept in page.partition('id="areas-form"')[2], "and so does the next search"
+    assert page.count('name="q"') == 1
 
 
 async def test_another_contest_is_shown_in_the_same_area_where_it_has_it(client: Client) -> None:
@@ -181,6 +184,7 @@ async def test_a_place_that_is_not_there_is_said_to_people(client: Client, path:
 async def test_where_there_is_no_such_area_the_way_leads_to_its_contest(client: Client) -> None:
     page = await text(client, "/contest/SEAT/area/R/NORTH?lang=az&theme=dark", 404)
     assert 'href="/contest/SEAT?lang=az&amp;theme=dark"' in page
+    assert 'href="/contest/SEAT/area/R/NORTH?lang=es&amp;theme=dark"' in page, "a language keeps the place"
     assert 'href="/?lang=az&amp;theme=dark"' in await text(client, "/contest/NONE?lang=az&theme=dark", 404)
 
 
