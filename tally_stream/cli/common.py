@@ -19,7 +19,7 @@ from rich.console import Console
 from tally_stream.cli.lifeline import stop_signals
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings, SettingsError, load_settings
-from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
+from tally_stream.wire.folder.assembling import ElectionFolderError, ReadFolder, read_folder
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -119,11 +119,17 @@ LOG = _LogPath()
 
 def open_election(name: str) -> tuple[Election, Path]:
     """The definition and its folder; every mistake is printed and exits 2."""
+    read, folder = open_folder(name)
+    return read.election, folder
+
+
+def open_folder(name: str) -> tuple[ReadFolder, Path]:
+    """As `open_election`, with what the definition was read from."""
     folder = election_folder(name)
     if not folder.is_dir():
         refuse([f"{name}: no such election folder, and no night of that name ships ({', '.join(_nights())})"], EXIT_USAGE)
     try:
-        return load_election(folder), folder
+        return read_folder(folder), folder
     except ElectionFolderError as broken:
         refuse(broken.errors, EXIT_USAGE)
 

@@ -15,10 +15,24 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def test_of_a_good_folder_it_prints_the_digest_and_every_contest(folder: Folder) -> None:
+    folder.replace(("seats = 2", "seats = 1"))
     said = call("check", str(folder.path)).stdout
     assert folder.load().digest in said
     assert "3 polling stations, 3 published areas, 2 contests; polls close 2024-02-07T15:00:00.000Z" in said
     assert said.splitlines()[-1] == "nothing is wrong with this folder"
+
+
+def test_what_is_allowed_and_hardly_meant_is_a_warning(folder: Folder) -> None:
+    folder.write("stations.csv", STATIONS.replace("South", "South\u200b") + "B-2,,760,,South,Alder\n")
+    said = call("check", str(folder.path)).stdout.splitlines()
+    warnings = [
+        f"{folder.path}/election.toml:32: contest SEAT has 2 seats, and only 1 who can take one",
+        rf"{folder.path}/stations.csv:4: area 'X/South\u200b' has what nobody sees: U+200B",
+        rf"{folder.path}/stations.csv:5: area 'X/South' looks like 'X/South\u200b' (line 4), and is another: they differ in U+200B",
+    ]
+    assert said[-4:] == [*(f"warning: {warning}" for warning in warnings), "a worker takes this folder, but see the warnings"]
+    found = json.loads(call("check", str(folder.path), "--json").stdout)
+    assert (found["mistakes"], found["warnings"]) == ([], warnings)
 
 
 def test_as_json_for_a_program(folder: Folder) -> None:

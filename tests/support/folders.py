@@ -1,11 +1,15 @@
-"""A good election folder, written out, with changes: what the folder tests break one thing at a time."""
+"""A good election folder, written out, with changes: what the folder tests break one thing at a time.
+
+Its second contest has two seats and one candidate, which is the one warning that it gives.
+"""
 
 from pathlib import Path
 
 import pytest
 
 from tally_stream.domain.election import Election
-from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
+from tally_stream.wire.folder.assembling import ElectionFolderError, load_election, read_folder
+from tally_stream.wire.folder.doubts import doubts_of
 
 TOML = """\
 id = "X-2024"
@@ -77,7 +81,8 @@ X/South,The South
 
 
 class Folder:
-    """`replace` swaps texts in one of its files; `load` reads it; `mistakes` are the sentences that refuse it."""
+    """`replace` swaps texts in one of its files; `load` reads it; `mistakes` are the sentences that refuse it;
+    `warnings` those of `check` that do not."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -98,6 +103,9 @@ class Folder:
 
     def load(self) -> Election:
         return load_election(self.path)
+
+    def warnings(self) -> list[str]:
+        return [doubt.removeprefix(f"{self.path}/") for doubt in doubts_of(read_folder(self.path))]
 
     def mistakes(self) -> list[str]:
         with pytest.raises(ElectionFolderError) as caught:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import AwareDatetime, TypeAdapter
 
@@ -69,6 +70,16 @@ class ElectionFolderError(Exception):
         self.errors = errors
 
 
+class ReadFolder(NamedTuple):
+    """The definition, and the files that it was read from, for who asks where something stands."""
+
+    election: Election
+    contests: Contests
+    """`stated` has them in the order of the definition."""
+    stations: StationTable
+    areas: AreaTable | None
+
+
 @contextmanager
 def _collector_off() -> Iterator[None]:
     """What is read here holds no circles, and looking for them in a million new objects again and again took a fifth of
@@ -82,10 +93,15 @@ def _collector_off() -> Iterator[None]:
             gc.enable()
 
 
-@_collector_off()
-@wide_cells()
 def load_election(folder: Path) -> Election:
     """Read the definition in `folder`. Raises ElectionFolderError with all mistakes."""
+    return read_folder(folder).election
+
+
+@_collector_off()
+@wide_cells()
+def read_folder(folder: Path) -> ReadFolder:
+    """As `load_election`, with what it was read from."""
     if not folder.is_dir():
         raise ElectionFolderError([f"{folder}:1: no such folder"])
     mistakes: list[Mistake] = []
@@ -108,12 +124,12 @@ def load_election(folder: Path) -> Election:
     scopes, areas = _read_places(files, toml, contests, stations, mistakes)
 
     if mistakes or toml.model is None or stations is None:
-        raise ElectionFolderError(_shown(mistakes))
+        raise ElectionFolderError(in_file_order(mistakes, "mistakes"))
     election = _build(toml.model, contests, stations, scopes, areas)
     _check_size(election, toml, contests, mistakes)
     if mistakes:
-        raise ElectionFolderError(_shown(mistakes))
-    return election
+        raise ElectionFolderError(in_file_order(mistakes, "mistakes"))
+    return ReadFolder(election, contests, stations, areas)
 
 
 def _read_places(
@@ -157,13 +173,13 @@ def election_day(folder: Path) -> date:
     return TypeAdapter(AwareDatetime).validate_python(stated).date()
 
 
-def _shown(mistakes: list[Mistake]) -> list[str]:
-    """In the order of the files and their lines; no more than anyone reads."""
+def in_file_order(mistakes: list[Mistake], called: str) -> list[str]:
+    """In the order of the files and their lines; no more than anyone reads, and how many more there are: `called` in plural."""
     order = {name: rank for rank, name in enumerate(_FILES)}
     ordered = sorted(mistakes, key=lambda m: (order.get(m.path.name.removesuffix(".gz"), len(order)), m.line))
     shown = [str(mistake) for mistake in ordered[:FOLDER_ERRORS_SHOWN_MAX]]
     left = len(ordered) - len(shown)
-    return [*shown, f"… and {left} more mistakes"] if left else shown
+    return [*shown, f"… and {left} more {called}"] if left else shown
 
 
 def _check_size(election: Election, toml: Toml, contests: Contests, mistakes: list[Mistake]) -> None:
