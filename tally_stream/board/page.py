@@ -1,15 +1,14 @@
 """The page as it leaves the board: the figures of a contest, or of one of its areas, stand in it before any script runs.
 
-Decides which place an address names, the language, the mode (`?screen`, `?embed`) and what of the newest message is
-written into the template. Text from messages and definitions is escaped here and nowhere trusted. The script in static/
-draws the same places anew. Lists (areas below, changes, contests) are in `page_lists.py`, addresses in `addresses.py`.
+Decides which place an address names, and what of the newest message is written into the template; how it is asked for is
+in `view.py`. Text from messages and definitions is escaped here and nowhere trusted. The script in static/ draws the same
+places anew. Lists (areas below, stations, changes, contests) are in `page_lists.py`, addresses in `addresses.py`.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,26 +16,23 @@ from aiohttp import web
 
 from tally_stream.board.addresses import CONTESTS, area_path, page_path, with_query
 from tally_stream.board.answers import Answer, Answers
-from tally_stream.board.area_rows import SORTS, AreaRows, Asked
+from tally_stream.board.area_rows import AreaRows, Asked
 from tally_stream.board.feed import Feed
 from tally_stream.board.page_lists import PageLists
 from tally_stream.board.places import Places
-from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.shown import Published
 from tally_stream.board.stations import Stations
+from tally_stream.board.view import View, view_of
 from tally_stream.board.wording import LANGUAGES, STATIC, Words
 from tally_stream.domain.election import Contest
 from tally_stream.domain.scalars import format_time
 from tally_stream.export.outcome_words import decimal_text
 
-MODES = ("screen", "embed")
-THEMES = ("dark", "light")
 PAGES_KEPT = 128
 STATES = ("counted", "partial", "held", "annulled", "outstanding")
 FLAGS = ("corrected", "recounted", "disputed", "warned")
 BAR_MOST = 99.0
 MEASURES = ("stations", "registered", "ballots")
-FROM_MAX_DIGITS = 7
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -51,37 +47,6 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors "
 )
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """How a page is asked for. `said`: the choices that stand in the address itself, which every link on the page keeps."""
-
-    language: str
-    mode: str
-    theme: str
-    said: tuple[tuple[str, str], ...]
-    words: str
-    begin: int
-    stations_begin: int
-    sort: str
-    is_descending: bool
-
-    @property
-    def query(self) -> dict[str, str]:
-        return dict(self.said)
-
-    @property
-    def whole_query(self) -> dict[str, str]:
-        """With what is searched for, how the list is sorted and where it begins: of a link to this very place."""
-        return {
-            **self.query,
-            **({"q": self.words} if self.words else {}),
-            **({"sort": self.sort} if self.sort != SORTS[0] else {}),
-            **({"order": "desc"} if self.is_descending else {}),
-            **({"from": str(self.begin)} if self.begin else {}),
-            **({"stations_from": str(self.stations_begin)} if self.stations_begin else {}),
-        }
 
 
 class Pages:
@@ -128,7 +93,7 @@ class Pages:
         return web.Response(status=301, headers={"Location": f"{path}?{query}" if query else path, "Cache-Control": "no-cache"})
 
     async def page(self, request: web.Request) -> web.Response:
-        view = self._view(request)
+        view = view_of(request)
         contest = self._contest(request)
         area = request.match_info.get("area", self._election.root)
         if contest is None or not self._places.is_area(area):
@@ -148,7 +113,7 @@ class Pages:
 
     async def contests(self, request: web.Request) -> web.Response:
         """Where a contest is looked for: without scripts, and for all who want to see what there is."""
-        view = self._view(request)
+        view = view_of(request)
         t = self._words[view.language]
         places = {
             **self._head(view, t, CONTESTS, view.whole_query),
@@ -182,37 +147,6 @@ class Pages:
         if "contest" in request.match_info:
             return self._places.contests.get(request.match_info["contest"])
         return self._places.contests.get(request.query.get("contest", "")) or self._election.contests[0]
-
-    def _view(self, request: web.Request) -> View:
-        query = request.query
-        mode = next((m for m in MODES if m in query), "")
-        theme = query.get("theme", "")
-        theme = theme if theme in THEMES else ""
-        language = self._language(request)
-        said = {
-            **({"lang": language} if query.get("lang") == language else {}),
-            **({mode: ""} if mode else {}),
-            **({"theme": theme} if theme else {}),
-        }
-        sort = query.get("sort", "")
-        return View(
-            language, mode, theme, tuple(said.items()),
-            words=query.get("q", "").strip()[:WORDS_MAX_CHARS],
-            begin=_begin(query.get("from", "")),
-            stations_begin=_begin(query.get("stations_from", "")),
-            sort=sort if sort in SORTS else SORTS[0],
-            is_descending=query.get("order") == "desc",
-        )  # fmt: skip
-
-    def _language(self, request: web.Request) -> str:
-        """`?lang=`, else the first of the browser's that we have, else English."""
-        asked = [request.query.get("lang", "")]
-        asked += [item.split(";")[0].strip() for item in request.headers.get("Accept-Language", "").split(",")[:20]]
-        for tag in asked:
-            language = tag.lower().split("-")[0]
-            if language in LANGUAGES:
-                return language
-        return LANGUAGES[0]
 
     # -- the template's places -------------------------------------------------------------------------------------
 
@@ -341,11 +275,6 @@ class Pages:
 
 def _template(name: str) -> str:
     return (STATIC / f"{name}.html").read_text(encoding="utf-8")
-
-
-def _begin(text: str) -> int:
-    """How many rows of a list to pass over; none where the address says nonsense."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= FROM_MAX_DIGITS else 0
 
 
 def _bar_width(percent: str | None) -> str:
