@@ -136,7 +136,7 @@ class Api:
             of_contest = {
                 **self._line_of(contest),
                 "majority_base": contest.majority_base if contest.majority else None,
-                "majority": _majority(contest.majority),
+                "majority": majority_of(contest.majority),
                 "rounding": {"method": contest.rounding.method, "places": contest.rounding.places},
                 "candidates": [
                     {"id": x.id, "name": x.name, "party": x.party, "eligible": x.eligible} for x in contest.candidates
@@ -162,6 +162,7 @@ class Api:
             "publish_depth": e.publish_depth,
             "station_count": len(e.stations),
             "contest_count": len(e.contests),
+            "bound_register_percent": decimal_text(e.checks.bound_register_percent),
         }
 
     def _line_of(self, contest: Contest) -> dict[str, Any]:
@@ -309,7 +310,7 @@ class Api:
         return json_answer({**found, "trail": self._trail(found["area"])}).to(request)
 
 
-def _majority(m: Majority | None) -> dict[str, Any] | None:
+def majority_of(m: Majority | None) -> dict[str, Any] | None:
     if m is None:
         return None
     return {

@@ -78,6 +78,9 @@ def _schemas() -> dict[str, Schema]:
         "election": TEXT, "name": TEXT, "phase": TEXT, "definition": TEXT, "polls_close": TEXT, "root": TEXT,
         "root_name": TEXT, "root_seconds": COUNT, "levels": _list(TEXT), "publish_depth": COUNT, "station_count": COUNT,
         "contest_count": COUNT,
+        "bound_register_percent": {
+            **TEXT, "description": "The most ballots that a station may bring, per cent of its register.",
+        },
     }  # fmt: skip
     contest_line = {
         "id": TEXT, "name": TEXT, "seats": COUNT, "rule": TEXT, "version": _or_null(COUNT), "status": _or_null(TEXT),

@@ -19,6 +19,7 @@ from tally_stream.board.answers import Answer, Answers
 from tally_stream.board.area_rows import AreaRows, Asked
 from tally_stream.board.feed import Feed
 from tally_stream.board.page_lists import PageLists
+from tally_stream.board.page_outcome import outcome_of
 from tally_stream.board.places import Places
 from tally_stream.board.shown import Published
 from tally_stream.board.stations import Stations
@@ -229,7 +230,7 @@ class Pages:
             "states": "".join(
                 f"<div><dt>{_escape(name)}</dt><dd>{_escape(value)}</dd></div>" for name, value in _states(root, t)
             ),
-            "outcome": _outcome(contest, root, t),
+            "outcome": outcome_of(contest, root, self._election.checks.bound_register_percent, t),
             **_polls(root, t),
             "source": _escape(
                 t("source", version=t.number(root["version"]), topic=root["provenance"]["topic"],
@@ -243,7 +244,8 @@ class Pages:
         before, _, after = t("outcome.part", contest="\0").partition("\0")
         link = f'<a href="{_escape(with_query(page_path(contest.id), query))}"><bdi>{_escape(contest.name)}</bdi></a>'
         part = f'<p class="outcome">{_escape(before)}{link}{_escape(after)}</p>'
-        return part + _outcome(contest, self._feed.shown[contest.id].root_message, t)
+        whole = self._feed.shown[contest.id].root_message
+        return part + outcome_of(contest, whole, self._election.checks.bound_register_percent, t)
 
     def _line(self, root: dict[str, Any], t: Words) -> str:
         badge = f'<strong class="status">{_escape(t("status." + root["status"]))}</strong>'
@@ -346,40 +348,3 @@ def _measure(name: str, measure: dict[str, Any] | None, t: Words) -> str:
     bar = f'<svg class="bar" aria-hidden="true"><rect width="{_bar_width(measure["percent"])}%" height="100%"/></svg>'
     percent = f"<strong>{_escape(t.percent(measure['percent']))} %</strong>"
     return f"<div>{title}<dd>{percent} <span>{_escape(of)}</span>{bar}</dd></div>"
-
-
-def _outcome(contest: Contest, root: dict[str, Any], t: Words) -> str:
-    outcome = root["outcome"]
-    if outcome is None:
-        return ""
-    elected, tied = outcome["elected"], outcome["tied"] or {"seats": 0, "between": []}
-    values = {
-        "leader": next((c.name for c in contest.candidates if c.id == outcome["leader"]), ""),
-        "lead": t.counted("votes", outcome["lead"]),
-        "bound": t.counted("ballots", outcome["outstanding_bound"]),
-        "names": _listed(contest, tied["between"] or elected),
-        "seats": t.number(tied["seats"]),
-    }
-    texts = [t(_outcome_key(outcome, root["ballots"]["valid"]), **values)]
-    if elected and outcome["state"] != "decided":
-        texts.append(t("outcome.elected", names=_listed(contest, elected)))
-    said = "".join(f'<p class="outcome">{_escape(text)}</p>' for text in texts)
-    return f'{said}<p class="note">{_escape(t("outcome.note"))}</p>'
-
-
-def _outcome_key(outcome: dict[str, Any], valid: int | None) -> str:
-    """The sentence for a state, by what is known beside it."""
-    state, has_leader = outcome["state"], outcome["leader"] is not None
-    if state == "none" and has_leader:
-        return "outcome.none.leader"
-    if state == "undecided" and outcome["outstanding_bound"] is None:
-        return "outcome.undecided.unknown"
-    if not has_leader and (state == "undecided" or (state == "none" and valid)):
-        return "outcome.nobody"
-    if state == "decided" and (len(outcome["elected"]) > 1 or not has_leader):
-        return "outcome.decided.seats"
-    return f"outcome.{state}"
-
-
-def _listed(contest: Contest, candidates: list[str]) -> str:
-    return ", ".join(c.name for c in contest.candidates if c.id in candidates)

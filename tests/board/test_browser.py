@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
 import re
 import signal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tally_stream.audit.replay import replay
+from tally_stream.board.api import majority_of
 from tally_stream.board.feed import now_ms
+from tally_stream.board.page_outcome import outcome_of
+from tally_stream.board.wording import LANGUAGES, Words
+from tally_stream.domain.election import Majority
+from tally_stream.domain.outcome import outcome
 from tally_stream.domain.standings import body_of
+from tally_stream.export.outcome_words import decimal_text
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tests.board.many import ManyBoard, served
@@ -21,6 +29,7 @@ from tests.board.texts import SOON, wait_text, wait_true
 from tests.support.board_scene import HOSTILE, Scene, free_port
 from tests.support.paths import NIGHTS
 from tests.support.processes import run
+from tests.support.small_elections import contest
 from tests.support.wide_elections import election_of
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
@@ -73,6 +82,8 @@ def test_the_night_of_azerbaijan_from_empty_to_final(night: Scene, page: Any, tm
         ["32,885", "0.66"], ["26,517", "0.53"],
     ]  # fmt: skip
     assert "6,537 of 6,537" in page.locator("#measures").inner_text()
+    assert "Polling stations processed (counted or annulled)" in page.locator("#measures").inner_text(), "11 are annulled"
+    assert "All ballots are in. Ilham Aliyev leads" in page.locator("#outcome").inner_text()
     assert page.locator("#measures .unknown").inner_text().split("\n") == ["Ballots", "not known"]
     assert "leads by 4,459,826 votes" in page.locator("#outcome").inner_text()
     wait_text(page, "#polls", "93.9 (−1.78)")
@@ -226,6 +237,38 @@ def test_the_language_is_switched_by_a_link(rehearsal: Scene, page: Any, languag
     assert "Cleo" in page.locator("#leaders").inner_text(), "the contest is kept"
     assert "SOUTH" in page.locator("#trail").inner_text(), "and the area"
     assert "undefined" not in page.locator("body").inner_text()
+
+
+OUTCOMES: list[tuple[tuple[int, ...], int | None, dict[str, Any]]] = [
+    ((0, 0), 9, {}), ((51, 49), 9, {}), ((51, 49), 1, {}), ((51, 49), 0, {}), ((51, 49), None, {}), ((5, 9), 3, {"rule": "none"}),
+    ((0, 9), 90, {"ineligible": ["BELA"]}), ((40, 30, 30), 1, {}), ((40, 30, 30), 0, {}),
+    ((50, 50), 0, {"base": "cast", "majority": Majority(Fraction("66.5"), at_least=True)}),
+    ((50, 50), 0, {"majority": Majority(Fraction(50), at_least=True)}), ((40, 40, 20), 0, {"majority": Majority(Fraction(35))}),
+    ((40, 31, 29), 0, {"majority": Majority(Fraction(50), False, Fraction(40), Fraction(10))}),
+    ((9, 8, 1), 2, {"rule": "plurality", "seats": 2}), ((9, 8, 1), 0, {"rule": "plurality", "seats": 2}),
+    ((9, 5, 5), 0, {"rule": "plurality", "seats": 2}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_script_says_of_each_outcome_what_the_board_has_written(rehearsal: Scene, page: Any, language: str) -> None:
+    page.goto(f"{rehearsal.board.address}/?lang={language}")
+    bound_percent = Fraction("162.5")
+    draw = """async ([root, contest, election]) => {
+        const drawn = await import("/static/root.js");
+        drawn.drawOutcomeOfWhole(root, contest, election);
+        return [...document.querySelectorAll("#outcome p")].slice(1).map((p) => [p.className, p.textContent]);
+    }"""
+    for votes, bound, of in OUTCOMES:
+        race = contest(candidates=("ANNA", "BELA", "CLEO")[: len(votes)], **of)
+        root = {"outcome": outcome(race, votes, sum(votes), bound), "ballots": {"valid": sum(votes)}}
+        written = re.findall(
+            r'<p class="(\w+)">(.*?)</p>', html.unescape(outcome_of(race, root, bound_percent, Words(language)))
+        )
+        described = {"name": race.name, "page": "/", "candidates": [{"id": c.id, "name": c.name} for c in race.candidates],
+                     "majority": majority_of(race.majority), "majority_base": race.majority_base}  # fmt: skip
+        said = page.evaluate(draw, [root, described, {"bound_register_percent": decimal_text(bound_percent)}])
+        assert [tuple(p) for p in said] == written
 
 
 def test_without_scripts_the_figures_of_each_place_stand_there(rehearsal: Scene, browser: Any) -> None:

@@ -116,8 +116,8 @@ async def test_nobody_without_votes_leads_and_nobody_who_can_not(told: ToldBoard
 
 @pytest.mark.parametrize(
     ("contest", "said"),
-    [("TWO-THIRDS", "1 of 8 polling stations. Cleo 40.00 %."), ("MOST", "Polling stations: 1 of 8"),
-     ("NOBODY", "Polling stations: 1 of 8")],
+    [("TWO-THIRDS", "1 of 8 polling stations. Cleo 40.00 %."), ("MOST", "Polling stations processed (counted or annulled): 1 of 8"),
+     ("NOBODY", "Polling stations processed (counted or annulled): 1 of 8")],
 )  # fmt: skip
 def test_the_script_draws_what_the_board_wrote_and_tells_listeners_who_leads(
     address: str, page: Any, browser: Any, contest: str, said: str

@@ -484,7 +484,7 @@ def test_every_word_that_is_asked_for_is_in_the_catalogue_and_none_is_idle() -> 
     """Keys made of a prefix and a name (`state.` + name) count by their prefix."""
     words = json.loads((STATIC / "lang" / "en.json").read_text(encoding="utf-8"))
     sources = [p for p in STATIC.rglob("*") if p.suffix in (".js", ".html")]
-    sources += [STATIC.parent / name for name in ("page.py", "page_lists.py")]
+    sources += [STATIC.parent / name for name in ("page.py", "page_lists.py", "page_outcome.py")]
     text = "\n".join(p.read_text(encoding="utf-8") for p in sources)
     idle = [k for k in words if f'"{k}"' not in text and f"t:{k}}}" not in text and f"'{k}'" not in text]
     prefixes = ("status.", "method.", "measure.", "state.", "outcome.", "verdict.", "kind.", "station.", "fresh.", "_", "area.")

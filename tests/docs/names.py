@@ -52,7 +52,6 @@ FOREIGN = {
     "segment.index.bytes": "Kafka",
     "message.timestamp.before.max.ms": "Kafka",
     "message.timestamp.after.max.ms": "Kafka",
-    ".venv/bin/": "a run of make setup",
     "build/install.log": "a run of make setup",
     "build/compile.log": "a run of make setup",
     "bench/results/": "a run of make bench",

@@ -115,7 +115,7 @@ function calm(question, most) {
 // An area's own message has no outcome: that is the whole contest's.
 async function askOutcome() {
   const answer = await fetch(`/api/v1/standings/${encodeURIComponent(contestId)}`);
-  if (answer.ok) drawOutcomeOfWhole(await answer.json(), contest);
+  if (answer.ok) drawOutcomeOfWhole(await answer.json(), contest, election);
 }
 
 const ask = {

@@ -10,7 +10,7 @@ export function drawRoot(root, contest, election) {
   drawLeaders(root, contest);
   fill($("measures"), ["stations", "registered", "ballots"].map((name) => measure(name, root.progress[name])));
   fill($("states"), states(root));
-  if (root.area === election.root) fill($("outcome"), outcomeOf(root, contest));
+  if (root.area === election.root) fill($("outcome"), outcomeOf(root, contest, election));
   drawPolls(root);
   const offsets = Object.entries(root.provenance.next_offsets).map(([p, o]) => `${p}: ${o}`).join(", ");
   $("source").textContent = t("source", {
@@ -72,33 +72,45 @@ function states(root) {
 }
 
 // On the page of an area, whose leader could be taken for a winner: nothing is won there, and how the whole stands.
-export function drawOutcomeOfWhole(root, contest) {
+export function drawOutcomeOfWhole(root, contest, election) {
   const [before, after] = t("outcome.part", { contest: "\0" }).split("\0");
   const link = el("a", { href: linked(contest.page) }, el("bdi", {}, contest.name));
-  fill($("outcome"), [el("p", { class: "outcome" }, before, link, after), ...outcomeOf(root, contest)]);
+  fill($("outcome"), [el("p", { class: "outcome" }, before, link, after), ...outcomeOf(root, contest, election)]);
 }
 
-function outcomeOf(root, contest) {
+const ALL_IN = { undecided: "undecided.in", decided: "decided.in", "decided.seats": "elected", runoff: "runoff.in" };
+
+function outcomeOf(root, contest, election) {
   const outcome = root.outcome;
   if (!outcome) return [];
   const listed = (ids) => contest.candidates.filter((c) => ids.includes(c.id)).map((c) => c.name).join(", ");
-  const { elected, tied } = outcome;
+  const { elected, tied, outstanding_bound: bound } = outcome;
+  const key = outcomeKey(outcome, root.ballots.valid), allIn = ALL_IN[key];
   const values = {
-    leader: listed([outcome.leader]), lead: counted("votes", outcome.lead), bound: counted("ballots", outcome.outstanding_bound),
-    names: listed(tied?.between ?? elected), seats: number(tied?.seats ?? 0),
+    leader: listed([outcome.leader]), lead: counted("votes", outcome.lead), bound: counted("ballots", bound),
+    names: listed(tied?.between ?? elected), seats: number(tied?.seats ?? 0), limit: whatWins(contest),
   };
-  const texts = [t(outcomeKey(outcome, root.ballots.valid), values)];
+  const texts = [bound === 0 && allIn ? `${t("outcome.in")} ${t(`outcome.${allIn}`, values)}` : t(`outcome.${key}`, values)];
   if (elected.length && outcome.state !== "decided") texts.push(t("outcome.elected", { names: listed(elected) }));
-  return [...texts.map((text) => el("p", { class: "outcome" }, text)), el("p", { class: "note" }, t("outcome.note"))];
+  const out = allIn && bound ? `${t("outcome.bound", { percent: percent(election.bound_register_percent) })} ` : "";
+  return [...texts.map((text) => el("p", { class: "outcome" }, text)), el("p", { class: "note" }, out + t("outcome.note"))];
+}
+
+function whatWins({ majority: m, majority_base }) {
+  if (m === null) return "";
+  const base = t(majority_base === "cast" ? "wins.cast" : "wins.valid");
+  let limit = t(m.at_least ? "wins.least" : "wins.over", { percent: percent(m.percent), base });
+  if (m.or_percent !== null) limit = t("wins.or", { limit, percent: percent(m.or_percent), lead: percent(m.or_lead_percent) });
+  return m.percent > 50 || (Number(m.percent) === 50 && !m.at_least) ? limit : t("wins.most", { limit });
 }
 
 // The sentence for a state, by what is known beside it.
 function outcomeKey({ state, leader, elected, outstanding_bound: bound }, valid) {
-  if (state === "none" && leader !== null) return "outcome.none.leader";
-  if (state === "undecided" && bound === null) return "outcome.undecided.unknown";
-  if (leader === null && (state === "undecided" || (state === "none" && valid))) return "outcome.nobody";
-  if (state === "decided" && (elected.length > 1 || leader === null)) return "outcome.decided.seats";
-  return `outcome.${state}`;
+  if (state === "none" && leader !== null) return "none.leader";
+  if (state === "undecided" && bound === null) return "undecided.unknown";
+  if (leader === null && (state === "undecided" || (state === "none" && valid))) return "nobody";
+  if (state === "decided" && (elected.length > 1 || leader === null)) return "decided.seats";
+  return state;
 }
 
 function drawPolls(root) {
