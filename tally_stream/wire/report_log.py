@@ -146,7 +146,9 @@ class ReportLog:
             try:
                 return _decode_checksum(raw)
             except _NOT_DECODED:
-                raise self._wrong(number, f"not a line of a report log: {error}") from error
+                has_mark = raw.startswith(b"\xef\xbb\xbf")
+                why = "it begins with a byte order mark (U+FEFF), and no report log does" if has_mark else error
+                raise self._wrong(number, f"not a line of a report log: {why}") from error
 
     def _check_sum(self, number: int, line: _ChecksumLine, digest: str, since: int) -> None:
         if self.partition_count is None:

@@ -78,7 +78,7 @@ def test_every_mistake_and_exit_2(folder: Folder) -> None:
 def test_of_no_folder(tmp_path: Path) -> None:
     assert "no such election folder" in call("check", str(tmp_path / "none"), expect=2).stderr
     found = json.loads(call("check", str(tmp_path / "none"), "--json", expect=2).stdout)
-    assert found == {"mistakes": [f"{tmp_path / 'none'}:1: no such folder"]}
+    assert found == {"mistakes": [f"{tmp_path / 'none'}: no such folder"]}
 
 
 def test_many_contests_are_not_all_in_the_table(folder: Folder) -> None:

@@ -151,7 +151,7 @@ class TestAnEarlierElection:
             ("PRES,X/South,ANNA,-1", "votes is '-1', not an integer from 0 to 999999999 (empty: unknown)"),
             ("PRES,X,ANNA,120", "contest PRES, area X, candidate ANNA occur twice"),
             ("PRES,X,,120", "contest PRES, area X, candidate (valid ballots) occur twice"),
-            ("PRES,X/South ,ANNA,1", "area begins or ends with white space"),
+            ("PRES,X/South ,ANNA,1", "area begins or ends with white space: 'X/South ' ends with U+0020"),
         ],
     )
     def test_each_mistake_is_named_with_its_line(self, folder: Folder, row: str, mistake: str) -> None:

@@ -173,7 +173,7 @@ class TestDefaults:
             ("seats = 0", "12: contest_defaults.seats should be greater than or equal to 1"),
             ('rounding = { method = "half-up", places = 9 }', "12: contest_defaults.rounding.places should be less than or equal to 6"),
             ("majority = { or_percent = 40 }", "12: contest_defaults.majority has one of or_percent and or_lead_percent: they go together"),
-            ('"name.fr" = "a\\u0000"', "12: contest_defaults.name.fr has the control or separator character U+0000"),
+            ('"name.fr" = "a\\u0000"', "12: contest_defaults.name.fr has the control or separator character U+0000: 'a\\x00'"),
         ],
     )  # fmt: skip
     def test_what_is_wrong_with_one_is_said_once(self, tables: Folder, text: str, mistake: str) -> None:
@@ -201,7 +201,7 @@ class TestMistakesInContests:
     @pytest.mark.parametrize(
         ("old", "new", "mistake"),
         [
-            ("PRES,President", "pres,President", "2: id is not an id ([A-Z0-9][A-Z0-9._-]*, at most 64 characters)"),
+            ("PRES,President", "pres,President", "2: id 'pres' is not an id ([A-Z0-9][A-Z0-9._-]*, at most 64 characters)"),
             ("PRES,President", ",President", "2: id is missing"),
             ("PRES,President", "PRES,", "2: name is missing"),
             ("PRES,President", "PRES,e\u0301", "2: name is not in Unicode normal form C"),
@@ -243,7 +243,7 @@ class TestMistakesInContests:
             ("quorum.percent", "50", "2: quorum is not counted: this version does not count referendums"),
             ("allocation.method", "dhondt", "2: allocation is not counted: this version does not share out seats"),
             ("combinations", '"[[""A"", ""B""]]"', "2: combinations is not counted: this version does not share out seats"),
-            ("name.fr", "a\u202eb", "2: name.fr has the bidirectional control U+202E"),
+            ("name.fr", "a\u202eb", "2: name.fr has the bidirectional control U+202E: 'a\\u202eb'"),
         ],
     )  # fmt: skip
     def test_in_a_column_more(self, tables: Folder, column: str, cell: str, mistake: str) -> None:
@@ -278,7 +278,7 @@ class TestMistakesInContests:
         tables.replace(("PRES,President", "PRES," + "é" * limits.CONTEST_NAME_MAX_CODE_POINTS), name="contests.csv")
         assert len(tables.load().contests[0].name) == 2_000
         tables.replace(("PRES,é", "PRES,éé"), name="contests.csv")
-        assert tables.mistakes() == ["contests.csv:2: name longer than 2000 code points"]
+        assert tables.mistakes() == [f"contests.csv:2: name longer than 2000 code points: '{'é' * 80}'"]
 
 
 class TestOneMistakeIsOne:
@@ -289,9 +289,9 @@ class TestOneMistakeIsOne:
     @pytest.mark.parametrize(
         ("toml", "mistake"),
         [
-            (None, "cannot be read: No such file or directory"),
-            ("id = ", "is not TOML: Invalid value (at end of document)"),
-            ("contest_defaults = 7\n" + HEAD, "contest_defaults is not a table"),
+            (None, " is missing"),
+            ("id = ", "1: is not TOML: Invalid value (at end of document)"),
+            ("contest_defaults = 7\n" + HEAD, "1: contest_defaults is not a table"),
         ],
     )
     def test_in_defaults_that_are_not_known(self, tables: Folder, toml: str | None, mistake: str) -> None:
@@ -301,7 +301,7 @@ class TestOneMistakeIsOne:
             (tables.path / "election.toml").unlink()
         else:
             tables.write("election.toml", toml)
-        assert tables.mistakes() == [f"election.toml:1: {mistake}"]
+        assert tables.mistakes() == [f"election.toml:{mistake}"]
 
     def test_what_no_default_could_give_is_said(self, tables: Folder) -> None:
         tables.write("election.toml", "id = ")
@@ -325,7 +325,12 @@ class TestOneMistakeIsOne:
         [
             ("contests.csv", "half-up,2", "half-up", "contests.csv:2: 6 fields, the header has 7"),
             ("candidates.csv", "Cleo,,#00ff7F,true", "Cleo", "candidates.csv:3: 3 fields, the header has 6"),
-            ("stations.csv", "B-1,", "B-1,x,", "stations.csv:4: 7 fields, the header has 6"),
+            (
+                "stations.csv",
+                "B-1,",
+                "B-1,x,",
+                "stations.csv:4: 7 fields, the header has 6: a text with a comma in it stands in quotation marks, a number has no comma",
+            ),
         ],
     )
     def test_in_a_row_that_could_not_be_read(self, tables: Folder, name: str, old: str, new: str, mistake: str) -> None:
@@ -347,13 +352,13 @@ class TestMistakesInCandidates:
     @pytest.mark.parametrize(
         ("row", "mistake"),
         [
-            ("PRES,anna,Anna,,,", "5: id 'anna' is not an id"),
+            ("PRES,anna,Anna,,,", "5: id 'anna' is not an id ([A-Z0-9][A-Z0-9._-]*, at most 64 characters)"),
             ("PRES,ANNA,Anna,,,", "5: candidate 'ANNA' of PRES occurs twice"),
             ("NONE,ANNA,Anna,,,", "5: contest 'NONE' is no contest"),
             ("PRES,ZOE,,,,", "5: name is missing"),
-            ("PRES,ZOE,e\u0301,,,", "5: name is not in Unicode normal form C"),
-            ("PRES,ZOE,Zoe\u00a0,,,", "5: name begins or ends with white space"),
-            ("PRES,ZOE,Zoe,a\u202eb,,", "5: party has the bidirectional control U+202E"),
+            ("PRES,ZOE,e\u0301,,,", "5: name is not in Unicode normal form C: 'e\\u0301'"),
+            ("PRES,ZOE,Zoe\u00a0,,,", "5: name begins or ends with white space: 'Zoe\\xa0' ends with U+00A0"),
+            ("PRES,ZOE,Zoe,a\u202eb,,", "5: party has the bidirectional control U+202E: 'a\\u202eb'"),
             ("PRES,ZOE,Zoe,,red,", "5: color is no color (# and six hexadecimal digits)"),
             ("PRES,ZOE,Zoe,,,no", "5: eligible is 'no', not true or false (empty: true)"),
             ("PRES,ZOE,Zoe", "5: 3 fields, the header has 6"),

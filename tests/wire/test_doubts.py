@@ -1,5 +1,8 @@
 """What a folder may say and hardly means: each warning with its file and line, and what gives none."""
 
+import gzip
+import hashlib
+
 import pytest
 
 from tally_stream.wire import limits
@@ -136,6 +139,42 @@ class TestSeats:
         assert folder.warnings() == []
         folder.replace(('rule = "none"', 'rule = "plurality"'), ('name = "Cleo"', 'name = "Cleo"\neligible = false'))
         assert folder.warnings() == []
+
+
+class TestALogBesideIt:
+    """A worker reads no reports.jsonl; `replay` and `demo` end where it can not be read."""
+
+    LINE = '{"timestamp": 1, "key": "A-1", "value": "any"}\n'
+
+    @pytest.mark.parametrize("name", ["reports.jsonl", "reports.jsonl.gz"])
+    def test_that_can_be_read(self, quiet: Folder, name: str) -> None:
+        for text in (b"", self.LINE.encode() * 3):
+            quiet.write(name, gzip.compress(text) if name.endswith(".gz") else text)
+            assert quiet.warnings() == []
+
+    def test_that_can_not(self, quiet: Folder) -> None:
+        quiet.write("reports.jsonl", self.LINE * 2 + "{}\n" + "x\n")
+        [warning] = quiet.warnings()
+        assert warning.startswith("reports.jsonl:3: not a line of a report log: ")
+        quiet.write("reports.jsonl", b"\x00\xff\x00")
+        [warning] = quiet.warnings()
+        assert warning.startswith("reports.jsonl:1: not a line of a report log: ")
+
+    def test_of_which_something_was_added_to_the_end(self, quiet: Folder) -> None:
+        header = '{"log": 1, "topic": "tally.reports", "partitions": 1}\n'
+        rows = [self.LINE.replace("}", f', "partition": 0, "offset": {i}}}') for i in range(2)]
+        digest = hashlib.sha256((header + rows[0]).encode()).hexdigest()
+        quiet.write("reports.jsonl", header + rows[0] + f'{{"records": 1, "sha256": "{digest}"}}\n' + rows[1])
+        assert quiet.warnings() == ["reports.jsonl: its last 1 records stand under no checksum: it was cut or added to"]
+
+    def test_that_stands_there_twice_or_is_a_folder(self, quiet: Folder) -> None:
+        quiet.write("reports.jsonl", self.LINE)
+        quiet.write("reports.jsonl.gz", self.LINE)
+        assert quiet.warnings() == ["reports.jsonl:1: stands beside reports.jsonl.gz; one of them must go"]
+        (quiet.path / "reports.jsonl.gz").unlink()
+        (quiet.path / "reports.jsonl").unlink()
+        (quiet.path / "reports.jsonl").mkdir()
+        assert quiet.warnings() == ["reports.jsonl:1: cannot be read: Is a directory"]
 
 
 def test_no_more_are_shown_than_anyone_reads(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

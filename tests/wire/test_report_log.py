@@ -264,6 +264,10 @@ class TestLines:
         assert files.refusal(record(), record(), line, record()).startswith(":3: not a line of a report log")
         assert files.refusal(line, record()).startswith(":1: not a line of a report log")
 
+    def test_a_byte_order_mark_is_named(self, files: Files) -> None:
+        sentence = ":1: not a line of a report log: it begins with a byte order mark (U+FEFF), and no report log does"
+        assert files.refusal('\ufeff{"timestamp": 1}') == sentence
+
     def test_bytes_that_are_not_utf_8(self, files: Files) -> None:
         files.path.write_bytes(b'{"timestamp":1,"value":"\xff"}\n')
         with pytest.raises(LogError, match=r":1: not a line of a report log"):

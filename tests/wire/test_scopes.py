@@ -99,7 +99,7 @@ class TestMistakesInScopes:
     )  # fmt: skip
     def test_each_is_named_with_its_line(self, folder: Folder, scope: str, mistakes: list[str]) -> None:
         scoped(folder, ("SEAT", scope))
-        assert folder.mistakes() == [f"election.toml:31: contests[2].scope {mistake}" for mistake in mistakes]
+        assert folder.mistakes() == [f"election.toml:31: contest SEAT: scope {mistake}" for mistake in mistakes]
 
     def test_of_a_contest_in_a_table_too(self, folder: Folder) -> None:
         folder.write("contests.csv", 'id,name,rule,rounding.method,rounding.places,scope\nC,C,none,half-up,0,"[""X/West""]"\n')
@@ -108,16 +108,16 @@ class TestMistakesInScopes:
 
     def test_of_a_wrong_type(self, folder: Folder) -> None:
         scoped(folder, ("SEAT", '"X/North"'))
-        assert folder.mistakes() == ['election.toml:31: contests[2].scope should be a list in square brackets, as ["North"]']
+        assert folder.mistakes() == ['election.toml:31: contest SEAT: scope should be a list in square brackets, as ["North"]']
 
     @pytest.mark.parametrize(
         ("row", "mistake"),
         [
             ("NONE,A-1", "3: contest 'NONE' is no contest"),
             ("SEAT,Z-1", "3: station_id 'Z-1' is no polling station"),
-            ("SEAT,A-1 ", "3: station_id begins or ends with white space"),
+            ("SEAT,A-1 ", "3: station_id begins or ends with white space: 'A-1 ' ends with U+0020"),
             ("SEAT,B-1", "3: contest SEAT names station 'B-1' twice"),
-            ("SEAT", "3: 1 fields, the header has 2"),
+            ("SEAT", "3: 1 field, the header has 2"),
         ],
     )
     def test_in_scopes_csv(self, folder: Folder, row: str, mistake: str) -> None:
@@ -232,7 +232,7 @@ class TestOwnClosing:
         [
             ("2024-02-07T19:00:01+04:00", "polls_close is later than the election's"),
             ("2024-02-07", "polls_close is '2024-02-07', not an RFC 3339 time with an offset (empty: with the election)"),
-            ("2024-02-07T18:00:00Z ", "polls_close begins or ends with white space"),
+            ("2024-02-07T18:00:00Z ", "polls_close begins or ends with white space: '2024-02-07T18:00:00Z ' ends with U+0020"),
         ],
     )
     def test_that_is_none(self, folder: Folder, text: str, mistake: str) -> None:

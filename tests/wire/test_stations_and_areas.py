@@ -13,39 +13,54 @@ class TestMistakesInStations:
     @pytest.mark.parametrize(
         ("row", "mistake"),
         [
-            ("a-3,,,,N,T", "5: station_id 'a-3' is not an id"),
-            (",,,,N,T", "5: station_id '' is not an id"),
+            ("a-3,,,,N,T", "5: station_id 'a-3' is not an id ([A-Z0-9][A-Z0-9._-]*, at most 64 characters)"),
+            (",,,,N,T", "5: station_id '' is not an id ([A-Z0-9][A-Z0-9._-]*, at most 64 characters)"),
             ("A-1,,,,N,T", "5: station_id A-1 occurs twice"),
             ("A-3,,2oo,,N,T", "5: registered is '2oo', not an integer from 0 to 999999999 (empty: unknown)"),
             ("A-3,,1000000000,,N,T", "5: registered is '1000000000', not an integer from 0 to 999999999 (empty: unknown)"),
             ("A-3,,-1,,N,T", "5: registered is '-1', not an integer from 0 to 999999999 (empty: unknown)"),
             ("A-3,,1.0,,N,T", "5: registered is '1.0', not an integer from 0 to 999999999 (empty: unknown)"),
-            ("A-3,, 1,,N,T", "5: registered begins or ends with white space"),
-            ("A-3, x,,,N,T", "5: name begins or ends with white space"),
-            (" A-3,,,,N,T", "5: station_id begins or ends with white space"),
-            ("A-3,,,,North\u00a0,T", "5: region begins or ends with white space"),
-            ("A-3,,,,N,\u3000T", "5: town begins or ends with white space"),
-            ("A-3,\ufeffx,,,N,T", "5: name begins or ends with a byte order mark (U+FEFF, nobody sees it)"),
-            ("A-3,x\ufeff,,,N,T", "5: name begins or ends with a byte order mark (U+FEFF, nobody sees it)"),
-            ("\ufeffA-3,,,,N,T", "5: station_id begins or ends with a byte order mark (U+FEFF, nobody sees it)"),
-            ("A-3,,,,N,T\ufeff", "5: town begins or ends with a byte order mark (U+FEFF, nobody sees it)"),
-            ("A-3,,,,N, \ufeff T", "5: town begins or ends with white space"),
+            ("A-3,, 1,,N,T", "5: registered begins or ends with white space: ' 1' begins with U+0020"),
+            ("A-3, x,,,N,T", "5: name begins or ends with white space: ' x' begins with U+0020"),
+            (" A-3,,,,N,T", "5: station_id begins or ends with white space: ' A-3' begins with U+0020"),
+            ("A-3,,,,North\u00a0,T", "5: region begins or ends with white space: 'North\\xa0' ends with U+00A0"),
+            ("A-3,,,,N,\u3000T", "5: town begins or ends with white space: '\\u3000T' begins with U+3000"),
+            (
+                "A-3,\ufeffx,,,N,T",
+                "5: name begins or ends with a byte order mark (U+FEFF, nobody sees it): '\\ufeffx' begins with U+FEFF",
+            ),
+            (
+                "A-3,x\ufeff,,,N,T",
+                "5: name begins or ends with a byte order mark (U+FEFF, nobody sees it): 'x\\ufeff' ends with U+FEFF",
+            ),
+            (
+                "\ufeffA-3,,,,N,T",
+                "5: station_id begins or ends with a byte order mark (U+FEFF, nobody sees it): '\\ufeffA-3' begins with U+FEFF",
+            ),
+            (
+                "A-3,,,,N,T\ufeff",
+                "5: town begins or ends with a byte order mark (U+FEFF, nobody sees it): 'T\\ufeff' ends with U+FEFF",
+            ),
+            ("A-3,,,,N, \ufeff T", "5: town begins or ends with white space: ' \\ufeff T' begins with U+0020"),
             ("A-3,,,,.,T", "5: region is . or .."),
             ("A-3,,,,N,..", "5: town is . or .."),
             ("A-3,,٣,,N,T", "5: registered is '٣', not an integer from 0 to 999999999 (empty: unknown)"),
             ("A-3,,,x,N,T", "5: ballots_expected is 'x', not an integer from 0 to 999999999 (empty: unknown)"),
-            ("A-3,e\u0301,,,N,T", "5: name is not in Unicode normal form C"),
-            ('A-3,"a\nb",,,N,T', "6: name has the control or separator character U+000A"),
+            ("A-3,e\u0301,,,N,T", "5: name is not in Unicode normal form C: 'e\\u0301'"),
+            ('A-3,"a\nb",,,N,T', "6: name has the control or separator character U+000A: 'a\\nb'"),
             ("A-3,,,,,T", "5: region is empty"),
             ("A-3,,,,N,", "5: town is empty"),
-            ("A-3,,,,N/E,T", "5: region has / or |"),
-            ("A-3,,,,N|E,T", "5: region has / or |"),
-            ("A-3,,,,\u202eN,T", "5: region has the bidirectional control U+202E"),
+            ("A-3,,,,N/E,T", "5: region may not have / or |: 'N/E'"),
+            ("A-3,,,,N|E,T", "5: region may not have / or |: 'N|E'"),
+            ("A-3,,,,\u202eN,T", "5: region has the bidirectional control U+202E: '\\u202eN'"),
             ("A-3,,,,N", "5: 5 fields, the header has 6"),
-            ("A-3,,,,N,T,U", "5: 7 fields, the header has 6"),
+            (
+                "A-3,,,,N,T,U",
+                "5: 7 fields, the header has 6: a text with a comma in it stands in quotation marks, a number has no comma",
+            ),
             ('A-3,"x"y,,,N,T', "5: not CSV: ',' expected after '\"'"),
             ('A-3,"x', "5: not CSV: unexpected end of data"),
-            ("A-3," + "x" * 131_073 + ",,,N,T", "5: name longer than 200 code points"),
+            ("A-3," + "x" * 131_073 + ",,,N,T", "5: name longer than 200 code points: '" + "x" * 80 + "'"),
         ],
     )
     def test_each_is_named_with_its_line(self, folder: Folder, row: str, mistake: str) -> None:
@@ -54,7 +69,7 @@ class TestMistakesInStations:
 
     @pytest.mark.parametrize(
         "header",
-        ["", "station_id,name,registered,ballots_expected,region", "station_id,name,registered,ballots_expected,region,town,x",
+        ["station_id,name,registered,ballots_expected,region", "station_id,name,registered,ballots_expected,region,town,x",
          "station_id,name,registered,ballots_expected,region,region", "\ufeff\ufeffstation_id,name,registered,ballots_expected,region,town",
          "station_id ,name,registered,ballots_expected,region,town"],
     )  # fmt: skip
@@ -91,8 +106,28 @@ class TestMistakesInStations:
         assert folder.mistakes() == ["stations.csv:1: no polling stations"]
         folder.write("stations.csv", "")
         assert folder.mistakes() == [
-            "stations.csv:1: the header is '', it should be 'station_id,name,registered,ballots_expected,region,town'; "
-            "it may have polls_close too"
+            "stations.csv:1: the file is empty: its first line should be 'station_id,name,registered,ballots_expected,region,town'"
+        ]
+        folder.write("stations.csv", "\n" + STATIONS)
+        assert folder.mistakes() == [
+            "stations.csv:1: the first line is empty: it should be 'station_id,name,registered,ballots_expected,region,town'"
+        ]
+
+    @pytest.mark.parametrize(("separator", "name"), [(";", "a semicolon"), ("\t", "a tab")])
+    def test_cells_that_something_else_separates_than_a_comma(self, folder: Folder, separator: str, name: str) -> None:
+        folder.write("stations.csv", STATIONS.replace(",", separator).replace('"', ""))
+        header = STATIONS.splitlines()[0].replace(",", separator)
+        assert folder.mistakes() == [f"stations.csv:1: the header is {header!r}: cells are separated by a comma, not by {name}"]
+        folder.write("stations.csv", STATIONS + "A-3,,,,N,T\n".replace(",", separator))
+        assert folder.mistakes() == [
+            f"stations.csv:5: 1 field, the header has 6: cells are separated by a comma, not by {name}"
+        ]
+
+    def test_only_so_much_of_a_long_cell_is_shown_and_the_end_that_is_meant(self, folder: Folder) -> None:
+        folder.write("stations.csv", STATIONS + "A-3," + "x" * 100 + " ,,,N,T\n" + "A-4, " + "y" * 100 + ",,,N,T\n")
+        assert folder.mistakes() == [
+            f"stations.csv:5: name begins or ends with white space: '{'x' * 79} ' ends with U+0020",
+            f"stations.csv:6: name begins or ends with white space: ' {'y' * 79}' begins with U+0020",
         ]
 
     def test_at_the_most_stations_and_one_past_it(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +147,7 @@ class TestMistakesInStations:
             (mistake,) = folder.mistakes()
             assert "cannot be read" in mistake
         (folder.path / "stations.csv").unlink()
-        assert folder.mistakes() == ["stations.csv:1: is missing"]
+        assert folder.mistakes() == ["stations.csv: is missing"]
         (folder.path / "stations.csv").mkdir()
         assert folder.mistakes() == ["stations.csv:1: cannot be read: Is a directory"]
 
@@ -124,13 +159,13 @@ class TestMistakesInAreas:
             ("Y/North,N", "4: area 'Y/North' does not begin with the root X"),
             ("XY,N", "4: area 'XY' does not begin with the root X"),
             ("X/North,N", "4: area 'X/North' occurs twice"),
-            ("X/a\u202eb,N", "4: area has the bidirectional control U+202E"),
-            ("X/e\u0301,N", "4: area is not in Unicode normal form C"),
+            ("X/a\u202eb,N", "4: area has the bidirectional control U+202E: 'a\\u202eb'"),
+            ("X/e\u0301,N", "4: area is not in Unicode normal form C: 'e\\u0301'"),
             ("X/,N", "4: area has an empty level"),
-            ("X/" + "a" * 201 + ",N", "4: area longer than 200 code points"),
-            ("X/West,a\u2028b", "4: name has the control or separator character U+2028"),
-            ("X/West,\u2028", "4: name begins or ends with white space"),
-            ("X/West", "4: 1 fields, the header has 2"),
+            ("X/" + "a" * 201 + ",N", "4: area longer than 200 code points: '" + "a" * 80 + "'"),
+            ("X/West,a\u2028b", "4: name has the control or separator character U+2028: 'a\\u2028b'"),
+            ("X/West,\u2028", "4: name begins or ends with white space: '\\u2028' begins with U+2028"),
+            ("X/West", "4: 1 field, the header has 2"),
         ],
     )
     def test_each_is_named_with_its_line(self, folder: Folder, row: str, mistake: str) -> None:

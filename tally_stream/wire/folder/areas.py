@@ -12,10 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path as FilePath
 
 from tally_stream.domain.election import StationRow
-from tally_stream.domain.scalars import text_error
 from tally_stream.domain.scopes import Path
 from tally_stream.wire.folder.stations import StationTable
-from tally_stream.wire.folder.table import Mistake, Table
+from tally_stream.wire.folder.table import Mistake, Table, text_mistake
 
 _TILE = re.compile(r"-?[0-9]{1,9}\Z", re.ASCII)
 
@@ -34,7 +33,7 @@ class AreaTable:
             if area in found:
                 table.wrong(f"area {area[:80]!r} occurs twice")
             for value in area.split("/"):
-                mistake = text_error(value) or ("has an empty level" if not value else None)
+                mistake = text_mistake(value) or ("has an empty level" if not value else None)
                 if mistake:
                     table.wrong(f"area {mistake}")
             table.text("name", name)

@@ -103,7 +103,7 @@ def load_election(folder: Path) -> Election:
 def read_folder(folder: Path) -> ReadFolder:
     """As `load_election`, with what it was read from."""
     if not folder.is_dir():
-        raise ElectionFolderError([f"{folder}:1: no such folder"])
+        raise ElectionFolderError([f"{folder}: no such folder"])
     mistakes: list[Mistake] = []
     _check_names(folder, mistakes)
     files = {name: one_of(folder, name, mistakes) for name in _FILES}
@@ -115,7 +115,7 @@ def read_folder(folder: Path) -> ReadFolder:
     stations_path = files["stations.csv"]
     if stations_path is None:
         if not any(m.path == folder / "stations.csv" for m in mistakes):
-            mistakes.append(Mistake(folder / "stations.csv", 1, "is missing"))
+            mistakes.append(Mistake(folder / "stations.csv", 0, "is missing"))
     elif (levels := toml.level_columns) is not None:
         closes_ms = NO_CLOSING_MS if toml.closes_ms is None else toml.closes_ms
         stations = StationTable(stations_path, levels, closes_ms, mistakes)
@@ -157,7 +157,7 @@ def _check_names(folder: Path, mistakes: list[Mistake]) -> None:
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
-        raise ElectionFolderError([f"{folder}:1: cannot be listed: {error.strerror}"]) from error
+        raise ElectionFolderError([f"{folder}: cannot be listed: {error.strerror}"]) from error
     for name in names:
         is_table = name.lower().removesuffix(".gz").endswith(".csv") and not name.startswith(".")
         if is_table and name.removesuffix(".gz") not in _TABLES and name not in _NOT_READ:

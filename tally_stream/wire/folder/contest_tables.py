@@ -16,7 +16,7 @@ from typing import Any
 from tally_stream.domain.election import Candidate
 from tally_stream.domain.scalars import is_id
 from tally_stream.wire.folder.shape import is_color
-from tally_stream.wire.folder.table import Table
+from tally_stream.wire.folder.table import Table, not_an_id
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}\Z", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z", re.ASCII)
@@ -88,7 +88,7 @@ def candidate_rows(table: Table) -> Iterator[CandidateRow]:
     optional = ("party", "color", "eligible")
     for contest, id, name, party, color, eligible in table.rows(("contest", "id", "name"), optional, has_languages=True):
         if not is_id(id):
-            table.wrong(f"id {id[:80]!r} is not an id")
+            table.wrong(f"id {not_an_id(id)}")
         if not name:
             table.wrong("name is missing")
         table.text("name", name)

@@ -16,10 +16,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from tally_stream.domain.election import Candidate
-from tally_stream.domain.scalars import text_error
 from tally_stream.wire.folder.contest_tables import candidate_rows, contest_rows
 from tally_stream.wire.folder.shape import COUNTED_RULES, FIELDS_OF_RULES, ContestModel
-from tally_stream.wire.folder.table import Mistake, Table, is_language_column
+from tally_stream.wire.folder.table import Mistake, Table, is_language_column, text_mistake
 from tally_stream.wire.folder.toml import FieldPath, Toml, field_text, sentence_of
 from tally_stream.wire.limits import CANDIDATES_MAX, CONTESTS_MAX
 
@@ -229,7 +228,7 @@ class Contests:
     def _without_languages(self, stated: StatedContest, fields: dict[str, Any], where: FieldPath) -> dict[str, Any]:
         for name in filter(is_language_column, fields):
             value = fields[name]
-            mistake = text_error(value) if isinstance(value, str) else "is not a text"
+            mistake = text_mistake(value) if isinstance(value, str) else "is not a text"
             if mistake is not None:
                 self._wrong(stated, (*where, name), mistake)
         return {name: value for name, value in fields.items() if not is_language_column(name)}

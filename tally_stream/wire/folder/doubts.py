@@ -1,20 +1,22 @@
 """What a folder may say and hardly means: the warnings of `check`. They refuse nothing; a worker does not ask for them.
 
 Decides what is worth a second look: areas whose names look alike or hold what nobody sees, stations without voters and without
-ballots expected, rows of areas.csv that name no area, more seats than candidates. Refuses to know what is wrong: the reader of
-folders does. Read next: `look_alikes.py`.
+ballots expected, rows of areas.csv that name no area, more seats than candidates, a recorded night that can not be read.
+Refuses to know what is wrong: the reader of folders does. Read next: `look_alikes.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path as FilePath
 
 from tally_stream.domain.scopes import Path
 from tally_stream.wire.folder.areas import AreaTable
 from tally_stream.wire.folder.assembling import ReadFolder, in_file_order
 from tally_stream.wire.folder.look_alikes import code_points, escaped, mixed_scripts, skeleton, unseen
 from tally_stream.wire.folder.stations import StationTable
-from tally_stream.wire.folder.table import Mistake
+from tally_stream.wire.folder.table import Mistake, one_of
+from tally_stream.wire.report_log import LogError, ReportLog
 
 
 def doubts_of(folder: ReadFolder) -> list[str]:
@@ -23,7 +25,9 @@ def doubts_of(folder: ReadFolder) -> list[str]:
     found = [*_of_areas(folder.stations, root), *_of_registers(folder.stations), *_of_seats(folder)]
     if folder.areas is not None:
         found += _of_area_names(folder.areas, folder.stations, root)
-    return in_file_order(found, "warnings")
+    unread: list[str] = []
+    found += _of_log(folder.stations.path.parent, unread)
+    return [*in_file_order(found, "warnings"), *unread]
 
 
 # -- areas ---------------------------------------------------------------------------------------------------------
@@ -79,6 +83,25 @@ def _of_area_names(areas: AreaTable, stations: StationTable, root: str) -> Itera
     for area, line in areas.lines.items():
         if tuple(area.split("/")[1:]) not in stations.areas:
             yield Mistake(areas.path, line, f"area {escaped(area[:200])}: no polling station lies in it, so nothing is named")
+
+
+# -- the recorded night ---------------------------------------------------------------------------------------------
+
+
+def _of_log(folder: FilePath, unread: list[str]) -> list[Mistake]:
+    """Whether reports.jsonl, which no worker reads, can be read to its end: where not, `unread` gets why. What the records
+    say is not looked at."""
+    found: list[Mistake] = []
+    path = one_of(folder, "reports.jsonl", found)
+    if path is not None:
+        try:
+            log = ReportLog(path)
+            for _ in log:
+                pass
+            log.check_end()
+        except LogError as broken:
+            unread.append(str(broken))
+    return found
 
 
 # -- stations and contests -----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tally_stream.domain.election import StationRow
 from tally_stream.domain.scalars import is_id, parse_time, text_error
-from tally_stream.wire.folder.table import csv_reader, is_count, without_edges
+from tally_stream.wire.folder.table import SHOWN_MAX_CHARS, csv_reader, is_count, text_mistake, without_edges
 from tally_stream.wire.report_log import open_maybe_gzip
 
 FIXED_COLUMNS = ("station_id", "name", "registered", "ballots_expected")
@@ -32,9 +32,9 @@ Stations = tuple[list[StationRow], dict[str, int]]
 
 def level_error(value: str) -> str | None:
     """Why a level value is none, or None."""
-    mistake = text_error(value) or (None if value else "is empty")
+    mistake = text_mistake(value) or (None if value else "is empty")
     if mistake is None and ("/" in value or "|" in value):
-        return "has / or |"
+        return f"may not have / or |: {value[:SHOWN_MAX_CHARS]!r}"
     return "is . or .." if value in (".", "..") else mistake
 
 

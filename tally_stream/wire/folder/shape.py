@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, is_id, text_error
+from tally_stream.domain.scalars import COUNT_MAX, is_id
+from tally_stream.wire.folder.table import not_an_id, text_mistake
 from tally_stream.wire.limits import (
     BOUND_REGISTER_PERCENT_MAX,
     CANDIDATES_MAX,
@@ -24,19 +25,19 @@ from tally_stream.wire.limits import (
 
 def _id(value: str) -> str:
     if not is_id(value):
-        raise ValueError(f"is not an id ([A-Z0-9][A-Z0-9._-]*, at most {ID_MAX_CHARS} characters)")
+        raise ValueError(not_an_id(value))
     return value
 
 
 def _text(value: str) -> str:
-    wrong = text_error(value)
+    wrong = text_mistake(value)
     if wrong is not None:
         raise ValueError(wrong)
     return value
 
 
 def _contest_name(value: str) -> str:
-    wrong = text_error(value, CONTEST_NAME_MAX_CODE_POINTS)
+    wrong = text_mistake(value, CONTEST_NAME_MAX_CODE_POINTS)
     if wrong is not None:
         raise ValueError(wrong)
     return value

@@ -21,7 +21,7 @@ from tally_stream.wire.folder.plain_stations import (
     level_error,
     plain_stations,
 )
-from tally_stream.wire.folder.table import Mistake, Table
+from tally_stream.wire.folder.table import Mistake, Table, not_an_id
 from tally_stream.wire.limits import STATIONS_MAX
 
 NOT_YET_COLUMNS = ("channel",)
@@ -70,7 +70,7 @@ def stations_by_row(path: Path, levels: Sequence[str], closes_ms: int, mistakes:
     for row in table.rows((*FIXED_COLUMNS, *levels), (CLOSING_COLUMN,), not_yet=NOT_YET_COLUMNS):
         station_id, name = row[0], row[1]
         if not is_id(station_id):
-            wrong(f"station_id {station_id[:80]!r} is not an id")
+            wrong(f"station_id {not_an_id(station_id)}")
         elif station_id in seen:
             wrong(f"station_id {station_id} occurs twice")
         seen.add(station_id)

@@ -11,6 +11,7 @@ import csv
 import io
 import os
 import re
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from operator import methodcaller
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from tally_stream.domain.scalars import COUNT_MAX, text_error
+from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, TEXT_MAX_CODE_POINTS, text_error
 from tally_stream.wire.limits import CELL_MAX_CHARS
 from tally_stream.wire.report_log import open_maybe_gzip
 
@@ -39,10 +40,11 @@ class Mistake(NamedTuple):
 
     path: Path
     line: int
+    """0 where the file is not there."""
     what: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.what}"
+        return f"{self.path}:{self.line}: {self.what}" if self.line else f"{self.path}: {self.what}"
 
 
 def one_of(folder: Path, name: str, mistakes: list[Mistake]) -> Path | None:
@@ -70,6 +72,24 @@ def csv_reader(raw: IO[bytes]) -> Reader:
     return csv.reader(io.TextIOWrapper(raw, encoding="utf-8-sig", newline=""), strict=True)
 
 
+SHOWN_MAX_CHARS = 80
+"""So much of a wrong value is shown, escaped."""
+
+
+def not_an_id(text: str) -> str:
+    """The sentence for what is none, behind the name of its field."""
+    return f"{text[:SHOWN_MAX_CHARS]!r} is not an id ([A-Z0-9][A-Z0-9._-]*, at most {ID_MAX_CHARS} characters)"
+
+
+def text_mistake(text: str, most: int = TEXT_MAX_CODE_POINTS) -> str | None:
+    """Why `text` breaks the text rule, and the text itself, or None."""
+    mistake = text_error(text, most)
+    if mistake is None:
+        return None
+    shown = text[:SHOWN_MAX_CHARS]
+    return f"{mistake}: {repr(shown) if unicodedata.is_normalized('NFC', shown) else ascii(shown)}"
+
+
 def is_count(text: str) -> bool:
     """An integer from 0 to COUNT_MAX in ASCII digits, or nothing: unknown."""
     return text == "" or (text.isascii() and text.isdigit() and len(text) <= 9)
@@ -78,6 +98,32 @@ def is_count(text: str) -> bool:
 def is_language_column(name: str) -> bool:
     """A name in another language: checked as a text, and no part of the definition."""
     return _LANGUAGE_COLUMN.match(name) is not None
+
+
+_SEPARATORS = {";": "a semicolon", "\t": "a tab"}
+
+
+def _separator_of(line: str) -> str | None:
+    """What a line of one cell seems to be separated by instead of commas."""
+    return next((name for separator, name in _SEPARATORS.items() if separator in line), None)
+
+
+def _wrong_length(row: list[str], most: int) -> str:
+    if len(row) > most:
+        hint = ": a text with a comma in it stands in quotation marks, a number has no comma"
+    else:
+        found = _separator_of(row[0]) if len(row) == 1 else None
+        hint = "" if found is None else f": cells are separated by a comma, not by {found}"
+    return f"{len(row)} field{'' if len(row) == 1 else 's'}, the header has {most}{hint}"
+
+
+def _wrong_edges(cell: str) -> str:
+    what = "white space" if cell.strip() != cell else "a byte order mark (U+FEFF, nobody sees it)"
+    if without_edges(cell[0]):
+        at, shown = f"ends with U+{ord(cell[-1]):04X}", cell[-SHOWN_MAX_CHARS:]
+    else:
+        at, shown = f"begins with U+{ord(cell[0]):04X}", cell[:SHOWN_MAX_CHARS]
+    return f"begins or ends with {what}: {shown!r} {at}"
 
 
 class Table:
@@ -106,7 +152,11 @@ class Table:
         try:
             with open_maybe_gzip(self.path) as raw:
                 reader = csv_reader(raw)
-                header = next(reader, [])
+                header = next(reader, None)
+                if not header:
+                    which = "file is empty: its first line" if header is None else "first line is empty: it"
+                    self.wrong(f"the {which} should be {','.join(columns)!r}")
+                    return
                 languages = [name for name in header if has_languages and is_language_column(name)]
                 given = [name for name in header if name not in languages]
                 for name in sorted(set(given).intersection(not_yet)):
@@ -122,14 +172,13 @@ class Table:
                     if not row:
                         continue  # an empty line says nothing
                     if len(row) != len(header):
-                        self.wrong(f"{len(row)} fields, the header has {len(header)}")
+                        self.wrong(_wrong_length(row, len(header)))
                         is_whole = False
                         continue
                     for place, cell in enumerate(row):
                         bare = without_edges(cell)
                         if bare != cell:
-                            what = "white space" if cell.strip() != cell else "a byte order mark (U+FEFF, nobody sees it)"
-                            self.wrong(f"{header[place]} begins or ends with {what}")
+                            self.wrong(f"{header[place]} {_wrong_edges(cell)}")
                             row[place] = bare
                     for place in spoken:
                         self.text(header[place], row[place])
@@ -147,7 +196,9 @@ class Table:
 
     def _is_right(self, header: list[str], given: list[str], columns: Sequence[str], optional: Sequence[str]) -> bool:
         is_right = len(set(header)) == len(header) and set(columns) <= set(given) and set(given) <= {*columns, *optional}
-        if not is_right:
+        if not is_right and len(header) == 1 and (found := _separator_of(header[0])):
+            self.wrong(f"the header is {header[0][:200]!r}: cells are separated by a comma, not by {found}")
+        elif not is_right:
             may = f"; it may have {', '.join(optional)} too" if optional else ""
             self.wrong(f"the header is {','.join(header)[:200]!r}, it should be {','.join(columns)!r}{may}")
         return is_right
@@ -167,7 +218,7 @@ class Table:
 
     def text(self, column: str, text: str) -> None:
         """Note what is wrong with it, if anything."""
-        mistake = text_error(text)
+        mistake = text_mistake(text)
         if mistake is not None:
             self.wrong(f"{column} {mistake}")
 

@@ -7,6 +7,7 @@ Read next: `contests.py`.
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Collection, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tally_stream.domain.scalars import is_id
 from tally_stream.wire.folder.shape import NOT_COUNTED_YET, ElectionModel
 from tally_stream.wire.folder.stations import OWN_COLUMNS
 from tally_stream.wire.folder.table import Mistake
@@ -122,7 +124,10 @@ class Toml:
         try:
             text = self.path.read_bytes().decode("utf-8").removeprefix("\ufeff")
         except OSError as error:
-            self._mistakes.append(Mistake(self.path, 1, f"cannot be read: {error.strerror}"))
+            is_there = os.path.lexists(self.path)  # a link to nothing is
+            self._mistakes.append(
+                Mistake(self.path, 1, f"cannot be read: {error.strerror}") if is_there else Mistake(self.path, 0, "is missing")
+            )
             return
         except UnicodeDecodeError as error:
             self._mistakes.append(Mistake(self.path, 1, f"is not UTF-8 (byte {error.start})"))
@@ -137,8 +142,17 @@ class Toml:
         self.is_read = True
 
     def place(self, path: FieldPath) -> tuple[int, str]:
-        """The line of a field, and what it is called."""
-        return line_of(path, self._lines), field_text(path)
+        """The line of a field, and what it is called: of a contest whose id is known by that."""
+        line = line_of(path, self._lines)
+        if path[:1] == ("contests",) and len(path) > 1 and (id := self._contest_id(path[1])) is not None:
+            return line, f"contest {id}: {field_text(path[2:])}".rstrip()
+        return line, field_text(path)
+
+    def _contest_id(self, index: int | str) -> str | None:
+        rows = self.document["contests"]
+        row = rows[index] if isinstance(rows, list) and isinstance(index, int) else None
+        id = row.get("id") if isinstance(row, dict) else None
+        return id if isinstance(id, str) and is_id(id) else None
 
     def wrong(self, path: FieldPath, what: str) -> None:
         line, name = self.place(path)
@@ -180,7 +194,7 @@ class Toml:
             return
         depth = areas.get("publish_depth")
         if isinstance(depth, int) and depth > len(areas["levels"]):
-            self.wrong(("areas", "publish_depth"), f"is {depth}, there are {len(areas['levels'])} levels")
+            self.wrong(("areas", "publish_depth"), f"is {depth}, {_there_are(len(areas['levels']))}")
         for name in _twice(levels):
             self.wrong(("areas", "levels"), f"names {name!r} twice")
         for name in levels:
@@ -246,6 +260,10 @@ def _not_counted_yet(where: FieldPath, item: Any) -> str | None:
 
 def _plain(message: str) -> str:
     return message.removeprefix("Value error, ").replace("Input should be ", "should be ", 1)
+
+
+def _there_are(levels: int) -> str:
+    return "there is 1 level" if levels == 1 else f"there are {levels} levels"
 
 
 def _twice(values: list[str]) -> list[str]:
