@@ -278,7 +278,7 @@ class TestMistakesInContests:
         tables.replace(("PRES,President", "PRES," + "é" * limits.CONTEST_NAME_MAX_CODE_POINTS), name="contests.csv")
         assert len(tables.load().contests[0].name) == 2_000
         tables.replace(("PRES,é", "PRES,éé"), name="contests.csv")
-        assert tables.mistakes() == [f"contests.csv:2: name longer than 2000 code points: '{'é' * 80}'"]
+        assert tables.mistakes() == ["contests.csv:2: name longer than 2000 code points"]
 
 
 class TestOneMistakeIsOne:

@@ -20,7 +20,7 @@ class TestMistakesInToml:
             ('id = "X-2024"', "id = 7", '1: id should be a text in quotation marks, as "North"'),
             ('name = "An election"', 'name = "a\\u0000"', "2: name has the control or separator character U+0000: 'a\\x00'"),
             ('name = "An election"', 'name = "e\\u0301"', "2: name is not in Unicode normal form C: 'e\\u0301'"),
-            ('name = "An election"', f'name = "{"x" * 201}"', "2: name longer than 200 code points: '" + "x" * 80 + "'"),
+            ('name = "An election"', f'name = "{"x" * 201}"', "2: name longer than 200 code points"),
             ('"official"', '"live"', "3: phase should be 'official' or 'test'"),
             ("+04:00\n\n[areas]", "\n\n[areas]", "4: polls_close has no offset from UTC: write it as 2024-02-07T19:00:00+04:00"),
             ("2024-02-07T19:00:00+04:00\n\n[a", '"2024-02-07T19:00:00+04:00"\n\n[a', "4: polls_close should be a time without quotation marks, as 2024-02-07T19:00:00+04:00"),

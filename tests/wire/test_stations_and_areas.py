@@ -60,7 +60,7 @@ class TestMistakesInStations:
             ),
             ('A-3,"x"y,,,N,T', "5: not CSV: ',' expected after '\"'"),
             ('A-3,"x', "5: not CSV: unexpected end of data"),
-            ("A-3," + "x" * 131_073 + ",,,N,T", "5: name longer than 200 code points: '" + "x" * 80 + "'"),
+            ("A-3," + "x" * 131_073 + ",,,N,T", "5: name longer than 200 code points"),
         ],
     )
     def test_each_is_named_with_its_line(self, folder: Folder, row: str, mistake: str) -> None:
@@ -162,7 +162,7 @@ class TestMistakesInAreas:
             ("X/a\u202eb,N", "4: area has the bidirectional control U+202E: 'a\\u202eb'"),
             ("X/e\u0301,N", "4: area is not in Unicode normal form C: 'e\\u0301'"),
             ("X/,N", "4: area has an empty level"),
-            ("X/" + "a" * 201 + ",N", "4: area longer than 200 code points: '" + "a" * 80 + "'"),
+            ("X/" + "a" * 201 + ",N", "4: area longer than 200 code points"),
             ("X/West,a\u2028b", "4: name has the control or separator character U+2028: 'a\\u2028b'"),
             ("X/West,\u2028", "4: name begins or ends with white space: '\\u2028' begins with U+2028"),
             ("X/West", "4: 1 field, the header has 2"),

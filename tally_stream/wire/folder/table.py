@@ -82,10 +82,10 @@ def not_an_id(text: str) -> str:
 
 
 def text_mistake(text: str, most: int = TEXT_MAX_CODE_POINTS) -> str | None:
-    """Why `text` breaks the text rule, and the text itself, or None."""
+    """Why `text` breaks the text rule, and the text itself where that tells more, or None."""
     mistake = text_error(text, most)
-    if mistake is None:
-        return None
+    if mistake is None or len(text) > most:
+        return mistake
     shown = text[:SHOWN_MAX_CHARS]
     return f"{mistake}: {repr(shown) if unicodedata.is_normalized('NFC', shown) else ascii(shown)}"
 
