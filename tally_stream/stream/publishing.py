@@ -63,6 +63,10 @@ BATCH_BYTES = 1_000_000
 """Messages of so many bytes are sent before others are made; a contest that was never sent waits for the next go then."""
 
 
+class SendingFailed(Exception):
+    """A message that an older one lay on top of could not be sent again; `args` is why."""
+
+
 @dataclass(slots=True)
 class _Sent:
     """Our newest message of a key: `offset` is the broker's answer, -1 until it came, or where the broker does not tell it."""
@@ -193,8 +197,11 @@ class Publishing:
         offset, version = contest.on_top.get(key, (-1, sent.version))
         if offset > sent.offset and version < sent.version:
             stood_at = self._stood_at
-            future = await self._outlet.send(self.topics.standings, key, sent.value, 0)
-            sent.offset = await future
+            try:
+                future = await self._outlet.send(self.topics.standings, key, sent.value, 0)
+                sent.offset = await future
+            except Exception as error:  # whoever reads the topic must not take it for a fault of reading
+                raise SendingFailed(str(error) or type(error).__name__) from error
             self._note_place(stood_at, sent.offset)
 
     # -- publishing ------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from tally_stream.settings import Settings
 from tally_stream.stream.counting import Counting
 from tally_stream.stream.faust.transport import RunTransport
 from tally_stream.stream.merging import Merging
+from tally_stream.stream.publishing import SendingFailed
 from tally_stream.stream.runs import TopicPartition
 from tally_stream.stream.watchdog import Watchdog, Watched
 
@@ -129,6 +130,8 @@ async def follow_standings(settings: Settings, topic: str, merging: Merging, fai
                     await asyncio.sleep(FOLLOW_SECONDS)
     except asyncio.CancelledError:
         raise
+    except SendingFailed as error:
+        fail(f"publishing standings failed: {error}")
     except BaseException as error:
         fail(f"reading {topic} failed: {error or type(error).__name__}")
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from tally_stream.kafka.client import StoredRecord
 from tally_stream.settings import load_settings
 from tally_stream.stream import watches
 from tally_stream.stream import worker as worker_module
 from tally_stream.stream.merging import Merging
 from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused
-from tally_stream.stream.watches import ProgressWatch, check_marks
+from tally_stream.stream.watches import ProgressWatch, check_marks, follow_standings
 from tally_stream.stream.worker import Worker
 from tests.stream.outlets import ELECTION, TOPICS, HeldOutlet, flushed, report, settle, stored
 from tests.support.small_elections import election
@@ -107,4 +109,45 @@ async def test_an_owner_of_stage_2_whose_partials_stand_on_lost_records_ends(
     await asyncio.wait_for(checking, DEADLINE_SECONDS)
     lost = "the report log lost records: partition 1, from 1, to 1 (the partials stand on them)"
     assert reasons == ([lost] if is_lost else [])
+    merging.end_ownership()
+
+
+async def test_a_message_that_can_not_be_sent_again_is_no_fault_of_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who follows the standings sends ours again where an older one lies on top: where that fails, writing is what to look at."""
+    outlet, other_outlet = HeldOutlet(TOPICS.standings), HeldOutlet(TOPICS.standings)
+    merging, other = (Merging(ELECTION, TOPICS, 1, one, on_fatal=lambda _: None) for one in (outlet, other_outlet))
+    other.begin_ownership(0, 0)
+    other.take(stored(*flushed(report(0))))
+    await other.see([], is_end=True)
+    await settle()
+    other.end_ownership()
+    older = dict(other_outlet.of(TOPICS.standings))[b"PRES|X"]
+
+    class Reader:
+        def __init__(self, *_: Any) -> None: ...
+
+        async def __aenter__(self) -> Reader:
+            return self
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+        async def read_to_end(self) -> AsyncIterator[list[StoredRecord]]:
+            yield []
+
+        async def poll(self) -> list[StoredRecord]:
+            await settle()
+            outlet.answers.clear()
+            return [StoredRecord(0, 150, 0, b"PRES|X", older)]
+
+    monkeypatch.setattr(watches, "TopicReader", Reader)
+    reasons: list[str] = []
+    merging.begin_ownership(0, 0)
+    merging.take(stored(*flushed(report(0), report(1, 2))))
+    settings = load_settings(bootstrap="127.0.0.1:1")
+    following = asyncio.create_task(follow_standings(settings, TOPICS.standings, merging, reasons.append))
+    await settle()
+    await settle()
+    outlet.refuse(TOPICS.standings)
+    await asyncio.wait_for(following, DEADLINE_SECONDS)
+    assert reasons == ["publishing standings failed: planted"]
     merging.end_ownership()
