@@ -56,11 +56,11 @@ class _PageState:
         """The newest that was made of it; of an older `changed_at` it is no longer what stands here."""
 
 
-class _AreaState:
-    """The sums of a deepest published area, with the page they stand on."""
+class _AreaState(Totals):
+    """The sums of a deepest published area, with the page they stand on: one object, as it lies anywhere in memory."""
 
-    def __init__(self, totals: Totals, page: _PageState) -> None:
-        self.totals = totals
+    def __init__(self, candidate_count: int, page: _PageState) -> None:
+        super().__init__(candidate_count)
         self.page = page
         self.changed_at = 0
         self.integers: AreaSums = ()
@@ -227,7 +227,7 @@ class PartitionFold:
                 continue
             if area.integers_at != area.changed_at:
                 # What was handed out stays as it is: a new tuple replaces it.
-                area.integers = area.totals.to_integers()
+                area.integers = area.to_integers()
                 area.integers_at = area.changed_at
             areas.append(area.integers)
         made = Page(
@@ -325,7 +325,7 @@ class PartitionFold:
             return False
         self._begin_change(state, area.page)
         area.changed_at = self.next_offset
-        add_plain(area.totals, station, before, r, self.limits)
+        add_plain(area, station, before, r, self.limits)
         put_plain(entry, r)
         return True
 
@@ -338,11 +338,11 @@ class PartitionFold:
             if page is None:
                 page = state.pages[number] = _PageState(contest, number, self._layout.pages[contest][number])
             self._begin_change(state, page)  # first: what a hold keeps of the page has no sums of this area
-            area = state.areas[leaf] = _AreaState(Totals(len(self.election.contests[contest].candidate_ids)), page)
+            area = state.areas[leaf] = _AreaState(len(self.election.contests[contest].candidate_ids), page)
         else:
             self._begin_change(state, area.page)
         area.changed_at = self.next_offset
-        return area.totals
+        return area
 
     def _begin_change(self, state: _ContestState, page: _PageState) -> None:
         """A station of this page is about to be taken out of its sums, or put in. Behind a hold the page is kept as it is

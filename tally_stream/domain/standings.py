@@ -46,6 +46,8 @@ class MergedFigures:
         if shared_baselines is None:
             shared_baselines = baselines(election, Limits(election.checks, election.polls_close_ms))
         self._baseline = shared_baselines[contest]
+        self._waiting: dict[tuple[int, int], Page] = {}
+        """(partition, page) → what is not in the sums yet."""
         self._pages: dict[tuple[int, int], Page] = {}
         """(partition, page) → what is in the sums."""
         self._sums: dict[int, AreaSums] = {}
@@ -83,22 +85,28 @@ class MergedFigures:
 
     def put_page(self, page: Page) -> None:
         """Let this page stand for the one of its partition and number that stood before."""
-        key = (page.partition, page.number)
-        old = self._pages.get(key)
-        if old is page:
-            return
-        self._pages[key] = page
-        for at, leaf in enumerate(page.leaves):
-            new = page.areas[at]
-            before = None if old is None else old.areas[at]
-            if new is None or new is before or new == before:
-                continue
-            moved = new if before is None else _less(new, before)
-            known = self._moved.get(leaf)
-            self._moved[leaf] = moved if known is None else _plus(known, moved)
+        self._waiting[page.partition, page.number] = page
+
+    def _put_waiting(self) -> None:
+        """Note how the pages that came since the last publication move their areas: of several after one another the last."""
+        for key, page in self._waiting.items():
+            old = self._pages.get(key)
+            self._pages[key] = page
+            for at, leaf in enumerate(page.leaves):
+                new = page.areas[at]
+                before = None if old is None else old.areas[at]
+                if new is None or new is before or new == before:
+                    continue
+                known = self._moved.get(leaf)
+                if before is None:
+                    self._moved[leaf] = new if known is None else _plus(known, new)
+                else:
+                    self._moved[leaf] = _less(new, before) if known is None else _plus_less(known, new, before)
+        self._waiting.clear()
 
     def _roll_up(self) -> None:
         """Move the sums of every area that a page moved, and of those above it, each once."""
+        self._put_waiting()
         level, self._moved = self._moved, {}
         while level:
             above: dict[int, AreaSums] = {}
@@ -339,6 +347,10 @@ def _plus(one: AreaSums, other: AreaSums) -> AreaSums:
 
 def _less(one: AreaSums, other: AreaSums) -> AreaSums:
     return tuple([one[i] - other[i] for i in range(len(one))])
+
+
+def _plus_less(one: AreaSums, more: AreaSums, less: AreaSums) -> AreaSums:
+    return tuple([one[i] + more[i] - less[i] for i in range(len(one))])
 
 
 def _status(t: Totals, expected: int, is_before: bool, is_certified: bool) -> str:
