@@ -55,8 +55,8 @@ DRAIN_LOOK_SECONDS = 0.005
 ENCODE_SHARE_MAX = 20
 """Flushes of a partition are at least this many times their own encoding time apart: at most 5 % of the time goes into it."""
 
-READING_ENCODE_SHARE_MAX = 50
-"""The same for each partition of this worker while there is much to read: all their encoding takes 2 % then. What follows it
+READING_ENCODE_SHARE_MAX = 100
+"""The same for each partition of this worker while there is much to read: all their encoding takes 1 % then. What follows it
 (compressing, sending, reading it back, and the standings made of it) takes several times as long."""
 
 READING_LOOK_SECONDS = 0.05

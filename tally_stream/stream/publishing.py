@@ -55,9 +55,15 @@ BEHIND_MANY = 100
 SLICE_SECONDS = 0.005
 """After so long a publication lets others work."""
 
-PAUSE_SHARE = 19.0
-"""Where there is much to read, a publication rests this many times as long as it works: a twentieth at most. What
-follows it (compressing, sending, reading it back) takes as long again: stage 2 is to leave three quarters of the time."""
+REST_SHARE = 39.0
+"""Where there is much to read, a publication is followed by a rest this many times as long as it worked: rendering takes a
+fortieth of the time at most. Whatever else stage 2 does (adding, compressing, sending, reading back) takes thrice as long."""
+
+REST_MAX_SECONDS, REST_SHARE_MIN = 5.0, 3.0
+"""No rest is longer, but where it would be less than so many times the work: stage 2 leaves three quarters of the time."""
+
+REST_LOOK_SECONDS = 0.05
+"""How often it looks whether there still is so much to read."""
 
 BATCH_BYTES = 1_000_000
 """Messages of so many bytes are sent before others are made; a contest that was never sent waits for the next go then."""
@@ -145,7 +151,7 @@ class Publishing:
         self.worked_seconds = 0.0
         """Rendering and encoding; what the producer does with it is not in it."""
         self._worked = 0.0
-        """The part of it since the last rest."""
+        """The part of it since the last rest began."""
         self._work_began_at = 0.0
 
     def begin(self, shared: list[Baseline]) -> None:
@@ -226,7 +232,7 @@ class Publishing:
                 self._behind[index] = None
         await self._render_in_turn(batch)
         await self._send(batch)
-        await self._rest()
+        await self._give_way(batch)
 
     def _look_at_those_behind(self) -> None:
         now = monotonic()
@@ -271,7 +277,9 @@ class Publishing:
                 key = standings_key(merged.contest.id, message["area"])
                 batch.add(_Due(contest, key, _Sent(message["version"], canonical_json(message))))
             if perf_counter() - self._work_began_at > SLICE_SECONDS:
-                await self._rest()
+                self._note_work()
+                await asyncio.sleep(0)
+                self._work_began_at = perf_counter()
         if is_any_changed:
             contest.root_sent_at, contest.root_offsets = monotonic(), offsets
             self._to_the_end_of_the_turn(index)
@@ -300,15 +308,22 @@ class Publishing:
         self._turn.pop(index, None)
         self._turn[index] = None
 
-    async def _rest(self) -> None:
-        """Let others work, and where there is much to read, for as long as keeps a publication at its share of the time."""
+    async def _give_way(self, batch: _Batch) -> None:
+        """Where there is much to read, rest; roots of which nothing changed go out meanwhile. What came meanwhile shows in one
+        publication, not in several, and where reading ends none is under way that was begun long before."""
         self._note_work()
         worked, self._worked = self._worked, 0.0
-        await asyncio.sleep(PAUSE_SHARE * worked if self._has_much_to_read() else 0)
-        self._work_began_at = perf_counter()
+        end = monotonic() + max(min(REST_SHARE * worked, REST_MAX_SECONDS), REST_SHARE_MIN * worked)
+        while self._has_much_to_read() and (left := end - monotonic()) > 0:
+            await asyncio.sleep(min(left, REST_LOOK_SECONDS))
+            self._work_began_at = perf_counter()
+            await self._render_in_turn(batch)
+            await self._send(batch)
+            self._note_work()
 
     def _note_work(self) -> None:
-        worked = perf_counter() - self._work_began_at
+        now = perf_counter()
+        worked, self._work_began_at = now - self._work_began_at, now
         self._worked += worked
         self.worked_seconds += worked
 

@@ -46,7 +46,7 @@ young ones are small and frequent instead: of 50,000 objects each stopped everyt
 
 READY_LOOK_SECONDS = 0.2
 
-MUCH_TO_READ_RECORDS = 10_000
+MUCH_TO_READ_RECORDS = 2_000
 """With more than so many reports of a partition unread, reading comes before publishing (`publishing.py`)."""
 
 

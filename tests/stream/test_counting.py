@@ -154,7 +154,7 @@ async def test_flushes_are_rarer_while_there_is_much_to_read(monkeypatch: pytest
 
     await outlet.wait_marks(2)
     counting.partitions[0].encode_seconds = 0.010
-    now += 0.999  # of a second: fifty times that, for each of two partitions
+    now += 1.999  # of two seconds: a hundred times that, for each of two partitions
     await take(0)
     await asyncio.sleep(0.02)
     assert len(outlet.marks()) == 2

@@ -769,18 +769,24 @@ async def test_a_contest_among_few_is_as_fresh_as_the_log(monkeypatch: pytest.Mo
     merging.end_ownership()
 
 
-async def test_a_publication_rests_nineteen_times_as_long_as_it_works_where_there_is_much_to_read(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("tick_seconds", "share"),
+    [(0.000_02, publishing.REST_SHARE), (0.004, None), (0.04, publishing.REST_SHARE_MIN)],
+    ids=["forty times as long", "five seconds", "three times as long"],
+)
+async def test_a_publication_is_followed_by_a_rest_where_there_is_much_to_read(
+    tick_seconds: float, share: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, slept, real = [0.0], list[float](), asyncio.sleep
+    now, worked, slept, real = a_clock(monkeypatch), [0.0], list[float](), asyncio.sleep
 
     def tick() -> float:
-        clock[0] += 0.004
-        return clock[0]
+        worked[0] += tick_seconds
+        return worked[0]
 
     async def sleep(seconds: float) -> None:
         if seconds:
             slept.append(seconds)
+            now[0] += seconds
         await real(0)
 
     monkeypatch.setattr(publishing, "perf_counter", tick)
@@ -793,11 +799,52 @@ async def test_a_publication_rests_nineteen_times_as_long_as_it_works_where_ther
         await merging.see([], is_end=True)
         with monkeypatch.context() as patched:
             patched.setattr(asyncio, "sleep", sleep)
-            begun = clock[0]
             merging.take(stored(*Flushing(of=many_contests()).flush()))
-            for _ in range(2_000):
+            while merging.last_publication_seconds is None:
                 await real(0)
-            worked = clock[0] - begun
+            published = merging.worked_seconds
+            for _ in range(1_000):
+                await real(0)
         merging.end_ownership()
         assert bool(slept) is has_much
-    assert worked / 2 < sum(slept) / 19 <= worked
+    due = publishing.REST_MAX_SECONDS if share is None else share * published
+    assert due * 0.9 < sum(slept) < due * 1.3
+    assert max(slept) <= publishing.REST_LOOK_SECONDS
+
+
+async def test_a_rest_ends_when_there_is_little_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read last is published at once, though a rest was to take seconds."""
+    monkeypatch.setattr(publishing, "REST_SHARE_MIN", 1e9)
+    outlet, has_much = HeldOutlet(TOPICS.standings), True
+    merging = Merging(ELECTION, TOPICS, 1, outlet, on_fatal=lambda _: None, has_much_to_read=lambda: has_much)
+    merging.begin_ownership(0, 0)
+    await merging.see([], is_end=True)
+    merging.take(stored(*flushed(report(0))))
+    await settle()
+    merging.take(stored(*flushed(report(0), falling(1, 2)), begin=9))
+    await asyncio.sleep(2 * publishing.REST_LOOK_SECONDS)
+    assert [root["version"] for root in roots(outlet)] == [1]
+    has_much = False
+    await asyncio.sleep(3 * publishing.REST_LOOK_SECONDS)
+    assert [root["version"] for root in roots(outlet)] == [1, 2]
+    merging.end_ownership()
+
+
+async def test_roots_go_out_again_in_the_middle_of_a_long_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, real = a_clock(monkeypatch), asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        now[0] += seconds
+        await real(0)
+
+    monkeypatch.setattr(publishing, "REST_SHARE_MIN", 1e9)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    outlet = HeldOutlet(TOPICS.standings)
+    merging = Merging(ELECTION, TOPICS, 1, outlet, on_fatal=lambda _: None, has_much_to_read=lambda: True)
+    merging.begin_ownership(0, 0)
+    await merging.see([], is_end=True)
+    merging.take(stored(*flushed(report(0))))
+    while now[0] < 1_000 + 2 * ROOT_SECONDS:
+        await real(0)
+    assert len(roots(outlet)) == 3
+    merging.end_ownership()
