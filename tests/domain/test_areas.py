@@ -3,6 +3,7 @@
 import pytest
 
 from tally_stream.domain.election import Election, build_election
+from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.standings import STAMP_FIELDS, MergedFigures, Message, body_of
 from tests.support.small_elections import CLOSE_MS, TOPIC, Night, contest, decision, election, report, station
 
@@ -152,6 +153,27 @@ def test_what_comes_while_a_publication_is_under_way_shows_in_the_next() -> None
     standings.put(night.fold.figures(0))
     assert [publication.message(area)[0] for area in publication.areas] == before
     assert published(standings)[-1] == night.root()
+
+
+def test_what_two_partitions_move_in_one_area_between_two_publications_adds_up() -> None:
+    of = election([station("A-1"), station("A-2")])
+    nights = [Night(of), Night(of)]
+    nights[1].fold = PartitionFold(of, 1)
+    standings = MergedFigures(of, 0, TOPIC, 2)
+
+    def root() -> Message:
+        for night in nights:
+            standings.put(night.fold.figures(0))
+        return published(standings)[-1]
+
+    for night, id in zip(nights, ("A-1", "A-2"), strict=True):
+        night.take(report(id, votes=(50, 46)))
+    assert [candidate["votes"] for candidate in root()["candidates"]] == [100, 92]
+    for night, id in zip(nights, ("A-1", "A-2"), strict=True):
+        night.take(decision("annul", id))
+    message = root()
+    assert [candidate["votes"] for candidate in message["candidates"]] == [0, 0]
+    assert (message["stations"]["counted"], message["stations"]["annulled"]) == (0, 2)
 
 
 def test_contests_are_found_by_their_id() -> None:
