@@ -96,9 +96,9 @@ function outcomeOf(root, contest, election) {
   return [...texts.map((text) => el("p", { class: "outcome" }, text)), el("p", { class: "note" }, out + t("outcome.note"))];
 }
 
-function whatWins({ majority: m, majority_base }) {
+function whatWins({ majority: m, majority_base: of }) {
   if (m === null) return "";
-  const base = t(majority_base === "cast" ? "wins.cast" : "wins.valid");
+  const base = t(of === "cast" ? "wins.cast" : "wins.valid");
   let limit = t(m.at_least ? "wins.least" : "wins.over", { percent: percent(m.percent), base });
   if (m.or_percent !== null) limit = t("wins.or", { limit, percent: percent(m.or_percent), lead: percent(m.or_lead_percent) });
   return m.percent > 50 || (Number(m.percent) === 50 && !m.at_least) ? limit : t("wins.most", { limit });
