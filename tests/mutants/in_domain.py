@@ -10,7 +10,7 @@ MUTANTS = (
            "tests/domain/test_same_bytes.py"),
     Mutant("add a page instead of the difference", f"{DOMAIN}/standings.py",
            "_less(new, before) if known is None else _plus_less(known, new, before)", "new if known is None else _plus(known, new)",
-           "tests/domain/test_pages.py"),
+           "tests/domain/test_areas.py"),
     Mutant("forget what another partition moved in the same area", f"{DOMAIN}/standings.py",
            "return tuple([one[i] + more[i] - less[i] for i in range(len(one))])",
            "return tuple([more[i] - less[i] for i in range(len(one))])", "tests/domain/test_areas.py"),
