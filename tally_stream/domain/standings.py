@@ -52,8 +52,6 @@ class MergedFigures:
         """(partition, page) → what is in the sums."""
         self._sums: dict[int, AreaSums] = {}
         """Area → its sums, none where nothing was heard. A publication keeps them."""
-        self._moved: dict[int, AreaSums] = {}
-        """Deepest area → by how much it moved since the sums above it did."""
         self._dirty: set[int] = set()
         self._is_all_dirty = True
         self._bodies: dict[int, Message] = {}
@@ -87,8 +85,10 @@ class MergedFigures:
         """Let this page stand for the one of its partition and number that stood before."""
         self._waiting[page.partition, page.number] = page
 
-    def _put_waiting(self) -> None:
-        """Note how the pages that came since the last publication move their areas: of several after one another the last."""
+    def _put_waiting(self) -> dict[int, AreaSums]:
+        """Deepest area → by how much the pages that came since the last publication move it: of several after one another the
+        last."""
+        moved: dict[int, AreaSums] = {}
         for key, page in self._waiting.items():
             old = self._pages.get(key)
             self._pages[key] = page
@@ -97,17 +97,17 @@ class MergedFigures:
                 before = None if old is None else old.areas[at]
                 if new is None or new is before or new == before:
                     continue
-                known = self._moved.get(leaf)
+                known = moved.get(leaf)
                 if before is None:
-                    self._moved[leaf] = new if known is None else _plus(known, new)
+                    moved[leaf] = new if known is None else _plus(known, new)
                 else:
-                    self._moved[leaf] = _less(new, before) if known is None else _plus_less(known, new, before)
+                    moved[leaf] = _less(new, before) if known is None else _plus_less(known, new, before)
         self._waiting.clear()
+        return moved
 
     def _roll_up(self) -> None:
         """Move the sums of every area that a page moved, and of those above it, each once."""
-        self._put_waiting()
-        level, self._moved = self._moved, {}
+        level = self._put_waiting()
         while level:
             above: dict[int, AreaSums] = {}
             for area, moved in level.items():

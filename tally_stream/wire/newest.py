@@ -23,7 +23,7 @@ ROOT_SECONDS = 10.0
 """A root that did not change is sent again within this time, so that silence means trouble."""
 
 ROOTS_A_SECOND = 100.0
-"""Most roots that are sent again unchanged, those of all contests together."""
+"""Most roots that are sent again unchanged, of more than 1,000 contests together; of fewer all come round in ROOT_SECONDS."""
 
 NO_VERSION = -1
 """Below every version: what stands where no root came yet."""
