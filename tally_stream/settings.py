@@ -1,15 +1,25 @@
-"""Every setting, once: environment `TALLY_*`, overridden by a command's flags; all mistakes are reported at once."""
+"""Every setting, once: environment `TALLY_*`, overridden by a command's flags; all mistakes are reported at once.
+
+Decides what each setting may be, which commands use it, what its line in the docs says, and whether files that settings name
+can be used, alone and together (a key that is not that of the certificate). Refuses to know what a broker thinks of them:
+`kafka/refused.py`. `cli/settings.py` and docs/settings.md are made of `CATALOGUE`.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "TALLY_"
+SECRET_MAX_BYTES = 64 * 1024
+OTHERS_MAY_READ = 0o004
 
 
 class SettingsError(Exception):
@@ -28,37 +38,105 @@ def _bootstrap(value: str) -> str:
     return ",".join(address.strip() for address in value.split(","))
 
 
+def _readable(value: str) -> str:
+    """A file that can be opened, or the system's own words for why not."""
+    try:
+        with open(value, "rb") as file:
+            file.read(1)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{value}: {getattr(error, 'strerror', None) or error}") from error
+    return value
+
+
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 _Port = Annotated[int, Field(ge=0, le=65_535)]
+_File = Annotated[str, AfterValidator(_readable)]
+
+
+@dataclass(frozen=True, slots=True)
+class UsedBy:
+    """Beside a setting's type: the commands that use it."""
+
+    commands: tuple[str, ...]
+
+
+ON_KAFKA = ("worker", "topics", "send", "standings", "export", "board", "dump", "restore", "verify")
+_KAFKA = UsedBy(ON_KAFKA)
+_SECURITY = UsedBy((*ON_KAFKA, "demo"))
+_WORKER = UsedBy(("worker",))
+_BOARD = UsedBy(("board", "demo"))
+EVERY = UsedBy(("every command",))
 
 
 class Settings(BaseSettings):
-    """What a process needs to know about its surroundings; nothing here changes a count."""
+    """What a process needs to know about its surroundings; nothing here changes a count. What each one is for stands in its
+    description, once for code, help and docs. `warnings` are sentences for the operator that refuse nothing."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", env_ignore_empty=True)
 
-    bootstrap: Annotated[str, AfterValidator(_bootstrap)] = "127.0.0.1:9092"
-    prefix: _Name = "tally"
-    election: str | None = None
-    group: _Name | None = None
-    instance: _Name | None = None
-    """Name of this worker in its group over restarts (static membership); two living workers never share one."""
-    publish_interval_ms: int = Field(default=50, ge=1, le=60_000)
-    broker_wait_seconds: int = Field(default=120, ge=0, le=86_400)
-    """How long a broker that is not up is waited for."""
-    metrics_host: str = "127.0.0.1"
-    metrics_port: _Port = 9180
-    board_host: str = "127.0.0.1"
-    board_port: _Port = 8080
-    rehearsal: bool = False
-    """Durability settings that break a promise are shown instead of refused."""
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    security_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    security_username: str | None = None
-    security_password: SecretStr | None = None
-    security_cafile: str | None = None
-    security_certfile: str | None = None
-    security_keyfile: str | None = None
+    bootstrap: Annotated[str, AfterValidator(_bootstrap), _KAFKA] = Field(
+        default="127.0.0.1:9092", description="Kafka brokers to ask first, `host:port`, several behind commas."
+    )
+    prefix: Annotated[_Name, _KAFKA] = Field(default="tally", description="What the names of the five topics begin with.")
+    election: Annotated[str | None, UsedBy(("worker", "topics", "board"))] = Field(
+        default=None, description="Election folder, or the name of a night that ships."
+    )
+    group: Annotated[_Name | None, _WORKER] = Field(
+        default=None, description="Consumer group; without it the prefix and `-workers`."
+    )
+    instance: Annotated[_Name | None, _WORKER] = Field(
+        default=None,
+        description="Name of this worker in its group over restarts (static membership), without it made of group, host and "
+        "metrics port; two living workers never share one.",
+    )
+    publish_interval_ms: Annotated[int, _WORKER] = Field(
+        default=50, ge=1, le=60_000, description="Least time between two publications of a partition's sums, in milliseconds."
+    )
+    broker_wait_seconds: Annotated[int, _SECURITY] = Field(
+        default=120, ge=0, le=86_400,
+        description="How long brokers that are not up are waited for, in seconds. What waiting cannot cure ends a command "
+        "sooner.",
+    )  # fmt: skip
+    metrics_host: Annotated[str, _WORKER] = Field(default="127.0.0.1", description="Where metrics and health are served.")
+    metrics_port: Annotated[_Port, _WORKER] = Field(default=9180, description="Their port, 0 for any free one.")
+    board_host: Annotated[str, _BOARD] = Field(default="127.0.0.1", description="Where the board listens.")
+    board_port: Annotated[_Port, _BOARD] = Field(default=8080, description="Its port, 0 for any free one.")
+    rehearsal: Annotated[bool, UsedBy(("worker", "topics"))] = Field(
+        default=False, description="Durability settings of topics that break a promise are shown instead of refused."
+    )
+    log_format: Annotated[Literal["text", "json"], EVERY] = Field(
+        default="text",
+        description="How lines on stderr are written. `text`: what runs until it is stopped begins each with time, level and "
+        "process, any other command with its name alone. `json`: one object a line, of every command.",
+    )
+    security_protocol: Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], _SECURITY] = Field(
+        default="PLAINTEXT", description="How brokers are talked to: `SSL` is TLS, `SASL` a login."
+    )
+    security_sasl_mechanism: Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], _SECURITY] = Field(
+        default="SCRAM-SHA-512", description="How a login is proved; one that the brokers offer."
+    )
+    security_username: Annotated[str | None, _SECURITY] = Field(default=None, description="Who logs in. Needed for SASL.")
+    security_password: Annotated[SecretStr | None, _SECURITY] = Field(
+        default=None, description="Its password. Needed for SASL, here or in a file."
+    )
+    security_password_file: Annotated[_File | None, _SECURITY] = Field(
+        default=None, description="File that holds the password instead; a line end behind it does not count."
+    )
+    security_cafile: Annotated[_File | None, _SECURITY] = Field(
+        default=None, description="Certificates (PEM) of who signed the brokers' certificates; without it those of the system."
+    )
+    security_certfile: Annotated[_File | None, _SECURITY] = Field(
+        default=None, description="Our own certificate (PEM), where the brokers ask for one (mTLS)."
+    )
+    security_keyfile: Annotated[_File | None, _SECURITY] = Field(
+        default=None, description="Its private key (PEM), where it does not stand in the same file."
+    )
+    security_key_password_file: Annotated[_File | None, _SECURITY] = Field(
+        default=None, description="File that holds the passphrase of an encrypted key. Nobody is ever asked for it."
+    )
+
+    _key_password: SecretStr | None = PrivateAttr(default=None)
+    _warnings: list[str] = PrivateAttr(default_factory=list)
 
     @property
     def group_id(self) -> str:
@@ -71,6 +149,64 @@ class Settings(BaseSettings):
             return self.instance
         return f"{self.group_id}-{socket.gethostname()}-{self.metrics_port}" if self.metrics_port else None
 
+    @property
+    def key_password(self) -> str | None:
+        """The passphrase of the private key, as its file had it when the settings were loaded."""
+        return self._key_password.get_secret_value() if self._key_password else None
+
+    def keep_key_password(self, secret: SecretStr | None) -> None:
+        self._key_password = secret
+
+    @property
+    def warnings(self) -> list[str]:
+        return self._warnings
+
+    @property
+    def uses_tls(self) -> bool:
+        return self.security_protocol.endswith("SSL")
+
+    @property
+    def uses_login(self) -> bool:
+        return self.security_protocol.startswith("SASL")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One of `CATALOGUE`, as docs and help show it; `default` is "" where there is none."""
+
+    variable: str
+    type: str
+    default: str
+    commands: tuple[str, ...]
+    text: str
+
+
+def _setting(name: str, field: FieldInfo) -> Setting:
+    used = next(found for found in field.metadata if isinstance(found, UsedBy))
+    default = "" if field.default is None else str(field.default)
+    default = default.lower() if isinstance(field.default, bool) else default
+    kind = _type_of(name, field.annotation)
+    return Setting(f"{ENV_PREFIX}{name.upper()}", kind, default, used.commands, field.description or "")
+
+
+def _type_of(name: str, kind: Any) -> str:
+    """In the operator's words."""
+    if get_origin(kind) is Literal:
+        return ", ".join(str(word) for word in get_args(kind))
+    kinds = {kind, *get_args(kind)}
+    if name.endswith("file"):
+        return "file"
+    words = {bool: "true or false", int: "whole number", SecretStr: "secret"}
+    return next((word for known, word in words.items() if known in kinds), "text")
+
+
+CATALOGUE = tuple(_setting(name, field) for name, field in Settings.model_fields.items())
+
+
+def settings_used_by(command: str) -> list[Setting]:
+    """Of `CATALOGUE`, those of a command by its first word: `topics`."""
+    return [setting for setting in CATALOGUE if command in setting.commands]
+
 
 def why_not_listening(error: OSError) -> str:
     """Why an address can't be had, in the system's words: what asyncio and uvloop raise says it in different ones."""
@@ -79,24 +215,148 @@ def why_not_listening(error: OSError) -> str:
     return os.strerror(error.errno)
 
 
+def log_format() -> str:
+    """`TALLY_LOG_FORMAT` before settings are loaded: what is wrong with them must be said somehow, so a wrong one is `text`."""
+    return "json" if os.environ.get(f"{ENV_PREFIX}LOG_FORMAT") == "json" else "text"
+
+
 def load_settings(**flags: Any) -> Settings:
     """Environment, then `flags` that are not None. Raises SettingsError with every mistake."""
     given = {name: value for name, value in flags.items() if value is not None}
     errors: list[str] = []
-    settings = None
+    wrong: set[str] = set()
     try:
         settings = Settings(**given)
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=False):
+            wrong.add(str(item["loc"][0]))
             name = ".".join(str(part) for part in item["loc"])
             message = item["msg"].removeprefix("Value error, ")
             errors.append(f"{ENV_PREFIX}{name.upper()}: {message[:1].lower()}{message[1:]}")
-    if (
-        settings is not None
-        and settings.security_protocol.startswith("SASL")
-        and not (settings.security_username and settings.security_password)
-    ):
-        errors.append("TALLY_SECURITY_USERNAME and TALLY_SECURITY_PASSWORD: needed for SASL")
-    if errors or settings is None:
+        # The others are looked at together all the same: with what is wrong left out, so that all is said at once.
+        kept = {name: value for name, value in given.items() if name in Settings.model_fields}
+        settings = Settings(**{**kept, **{n: Settings.model_fields[n].default for n in wrong if n in Settings.model_fields}})
+    errors += _take_secrets(settings)
+    errors += _login_mistakes(settings, wrong)
+    if settings.uses_tls:
+        errors += _tls_mistakes(settings, wrong)
+    if errors:
         raise SettingsError(errors)
+    _warn_of_what_is_not_used(settings)
     return settings
+
+
+def _variable(name: str) -> str:
+    return f"{ENV_PREFIX}SECURITY_{name}"
+
+
+def _take_secrets(settings: Settings) -> list[str]:
+    """Read the secrets that stand in files, and tell of files that others may read."""
+    errors = []
+    if settings.security_password_file is not None:
+        if settings.security_password is not None:
+            errors.append(f"{_variable('PASSWORD')} and {_variable('PASSWORD_FILE')} are both given: give one of them")
+        secret = _secret_in(_variable("PASSWORD_FILE"), settings.security_password_file, errors)
+        settings.security_password = settings.security_password or secret
+    if settings.security_key_password_file is not None:
+        settings.keep_key_password(_secret_in(_variable("KEY_PASSWORD_FILE"), settings.security_key_password_file, errors))
+    files = {"PASSWORD_FILE": settings.security_password_file, "KEY_PASSWORD_FILE": settings.security_key_password_file,
+             "KEYFILE": settings.security_keyfile}  # fmt: skip
+    for name, file in files.items():
+        if file is not None and Path(file).stat().st_mode & OTHERS_MAY_READ:
+            settings.warnings.append(f"{_variable(name)}: every user of this machine may read {file}: chmod o-r")
+    return errors
+
+
+def _secret_in(variable: str, file: str, errors: list[str]) -> SecretStr | None:
+    with open(file, "rb") as opened:
+        content = opened.read(SECRET_MAX_BYTES + 1)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        errors.append(f"{variable}: {file} is no text in UTF-8")
+        return None
+    secret = text.removesuffix("\n").removesuffix("\r")
+    if not secret or len(content) > SECRET_MAX_BYTES or "\n" in secret:
+        errors.append(f"{variable}: {file} must hold one line, the secret alone")
+        return None
+    return SecretStr(secret)
+
+
+def _login_mistakes(settings: Settings, wrong: set[str]) -> list[str]:
+    if not settings.uses_login:
+        return []
+    # A password file that is wrong has its own line.
+    has_password = settings.security_password or settings.security_password_file or "security_password_file" in wrong
+    if settings.security_username and has_password:
+        return []
+    return ["TALLY_SECURITY_USERNAME and TALLY_SECURITY_PASSWORD (or TALLY_SECURITY_PASSWORD_FILE): needed for SASL"]
+
+
+class _NoPassphrase(Exception):
+    """OpenSSL asks for a passphrase that nobody gave."""
+
+
+def _tls_mistakes(settings: Settings, wrong: set[str]) -> list[str]:
+    """What is wrong with certificates and keys, without a broker."""
+    import ssl  # noqa: PLC0415 (most commands never need it)
+
+    errors = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if settings.security_cafile is not None:
+        try:
+            context.load_verify_locations(settings.security_cafile)
+        except (ssl.SSLError, OSError):
+            errors.append(f"{_variable('CAFILE')}: {settings.security_cafile} holds no certificate (PEM)")
+    certificate, key = settings.security_certfile, settings.security_keyfile
+    if certificate is None:
+        if key is not None and "security_certfile" not in wrong:
+            errors.append(f"{_variable('KEYFILE')}: {key} without the certificate that it belongs to: {_variable('CERTFILE')}")
+        return errors
+    if not _holds(certificate, b"CERTIFICATE"):
+        return [*errors, f"{_variable('CERTFILE')}: {certificate} holds no certificate (PEM)"]
+    if "security_keyfile" in wrong or "security_key_password_file" in wrong:
+        return errors
+    named = f"{_variable('KEYFILE')}: {key}" if key else f"{_variable('CERTFILE')}: {certificate}"
+    if not _holds(key or certificate, b"PRIVATE KEY"):
+        return [*errors, f"{named} holds no private key (PEM)" + ("" if key else f", and there is no {_variable('KEYFILE')}")]
+
+    def passphrase() -> str:
+        if settings.key_password is None:
+            raise _NoPassphrase
+        return settings.key_password
+
+    try:
+        context.load_cert_chain(certificate, key, password=passphrase)
+    except _NoPassphrase:
+        file = settings.security_key_password_file
+        if file is None:
+            errors.append(f"{named} is encrypted: {_variable('KEY_PASSWORD_FILE')} names the file that holds its passphrase")
+    except ssl.SSLError as error:
+        errors.append(_why_no_key(settings, named, error.reason or ""))
+    return errors
+
+
+def _why_no_key(settings: Settings, named: str, reason: str) -> str:
+    if reason == "KEY_VALUES_MISMATCH":
+        return f"{named} is not the key of the certificate in {_variable('CERTFILE')} {settings.security_certfile}"
+    if settings.security_key_password_file is not None:
+        return f"{_variable('KEY_PASSWORD_FILE')}: {settings.security_key_password_file} does not open the key: {named}"
+    return f"{named} cannot be used as the key of {settings.security_certfile} ({reason or 'damaged'})"
+
+
+def _holds(file: str, what: bytes) -> bool:
+    with open(file, "rb") as opened:
+        return what + b"-----" in opened.read(SECRET_MAX_BYTES * 16)
+
+
+def _warn_of_what_is_not_used(settings: Settings) -> None:
+    """A password that nobody asks for is most often a protocol that somebody forgot."""
+    names = []
+    if not settings.uses_tls:
+        names += ["cafile", "certfile", "keyfile", "key_password_file"]
+    if not settings.uses_login:
+        names += ["username", "password"]
+    given = [_variable(name.upper()) for name in names if getattr(settings, f"security_{name}") is not None]
+    if given:
+        settings.warnings.append(f"{', '.join(given)}: not used, as {_variable('PROTOCOL')} is {settings.security_protocol}")

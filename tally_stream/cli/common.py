@@ -134,12 +134,20 @@ def open_folder(name: str) -> tuple[ReadFolder, Path]:
         refuse(broken.errors, EXIT_USAGE)
 
 
+_warned: set[str] = set()
+
+
 def settings_of(**flags: Any) -> Settings:
-    """Environment and flags; every mistake is printed and exits 2."""
+    """Environment and flags; every mistake is printed and exits 2. A warning is printed once."""
     try:
-        return load_settings(**flags)
+        settings = load_settings(**flags)
     except SettingsError as broken:
         refuse(broken.errors, EXIT_USAGE)
+    for line in settings.warnings:
+        if line not in _warned:
+            _warned.add(line)
+            say(f"tally-stream: {line}")
+    return settings
 
 
 _NO_LOG = "has no reports.jsonl or reports.jsonl.gz"

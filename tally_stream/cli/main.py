@@ -25,6 +25,7 @@ _COMMANDS = {
     "replay": ("tally_stream.cli.replay", "Fold a report log without Kafka."),
     "verify": ("tally_stream.cli.verify", "Recompute published standings from the log and compare."),
     "rules": ("tally_stream.cli.rules", "The rules a report is judged by."),
+    "settings": ("tally_stream.cli.settings", "Every setting (environment variables TALLY_*)."),
 }
 
 
@@ -36,6 +37,7 @@ class _LateGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        importlib.import_module("tally_stream.cli.settings").name_settings(cmd_name, command)
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -56,7 +58,9 @@ def cli(context: click.Context) -> None:
 
     Example: tally-stream demo
 
-    Exit codes: 0 done, 1 refused or failed, 2 wrong usage or a broken election folder.
+    Settings are environment variables, such as TALLY_BOOTSTRAP and TALLY_SECURITY_*: tally-stream settings
+
+    Exit codes: 0 done, 1 refused or failed, 2 wrong usage, a wrong setting or a broken election folder.
     """
     if context.invoked_subcommand != "worker":  # a supervisor has no threads, and looks at its lifeline itself
         end_with_parent()

@@ -40,12 +40,20 @@ class BrokerUnavailable(Exception):
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
-    """The TLS context, None for plaintext. Raises OSError or ssl.SSLError where a file can't be used."""
-    if "SSL" not in settings.security_protocol:
+    """The TLS context, None for plaintext. Raises OSError where a file can't be used any more, which was looked at when the
+    settings were loaded. An encrypted key without a passphrase is such a file: nobody is asked for one on a terminal."""
+    if not settings.uses_tls:
         return None
-    context = ssl.create_default_context(cafile=settings.security_cafile)
-    if settings.security_certfile:
-        context.load_cert_chain(settings.security_certfile, settings.security_keyfile)
+    files = {"CAFILE": settings.security_cafile, "CERTFILE": settings.security_certfile, "KEYFILE": settings.security_keyfile}
+    try:
+        context = ssl.create_default_context(cafile=settings.security_cafile)
+        if settings.security_certfile:
+            context.load_cert_chain(
+                settings.security_certfile, settings.security_keyfile, password=lambda: settings.key_password or ""
+            )
+    except OSError as error:
+        named = ", ".join(f"TALLY_SECURITY_{name} ({file})" for name, file in files.items() if file)
+        raise OSError(f"{named}: no longer what it was at the start: {error.strerror or error}") from error
     return context
 
 

@@ -1,11 +1,12 @@
 """Writes the pages of the docs that are generated from code, or checks that they are what the code says.
 
-    python tests/docs/generate.py            write docs/rules.md, docs/metrics.md, docs/asyncapi.json, docs/schemas/*.json,
-                                             and the three places in docs/architecture.md
+    python tests/docs/generate.py            write docs/rules.md, docs/settings.md, docs/metrics.md, docs/asyncapi.json,
+                                             docs/schemas/*.json, and the three places in docs/architecture.md
     python tests/docs/generate.py --check    exit 1 and name the pages that differ
 
-Decides the form of `docs/metrics.md`, and which functions are the three places; that of `docs/rules.md` is the command's (`tally_stream/cli/rules.py`), that of the
-schemas is the product's (`tally_stream/wire/schema/documents.py`, `tally_stream/wire/schema/asyncapi.py`).
+Decides the form of `docs/metrics.md`, and which functions are the three places; those of `docs/rules.md` and
+`docs/settings.md` are the commands' (`tally_stream/cli/rules.py`, `tally_stream/cli/settings.py`), that of the schemas is the
+product's (`tally_stream/wire/schema/documents.py`, `tally_stream/wire/schema/asyncapi.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tally_stream.cli.rules import markdown as rules_markdown
+from tally_stream.cli.settings import markdown as settings_markdown
 from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.metrics import BOARD_METRICS, METRICS, MetricDefinition
 from tally_stream.wire.schema import asyncapi
@@ -127,6 +129,7 @@ def asyncapi_document() -> dict[str, Any]:
 
 PAGES: dict[str, Callable[[], str]] = {
     "rules.md": rules_markdown,
+    "settings.md": settings_markdown,
     "metrics.md": metrics_markdown,
     "architecture.md": architecture_markdown,
     "asyncapi.json": lambda: _json(asyncapi_document()),
