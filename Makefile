@@ -62,7 +62,7 @@ mutants: setup   ## plant faults in a copy; a named test must catch each
 docs: setup      ## write the generated pages
 	$(BIN)/python tests/docs/generate.py
 
-kafka: setup     ## a local Kafka on loopback (Java 17, Maven); ARGS="--brokers 3"
+kafka: setup     ## a local Kafka on loopback (Java 17, Maven); ARGS="--brokers 3", ARGS="--secured"
 	$(BIN)/python deploy/kafka/local/kafka_local.py start --directory .kafka $(ARGS)
 
 kafka-stop:      ## end it

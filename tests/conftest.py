@@ -8,11 +8,11 @@ import pytest
 
 from tally_stream.cli.lifeline import end_with_parent
 from tally_stream.domain import fold
-from tests.support.brokers import embedded_broker, kafka_of_its_own, kafka_one, kafka_three
+from tests.support.brokers import embedded_broker, kafka_of_its_own, kafka_one, kafka_secured, kafka_three
 from tests.support.compiled import out_of_date
 from tests.support.paths import ROOT
 
-__all__ = ["embedded_broker", "kafka_of_its_own", "kafka_one", "kafka_three"]
+__all__ = ["embedded_broker", "kafka_of_its_own", "kafka_one", "kafka_secured", "kafka_three"]
 
 
 def pytest_configure() -> None:

@@ -1,4 +1,4 @@
-"""The three brokers that tests run on, each started once a test session, when first asked for.
+"""The brokers that tests run on, each started once a test session, when first asked for.
 
 Decides when a broker that cannot run here is skipped (a developer's machine without Java) and when
 that is a failure (CI, which says so with TALLY_CI=1). Other test folders get the fixtures through
@@ -19,6 +19,7 @@ import pytest
 from deploy.kafka.local.cluster import LocalKafka
 from deploy.kafka.local.jars import available
 from tally_stream.kafka.embedded import EmbeddedBroker, EmbeddedBrokerError
+from tests.support.secured import KafkaSecured
 
 
 class Embedded(EmbeddedBroker):
@@ -137,6 +138,15 @@ def kafka_three() -> Iterator[KafkaThree]:
     """Three real Kafka nodes; `.bootstrap`, `.kind`, and LocalKafka's faults (mend what you break)."""
     require_local_kafka()
     with KafkaThree(brokers=3) as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="session")
+def kafka_secured() -> Iterator[KafkaSecured]:
+    """One real Kafka node that lets nobody in who is not named: `.environment(principal)`, and all that is wrong beside it
+    (`tests/support/secured.py`)."""
+    require_local_kafka()
+    with KafkaSecured() as kafka:
         yield kafka
 
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from deploy.kafka.local.jars import (
     HERE,
@@ -92,6 +92,9 @@ class LocalKafka:
     ends the nodes (not with `outlive_parent`). Every method blocks; in a coroutine use
     asyncio.to_thread.
     """
+
+    MORE_LISTENERS: ClassVar[tuple[str, ...]] = ()
+    """What a subclass listens on beside the first and the controllers': each node gets a port for each."""
 
     def __init__(
         self,
@@ -213,7 +216,7 @@ class LocalKafka:
         node = self._node(number)
         self.kill(number)
         shutil.rmtree(node.data)
-        format_disk(node, self.cluster_id)
+        format_disk(node, self.cluster_id, self._checkpoint(node))
 
     def restart(self, number: int) -> None:
         """Start a node that is down, or end and start one; returns when it and its peers are ready.
@@ -242,13 +245,15 @@ class LocalKafka:
 
     def _lay_out(self) -> None:
         """Ports, settings and formatted storage for every node."""
-        ports = self._reserve_ports(2 * self._brokers)
+        ports = self._reserve_ports((2 + len(self.MORE_LISTENERS)) * self._brokers)
+        more_ports = iter(ports[2 * self._brokers :])
         self.nodes = [
             Node(
                 number=number,
                 port=ports[number - 1],
                 controller_port=ports[self._brokers + number - 1],
                 directory=self.directory / f"node-{number}",
+                more_ports={name: next(more_ports) for name in self.MORE_LISTENERS},
             )
             for number in range(1, self._brokers + 1)
         ]
@@ -265,12 +270,23 @@ class LocalKafka:
                 "min_insync": 2 if self._brokers > 1 else 1,
             }
             # safe_substitute: the template's own comments may show a bare ${name}.
-            more = "".join(f"{name}={value}\n" for name, value in self._more_settings.items())
+            more = "".join(f"{name}={value}\n" for name, value in self._settings_of(node).items())
             (node.directory / "server.properties").write_text(template.safe_substitute(values) + more)
             if not node.data.exists():
-                ensure_bootstrap_checkpoint(find_java() or "java", node)
-                format_disk(node, self.cluster_id)
+                format_disk(node, self.cluster_id, self._checkpoint(node))
         self._write()
+
+    def _settings_of(self, node: Node) -> dict[str, str]:
+        """What stands below the template's settings; a secured cluster says more of each node."""
+        return dict(self._more_settings)
+
+    def _checkpoint(self, node: Node) -> Path:
+        """What the cluster's own log begins with; a secured cluster has users in it."""
+        return ensure_bootstrap_checkpoint(find_java() or "java", node)
+
+    def _seen_by(self, node: Node) -> set[int]:
+        """The brokers that a node names."""
+        return brokers_seen_by(node.port)
 
     def _reserve_ports(self, count: int) -> list[int]:
         """Free loopback ports, kept until stop().
@@ -334,7 +350,7 @@ class LocalKafka:
         def ready_or_dead() -> bool:
             if any(self._processes[node.number].poll() is not None for node in awaited):
                 return True
-            return all(numbers <= brokers_seen_by(node.port) for node in awaited)
+            return all(numbers <= self._seen_by(node) for node in awaited)
 
         in_time = until(ready_or_dead, START_LIMIT_SECONDS)
         for node in awaited:

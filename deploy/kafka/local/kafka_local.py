@@ -1,11 +1,13 @@
 """A real Apache Kafka on loopback, from the command line.
 
     python deploy/kafka/local/kafka_local.py start --brokers 3 --directory .kafka
+    python deploy/kafka/local/kafka_local.py start --secured --directory .kafka
     python deploy/kafka/local/kafka_local.py stop --directory .kafka
 
 One or three nodes (each broker and controller in one, KRaft mode), started from jars that Maven copies once into
-`.jars/`. No Docker, no root, standard library only, so that tests, benchmarks and a developer's shell share it. What it
-starts is in `cluster.py`, one process of it in `node.py`, the jars in `jars.py`.
+`.jars/`. No Docker, no root, standard library only, so that tests, benchmarks and a developer's shell share it; but
+`--secured` makes certificates, with the `cryptography` package. What it starts is in `cluster.py` and `secured.py`, one
+process of it in `node.py`, the jars in `jars.py`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,22 @@ from deploy.kafka.local.node import end_nodes
 def _start(directory: Path, brokers: int, port_base: int | None) -> int:
     kafka = LocalKafka(directory, brokers=brokers, port_base=port_base, outlive_parent=True)
     print(kafka.start())
+    return 0
+
+
+def _start_secured(directory: Path, brokers: int, port_base: int | None) -> int:
+    from deploy.kafka.local.secured import PRINCIPALS, SETUP, SecuredKafka  # noqa: PLC0415 (only this needs cryptography)
+
+    kafka = SecuredKafka(directory, brokers=brokers, port_base=port_base, outlive_parent=True)
+    kafka.start()
+    print(f"with a password, SASL_SSL and SCRAM-SHA-512: {kafka.bootstrap}")
+    print(f"with a certificate, SSL:                     {kafka.mtls_bootstrap}")
+    print(f"its certificate authority:                   {kafka.cafile}")
+    print("what each principal's programs need in their environment (and, with a certificate, NAME-mtls.env):")
+    for principal in (*PRINCIPALS, SETUP):
+        print(f"  {kafka.clients / principal}.env")
+    print(f"nobody but {SETUP} may do anything until access rules are made")
+    print(f"for a shell: set -a; . {kafka.clients / SETUP}.env; set +a")
     return 0
 
 
@@ -55,7 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("start", help="start 1 or 3 brokers, print the bootstrap string")
     start.add_argument("--brokers", type=int, choices=CLUSTER_SIZES, default=1)
-    start.add_argument("--port-base", type=int, help="first of 2 ports a broker; default: free ones")
+    start.add_argument("--port-base", type=int, help="first of 2 ports a broker (secured: 3); default: free ones")
+    start.add_argument("--secured", action="store_true", help="TLS, passwords or certificates, access lists")
     stop = commands.add_parser("stop", help="end the brokers of a directory, and no other process")
     guard = commands.add_parser("guard", help="(internal) end the brokers when standard input closes")
     guard.add_argument("--remove", action="store_true")
@@ -66,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if chosen.command == "start":
             directory.mkdir(parents=True, exist_ok=True)
-            return _start(directory, chosen.brokers, chosen.port_base)
+            return (_start_secured if chosen.secured else _start)(directory, chosen.brokers, chosen.port_base)
         if chosen.command == "stop":
             return _stop(directory)
         return _guard(directory, remove=chosen.remove)

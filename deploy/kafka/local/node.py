@@ -13,13 +13,14 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.kafka.local.jars import (
@@ -39,13 +40,15 @@ MARK = "-Dtally.local.kafka="
 
 @dataclass
 class Node:
-    """One Kafka process: broker and controller. Numbers start at 1; No `pid`: it is down."""
+    """One Kafka process: broker and controller. Numbers start at 1; no `pid`: it is down. `more_ports`: of listeners beside
+    the first, by their names."""
 
     number: int
     port: int
     controller_port: int
     directory: Path
     pid: int | None = None
+    more_ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def data(self) -> Path:
@@ -96,23 +99,28 @@ def kafka_uuid() -> str:
             return text
 
 
-def format_disk(node: Node, cluster_id: str) -> None:
-    """Lay out an empty disk as `kafka-storage format` does: an identity and the feature levels."""
+def format_disk(node: Node, cluster_id: str, checkpoint: Path) -> None:
+    """Lay out an empty disk as `kafka-storage format` does: an identity, and the first records of the cluster's own log."""
     node.data.mkdir(parents=True)
-    shutil.copyfile(JARS / "bootstrap.checkpoint", node.data / "bootstrap.checkpoint")
+    shutil.copyfile(checkpoint, node.data / "bootstrap.checkpoint")
     (node.data / "meta.properties").write_text(
         f"version=1\ncluster.id={cluster_id}\nnode.id={node.number}\ndirectory.id={kafka_uuid()}\n"
     )
 
 
-def ensure_bootstrap_checkpoint(java: str, node: Node) -> None:
+def ensure_bootstrap_checkpoint(java: str, node: Node) -> Path:
     """Have the feature levels of this Kafka version, written by its own storage tool, in `.jars/`.
 
     The file depends on the version alone: one run of the tool (0.9 s) serves every later node.
     """
     kept = JARS / "bootstrap.checkpoint"
-    if kept.exists():
-        return
+    if not kept.exists():
+        write_bootstrap_checkpoint(java, node, kept)
+    return kept
+
+
+def write_bootstrap_checkpoint(java: str, node: Node, file: Path, words: Sequence[str] = ()) -> None:
+    """Have Kafka's storage tool write what a cluster's own log begins with; `words`: more of its options."""
     with tempfile.TemporaryDirectory() as scratch:
         settings = Path(scratch) / "server.properties"
         text = (node.directory / "server.properties").read_text()
@@ -121,7 +129,7 @@ def ensure_bootstrap_checkpoint(java: str, node: Node) -> None:
             [
                 *(java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{JARS}/*"),
                 *("kafka.tools.StorageTool", "format", "--cluster-id", kafka_uuid()),
-                *("--config", str(settings)),
+                *("--config", str(settings), *words),
             ],
             capture_output=True,
             text=True,
@@ -129,19 +137,19 @@ def ensure_bootstrap_checkpoint(java: str, node: Node) -> None:
         )
         if ran.returncode != 0:
             raise LocalKafkaError(f"Kafka's storage tool failed:\n{(ran.stdout + ran.stderr).strip()}")
-        half_done = JARS / f"bootstrap.checkpoint.{os.getpid()}"
+        half_done = file.with_name(f"{file.name}.{os.getpid()}")
         shutil.copyfile(Path(scratch) / "data" / "bootstrap.checkpoint", half_done)
-        half_done.replace(kept)
+        half_done.replace(file)
 
 
-def brokers_seen_by(port: int) -> set[int]:
-    """The unfenced brokers that this port's broker names in a Metadata reply; none if mute."""
+def brokers_seen_by(port: int, context: ssl.SSLContext | None = None) -> set[int]:
+    """The unfenced brokers that this port's broker names in a Metadata reply; none if mute. `context`: for a port with TLS."""
     client = b"local"
     header = struct.pack(">hhih", 3, 4, 1, len(client)) + client  # Metadata is API 3; version 4
     body = struct.pack(">ib", 0, 0)  # no topics wanted, none to be created
     request = header + body
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+        with _connected(port, context) as connection:
             connection.sendall(struct.pack(">i", len(request)) + request)
             with connection.makefile("rb") as stream:
                 (size,) = struct.unpack(">i", stream.read(4))
@@ -149,6 +157,14 @@ def brokers_seen_by(port: int) -> set[int]:
         return set(_broker_ids(reply))
     except (OSError, struct.error):
         return set()
+
+
+def _connected(port: int, context: ssl.SSLContext | None) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=2)
+    if context is None:
+        return connection
+    with connection:  # closed where the handshake fails; else the wrapped one has taken it over
+        return context.wrap_socket(connection, server_hostname="127.0.0.1")
 
 
 def _broker_ids(reply: bytes) -> Iterator[int]:
