@@ -26,6 +26,9 @@ MESSAGE_MIN_BYTES = 1_000_000
 """A standings message is at most so long, a mark may say of 20,000 contests that they are on hold, and a rejection has about
 180 KB; a topic that takes less would stop the count."""
 
+KAFKA_NEVER = "9223372036854775807"
+"""Kafka's default of `flush.messages`: the operating system decides when a record reaches the disk."""
+
 
 @dataclass(frozen=True)
 class Topics:
@@ -67,6 +70,10 @@ _COMPACTED_AT_ONCE = {
 }  # fmt: skip
 """Partials: only a segment that is closed is compacted, and who takes them over reads all that is left of them."""
 
+_ON_DISK_FIRST = {"flush.messages": "1"}
+"""Reports: Kafka acknowledges what stands in the memory of enough brokers. A power cut takes that memory from all of them at
+once; so each batch is on the disk before its acknowledgement. What is published is made again from the reports."""
+
 
 def wanted_configs(topics: Topics, *, is_log_append: bool, min_insync: int) -> dict[str, dict[str, str]]:
     """Topic → its settings, as `topics create` makes them."""
@@ -78,6 +85,7 @@ def wanted_configs(topics: Topics, *, is_log_append: bool, min_insync: int) -> d
             **durable,
             "message.timestamp.type": time,
             "max.message.bytes": str(REPORTS_MAX_MESSAGE_BYTES),
+            **_ON_DISK_FIRST,
         },
         topics.partials: {**_COMPACTED_AT_ONCE, **durable},
         topics.standings: {**_COMPACTED, **durable},
@@ -175,6 +183,9 @@ def judge_topics(
             risks.append(f"{name}: min.insync.replicas is {config.get('min.insync.replicas')}, it should be 2 or more")
         if config.get("unclean.leader.election.enable", "false") != "false":
             risks.append(f"{name}: unclean.leader.election.enable is true, it should be false")
+        if name == topics.reports and config.get("flush.messages", KAFKA_NEVER) != "1":
+            risks.append(f"{name}: flush.messages is {config.get('flush.messages', KAFKA_NEVER)}, it should be 1: "
+                         "a power cut would take acknowledged reports")  # fmt: skip
         if name == topics.reports and is_official:
             time_type = config.get("message.timestamp.type", "LogAppendTime")
             if time_type != "LogAppendTime":

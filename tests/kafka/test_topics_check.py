@@ -121,6 +121,19 @@ def test_stations_may_not_date_their_reports_in_an_official_election() -> None:
     assert judged(described(others)).risks == []
 
 
+@pytest.mark.parametrize("is_official", [True, False])
+@pytest.mark.parametrize("count", ["2", "9223372036854775807"])
+def test_reports_that_are_acknowledged_before_the_disk_has_them_are_a_risk(count: str, is_official: bool) -> None:
+    assert judged(described({"reports": {"flush.messages": count}}), is_official=is_official).risks == [
+        f"t.reports: flush.messages is {count}, it should be 1: a power cut would take acknowledged reports"
+    ]
+    found = described()
+    del found["t.reports"].settings["flush.messages"]  # type: ignore[attr-defined]
+    assert len(judged(found).risks) == 1, "a broker that does not say so has Kafka's default"
+    others = {short: {"flush.messages": count} for short in ALL if short != "reports"}
+    assert judged(described(others)).risks == []
+
+
 @pytest.mark.parametrize("topic", COMPACTED)
 def test_one_partition_for_what_stage_2_reads_and_writes(topic: str) -> None:
     assert judged(described(replicas={topic: [3, 3]})).refusals == [f"t.{topic}: 2 partitions, it must have 1"]
