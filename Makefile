@@ -7,7 +7,7 @@ SEEDS  ?= 200
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots chaos simulate nights fuzz flood mutants docs requirements pythons release
+.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots chaos simulate nights fuzz flood mutants docs requirements pythons recipe release
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -56,6 +56,9 @@ pythons: setup   ## the fast tests, interpreted, on each Python from 3.11 on tha
 release: setup   ## wheels, the list of what is in them and their sums, in dist/ (docs/releasing.md)
 	@$(BIN)/python requirements/release.py $(ARGS)
 
+recipe: setup    ## the image's RUN lines where there is no container engine: build, install, start (a minute, a network)
+	@$(BIN)/python -m tests.deploy.recipe
+
 mutants: setup   ## plant faults in a copy; a named test must catch each
 	@$(BIN)/python -m tests.mutants.run
 
@@ -100,3 +103,4 @@ requirements: setup  ## pin every package by hash again; ARGS=--upgrade for newe
 	$(PIN) $(ARGS) --group dev --extra embedded --output-file requirements/dev.txt pyproject.toml
 	$(PIN) $(ARGS) --extra embedded --constraint requirements/dev.txt --no-annotate --output-file requirements/runtime.txt pyproject.toml
 	$(PIN) $(ARGS) --group installer --constraint requirements/dev.txt --no-annotate --output-file requirements/installer.txt
+	$(PIN) $(ARGS) --group build --constraint requirements/dev.txt --no-annotate --output-file requirements/build.txt

@@ -39,7 +39,7 @@ def test_every_pin_has_a_hash(path: Path) -> None:
 
 def test_one_version_of_each_package() -> None:
     dev = pins(ROOT / "requirements" / "dev.txt")
-    for name in ("runtime", "installer"):
+    for name in ("runtime", "installer", "build"):
         assert pins(ROOT / "requirements" / f"{name}.txt").items() <= dev.items()
 
 
@@ -48,6 +48,7 @@ def test_what_a_clone_needs_stands_in_groups() -> None:
     groups = project["dependency-groups"]
     assert {"installer", "tests", "checks", "docs", "dev"} <= groups.keys()
     assert any(str(one).startswith("pytest-asyncio") for one in groups["tests"])
+    assert groups["build"] == project["build-system"]["requires"], "the image is built with what any wheel is built with"
     (broker,) = project["project"]["optional-dependencies"]["embedded"]
     assert broker.endswith(",<3")
     assert [path.name for path in (ROOT / "requirements").iterdir() if path.suffix == ".in"] == []
@@ -62,7 +63,7 @@ def test_pinning_again_changes_nothing_and_lets_no_folder_in(tmp_path: Path) -> 
     wheels.mkdir()
     said = subprocess.run(["make", "--dry-run", "requirements"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     commands = [line for line in said.replace("\\\n", " ").splitlines() if "pip compile" in line]
-    assert len(commands) == 3
+    assert len(commands) == 4
     environment = {**os.environ, "UV_FIND_LINKS": str(wheels), "PIP_FIND_LINKS": str(wheels)}
     for line in commands:
         words = shlex.split(line.replace(".venv/bin/uv", str(Path(sys.executable).parent / "uv")))
