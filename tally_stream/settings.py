@@ -65,6 +65,7 @@ _KAFKA = UsedBy(ON_KAFKA)
 _SECURITY = UsedBy((*ON_KAFKA, "demo"))
 _WORKER = UsedBy(("worker",))
 _BOARD = UsedBy(("board", "demo"))
+_DUMP = UsedBy(("dump",))
 EVERY = UsedBy(("every command",))
 
 
@@ -99,6 +100,10 @@ class Settings(BaseSettings):
     )  # fmt: skip
     metrics_host: Annotated[str, _WORKER] = Field(default="127.0.0.1", description="Where metrics and health are served.")
     metrics_port: Annotated[_Port, _WORKER] = Field(default=9180, description="Their port, 0 for any free one.")
+    dump_metrics_host: Annotated[str, _DUMP] = Field(
+        default="127.0.0.1", description="Where `dump --follow` serves metrics and health."
+    )
+    dump_metrics_port: Annotated[_Port, _DUMP] = Field(default=0, description="Their port, 0 for none: nothing listens then.")
     board_host: Annotated[str, _BOARD] = Field(default="127.0.0.1", description="Where the board listens.")
     board_port: Annotated[_Port, _BOARD] = Field(default=8080, description="Its port, 0 for any free one.")
     rehearsal: Annotated[bool, UsedBy(("worker", "topics"))] = Field(

@@ -16,14 +16,10 @@ from aiohttp import web
 from tally_stream.board.feed import Feed, now_ms
 from tally_stream.board.readers import Stream
 from tally_stream.board.stations import Stations
-from tally_stream.metrics import BOARD_METRICS, Sample, registry_of, render
+from tally_stream.metrics import BOARD_METRICS, CONTESTS_TOLD_MAX, Sample, build, registry_of, render, told
 
 ROOTS_MISSING = 4
 """So many times a root was not sent again: of up to 1,000 contests, every 10 s."""
-
-CONTESTS_TOLD_MAX = 100
-ALL = "all"
-"""In the place of a contest, where there are more; no id is in lower case."""
 
 _Figure = TypeVar("_Figure")
 
@@ -48,9 +44,7 @@ class Operators:
     def _told(self, of: Callable[[str], _Figure], of_all: Callable[[Iterable[_Figure]], _Figure]) -> dict[str, _Figure]:
         """Contest → its figure; of many contests one figure for all."""
         contests = self._feed.shown
-        if len(contests) <= CONTESTS_TOLD_MAX:
-            return {contest: of(contest) for contest in contests}
-        return {ALL: of_all(map(of, contests))}
+        return told(contests, lambda contest: contest, of, lambda: of_all(map(of, contests)), CONTESTS_TOLD_MAX)
 
     def why_not_ready(self) -> list[str]:
         """Sentences; none of them: ready."""
@@ -97,7 +91,9 @@ class Operators:
         def by_contest(of: Callable[[str], float], of_all: Callable[[Iterable[float]], float]) -> list[Sample]:
             return [((contest,), figure) for contest, figure in self._told(of, of_all).items()]
 
+        election = self._feed.election
         return {
+            "tally_build_info": build(election.id, election.digest),
             "tally_board_readers": by_contest(lambda c: readers.get(c, 0), sum),
             "tally_board_updates_sent_total": by_contest(lambda c: sent[c].sent_count, sum),
             "tally_board_readers_skipped_total": by_contest(lambda c: sent[c].skipped_count, sum),

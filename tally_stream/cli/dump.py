@@ -5,13 +5,16 @@ Decides when a file may be gone on with: it is a dump of the same topic, and its
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tally_stream.cli.common import err, out, refuse, run_async, say, settings_of, stop_when_told, with_broker
+from tally_stream.cli.dump_state import DumpState, MetricsNotServed, serve
 from tally_stream.kafka.lost import lost_at_ends, lost_records
 from tally_stream.settings import Settings
 from tally_stream.wire.limits import LOG_TIMESTAMP_MAX_MS, LOG_TIMESTAMP_MIN_MS
@@ -19,11 +22,14 @@ from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_
 from tally_stream.wire.saved_log import Appender, FrameError
 
 if TYPE_CHECKING:
-    from tally_stream.kafka.client import StoredRecord
+    from tally_stream.kafka.client import StoredRecord, TopicReader
 
 FRAME_RECORDS_MAX = 8_192
 FRAME_CONTENT_BYTES = 4 * 1024 * 1024
 """A frame is closed once it holds this much; one line more may pass it."""
+
+FOLLOW_FRAME_SECONDS = 5.0
+"""With `--follow` a frame is closed after so long too: under load it would otherwise wait until it is full."""
 
 
 class DumpRefused(Exception):
@@ -34,6 +40,8 @@ class DumpRefused(Exception):
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @with_broker
 @click.option("--follow", is_flag=True, help="Go on as reports come, until SIGTERM or Ctrl-C: a copy off the cluster.")
+@click.option("--metrics-host", "dump_metrics_host", help="Where --follow serves metrics and health [127.0.0.1].")
+@click.option("--metrics-port", "dump_metrics_port", type=int, help="Its port [TALLY_DUMP_METRICS_PORT, default 0: none].")
 def dump(file: Path, follow: bool, **flags: object) -> None:
     """Save the reports topic to FILE (gzip). Run again, it goes on where it stopped.
 
@@ -45,7 +53,7 @@ def dump(file: Path, follow: bool, **flags: object) -> None:
 
     try:
         total = run_async(_dump(settings, file, follow))
-    except (DumpRefused, LogError, BrokerUnavailable, KafkaError) as error:
+    except (DumpRefused, LogError, BrokerUnavailable, KafkaError, MetricsNotServed) as error:
         refuse([str(error)])
     except BlockingIOError:
         refuse([f"{file}: another process writes it"])
@@ -67,8 +75,11 @@ class Saving:
             say(f"tally-stream: {path}: {self._appender.cut_bytes} bytes of a frame that was broken off are cut away")
         self._lines: list[bytes] = []
         self._bytes = self._records = 0
+        self.written_at: float | None = None
+        self.flushed_at = monotonic()
         if self._appender.is_empty:
             self._appender.append([encode_header(topic, partitions)], 0)
+            self.written_offsets = list(self.next_offsets)
             return
         log = ReportLog(path)
         if (log.topic, log.partition_count) != (topic, partitions):
@@ -78,6 +89,7 @@ class Saving:
         for record in log:
             self.next_offsets[record.partition] = record.offset + 1
             self.last[record.partition] = record
+        self.written_offsets = list(self.next_offsets)
 
     def take(self, stored: StoredRecord) -> None:
         record = LogRecord(stored.timestamp_ms, stored.key, stored.value, stored.partition, stored.offset)
@@ -105,6 +117,8 @@ class Saving:
             self._appender.append(self._lines, self._records)
             self._lines = []
             self._bytes = self._records = 0
+            self.written_offsets, self.written_at = list(self.next_offsets), time()
+        self.flushed_at = monotonic()
 
     def close(self) -> None:
         self._appender.close()
@@ -119,6 +133,9 @@ async def _dump(settings: Settings, path: Path, follow: bool) -> int:
     async with TopicReader(settings, topic, is_log=True) as reader:
         bounds = await reader.bounds()
         saved = Saving(path, topic, len(bounds))
+        state = DumpState(path, saved, [end for _, (_, end) in sorted(bounds.items())])
+        server = await serve(settings, state) if follow else None
+        watch = asyncio.create_task(state.watch(reader), name="the topic's end") if server else None
         try:
             for partition, (start, end) in sorted(bounds.items()):
                 lost = lost_at_ends(partition, start, end, saved.next_offsets[partition], "the file holds them")
@@ -126,23 +143,32 @@ async def _dump(settings: Settings, path: Path, follow: bool) -> int:
                     raise DumpRefused("; ".join(lost))
             # The last record held is read once more: it must be the same.
             await reader.seek({p: max(0, offset - 1) for p, offset in enumerate(saved.next_offsets)})
-            ends = {p: end for p, (_, end) in bounds.items()}
-            columns = (TextColumn("saving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
-                task = progress.add_task("saving", total=sum(ends.values()))
-                while not stop.is_set():
-                    records = await reader.poll()
-                    for record in records:
-                        if follow or record.offset < ends[record.partition]:
-                            saved.take(record)
-                    reached_total = sum(saved.next_offsets)
-                    progress.update(task, completed=reached_total, total=max(reached_total, sum(ends.values())))
-                    positions = await reader.positions()
-                    if follow and not records:
-                        saved.flush()
-                    elif not follow and all(positions[p] >= end for p, end in ends.items()):
-                        break
+            await _save(reader, saved, {p: end for p, (_, end) in bounds.items()}, stop, follow=follow)
             saved.flush()
             return sum(saved.next_offsets)
         finally:
+            if watch is not None:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
+            if server is not None:
+                await server.stop()
             saved.close()
+
+
+async def _save(reader: TopicReader, saved: Saving, ends: dict[int, int], stop: asyncio.Event, *, follow: bool) -> None:
+    """Take records until all below `ends` are taken, or for ever; `stop` ends both."""
+    columns = (TextColumn("saving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
+        task = progress.add_task("saving", total=sum(ends.values()))
+        while not stop.is_set():
+            records = await reader.poll()
+            for record in records:
+                if follow or record.offset < ends[record.partition]:
+                    saved.take(record)
+            reached_total = sum(saved.next_offsets)
+            progress.update(task, completed=reached_total, total=max(reached_total, sum(ends.values())))
+            positions = await reader.positions()
+            if follow and (not records or monotonic() - saved.flushed_at >= FOLLOW_FRAME_SECONDS):
+                saved.flush()
+            elif not follow and all(positions[p] >= end for p, end in ends.items()):
+                break

@@ -31,6 +31,7 @@ from tally_stream.stream.counted import CountedPartition, Pending
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.outlet import Gathering, Outlet
 from tally_stream.stream.runs import RecordRun
+from tally_stream.stream.timings import Timings
 from tally_stream.wire.changes import encode_change
 from tally_stream.wire.messages import encode_rejection, record_key
 from tally_stream.wire.pages import PageWriter
@@ -88,6 +89,7 @@ class Counting:
         on_fatal: Callable[[str], object],
         on_acknowledged: Callable[[Page | Mark, bytes, int], object] = lambda sent, value, offset: None,
         has_much_to_read: Callable[[], bool] = lambda: False,
+        timings: Timings | None = None,
     ) -> None:
         """`on_acknowledged` is told of each page and mark that a broker acknowledged, with its bytes and its offset."""
         self.election = election
@@ -108,6 +110,7 @@ class Counting:
         self._on_fatal = on_fatal
         self._on_acknowledged = on_acknowledged
         self._has_much_to_read = has_much_to_read
+        self._timings = Timings() if timings is None else timings
 
     # -- ownership -------------------------------------------------------------------------------------------------
 
@@ -324,6 +327,7 @@ class Counting:
             await asyncio.gather(*below)
         await self._send_partials(owned, written + again)
         owned.flushed_offset = snapshot
+        self._timings.flush.observe(perf_counter() - begin)
         self._ack(owned, snapshot)
         if fold.next_offset > snapshot:
             owned.wake.set()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic, perf_counter
@@ -30,6 +30,7 @@ from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.outlet import Outlet
 from tally_stream.stream.pages import Accepted, PartitionPages
 from tally_stream.stream.publishing import CATCH_UP_SECONDS, Publishing
+from tally_stream.stream.timings import Timings
 from tally_stream.wire.messages import PublishedStandings, read_published
 from tally_stream.wire.pages import ForeignPartial, PageReader
 
@@ -62,6 +63,7 @@ class Merging:
         on_fatal: Callable[[str], object],
         is_replaying: Callable[[int], bool | None] = lambda partition: False,
         has_much_to_read: Callable[[], bool] = lambda: False,
+        timings: Timings | None = None,
     ) -> None:
         """`is_replaying` says it of a partition of the reports that this worker owns, None of one that it does not."""
         self.election = election
@@ -75,6 +77,7 @@ class Merging:
         self._on_fatal = on_fatal
         self._is_replaying = is_replaying
         self._has_much_to_read = has_much_to_read
+        self._timings = Timings() if timings is None else timings
         self._reader = PageReader(election, partition_count)
         self._baselines = baselines(election, Limits(election.checks, election.polls_close_ms))
         self._turning_points = sorted({election.polls_close_ms, *(poll.publish_after_ms for poll in election.exit_polls)})
@@ -133,6 +136,7 @@ class Merging:
         self._publishing = Publishing(
             self.election, self.topics, self._partitions, self._outlet, is_replaying=self._is_replaying,
             has_much_to_read=self._has_much_to_read, pages_again_seconds=self._pages_again_seconds,
+            timings=self._timings,
         )  # fmt: skip
         self._refusals.clear()
 
@@ -146,6 +150,24 @@ class Merging:
 
     def version(self, contest: int) -> int | None:
         return sum(self._publishing.offsets(contest)) if self.is_owner else None
+
+    def told(self, contest: int) -> Mapping[str, Any]:
+        """As `Publishing.told`; only while this worker is the owner."""
+        return self._publishing.told(contest)
+
+    def told_together(self) -> Mapping[str, Any]:
+        """The same, added over all contests."""
+        return {"stations": self._publishing.stations, "flags": self._publishing.flags}
+
+    def lowest_version(self) -> int:
+        """Of all contests; only those on hold may be below what the marks say."""
+        marks = self.marks()
+        held = (sum(mark.covers(contest) for mark in marks) for contest in set().union(*(mark.holds for mark in marks)))
+        return min([sum(mark.next_offset for mark in marks), *held])
+
+    def marks(self) -> list[Mark]:
+        """Those that partitions stand on now."""
+        return [pages.mark for pages in self._partitions if pages.mark is not None] if self.is_owner else []
 
     def highest_offsets(self) -> dict[int, int]:
         """Partition → the highest offset in any page or mark that was read: the report log has all records below."""
@@ -268,6 +290,7 @@ class Merging:
                 await self._publishing.see(record, published)
         if is_end and not self._standings_read:
             self._standings_read = True
+            self._timings.begin_ownership(self.published_offsets, self.partition_count)
             self._wake.set()
 
     async def _publish(self) -> None:

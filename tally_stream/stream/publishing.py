@@ -12,10 +12,12 @@ know how pages and marks arrive (`merging.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from time import monotonic, perf_counter, time
+from typing import Any
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.pages import Page
@@ -26,6 +28,7 @@ from tally_stream.kafka.topics import Topics
 from tally_stream.stream.invariant import BrokenInvariant
 from tally_stream.stream.outlet import Outlet, hand_over, offsets_of
 from tally_stream.stream.pages import PartitionPages
+from tally_stream.stream.timings import Timings
 from tally_stream.wire.messages import PublishedStandings, canonical_json, standings_key
 from tally_stream.wire.newest import ROOT_SECONDS, ROOTS_A_SECOND
 
@@ -93,6 +96,8 @@ class _Contest:
     root_sent_at: float = 0.0
     root_offsets: list[int] | None = None
     """The vector of our newest root."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What our newest root says of stations and flags."""
 
 
 @dataclass(slots=True)
@@ -128,6 +133,7 @@ class Publishing:
         is_replaying: Callable[[int], bool | None],
         has_much_to_read: Callable[[], bool],
         pages_again_seconds: float,
+        timings: Timings,
     ) -> None:
         self.election = election
         self.topics = topics
@@ -137,7 +143,11 @@ class Publishing:
         self._is_replaying = is_replaying
         self._has_much_to_read = has_much_to_read
         self._pages_again_seconds = pages_again_seconds
+        self._timings = timings
         self._contests: list[_Contest] = []
+        self.stations: Counter[str] = Counter()
+        """`stations` of the newest root made of each contest, added over all contests; then their `flags`."""
+        self.flags: Counter[str] = Counter()
         self._stood_at = -1
         """The highest place at which a broker has acknowledged a message of ours."""
         self._changed: dict[int, None] = {}
@@ -174,6 +184,10 @@ class Publishing:
     def note_changed(self, contests: Iterable[int]) -> None:
         for contest in contests:
             self._changed[contest] = None
+
+    def told(self, contest: int) -> Mapping[str, Any]:
+        """`stations` and `flags` of the newest root that was made of a contest, empty before the first."""
+        return self._contests[contest].told
 
     # -- standings as they stand on the topic ----------------------------------------------------------------------
 
@@ -218,11 +232,14 @@ class Publishing:
         if any(pages.mark is None for pages in self._partitions):
             return
         batch = _Batch()
+        begin = monotonic()
+        marks, is_all_sent = [pages.mark for pages in self._partitions if pages.mark is not None], True
         self._look_at_those_behind()
         for index in sorted(self._changed, key=lambda index: not self._contests[index].sent):
             is_first = not self._contests[index].sent
             if batch.size_bytes > BATCH_BYTES:
                 if is_first:
+                    is_all_sent = False
                     break  # those already published go on
                 await self._send(batch)
             del self._changed[index]
@@ -231,7 +248,12 @@ class Publishing:
             else:
                 self._behind[index] = None
         await self._render_in_turn(batch)
+        before = self.last_publication_seconds
         await self._send(batch)
+        if self.last_publication_seconds != before:
+            self._timings.publication.observe(monotonic() - begin)
+        if is_all_sent:
+            self._timings.note_published(marks, time())
         await self._give_way(batch)
 
     def _look_at_those_behind(self) -> None:
@@ -282,6 +304,10 @@ class Publishing:
                 self._work_began_at = perf_counter()
         if is_any_changed:
             contest.root_sent_at, contest.root_offsets = monotonic(), offsets
+            for figure, total in (("stations", self.stations), ("flags", self.flags)):
+                total.update(message[figure])  # the root was the last
+                total.subtract(contest.told.get(figure, {}))
+            contest.told = {"stations": message["stations"], "flags": message["flags"]}
             self._to_the_end_of_the_turn(index)
 
     async def _render_in_turn(self, batch: _Batch) -> None:

@@ -30,6 +30,7 @@ from tally_stream.stream.merging import Merging
 from tally_stream.stream.outlet import KafkaOutlet
 from tally_stream.stream.runs import TopicPartition
 from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused, look_at_topics
+from tally_stream.stream.timings import Timings
 from tally_stream.stream.topology import declare
 from tally_stream.stream.watches import (
     ProgressWatch,
@@ -71,16 +72,19 @@ class Worker:
             lambda: self.app.kafka_producer,
             lambda: self.transport.is_membership_lost(),  # noqa: PLW0108 (there is no transport yet)
         )
+        timings = Timings()
         self.merging = Merging(
             election, self.topics, start.partition_count, outlet,
             ignored_definitions=options.replaced_definitions, on_fatal=self._fail,
             is_replaying=self._is_replaying, has_much_to_read=self._has_much_to_read,
+            timings=timings,
         )  # fmt: skip
         self.merging.published_offsets = dict(start.published_offsets)
         self.counting = Counting(
             election, self.topics, start.partition_count, outlet,
             publish_interval_seconds=settings.publish_interval_ms / 1000, on_fatal=self._fail,
             on_acknowledged=self.merging.take_acknowledged, has_much_to_read=self._has_much_to_read,
+            timings=timings,
         )  # fmt: skip
         self.counting.resends_outputs = options.resends_outputs or bool(options.replaced_definitions)
         self.app = RunApp(
@@ -99,7 +103,7 @@ class Worker:
             on_fatal=on_fatal,
         )
         declare(self.app, self.topics, self.counting, self.merging)
-        self.state = WorkerState(election, self.topics, self.counting, self.merging, self.transport, start.risks)
+        self.state = WorkerState(election, self.counting, self.merging, self.transport, timings, start.risks)
 
     def _fail(self, reason: str) -> None:
         self.transport.fail(reason)

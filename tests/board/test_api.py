@@ -32,7 +32,7 @@ from tally_stream.board.api import HISTORY_TAIL_POINTS
 from tally_stream.board.operators import Operators
 from tally_stream.board.server import Board
 from tally_stream.board.shown import Published
-from tally_stream.metrics import BOARD_METRICS
+from tally_stream.metrics import BOARD_METRICS, PROCESS_METRICS
 from tally_stream.settings import load_settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
@@ -479,7 +479,7 @@ def test_the_board_s_metrics_are_those_of_the_catalogue(full: Scene) -> None:
         status, body, headers = full.board.get("/metrics")
         assert (status, headers["content-type"].split(";")[0]) == (200, "text/plain")
         families = {f.name: f for f in text_string_to_metric_families(body.decode())}
-        assert {n.removesuffix("_total") for n in (m.name for m in BOARD_METRICS)} == set(families)
+        assert {n.removesuffix("_total") for n in (m.name for m in (*BOARD_METRICS, *PROCESS_METRICS))} == set(families)
         found = {(s.name, *s.labels.values()): s.value for f in families.values() for s in f.samples}
         assert found["tally_board_readers", "PRES"] >= 1
         assert found["tally_board_updates_sent_total", "PRES"] >= 1

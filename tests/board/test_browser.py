@@ -26,9 +26,9 @@ from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tests.board.many import ManyBoard, served
 from tests.board.texts import SOON, wait_text, wait_true
-from tests.support.board_scene import HOSTILE, Scene, free_port
+from tests.support.board_scene import HOSTILE, Scene
 from tests.support.paths import NIGHTS
-from tests.support.processes import run
+from tests.support.processes import free_port, run
 from tests.support.small_elections import contest
 from tests.support.wide_elections import election_of
 

@@ -23,7 +23,7 @@ from typing import Any
 from tally_stream.cli.rules import markdown as rules_markdown
 from tally_stream.cli.settings import markdown as settings_markdown
 from tally_stream.kafka.topics import Topics, wanted_configs
-from tally_stream.metrics import BOARD_METRICS, METRICS, MetricDefinition
+from tally_stream.metrics import BOARD_METRICS, DUMP_METRICS, METRICS, PROCESS_METRICS, MetricDefinition
 from tally_stream.wire.schema import asyncapi
 from tally_stream.wire.schema.documents import schemas
 
@@ -65,27 +65,42 @@ def metrics_markdown() -> str:
         "",
         "Generated from `tally_stream/metrics.py` by `python tests/docs/generate.py`; a test compares.",
         "",
-        "A worker serves them at `/metrics` in the Prometheus text format, by default on `127.0.0.1:9180`. They are read",
-        "from the counting state when they are scraped. They start at zero with the process and cover only the",
-        "partitions that this worker owns; after a replay they cover those partitions from offset 0 again. So a counter may",
-        "fall when a worker restarts or a partition moves. Label values come from the definition, from partition numbers and",
-        "from fixed words: a hostile record can't make a new one.",
+        "Each program serves its own at `/metrics` in the Prometheus text format, from a registry of its own. Which of them ring",
+        "is in `deploy/prometheus/alerts.yml`.",
         "",
-        "| metric | kind | labels | meaning |",
-        "|---|---|---|---|",
-    ]
-    lines += [_metric_row(metric) for metric in METRICS]
-    lines += [
+        "## The worker",
+        "",
+        "By default on `127.0.0.1:9180`. They are read from the counting state when they are scraped. They start at zero with",
+        "the process and cover only the partitions that this worker owns; after a replay they cover those partitions from",
+        "offset 0 again. So a counter may fall when a worker restarts or a partition moves. Label values come from the",
+        "definition, from partition numbers and from fixed words: a hostile record can't make a new one. Latencies are noted",
+        "once a flush or publication; their buckets go from 1 ms to 60 s.",
+        "",
+        *_table(METRICS),
         "",
         "## The board",
         "",
-        "A board serves its own at `/metrics`, beside everything else. Contests are those of the definition.",
+        "Beside everything else that it serves. Contests are those of the definition.",
         "",
-        "| metric | kind | labels | meaning |",
-        "|---|---|---|---|",
+        *_table(BOARD_METRICS),
+        "",
+        "## The copy: `dump --follow`",
+        "",
+        "Only where `TALLY_DUMP_METRICS_PORT` or `--metrics-port` gives it a port; `/livez` and `/readyz` are there too.",
+        "",
+        *_table(DUMP_METRICS),
+        "",
+        "## Every process",
+        "",
+        "From the client library, where the system has them (Linux).",
+        "",
+        *_table(PROCESS_METRICS),
     ]
-    lines += [_metric_row(metric) for metric in BOARD_METRICS]
     return "\n".join(lines) + "\n"
+
+
+def _table(metrics: tuple[MetricDefinition, ...]) -> list[str]:
+    return ["| metric | kind | labels | meaning |", "|---|---|---|---|", *map(_metric_row, metrics)]
 
 
 def _metric_row(metric: MetricDefinition) -> str:

@@ -23,7 +23,7 @@ from typing import Any
 import click
 
 from tally_stream.cli.main import cli
-from tally_stream.metrics import BOARD_METRICS, METRICS
+from tally_stream.metrics import ALL_NAMES
 from tally_stream.settings import ENV_PREFIX, Settings
 from tests.support.compiled import out_of_date
 from tests.support.doc_pages import blocks
@@ -183,7 +183,7 @@ def known() -> Known:
     it.words |= {ENV_PREFIX + field.upper() for field in Settings.model_fields}
     it.options = _commands(cli)
     it.targets = set(re.findall(r"^([a-z-]+):", _read(ROOT / "Makefile"), re.MULTILINE))
-    it.metrics = {metric.name for metric in (*METRICS, *BOARD_METRICS)}
+    it.metrics = set(ALL_NAMES)
     return it
 
 

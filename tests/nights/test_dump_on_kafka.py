@@ -15,13 +15,15 @@ from pathlib import Path
 import pytest
 from aiokafka.admin import RecordsToDelete
 from aiokafka.structs import TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 
+from tally_stream.metrics import DUMP_METRICS, PROCESS_METRICS
 from tally_stream.settings import Settings
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
 from tally_stream.wire.saved_log import FRAME_START, Appender
 from tests.nights.on_topics import in_file, on_topic
 from tests.support.paths import NIGHTS
-from tests.support.processes import command, environment, run, settings_for, tied
+from tests.support.processes import command, environment, fetched, free_port, run, settings_for, tied
 from tests.support.topics import administer, one_a_key, produce, read_topic
 from tests.support.waiting import wait_for
 from tests.support.worker import WorkerProcess
@@ -72,11 +74,29 @@ def test_a_full_disk_ends_with_a_line_and_the_file_is_gone_on_with(sent: Setting
     assert in_file(path) == on_topic(sent)
 
 
+def caught_up(port: int) -> dict[tuple[str, ...], float] | None:
+    """(name, *labels) → value, once nothing is behind."""
+    status, text = fetched(port, "/metrics")
+    families = text_string_to_metric_families(text) if status == 200 else ()
+    found = {(s.name, *s.labels.values()): s.value for f in families for s in f.samples}
+    lags = [value for (name, *_), value in found.items() if name == "tally_dump_lag_records"]
+    return found if lags and not any(lags) and found["tally_dump_ready",] else None
+
+
 def test_follow_keeps_up_until_it_is_told_to_stop(sent: Settings, tmp_path: Path) -> None:
-    path = tmp_path / "d.gz"
-    process = subprocess.Popen(command("dump", str(path), "--follow"), **tied(sent), stderr=subprocess.PIPE)
+    path, port = tmp_path / "d.gz", free_port()
+    process = subprocess.Popen(
+        command("dump", str(path), "--follow", "--metrics-port", str(port)), **tied(sent), stderr=subprocess.PIPE
+    )  # fmt: skip
     try:
         wait_for(lambda: is_whole(path), "the whole log")
+        metrics = wait_for(lambda: caught_up(port), "metrics that say so")
+        assert sum(v for (name, *_), v in metrics.items() if name == "tally_dump_saved_offset") == RECORDS
+        assert metrics["tally_dump_file_bytes",] == path.stat().st_size
+        assert metrics["tally_dump_behind_seconds",] < 5
+        served = {name for name, *_ in metrics}
+        assert served >= {metric.name for metric in (*DUMP_METRICS, *PROCESS_METRICS)}
+        assert fetched(port, "/readyz")[0] == fetched(port, "/livez")[0] == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
     finally:

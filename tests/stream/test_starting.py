@@ -15,6 +15,7 @@ from tally_stream.stream import starting, watches
 from tally_stream.stream.counting import Counting
 from tally_stream.stream.merging import Merging
 from tally_stream.stream.starting import Start, WorkerOptions, WorkerRefused, look_at_topics
+from tally_stream.stream.timings import Timings
 from tally_stream.stream.watches import watch_partition_count
 from tally_stream.stream.worker_state import WorkerState
 from tests.stream.outlets import ELECTION, TOPICS, Event, HeldOutlet, flushed, report, run_of, settle, stored
@@ -158,7 +159,7 @@ async def test_it_is_ready_once_its_first_flush_is_acknowledged() -> None:
     counting = Counting(ELECTION, TOPICS, 1, outlet, publish_interval_seconds=0.0, on_fatal=lambda _: None)
     merging = Merging(ELECTION, TOPICS, 1, outlet, on_fatal=lambda _: None)
     transport: Any = None  # no sample is asked for
-    state = WorkerState(ELECTION, TOPICS, counting, merging, transport, [])
+    state = WorkerState(ELECTION, counting, merging, transport, Timings(), [])
 
     def is_ready() -> bool:
         return bool(state.readiness()["ready"])

@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import re
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -105,12 +104,6 @@ def rehearsal_folder(path: Path) -> Path:
 def root_message(election: Election, **more: Any) -> dict[str, Any]:
     """The root of the first contest before any report, with some of its fields changed."""
     return {**Replay(election, "tally.reports", None).messages(0)[-1], **more}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 class BoardProcess:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Generator, Iterator, Mapping
+from time import monotonic
 from typing import Any, cast
 
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
@@ -71,6 +72,7 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # faust is not follow
         self._epoch = 0  # counts seeks, revocations and assignments: what was fetched across one is dropped
         self._seeking = asyncio.Lock()
         self._acked_one = asyncio.Event()
+        self._owed_since: dict[TP, float] = {}  # since when something acknowledged waits for its commit
         super().__init__(transport, *args, **kwargs)
 
     def _new_consumer_thread(self) -> RunClient:
@@ -225,6 +227,7 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # faust is not follow
         self._receipts = {tp: deque(r for r in self._receipts.get(tp, ()) if r.last_offset < starts[tp]) for tp in ours}
         for tp in ours:
             self._acked[tp].clear()  # makes the key: Faust commits only partitions that have one here
+        self._owed_since = {tp: since for tp, since in self._owed_since.items() if self._receipts.get(tp)}
         self._just_sought = set(ours)
         self._expected.update((tp, starts[tp]) for tp in ours)
 
@@ -276,6 +279,10 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # faust is not follow
         message.value.receipt.is_acked = True
         self._unacked_messages.discard(message)
         self._acked_one.set()
+        if message.tp not in self._owed_since and message.value.receipt.last_offset >= (
+            self._committed_offset[message.tp] or 0
+        ):
+            self._owed_since[message.tp] = monotonic()
         return True
 
     def _new_offset(self, tp: TP) -> int | None:
@@ -299,13 +306,23 @@ class RunConsumer(driver.Consumer):  # type: ignore[misc]  # faust is not follow
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
         """As Faust's, but take its note back where the broker refused: else these offsets are not tried again."""
-        before = {tp: self._committed_offset[tp] for tp in offsets}
+        before, began_at = {tp: self._committed_offset[tp] for tp in offsets}, monotonic()
         did_commit = await super()._commit_offsets(offsets, start_new_transaction)
         if not did_commit:
             for tp, offset in offsets.items():
                 if self._committed_offset[tp] == offset:
                     self._committed_offset[tp] = before[tp]
+        else:
+            for tp in offsets:
+                self._owed_since.pop(tp, None)
+                if self._is_run(tp) and (done := self._new_offset(tp)) and done > (self._committed_offset[tp] or 0):
+                    self._owed_since[tp] = began_at  # acknowledged while the commit was under way
         return bool(did_commit)
+
+    def commit_age(self, tp: TP) -> float:
+        """How long what is acknowledged of a run partition has waited for its commit, seconds; 0 where nothing does."""
+        since = self._owed_since.get(tp)
+        return 0.0 if since is None or tp not in self._expected else monotonic() - since
 
     # Partitions come and go.
 

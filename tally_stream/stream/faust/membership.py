@@ -116,6 +116,7 @@ class Membership:
         self._session_seconds, self._rebalance_seconds = session_seconds, rebalance_seconds
         self._coordinator: Any = None
         self.confirmed_at: float | None = None
+        self.joined_count = 0
 
     def observe(self, coordinator: Any) -> None:
         """From now on each answer that this coordinator gets to a heartbeat, a join or a commit is noted."""
@@ -149,6 +150,7 @@ class Membership:
 
         async def observed_join(generation: int, *rest: Any) -> None:
             self.confirmed_at = monotonic()
+            self.joined_count += 1
             self._assignor.on_generation(generation)
             await joined(generation, *rest)
 

@@ -83,6 +83,20 @@ class RunTransport(driver.Transport):  # type: ignore[misc]  # faust is not foll
                 debts[tp.topic, tp.partition] = (committed, done)
         return debts
 
+    def commit_age(self, topic: str, partition: int) -> float:
+        """How long what is acknowledged of it has waited for its commit, seconds; 0 where nothing does."""
+        age: float = self.app.consumer.commit_age(TP(topic, partition))
+        return age
+
+    def committed(self, topic: str, partition: int) -> int | None:
+        """The group's offset of it as this worker knows it; None where there is none."""
+        offset: int | None = self.app.consumer._committed_offset.get(TP(topic, partition))
+        return offset
+
+    def joined_count(self) -> int:
+        """How often this process has joined its group."""
+        return self._client().membership.joined_count
+
     def is_rebalancing(self) -> bool:
         """Whether partitions come and go now: nothing is delivered and nothing committed."""
         return not self.app.consumer._expected
