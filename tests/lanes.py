@@ -79,6 +79,7 @@ LANES = (
             "tests/gate",
         ),
     ),
+    Lane("access: on a secured Kafka", ("tests/access",)),
     Lane("chaos", ("tests/chaos",)),
     Lane("streams on Kafka", ("tests/stream",), shares_kafka=True),
     Lane("simulation", ("tests/simulation",)),

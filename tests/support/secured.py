@@ -34,6 +34,7 @@ __all__ = [
     "PRINCIPALS",
     "SCRAM",
     "SETUP",
+    "STRANGER",
     "KafkaSecured",
     "settings_of",
 ]
@@ -42,6 +43,9 @@ OTHER_HOST, EXPIRED = "OTHER_HOST", "EXPIRED"
 """Listeners for passwords whose certificate is for another host, or of another time."""
 
 KEY_PASSPHRASE = "the key's own"
+
+STRANGER = "stranger"
+"""Let in by its certificate (over MTLS), and named in no table."""
 
 
 class KafkaSecured(SecuredKafka):
@@ -69,6 +73,7 @@ class KafkaSecured(SecuredKafka):
         self.expired_certificate = _issued(authority, self.clients / "expired.pem", is_expired=True)
         self.unknown_certificate = _issued(unknown, self.clients / "unknown.pem")
         self.encrypted_key = _issued(authority, self.clients / "encrypted.pem", passphrase=KEY_PASSPHRASE)
+        authority.issue(self.clients / f"{STRANGER}.pem", STRANGER)
 
     def _settings_of(self, node: Node) -> dict[str, str]:
         return {
