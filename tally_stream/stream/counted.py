@@ -79,6 +79,9 @@ class CountedPartition:
     """(contest, page) → when it was last sent, the one that waits longest first."""
     looked_at: float = 0.0
     """When it was last looked for what is to be sent again."""
+    pages_due: float = 0.0
+    bytes_due: float = 0.0
+    """So many pages may be sent again now, and so many bytes of them; below 0 where the last were more."""
     encode_seconds: float = 0.0
     publisher: asyncio.Task[None] | None = None
 

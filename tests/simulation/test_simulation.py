@@ -47,7 +47,7 @@ def test_a_hundred_seeds_break_no_promise_and_see_every_fault() -> None:
     # What was looked at: a simulation whose workers all die before they publish would find nothing.
     assert counts["standings checked"] > 2_500
     assert counts["reports checked"] > 200_000
-    assert counts["pages checked"] > 3_500
+    assert counts["pages checked"] > 3_000
     assert counts["marks checked"] > 2_500
     assert counts["commits checked"] > 1_500
     assert counts["falls explained"] > 1_200

@@ -379,8 +379,36 @@ async def test_a_mark_never_goes_out_above_a_newer_one(monkeypatch: pytest.Monke
 async def test_many_pages_go_out_again_at_a_megabyte_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = Wide(monkeypatch)
     await wide.report(*range(48))
-    monkeypatch.setattr(counting_module, "PAGES_AGAIN_BYTES_A_SECOND", 1)
-    monkeypatch.setattr(counting_module, "PAGES_AGAIN_SECONDS", 0.1)
-    again = await wide.pass_seconds(3)
-    assert len(again) == 3, "one a second: more than a byte, but one at least"
+    monkeypatch.setattr(counting_module, "PAGES_AGAIN_BYTES_A_SECOND", 1_000)
+    monkeypatch.setattr(counting_module, "PAGES_AGAIN_AFTER_SECONDS", 0.5)
+    longest = max(len(value) for _, value in wide.outlet.of(TOPICS.partials))
+    before = len(wide.outlet.of(TOPICS.partials))
+    await wide.pass_seconds(30)
+    again = sum(len(value) for key, value in wide.outlet.of(TOPICS.partials)[before:] if key != MARK)
+    assert 30_000 - 1_000 < again < 30_000 + longest, "a page may be begun, and is then paid for"
+    wide.counting.stop()
+
+
+async def test_a_page_that_was_sent_a_short_while_ago_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = Wide(monkeypatch)
+    await wide.report(*range(48))
+    assert await wide.pass_seconds(18 - 1) == [MARK], "the mark alone: every page was sent within the last 18 s"
+    assert len(await wide.pass_seconds(1 + 1)) > 1
+    wide.counting.stop()
+
+
+async def test_between_flushes_a_few_pages_go_out_again_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = Wide(monkeypatch)
+    await wide.report(*range(48))
+    assert len({key for key, _ in wide.outlet.of(TOPICS.partials)} - {MARK}) == 4
+    monkeypatch.setattr(counting_module, "PAGES_AGAIN_SPREAD_SECONDS", 0.4)  # one each tenth of a second
+    wide.now += 18.0
+    wide.owned.looked_at = wide.now  # as in a night with a flush every moment
+    most = 0
+    for revision in range(2, 14):
+        wide.now += 0.1
+        before = len(wide.outlet.of(TOPICS.partials))
+        await wide.report(47, revision=revision)
+        most = max(most, len(wide.outlet.of(TOPICS.partials)) - before - 2)
+    assert most == 1
     wide.counting.stop()
