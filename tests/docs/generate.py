@@ -66,7 +66,7 @@ def metrics_markdown() -> str:
         "Generated from `tally_stream/metrics.py` by `python tests/docs/generate.py`; a test compares.",
         "",
         "Each program serves its own at `/metrics` in the Prometheus text format, from a registry of its own. Which of them ring",
-        "is in `deploy/prometheus/alerts.yml`.",
+        "is in `deploy/prometheus/alerts.yml`, and what to do then in the [runbook](runbook.md#alerts).",
         "",
         "## The worker",
         "",
