@@ -34,12 +34,13 @@ class Night:
 
     series: dict[tuple[str, str, tuple[tuple[str, str], ...]], At] = field(default_factory=dict)
 
-    def put(self, name: str, instance: str, at: At, **labels: str) -> None:
+    def put(self, name: str, instance: str, at: At, **labels: str) -> Night:
         self.series[name, instance, tuple(sorted(labels.items()))] = at
+        return self
 
     def change(
         self, name: str, value: float | At, since: float = 0.0, until: float = 1e9, *, instance: str = "", **labels: str
-    ) -> None:
+    ) -> Night:
         """Let the series with this name (of this instance, with these labels) have another value for a while."""
         found = [
             key for key in self.series
@@ -49,34 +50,39 @@ class Night:
         other = value if callable(value) else always(value)
         for key in found:
             self.series[key] = _between(self.series[key], other, since, until)
+        return self
 
-    def lose(self, *instances: str, since: float, until: float = 1e9) -> None:
+    def lose(self, *instances: str, since: float, until: float = 1e9) -> Night:
         """They do not answer: frozen, cut off or ended."""
         for key, at in self.series.items():
             if key[1] in instances:
                 self.series[key] = _between(at, always(0) if key[0] == "up" else lambda t: None, since, until)
+        return self
 
-    def drop(self, *instances: str, since: float = 0.0) -> None:
+    def drop(self, *instances: str, since: float = 0.0) -> Night:
         """They are among no targets any more: nothing is said of them, not even that they are down."""
         for key, at in self.series.items():
             if key[1] in instances:
                 self.series[key] = _between(at, lambda t: None, since, 1e9)
+        return self
 
-    def restart(self, instance: str, *times: float, seconds: float = 10.0) -> None:
+    def restart(self, instance: str, *times: float, seconds: float = 10.0) -> Night:
         """It ends at these times, and is there again so much later: its counters begin anew."""
         for begin in times:
             self.lose(instance, since=begin, until=begin + seconds)
             self.change("process_start_time_seconds", begin + seconds, begin + seconds, instance=instance)
             self.change("tally_rebalances_total", 1, begin + seconds, instance=instance)
             self.change("tally_records_read_total", lambda t, b=begin: max(0.0, t - b), begin + seconds, instance=instance)  # type: ignore[misc]
+        return self
 
-    def take_over(self, gone: str, by: str, since: float) -> None:
+    def take_over(self, gone: str, by: str, since: float) -> Night:
         """The partitions of one worker, and the standings, are another's from now."""
         for name, instance, labels in list(self.series):
             if instance == gone and ("partition" in dict(labels) or name in OF_OWNER):
                 healthy = HEALTHY.series[name, gone, labels]
                 self.put(name, by, _between(lambda t: None, healthy, since, 1e9), **dict(labels))
         self.change("tally_publishes_standings", 1, since, instance=by)
+        return self
 
     def lines(self, seconds: int) -> Iterator[dict[str, str]]:
         """As promtool's `input_series`."""

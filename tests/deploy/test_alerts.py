@@ -55,11 +55,12 @@ def owner_lost(night: Night) -> None:
     night.take_over("w1", "w2", since=125)
 
 
-def dump_stands(night: Night, *, quiet_until: float = 0.0) -> None:
+def dump_stands(night: Night, *, quiet_until: float = 0.0) -> Night:
     night.change("tally_dump_last_growth_timestamp_seconds", 95, 100)
     if quiet_until:
         night.change("tally_dump_log_end_offset", 950, 95, quiet_until)
         night.change("tally_dump_log_end_offset", lambda t: 950 + t - quiet_until, quiet_until)
+    return night
 
 
 def late(night: Night) -> None:

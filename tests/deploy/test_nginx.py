@@ -19,9 +19,9 @@ from threading import Thread
 import pytest
 
 from tests.deploy.files import program, run
-from tests.support.board_scene import Scene, free_port, rehearsal_folder, scene
+from tests.support.board_scene import Scene, rehearsal_folder, scene
 from tests.support.paths import ROOT
-from tests.support.processes import LIFELINE, said_in, terminated
+from tests.support.processes import LIFELINE, free_port, said_in, terminated
 from tests.support.waiting import wait_for
 
 CONF = ROOT / "deploy" / "nginx" / "board.conf"
@@ -166,7 +166,12 @@ def test_events_go_through_as_they_come(night: Scene, nginx: Nginx) -> None:
     lines: Queue[str] = Queue()
     assert process.stdout is not None
     out = process.stdout
-    reading = Thread(target=lambda: [lines.put(line.rstrip()) for line in out], daemon=True)
+
+    def take() -> None:
+        for line in out:
+            lines.put(line.rstrip())
+
+    reading = Thread(target=take, daemon=True)
     reading.start()
 
     def until(begin: str) -> str:
