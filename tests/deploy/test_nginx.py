@@ -167,11 +167,11 @@ def test_events_go_through_as_they_come(night: Scene, nginx: Nginx) -> None:
     assert process.stdout is not None
     out = process.stdout
 
-    def take() -> None:
+    def read() -> None:
         for line in out:
             lines.put(line.rstrip())
 
-    reading = Thread(target=take, daemon=True)
+    reading = Thread(target=read, daemon=True)
     reading.start()
 
     def until(begin: str) -> str:
