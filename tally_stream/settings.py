@@ -260,11 +260,11 @@ def _take_secrets(settings: Settings) -> list[str]:
     errors = []
     if settings.security_password_file is not None:
         if settings.security_password is not None:
-            errors.append(f"{_variable('PASSWORD')} and {_variable('PASSWORD_FILE')} are both given: give one of them")
-        secret = _secret_in(_variable("PASSWORD_FILE"), settings.security_password_file, errors)
+            errors.append("TALLY_SECURITY_PASSWORD and TALLY_SECURITY_PASSWORD_FILE are both given: give one of them")
+        secret = _secret_in("TALLY_SECURITY_PASSWORD_FILE", settings.security_password_file, errors)
         settings.security_password = settings.security_password or secret
     if settings.security_key_password_file is not None:
-        settings.keep_key_password(_secret_in(_variable("KEY_PASSWORD_FILE"), settings.security_key_password_file, errors))
+        settings.keep_key_password(_secret_in("TALLY_SECURITY_KEY_PASSWORD_FILE", settings.security_key_password_file, errors))
     files = {"PASSWORD_FILE": settings.security_password_file, "KEY_PASSWORD_FILE": settings.security_key_password_file,
              "KEYFILE": settings.security_keyfile}  # fmt: skip
     for name, file in files.items():
@@ -312,19 +312,19 @@ def _tls_mistakes(settings: Settings, wrong: set[str]) -> list[str]:
         try:
             context.load_verify_locations(settings.security_cafile)
         except (ssl.SSLError, OSError):
-            errors.append(f"{_variable('CAFILE')}: {settings.security_cafile} holds no certificate (PEM)")
+            errors.append(f"TALLY_SECURITY_CAFILE: {settings.security_cafile} holds no certificate (PEM)")
     certificate, key = settings.security_certfile, settings.security_keyfile
     if certificate is None:
         if key is not None and "security_certfile" not in wrong:
-            errors.append(f"{_variable('KEYFILE')}: {key} without the certificate that it belongs to: {_variable('CERTFILE')}")
+            errors.append(f"TALLY_SECURITY_KEYFILE: {key} without the certificate that it belongs to: TALLY_SECURITY_CERTFILE")
         return errors
     if not _holds(certificate, b"CERTIFICATE"):
-        return [*errors, f"{_variable('CERTFILE')}: {certificate} holds no certificate (PEM)"]
+        return [*errors, f"TALLY_SECURITY_CERTFILE: {certificate} holds no certificate (PEM)"]
     if "security_keyfile" in wrong or "security_key_password_file" in wrong:
         return errors
-    named = f"{_variable('KEYFILE')}: {key}" if key else f"{_variable('CERTFILE')}: {certificate}"
+    named = f"TALLY_SECURITY_KEYFILE: {key}" if key else f"TALLY_SECURITY_CERTFILE: {certificate}"
     if not _holds(key or certificate, b"PRIVATE KEY"):
-        return [*errors, f"{named} holds no private key (PEM)" + ("" if key else f", and there is no {_variable('KEYFILE')}")]
+        return [*errors, f"{named} holds no private key (PEM)" + ("" if key else ", and there is no TALLY_SECURITY_KEYFILE")]
 
     def passphrase() -> str:
         if settings.key_password is None:
@@ -336,7 +336,7 @@ def _tls_mistakes(settings: Settings, wrong: set[str]) -> list[str]:
     except _NoPassphrase:
         file = settings.security_key_password_file
         if file is None:
-            errors.append(f"{named} is encrypted: {_variable('KEY_PASSWORD_FILE')} names the file that holds its passphrase")
+            errors.append(f"{named} is encrypted: TALLY_SECURITY_KEY_PASSWORD_FILE names the file that holds its passphrase")
     except ssl.SSLError as error:
         errors.append(_why_no_key(settings, named, error.reason or ""))
     return errors
@@ -344,9 +344,9 @@ def _tls_mistakes(settings: Settings, wrong: set[str]) -> list[str]:
 
 def _why_no_key(settings: Settings, named: str, reason: str) -> str:
     if reason == "KEY_VALUES_MISMATCH":
-        return f"{named} is not the key of the certificate in {_variable('CERTFILE')} {settings.security_certfile}"
+        return f"{named} is not the key of the certificate in TALLY_SECURITY_CERTFILE {settings.security_certfile}"
     if settings.security_key_password_file is not None:
-        return f"{_variable('KEY_PASSWORD_FILE')}: {settings.security_key_password_file} does not open the key: {named}"
+        return f"TALLY_SECURITY_KEY_PASSWORD_FILE: {settings.security_key_password_file} does not open the key: {named}"
     return f"{named} cannot be used as the key of {settings.security_certfile} ({reason or 'damaged'})"
 
 
@@ -364,4 +364,4 @@ def _warn_of_what_is_not_used(settings: Settings) -> None:
         names += ["username", "password"]
     given = [_variable(name.upper()) for name in names if getattr(settings, f"security_{name}") is not None]
     if given:
-        settings.warnings.append(f"{', '.join(given)}: not used, as {_variable('PROTOCOL')} is {settings.security_protocol}")
+        settings.warnings.append(f"{', '.join(given)}: not used, as TALLY_SECURITY_PROTOCOL is {settings.security_protocol}")

@@ -25,13 +25,14 @@ def restore(log: Path, **flags: object) -> None:
     settings = settings_of(**flags)
 
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
+    from tally_stream.kafka.rights import spoken
     from tally_stream.station.restore import RestoreRefused
     from tally_stream.wire.report_log import LogError
 
     try:
         total, before = _restore(settings, log)
     except RestoreRefused as refused:
-        refuse(refused.errors)
+        refuse(spoken(line, settings, "Write") for line in refused.errors)
     except (LogError, BrokerUnavailable, KafkaError, OSError) as error:
         refuse([str(error)])
     note = f" ({before:,} were there already)" if before else ""

@@ -1,10 +1,10 @@
 """Keep workers running on a bare machine: start one again when it ends by a surprise, stop when that cannot help.
 
-Decides when a start is worth it: always after a surprise (a worker that starts again replays, so it is always safe),
-never after a clean end or a refusal at the first start, and no more after three endings in a row by one record that
-crashes the code: it will be there the next time too. A worker is a fork of its supervisor, so what was loaded before
-(the code, half a million stations) is there at once. Therefore this process has one thread and no loop of its own: a
-fork copies the thread that calls it, and locks that others held stay locked for ever.
+Decides when a start is worth it: always after a surprise (a worker that starts again replays, so it is always safe), never
+after a clean end, a refusal at the first start, or what the worker itself calls incurable (a login that brokers refuse), and
+no more after three endings in a row by one record that crashes the code: it will be there the next time too. A worker is a
+fork of its supervisor, so what was loaded before (the code, half a million stations) is there at once. Therefore this process
+has one thread and no loop of its own: a fork copies the thread that calls it, and locks that others held stay locked for ever.
 
 Refuses to know Kafka. Worker and supervisor hold the two ends of one socket: over it the worker says why it ends, and
 it ends at once when its supervisor is gone, or two workers would run under one instance id.
@@ -41,6 +41,7 @@ LOOK_SECONDS = 1.0
 """Between two looks at the workers where no signal comes; each end is told by one."""
 
 _READY = "ready "
+_INCURABLE = "incurable"
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
@@ -62,6 +63,11 @@ class ToSupervisor:
     def tell_reason(self, reason: str) -> None:
         """Why this worker ends now."""
         self._tell(" ".join(reason.split())[:REASON_MAX_CHARS])
+
+    def tell_incurable(self) -> None:
+        """What ends this worker will be there at every start, until a person has put it right: a login that brokers refuse, a
+        right that was taken away. Beside the exit code."""
+        self._tell(_INCURABLE)
 
     def _tell(self, line: str) -> None:
         if self._socket is not None:
@@ -262,11 +268,11 @@ class _Supervised:
         if pid == 0:
             return
         self._pid = None
-        reason, ready_at = self._heard()
-        self._judge(os.waitstatus_to_exitcode(status), reason, ready_at)
+        reason, ready_at, is_incurable = self._heard()
+        self._judge(os.waitstatus_to_exitcode(status), reason, ready_at, is_incurable)
 
-    def _heard(self) -> tuple[str, float | None]:
-        """The reason that it gave, and since when it was ready."""
+    def _heard(self) -> tuple[str, float | None, bool]:
+        """The reason that it gave, since when it was ready, and whether no start can cure that."""
         assert self._ours is not None
         said: list[str] = []
         with self._ours as ours:
@@ -275,16 +281,16 @@ class _Supervised:
                 said = ours.recv(8 * REASON_MAX_CHARS).decode(errors="replace").splitlines()
         self._ours = None
         ready = [float(line.removeprefix(_READY)) for line in said if line.startswith(_READY)]
-        reasons = [line for line in said if not line.startswith(_READY)]
-        return reasons[-1] if reasons else "", ready[0] if ready else None
+        reasons = [line for line in said if not line.startswith(_READY) and line != _INCURABLE]
+        return reasons[-1] if reasons else "", ready[0] if ready else None, _INCURABLE in said
 
-    def _judge(self, code: int, reason: str, ready_at: float | None) -> None:
+    def _judge(self, code: int, reason: str, ready_at: float | None, is_incurable: bool) -> None:
         """`code` as of `subprocess`: negative for a signal."""
         if code == 0 or self._is_stopping:
             self._end(0 if code == 0 or -code in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) else 1)
             return
-        if code > 0 and self._starts == 1 and not reason:
-            if self._begin:  # else nobody would look: the others count on, and the command does not end
+        if code > 0 and (is_incurable or (self._starts == 1 and not reason)):
+            if self._begin and not is_incurable:  # else nobody would look: the others count on, and the command does not end
                 self._say("it stays down, and the others have its partitions; put it right and start the command again")
             self._end(code)  # it refused to start, and said why
             return

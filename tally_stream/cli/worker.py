@@ -58,7 +58,7 @@ def worker(
     """Count the reports topic of an election and publish standings, until SIGTERM or Ctrl-C.
 
     A worker that ends by a surprise is started again and replays, one that found no broker tries again; after three
-    crashes by one record it stays down.
+    crashes by one record, or where brokers refuse its login or a right, it stays down.
 
     Example: tally-stream worker --election az-2024 --bootstrap 127.0.0.1:9092 --rehearsal
     """
@@ -105,7 +105,8 @@ def _settings_of_process(number: int, settings: Settings, flags: dict[str, Any])
 
 def _count(settings: Settings, definition: Election, options: WorkerOptions, supervisor: ToSupervisor) -> int:
     """A worker from start to end, in this process; its exit code."""
-    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
+    from tally_stream.kafka.client import BrokerRefused, BrokerUnavailable, KafkaError
+    from tally_stream.kafka.rights import names_a_missing_right
     from tally_stream.stream.fatal import fatal
     from tally_stream.stream.starting import WorkerRefused
     from tally_stream.stream.worker import run
@@ -115,6 +116,8 @@ def _count(settings: Settings, definition: Election, options: WorkerOptions, sup
 
     def end(reason: str) -> None:
         supervisor.tell_reason(reason)
+        if names_a_missing_right(reason):
+            supervisor.tell_incurable()
         fatal(reason, supervisor.begin)
 
     async def main() -> None:
@@ -126,11 +129,15 @@ def _count(settings: Settings, definition: Election, options: WorkerOptions, sup
     except WorkerRefused as refused:
         for line in refused.errors:
             tell(line)
+        if any(names_a_missing_right(line) for line in refused.errors):
+            supervisor.tell_incurable()
         return EXIT_FAILED
     except Exception as error:
         # No refusal: brokers come back, and a file or a password can be put right. The supervisor is told why and tries again.
         reason = str(error) or type(error).__name__
         supervisor.tell_reason(reason)
+        if isinstance(error, BrokerRefused) or names_a_missing_right(reason):
+            supervisor.tell_incurable()
         if isinstance(error, BrokerUnavailable | KafkaError | OSError):
             tell(reason)
         else:

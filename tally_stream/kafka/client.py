@@ -1,7 +1,7 @@
 """Clients of a Kafka cluster for everything that is not the worker's own group: admin, readers, a sender.
 
 Decides how a broker that is not up is waited for, and how a topic is read without a group. Refuses to know what
-records say. The worker's consumer and producer are Faust's (`stream/faust/`).
+records say, and why a broker refuses (`refused.py`). The worker's consumer and producer are Faust's (`stream/faust/`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -18,8 +18,13 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError as KafkaError  # noqa: PLC0414 (for those who may not name aiokafka)
+from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from tally_stream.kafka.batches import read_whole_batches
+from tally_stream.kafka.probe import probe, unreachable
+from tally_stream.kafka.refused import Refusal, judge, judge_all
+from tally_stream.kafka.rights import rights_said
 from tally_stream.settings import Settings
 
 BACK_OFF_FIRST_SECONDS = 0.25
@@ -27,6 +32,7 @@ BACK_OFF_MAX_SECONDS = 5.0
 REQUEST_TIMEOUT_MS = 30_000
 FETCH_MAX_BYTES = 4 * 1024 * 1024
 READ_WAIT_MS = 250
+SECOND_TRY_SECONDS = 2.0
 METADATA_SECONDS = 15.0
 METADATA_LOOK_SECONDS = 0.2
 
@@ -36,7 +42,11 @@ logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 class BrokerUnavailable(Exception):
-    """No broker answered within the limit: `args[0]` is a sentence for the operator."""
+    """No broker could be used within the limit: `args[0]` is a sentence for the operator."""
+
+
+class BrokerRefused(BrokerUnavailable):
+    """A broker answered and does not let us in, and no waiting cures that."""
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
@@ -93,30 +103,80 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
         await _closed(admin.close)
 
 
+async def forbidden_topics(admin: AIOKafkaAdminClient, names: Sequence[str]) -> set[str]:
+    """Of topics that a list of all did not have, those that we may not see: whether they exist is not told."""
+    if not names:
+        return set()
+    client = admin._client
+    answer = await client.send(client.get_random_node(), MetadataRequest(list(names), allow_auto_topic_creation=False))
+    return {
+        topic["topic"] for topic in answer.to_object()["topics"] if topic["error_code"] == TopicAuthorizationFailedError.errno
+    }
+
+
 async def wait_for_broker(settings: Settings, say: Callable[[str], None]) -> None:
-    """Return once a broker answers; say each failed try in one line. Raises BrokerUnavailable after the limit."""
+    """Return once a broker lets us in; say each failed try in one line. Raises BrokerUnavailable after the limit, and
+    BrokerRefused where no waiting can cure it: after a second try, as a broker that just starts may not have read all its users
+    yet."""
     loop = asyncio.get_running_loop()
     begin = loop.time()
     pause = BACK_OFF_FIRST_SECONDS
-    connection(settings)  # a certificate that can't be read is no broker that is not up: raised at once
+    given = connection(settings)  # a certificate that can't be read is no broker that is not up: raised at once
+    is_second = False
     while True:
-        try:
-            async with admin_client(settings):
-                return
-        except (KafkaError, OSError, TimeoutError) as error:
-            waited = loop.time() - begin
-            if waited + pause > settings.broker_wait_seconds:
-                raise BrokerUnavailable(
-                    f"no Kafka broker answers at {settings.bootstrap} (waited {waited:.0f} s): {_short(error)}"
-                ) from error
-            say(f"no Kafka broker answers at {settings.bootstrap} yet; next try in {pause:.1f} s "
-                f"(limit {settings.broker_wait_seconds} s)")  # fmt: skip
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, BACK_OFF_MAX_SECONDS)
+        refusal = await _refusal(settings, given, say)
+        if refusal is None:
+            return
+        if refusal.is_final:
+            if is_second:
+                raise BrokerRefused(refusal.sentence)
+            is_second = True
+            await asyncio.sleep(SECOND_TRY_SECONDS)
+            continue
+        is_second = False
+        waited = loop.time() - begin
+        if waited + pause > settings.broker_wait_seconds:
+            raise BrokerUnavailable(f"{refusal.sentence}; waited {waited:.0f} s")
+        say(f"{refusal.sentence}; next try in {pause:.1f} s (limit {settings.broker_wait_seconds} s)")
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, BACK_OFF_MAX_SECONDS)
+
+
+async def _refusal(settings: Settings, given: dict[str, Any], say: Callable[[str], None]) -> Refusal | None:
+    """None once a broker lets us in, at an address that the cluster itself names: a client uses the first ones only to ask for
+    those."""
+    why: BaseException
+    try:
+        async with admin_client(settings) as admin:
+            client = admin._client
+            brokers = [(broker.nodeId, broker.host, broker.port) for broker in client.cluster.brokers()]
+            if not brokers:  # a cluster without topics may name none; the bootstrap connection is kept then
+                return None
+            lost = await unreachable(brokers, settings.bootstrap)
+            for number, _, _ in brokers:
+                if number not in {seen.broker_id for seen in lost} and await client.ready(number):
+                    for seen in lost:
+                        if told := judge(seen, settings):
+                            say(told.sentence)
+                    return None
+        why = KafkaError("no broker that it names could be used")
+    except (KafkaError, OSError, TimeoutError) as error:
+        why = error
+    # It may have come up meanwhile: then there is no refusal to be found, and the next try finds none either.
+    return judge_all(await probe(settings, given), settings) or Refusal(
+        f"no Kafka broker answers at {settings.bootstrap} ({_short(why)})", False, is_absent=True
+    )
 
 
 def _short(error: BaseException) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+class NoSuchTopic(KafkaError):  # type: ignore[misc]  # aiokafka is not followed by mypy
+    """`str()` of it is a sentence for the operator."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +198,7 @@ class TopicReader:
 
     def __init__(self, settings: Settings, topic: str, *, is_log: bool = False) -> None:
         self.topic = topic
+        self._settings = settings
         self._is_log = is_log
         self._consumer = AIOKafkaConsumer(
             **connection(settings),
@@ -153,13 +214,14 @@ class TopicReader:
 
     async def __aenter__(self) -> TopicReader:
         try:
-            await self._consumer.start()
-            count = await partition_count(self._consumer, self.topic)
-            self.partitions = [TopicPartition(self.topic, p) for p in range(count)]
-            if self._is_log:
-                read_whole_batches(self._consumer, {self.topic})
-            self._consumer.assign(self.partitions)
-            await self._consumer.seek_to_beginning(*self.partitions)
+            with rights_said(self._settings, "Read"):
+                await self._consumer.start()
+                count = await partition_count(self._consumer, self.topic)
+                self.partitions = [TopicPartition(self.topic, p) for p in range(count)]
+                if self._is_log:
+                    read_whole_batches(self._consumer, {self.topic})
+                self._consumer.assign(self.partitions)
+                await self._consumer.seek_to_beginning(*self.partitions)
         except BaseException:
             await self._consumer.stop()
             raise
@@ -170,8 +232,9 @@ class TopicReader:
 
     async def bounds(self) -> dict[int, tuple[int, int]]:
         """Partition → (first offset, next offset) now."""
-        starts = await self._consumer.beginning_offsets(self.partitions)
-        ends = await self._consumer.end_offsets(self.partitions)
+        with rights_said(self._settings, "Read"):
+            starts = await self._consumer.beginning_offsets(self.partitions)
+            ends = await self._consumer.end_offsets(self.partitions)
         return {tp.partition: (starts[tp], ends[tp]) for tp in self.partitions}
 
     async def is_gone(self) -> bool:
@@ -199,7 +262,8 @@ class TopicReader:
 
     async def poll(self) -> list[StoredRecord]:
         """What has come since; waits up to READ_WAIT_MS and may be empty."""
-        fetched = await self._consumer.getmany(timeout_ms=READ_WAIT_MS)
+        with rights_said(self._settings, "Read"):
+            fetched = await self._consumer.getmany(timeout_ms=READ_WAIT_MS)
         return [
             StoredRecord(tp.partition, r.offset, r.timestamp, r.key, r.value)
             for tp, records in fetched.items()
@@ -232,7 +296,9 @@ async def partition_count(consumer: AIOKafkaConsumer, topic: str) -> int:
         if found:
             break
         if is_answered:
-            raise KafkaError(f"there is no topic {topic}")
+            if topic in client.cluster.unauthorized_topics:
+                raise TopicAuthorizationFailedError(topic)
+            raise NoSuchTopic(f"there is no topic {topic}")
         if monotonic() >= end:
             raise KafkaError(f"no broker has told of the topic {topic} for {METADATA_SECONDS:.0f} s")
         await asyncio.sleep(METADATA_LOOK_SECONDS)
@@ -252,7 +318,8 @@ async def sender(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         request_timeout_ms=REQUEST_TIMEOUT_MS,
     )
     try:
-        await producer.start()
-        yield producer
+        with rights_said(settings, "Write"):
+            await producer.start()
+            yield producer
     finally:
         await _closed(producer.stop)

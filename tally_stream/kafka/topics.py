@@ -14,9 +14,10 @@ from typing import Any
 
 from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError, for_code
 
-from tally_stream.kafka.client import admin_client
+from tally_stream.kafka.client import admin_client, forbidden_topics
+from tally_stream.kafka.rights import NotAllowed, missing_right
 from tally_stream.settings import Settings
 
 HOUR_MS = 3_600_000
@@ -94,6 +95,9 @@ def wanted_configs(topics: Topics, *, is_log_append: bool, min_insync: int) -> d
     }
 
 
+NO_SUCH_TOPIC = "there is no such topic; tally-stream topics create makes it"
+
+
 class TopicsError(Exception):
     """`errors` are sentences, one a topic or setting."""
 
@@ -119,7 +123,8 @@ async def create_topics(settings: Settings, *, partitions: int, replication: int
     for name, code, *rest in response.topic_errors:
         if code != 0:
             reason = (rest[0] if rest else None) or for_code(code).__name__
-            errors.append(f"{name}: {reason}")
+            denied = for_code(code) in (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
+            errors.append(missing_right(settings, "Create", f"topic {name}") if denied else f"{name}: {reason}")
     if errors:
         raise TopicsError(errors)
     return missing
@@ -151,10 +156,14 @@ async def check_topics(settings: Settings, *, is_official: bool) -> TopicReport:
         existing = set(await admin.list_topics())
         present = [name for name in topics.all if name in existing]
         partitions = {t["topic"]: t["partitions"] for t in await admin.describe_topics(present)} if present else {}
-        configs = await _configs(admin, ConfigResourceType.TOPIC, present)
-        brokers = await _configs(admin, ConfigResourceType.BROKER, await _broker_ids(admin))
+        forbidden = await forbidden_topics(admin, [name for name in topics.all if name not in existing])
+        configs = await _configs(settings, admin, ConfigResourceType.TOPIC, present)
+        brokers = await _configs(settings, admin, ConfigResourceType.BROKER, await _broker_ids(admin))
     described = {n: DescribedTopic([len(p["replicas"]) for p in partitions[n]], configs.get(n, {})) for n in present}
-    return judge_topics(topics, described, brokers, is_official=is_official)
+    report = judge_topics(topics, described, brokers, is_official=is_official)
+    hidden = {f"{name}: {NO_SUCH_TOPIC}": missing_right(settings, "Describe", f"topic {name}") for name in forbidden}
+    report.refusals[:] = [hidden.get(sentence, sentence) for sentence in report.refusals]
+    return report
 
 
 def judge_topics(
@@ -165,9 +174,7 @@ def judge_topics(
     is_official: bool,
 ) -> TopicReport:
     """`described`: those of the five that there are; `brokers`: id → settings."""
-    refusals = [
-        f"{name}: there is no such topic; tally-stream topics create makes it" for name in topics.all if name not in described
-    ]
+    refusals = [f"{name}: {NO_SUCH_TOPIC}" for name in topics.all if name not in described]
     risks: list[str] = []
     reports_partitions = len(described[topics.reports].replica_counts) if topics.reports in described else 0
     for name in topics.all:
@@ -212,9 +219,11 @@ async def look_at_reports(settings: Settings) -> ReportsTopic | None:
     name = topics.reports
     async with admin_client(settings) as admin:
         if name not in await admin.list_topics():
+            if await forbidden_topics(admin, [name]):
+                raise NotAllowed(missing_right(settings, "Describe", f"topic {name}"))
             return None
         (described,) = await admin.describe_topics([name])
-        config = (await _configs(admin, ConfigResourceType.TOPIC, [name]))[name]
+        config = (await _configs(settings, admin, ConfigResourceType.TOPIC, [name]))[name]
     refusals: list[str] = []
     _check_cleanup(topics, name, config, refusals, [])
     return ReportsTopic(len(described["partitions"]), config["message.timestamp.type"], refusals)
@@ -256,14 +265,20 @@ async def _broker_ids(admin: Any) -> list[str]:
     return [str(node["node_id"]) for node in (await admin.describe_cluster())["brokers"]]
 
 
-async def _configs(admin: Any, kind: ConfigResourceType, names: list[str]) -> dict[str, dict[str, str]]:
+async def _configs(settings: Settings, admin: Any, kind: ConfigResourceType, names: list[str]) -> dict[str, dict[str, str]]:
+    """Name → settings, of topics or brokers. Raises NotAllowed with all that may not be read."""
     found: dict[str, dict[str, str]] = {}
     if not names:
         return found
+    denied: set[str] = set()
     for response in await admin.describe_configs([ConfigResource(kind, name) for name in names]):
         for resource in response.resources:
             code, message, _, name, entries = resource[:5]
-            if code != 0:
+            if for_code(code) in (TopicAuthorizationFailedError, ClusterAuthorizationFailedError):
+                denied.add("cluster" if kind == ConfigResourceType.BROKER else f"topic {name}")
+            elif code != 0:
                 raise KafkaError(f"settings of {name} can't be read: {message}")
             found[name] = {entry[0]: entry[1] for entry in entries}
+    if denied:
+        raise NotAllowed("; ".join(missing_right(settings, "DescribeConfigs", resource) for resource in sorted(denied)))
     return found

@@ -16,6 +16,7 @@ from typing import Any
 
 from tally_stream.kafka.client import TopicReader
 from tally_stream.kafka.lost import lost_at_ends
+from tally_stream.kafka.rights import is_missing_right
 from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings
 from tally_stream.stream.counting import Counting
@@ -46,7 +47,10 @@ async def watch_partition_count(count: Callable[[], Awaitable[int]], topic: str,
     while True:
         try:
             counted = await count()
-        except Exception as error:  # a broker that is away is no reason to end: the group's watch decides
+        except Exception as error:
+            if is_missing_right(error):
+                fail(f"reading {topic} failed: {error!r}")
+            # A broker that is away is no reason to end: the group's watch decides.
             logging.getLogger(__name__).info("partition count not read: %s", error)
         else:
             if counted != due:

@@ -16,6 +16,7 @@ from tally_stream.domain import fold
 from tally_stream.domain.election import Election
 from tally_stream.kafka.client import wait_for_broker
 from tally_stream.kafka.lost import lost_at_ends
+from tally_stream.kafka.rights import spoken
 from tally_stream.kafka.topics import Topics
 from tally_stream.metrics import registry_of
 from tally_stream.settings import Settings, why_not_listening
@@ -62,6 +63,9 @@ class Worker:
         options: WorkerOptions,
         on_fatal: Callable[[str], object] = fatal,
     ) -> None:
+        def end(reason: str) -> object:
+            return on_fatal(spoken(reason, settings))
+
         self.settings = settings
         self.election = election
         self.topics = Topics(settings.prefix)
@@ -100,7 +104,7 @@ class Worker:
             self,
             frozenset({self.topics.reports, self.topics.partials}),
             zero_start_topics=frozenset({self.topics.reports}),
-            on_fatal=on_fatal,
+            on_fatal=end,
         )
         declare(self.app, self.topics, self.counting, self.merging)
         self.state = WorkerState(election, self.counting, self.merging, self.transport, timings, start.risks)

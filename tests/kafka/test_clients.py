@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from tally_stream.kafka import client
 from tally_stream.kafka.client import TopicReader
@@ -70,7 +71,8 @@ class Metadata:
     """A consumer and its client: what each metadata update answers (None: nothing), one after the other, then the last."""
 
     def __init__(self, *answers: set[int] | None) -> None:
-        self._client = self
+        self._client = self.cluster = self
+        self.unauthorized_topics: set[str] = set()
         self.answers = list(answers)
         self.known: set[int] | None = None
 
@@ -96,6 +98,12 @@ class TestPartitionCount:
     async def test_a_topic_that_is_not_there_is_said_at_the_first_answer(self) -> None:
         with pytest.raises(client.KafkaError, match="there is no topic t"):
             await client.partition_count(Metadata(None, set(), {0}), "t")
+
+    async def test_a_topic_that_we_may_not_see_is_no_topic_that_is_not_there(self) -> None:
+        metadata = Metadata(set())
+        metadata.unauthorized_topics = {"t"}
+        with pytest.raises(TopicAuthorizationFailedError):
+            await client.partition_count(metadata, "t")
 
     async def test_no_answer_for_long_is_not_taken_for_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(client, "METADATA_SECONDS", 0.05)
