@@ -8,6 +8,7 @@ the disk or the memory, and what an operator may change has a default.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -71,6 +72,15 @@ def test_an_operator_chooses_election_memory_and_logs() -> None:
     assert chosen["kafka-1"]["environment"]["KAFKA_HEAP_OPTS"] == "-Xms2g -Xmx2g"
     for name, one in chosen.items():
         assert one["logging"] == {"driver": "json-file", "options": {"max-size": "1m", "max-file": "9"}}, name
+
+
+def test_what_compose_mounts_is_there() -> None:
+    """Docker makes an empty folder of what is not there, and says nothing."""
+    for name, one in as_compose_reads_it()["services"].items():
+        for volume in one.get("volumes", []):
+            source = volume.split(":")[0]
+            is_to_come = "grafana" in source and not (ROOT / "deploy" / "grafana").exists()
+            assert not source.startswith("/") or Path(source).exists() or is_to_come, (name, source)
 
 
 def test_every_port_is_on_loopback() -> None:

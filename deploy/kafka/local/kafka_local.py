@@ -7,7 +7,7 @@
 One or three nodes (each broker and controller in one, KRaft mode), started from jars that Maven copies once into
 `.jars/`. No Docker, no root, standard library only, so that tests, benchmarks and a developer's shell share it; but
 `--secured` makes certificates, with the `cryptography` package. What it starts is in `cluster.py` and `secured.py`, one
-process of it in `node.py`, the jars in `jars.py`.
+process of it in `node.py`, the jars in `jars.py`, Kafka's own tools in `tools.py`.
 """
 
 from __future__ import annotations
@@ -23,16 +23,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from deploy.kafka.local.cluster import CLUSTER_SIZES, LocalKafka, read_cluster
 from deploy.kafka.local.jars import LocalKafkaError
 from deploy.kafka.local.node import end_nodes
+from deploy.kafka.local.tools import login, write_tools
 
 
 def _start(directory: Path, brokers: int, port_base: int | None) -> int:
     kafka = LocalKafka(directory, brokers=brokers, port_base=port_base, outlive_parent=True)
-    print(kafka.start())
+    bootstrap = kafka.start()
+    print(f"Kafka's own tools: {write_tools(directory)}", file=sys.stderr)
+    print(bootstrap)
     return 0
 
 
 def _start_secured(directory: Path, brokers: int, port_base: int | None) -> int:
-    from deploy.kafka.local.secured import PRINCIPALS, SETUP, SecuredKafka  # noqa: PLC0415 (only this needs cryptography)
+    from deploy.kafka.local.certificates import write_secret  # noqa: PLC0415 (only this needs cryptography)
+    from deploy.kafka.local.secured import PRINCIPALS, SETUP, SecuredKafka  # noqa: PLC0415 (as above)
 
     kafka = SecuredKafka(directory, brokers=brokers, port_base=port_base, outlive_parent=True)
     kafka.start()
@@ -44,6 +48,9 @@ def _start_secured(directory: Path, brokers: int, port_base: int | None) -> int:
         print(f"  {kafka.clients / principal}.env")
     print(f"nobody but {SETUP} may do anything until access rules are made")
     print(f"for a shell: set -a; . {kafka.clients / SETUP}.env; set +a")
+    properties = kafka.clients / f"{SETUP}.properties"
+    write_secret(properties, login(SETUP, kafka.environment(SETUP)["TALLY_SECURITY_PASSWORD"], kafka.cafile))
+    print(f"Kafka's own tools: {write_tools(directory)}, with --command-config {properties}")
     return 0
 
 
