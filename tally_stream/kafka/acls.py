@@ -22,7 +22,7 @@ from aiokafka.errors import for_code
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from tally_stream.kafka.client import REQUEST_TIMEOUT_MS, connection
+from tally_stream.kafka.client import REQUEST_TIMEOUT_MS, closed, connection
 from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings
 
@@ -237,7 +237,7 @@ async def _client(settings: Settings) -> AsyncIterator[AIOKafkaClient]:
         await client.bootstrap()
         yield client
     finally:
-        await client.close()
+        await closed(client.close)
 
 
 async def _described(client: AIOKafkaClient, settings: Settings) -> set[AccessRule]:

@@ -22,6 +22,8 @@ class Swallowing:
 
     async def start(self) -> None: ...
 
+    async def flush(self) -> None: ...
+
     async def stop(self) -> None:
         self.is_closing.set()
         try:
@@ -65,6 +67,27 @@ async def test_a_cancellation_that_comes_while_a_client_closes_is_heard(use: Any
     with pytest.raises(asyncio.CancelledError):
         await task
     assert swallowing.is_closed
+
+
+class Silent(Swallowing):
+    """A client whose broker never says goodbye. (TLS waits for that.)"""
+
+    async def stop(self) -> None:
+        self.is_closing.set()
+        await asyncio.get_running_loop().create_future()
+
+    close = stop
+
+
+@pytest.mark.parametrize("use", [_reader, _sender, _admin])
+async def test_a_broker_that_never_says_goodbye_is_not_waited_for(use: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = Silent()
+    monkeypatch.setattr(client, "CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr(client, "AIOKafkaProducer", lambda **_: silent)
+    monkeypatch.setattr(client, "AIOKafkaAdminClient", lambda **_: silent)
+    async with asyncio.timeout(10):
+        await use(silent)
+    assert silent.is_closing.is_set()
 
 
 class Metadata:
