@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from tally_stream import __version__
 
@@ -255,3 +256,12 @@ def registry_of(source: Source, definitions: tuple[MetricDefinition, ...] = METR
 def render(registry: CollectorRegistry) -> bytes:
     """The Prometheus text format."""
     return generate_latest(registry)
+
+
+def read_samples(text: str) -> dict[str, list[tuple[dict[str, str], float]]]:
+    """Name of a sample → its labels and values, of the text that a program serves. Raises ValueError on anything else."""
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append((dict(sample.labels), sample.value))
+    return found

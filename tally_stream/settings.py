@@ -60,12 +60,13 @@ class UsedBy:
     commands: tuple[str, ...]
 
 
-ON_KAFKA = ("worker", "topics", "send", "standings", "export", "board", "dump", "restore", "verify")
+ON_KAFKA = ("worker", "topics", "send", "status", "standings", "export", "board", "dump", "restore", "verify")
 _KAFKA = UsedBy(ON_KAFKA)
 _SECURITY = UsedBy((*ON_KAFKA, "demo"))
 _WORKER = UsedBy(("worker",))
-_BOARD = UsedBy(("board", "demo"))
-_DUMP = UsedBy(("dump",))
+_WATCHED = UsedBy(("worker", "status"))
+_BOARD = UsedBy(("board", "demo", "status"))
+_DUMP = UsedBy(("dump", "status"))
 EVERY = UsedBy(("every command",))
 
 
@@ -79,10 +80,10 @@ class Settings(BaseSettings):
         default="127.0.0.1:9092", description="Kafka brokers to ask first, `host:port`, several behind commas."
     )
     prefix: Annotated[_Name, _KAFKA] = Field(default="tally", description="What the names of the five topics begin with.")
-    election: Annotated[str | None, UsedBy(("worker", "topics", "board"))] = Field(
+    election: Annotated[str | None, UsedBy(("worker", "topics", "board", "status"))] = Field(
         default=None, description="Election folder, or the name of a night that ships."
     )
-    group: Annotated[_Name | None, _WORKER] = Field(
+    group: Annotated[_Name | None, _WATCHED] = Field(
         default=None, description="Consumer group; without it the prefix and `-workers`."
     )
     instance: Annotated[_Name | None, _WORKER] = Field(
@@ -98,15 +99,15 @@ class Settings(BaseSettings):
         description="How long brokers that are not up are waited for, in seconds. What waiting cannot cure ends a command "
         "sooner.",
     )  # fmt: skip
-    metrics_host: Annotated[str, _WORKER] = Field(default="127.0.0.1", description="Where metrics and health are served.")
-    metrics_port: Annotated[_Port, _WORKER] = Field(default=9180, description="Their port, 0 for any free one.")
+    metrics_host: Annotated[str, _WATCHED] = Field(default="127.0.0.1", description="Where metrics and health are served.")
+    metrics_port: Annotated[_Port, _WATCHED] = Field(default=9180, description="Their port, 0 for any free one.")
     dump_metrics_host: Annotated[str, _DUMP] = Field(
         default="127.0.0.1", description="Where `dump --follow` serves metrics and health."
     )
     dump_metrics_port: Annotated[_Port, _DUMP] = Field(default=0, description="Their port, 0 for none: nothing listens then.")
     board_host: Annotated[str, _BOARD] = Field(default="127.0.0.1", description="Where the board listens.")
     board_port: Annotated[_Port, _BOARD] = Field(default=8080, description="Its port, 0 for any free one.")
-    rehearsal: Annotated[bool, UsedBy(("worker", "topics"))] = Field(
+    rehearsal: Annotated[bool, UsedBy(("worker", "topics", "status"))] = Field(
         default=False, description="Durability settings of topics that break a promise are shown instead of refused."
     )
     log_format: Annotated[Literal["text", "json"], EVERY] = Field(

@@ -16,6 +16,7 @@ _COMMANDS = {
     "worker": ("tally_stream.cli.worker", "Count: reports in, standings out."),
     "topics": ("tally_stream.cli.topics", "Create the topics, or list what is wrong with them."),
     "send": ("tally_stream.cli.send", "Play a report log into Kafka."),
+    "status": ("tally_stream.cli.status", "What is wrong with the count, and how it stands."),
     "standings": ("tally_stream.cli.standings", "The newest standings."),
     "export": ("tally_stream.cli.export", "The newest standings as NIST SP 1500-100 or CSV."),
     "board": ("tally_stream.cli.board", "The public page, JSON and a stream of events."),

@@ -1,0 +1,102 @@
+"""`tally-stream status`: is the count all right? One screen, what is wrong first.
+
+Decides how often it looks and with which code it ends. Read `status_seen.py` for what is looked at, `status_judged.py` for what
+is wrong and `status_screen.py` for how it is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+import click
+from rich.live import Live
+
+from tally_stream.cli.common import (
+    ELECTION,
+    EXIT_FAILED,
+    cancel_when_told,
+    open_election,
+    out,
+    run_async,
+    settings_of,
+    with_broker,
+)
+from tally_stream.cli.status_judged import Judged, as_json, judge
+from tally_stream.cli.status_screen import screen
+from tally_stream.cli.status_seen import Situation, look
+from tally_stream.settings import Settings
+
+WATCH_SECONDS = 2.0
+"""Between the end of one look and the next."""
+
+
+def _address(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        host, _colon, port = value.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+            raise click.BadParameter(f"{value!r} is not host:port")
+    return values
+
+
+@click.command()
+@with_broker
+@click.option("--election", type=ELECTION, metavar="NAME|DIR",
+              help="What is to be counted [TALLY_ELECTION]: its digest must be everybody's.")  # fmt: skip
+@click.option("--group", help="The workers' consumer group [TALLY_GROUP].")
+@click.option("--at", "addresses", multiple=True, metavar="HOST:PORT", callback=_address,
+              help="Where a worker, a board or `dump --follow` serves metrics; again for each. Without it: this machine's, by "
+                   "the settings.")  # fmt: skip
+@click.option("--rehearsal", is_flag=True, default=None, help="Durability settings of topics are no fault.")
+@click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
+@click.option("--json", "is_json", is_flag=True, help="One object, for a program; with --watch one a line.")
+def status(election: str | None, addresses: tuple[str, ...], watch: bool, is_json: bool, **flags: object) -> None:
+    """Say what is wrong with the count, one sentence each, and then how it stands.
+
+    It asks Kafka and the programs' metrics, and tells what did not answer. Exit code 0: nothing is wrong, 1: something is.
+
+    Example: tally-stream status --at worker-1:9180 --at worker-2:9180 --at board:8080
+    """
+    settings = settings_of(election=election, **flags)
+    definition, is_official = None, False
+    if settings.election is not None:
+        opened, _ = open_election(settings.election)
+        definition, is_official = opened.digest, opened.phase == "official"
+    try:
+        judged = run_async(_run(settings, addresses, definition, is_official, is_json=is_json, watch=watch))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return
+    sys.exit(EXIT_FAILED if judged.problems else 0)
+
+
+async def _run(
+    settings: Settings, addresses: tuple[str, ...], definition: str | None, is_official: bool, *, is_json: bool, watch: bool
+) -> Judged:
+    cancel_when_told()
+
+    async def once() -> tuple[Situation, Judged]:
+        seen = await look(settings, addresses, definition, is_official=is_official)
+        return seen, judge(seen)
+
+    seen, judged = await once()
+    if not watch:
+        _show(seen, judged, is_json=is_json)
+        return judged
+    if is_json or not out.is_terminal:
+        while True:
+            _show(seen, judged, is_json=is_json)
+            await asyncio.sleep(WATCH_SECONDS)
+            seen, judged = await once()
+    with Live(screen(seen, judged), console=out, screen=True, auto_refresh=False) as live:
+        while True:
+            live.update(screen(seen, judged), refresh=True)
+            await asyncio.sleep(WATCH_SECONDS)
+            seen, judged = await once()
+
+
+def _show(seen: Situation, judged: Judged, *, is_json: bool) -> None:
+    if is_json:
+        click.echo(json.dumps(as_json(seen, judged), ensure_ascii=False))
+    else:
+        out.print(screen(seen, judged))

@@ -1,0 +1,320 @@
+"""What is wrong, in one sentence each, worst first: a pure function of what was seen (`status_seen.Situation`).
+
+Decides what an operator is called for (`problems`) and what is merely worth knowing (`notices`). The limits are those of the
+alerts (deploy/prometheus/alerts.yml), so that the screen and a call at night never contradict each other. Refuses to know how
+anything was asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tally_stream.cli.follow import duration
+from tally_stream.cli.status_seen import Program, Situation
+from tally_stream.wire.newest import is_root, root_seconds
+
+if TYPE_CHECKING:
+    from tally_stream.kafka.observing import Observed
+
+SILENCE_SECONDS = 30.0
+"""Roots are sent again every 10 s; three are missing."""
+
+NO_TOPIC = "there is no topic"
+DUMP_BEHIND_SECONDS = 60.0
+CERTIFICATE_DAYS = 14
+CONTESTS_NAMED_MAX = 3
+PARTITIONS_NAMED_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The newest root of a contest among the messages that were read; `sent_at` in seconds since 1970."""
+
+    contest: str
+    version: int
+    definition: str
+    status: str
+    is_on_hold: bool
+    held: int
+    disputed: int
+    stations: tuple[int, int] | None
+    """Done, of; None where nobody knows how many there are."""
+    next_offsets: dict[int, int]
+    sent_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """`problems` and `notices` are sentences; without problems all is as it should be."""
+
+    problems: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    roots: dict[str, Root] = field(default_factory=dict)
+
+
+def judge(seen: Situation) -> Judged:
+    """Worst first: no Kafka, no leader, nobody counts, silence, then what only threatens."""
+    judged = Judged()
+    if seen.kafka is None:
+        judged.problems.append(seen.kafka_error)
+    else:
+        judged.roots.update(newest_roots(seen.kafka))
+        judged.problems.extend(_without_leader(seen.kafka))
+        judged.problems.extend(_of_group(seen.kafka))
+        judged.problems.extend(_of_standings(seen, seen.kafka, judged.roots))
+        judged.problems.extend(_of_brokers(seen.kafka))
+        judged.problems.extend(_of_topics(seen, seen.kafka))
+        judged.problems.extend(_of_silence(seen.kafka))
+        judged.notices.extend(_of_contests(judged.roots))
+    _of_programs(seen, judged)
+    judged.problems.extend(_of_digests(seen, judged.roots))
+    judged.problems.extend(_of_certificates(seen))
+    return judged
+
+
+def newest_roots(kafka: Observed) -> dict[str, Root]:
+    """Contest → its newest root; what is no standings message is passed over."""
+    found: dict[str, Root] = {}
+    for record in kafka.standings:
+        try:
+            message = json.loads(record.value or b"")
+            if not is_root(message["area"]):
+                continue
+            stations = message["progress"]["stations"]
+            root = Root(
+                message["contest"], message["version"], message["definition"], message["status"], message["on_hold"],
+                message["flags"]["held"], message["flags"]["disputed"],
+                None if stations is None else (stations["done"], stations["of"]),
+                {int(p): offset for p, offset in message["provenance"]["next_offsets"].items()},
+                record.timestamp_ms / 1000,
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if root.contest not in found or found[root.contest].version <= root.version:
+            found[root.contest] = root
+    return dict(sorted(found.items()))
+
+
+def unread(kafka: Observed, root: Root) -> int:
+    """Records of the reports that the contest's newest standings do not stand on yet."""
+    return sum(max(0, end - root.next_offsets.get(partition, 0)) for partition, end in kafka.ends.items())
+
+
+def _some(names: Iterable[object], most: int) -> str:
+    all_names = [str(name) for name in names]
+    more = len(all_names) - most
+    return ", ".join(all_names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _without_leader(kafka: Observed) -> list[str]:
+    leaderless = [f"{one.topic}[{one.partition}]" for one in kafka.partitions if one.leader < 0]
+    if not leaderless:
+        return []
+    return [f"no broker leads {_some(leaderless, PARTITIONS_NAMED_MAX)}: nothing there can be read or written"]
+
+
+def _of_brokers(kafka: Observed) -> list[str]:
+    found = []
+    gone = sorted({replica for one in kafka.partitions for replica in one.replicas} - kafka.brokers.keys())
+    if gone and kafka.brokers:
+        found.append(f"{'broker' if len(gone) == 1 else 'brokers'} {_some(gone, PARTITIONS_NAMED_MAX)} "
+                     f"{'is' if len(gone) == 1 else 'are'} down: {len(kafka.brokers)} answer")  # fmt: skip
+    late = [one for one in kafka.partitions if len(one.in_sync) < len(one.replicas) and one.leader >= 0]
+    behind = [one for one in late if not set(one.replicas) - set(one.in_sync) <= set(gone)]
+    if behind:
+        named = _some((f"{one.topic}[{one.partition}]" for one in behind), PARTITIONS_NAMED_MAX)
+        found.append(f"copies of {named} are behind on brokers that are up: look at their disks and network")
+    return found
+
+
+def _of_group(kafka: Observed) -> list[str]:
+    group = kafka.group
+    if group is None:
+        return []
+    if not group.members:
+        return [f"no worker is in the group {group.name}: nobody counts"]
+    if group.state != "Stable":
+        return [f"the group {group.name} is being put together ({group.state}): nobody counts until it is Stable"]
+    found = []
+    owned = {partition for member in group.members for partition in member.partitions}
+    without = sorted(kafka.ends.keys() - owned)
+    if without:
+        found.append(f"no worker has partition {_some(without, PARTITIONS_NAMED_MAX)} of the reports: it is not counted")
+    if not any(member.has_partials for member in group.members):
+        found.append("no worker has the partials: nobody publishes standings")
+    return found
+
+
+def _of_standings(seen: Situation, kafka: Observed, roots: dict[str, Root]) -> list[str]:
+    found = []
+    lost = sorted(p for p, start in kafka.starts.items() if start > 0)
+    if lost:
+        found.append(
+            f"partition {_some(lost, PARTITIONS_NAMED_MAX)} of the reports begins above offset 0: the log lost records"
+        )
+    beyond = sorted({p for root in roots.values() for p, o in root.next_offsets.items() if o > kafka.ends.get(p, o)})
+    if beyond:
+        found.append(f"partition {_some(beyond, PARTITIONS_NAMED_MAX)} of the reports ends below what standings stand on: "
+                     "the log lost records")  # fmt: skip
+    if not kafka.standings:
+        if kafka.ends and any(kafka.ends.values()) and not kafka.silent:
+            found.append("there are reports and no standings: nothing was ever published")
+        return found
+    silence = seen.at - max(record.timestamp_ms for record in kafka.standings) / 1000
+    if silence >= SILENCE_SECONDS:
+        found.append(f"no standings were published for {duration(silence)}: what the public sees stands still")
+    limit = max(SILENCE_SECONDS, 3 * root_seconds(len(roots)))
+    waiting = [root for root in roots.values() if unread(kafka, root) and seen.at - root.sent_at >= limit]
+    if waiting and silence < SILENCE_SECONDS:
+        named = _some((root.contest for root in waiting), CONTESTS_NAMED_MAX)
+        found.append(f"standings of {named} do not move though reports wait: look at the worker that publishes")
+    return found
+
+
+def _of_silence(kafka: Observed) -> list[str]:
+    """Questions without an answer. A topic that is not there has its line already, and nobody can read it."""
+    return [line for line in kafka.silent if kafka.topics is None or NO_TOPIC not in line]
+
+
+def _of_topics(seen: Situation, kafka: Observed) -> list[str]:
+    if kafka.topics is None:
+        return []
+    return kafka.topics.refusals + ([] if seen.settings.rehearsal else kafka.topics.risks)
+
+
+def _of_contests(roots: dict[str, Root]) -> list[str]:
+    found = []
+    on_hold = [root.contest for root in roots.values() if root.is_on_hold]
+    if on_hold:
+        found.append(f"{_some(on_hold, CONTESTS_NAMED_MAX)} on hold: the published figures stand still on purpose")
+    for word in ("held", "disputed"):
+        contests = [root for root in roots.values() if getattr(root, word)]
+        if contests:
+            count = sum(getattr(root, word) for root in contests)
+            named = _some((root.contest for root in contests), CONTESTS_NAMED_MAX)
+            found.append(f"{count:,} {'station is' if count == 1 else 'stations are'} {word} in {named}: an authority decides")
+    return found
+
+
+def _of_programs(seen: Situation, judged: Judged) -> None:
+    answering = [one for one in seen.programs if not one.error]
+    for one in seen.programs:
+        if one.error and one.is_asked_for:
+            judged.problems.append(f"{one.address}: {one.error}")
+    for one in answering:
+        {"worker": _of_worker, "board": _of_board, "dump": _of_dump}[one.kind or "worker"](one, judged)
+    publishing = [one.address for one in answering if one.value("tally_publishes_standings") == 1]
+    if len(publishing) > 1:
+        judged.problems.append(
+            f"more than one worker says that it publishes: {', '.join(publishing)}; one must have been frozen"
+        )
+    incomplete = {}
+    for one in answering:
+        for labels, value in one.samples.get("tally_incomplete_statements", []):
+            if value:
+                incomplete[labels["kind"]] = int(value)
+    for kind, count in incomplete.items():
+        what = "a hold or release" if kind == "hold" else "a certification"
+        judged.problems.append(f"{what} stands in some partitions and not in all ({count:,} contests): send the missing copies")
+    if not answering:
+        told = ", ".join(one.address for one in seen.programs)
+        judged.notices.append(f"no program's metrics were read ({told}): say with --at where they are served" if told else
+                              "no program's metrics were read: say with --at where they are served")  # fmt: skip
+
+
+def _of_worker(one: Program, judged: Judged) -> None:
+    left = sum(one.values("tally_replay_remaining_records"))
+    if one.value("tally_ready") == 0:
+        lag = sum(one.values("tally_lag_records"))
+        why = f"it replays, {left:,.0f} records are left" if left else f"{lag:,.0f} records are not counted yet"
+        judged.problems.append(f"worker {one.address} is not ready: {why}")
+    age = max(one.values("tally_commit_age_seconds"), default=0.0)
+    if age >= SILENCE_SECONDS:
+        judged.problems.append(f"worker {one.address} has not committed for {duration(age)}")
+    if one.value("tally_rehearsal") == 1:
+        judged.notices.append(f"worker {one.address} runs with rehearsal settings: right for a rehearsal, wrong for a count")
+
+
+def _of_board(one: Program, judged: Judged) -> None:
+    age = max(one.values("tally_board_contact_age_seconds"), default=0.0)
+    if one.value("tally_board_fold_failed") == 1:
+        judged.problems.append(f"board {one.address} shows no stations: a record stopped its fold")
+    if one.value("tally_board_ready") == 0:
+        judged.problems.append(f"board {one.address} is not ready: it last heard of a worker {duration(age)} ago")
+    refused = one.value("tally_board_refused_messages_total") or 0
+    if refused:
+        judged.problems.append(f"board {one.address} met {refused:,.0f} messages that no worker can have published")
+
+
+def _of_dump(one: Program, judged: Judged) -> None:
+    behind = one.value("tally_dump_behind_seconds") or 0.0
+    if behind >= DUMP_BEHIND_SECONDS:
+        judged.problems.append(f"the copy of the log ({one.address}) has been behind for {duration(behind)}: "
+                               f"{sum(one.values('tally_dump_lag_records')):,.0f} records are not in it")  # fmt: skip
+
+
+def _of_digests(seen: Situation, roots: dict[str, Root]) -> list[str]:
+    met: dict[str, list[str]] = {}
+    if seen.definition is not None:
+        met.setdefault(seen.definition, []).append("the election given")
+    for root in roots.values():
+        met.setdefault(root.definition, []).append(f"standings of {root.contest}")
+    for one in seen.programs:
+        digest = one.labels("tally_build_info").get("digest")
+        if digest:
+            met.setdefault(digest, []).append(f"{one.kind} {one.address}")
+    if len(met) < 2:
+        return []
+    told = "; ".join(f"{digest}: {_some(who, CONTESTS_NAMED_MAX)}" for digest, who in met.items())
+    return [f"they do not count by one definition: {told}"]
+
+
+def _of_certificates(seen: Situation) -> list[str]:
+    found = []
+    for one in seen.certificates:
+        left = one.ends_at - seen.at
+        if left <= 0:
+            found.append(f"the certificate has expired: {one.what}")
+        elif left < CERTIFICATE_DAYS * 86_400:
+            found.append(f"the certificate expires in {duration(left)}: {one.what}")
+    return found
+
+
+def as_json(seen: Situation, judged: Judged) -> dict[str, Any]:
+    """For a program: `ok`, `problems`, `notices`, and what they were judged by."""
+    kafka = seen.kafka
+    return {
+        "ok": not judged.problems,
+        "problems": judged.problems,
+        "notices": judged.notices,
+        "at": seen.at,
+        "definition": seen.definition,
+        "brokers": None if kafka is None else {str(number): address for number, address in sorted(kafka.brokers.items())},
+        "partitions": None if kafka is None else [
+            {"topic": one.topic, "partition": one.partition, "leader": one.leader, "replicas": one.replicas,
+             "in_sync": one.in_sync}
+            for one in kafka.partitions
+        ],
+        "workers": None if kafka is None or kafka.group is None else [
+            {"name": one.name, "host": one.host, "partitions": one.partitions, "publishes_standings": one.has_partials}
+            for one in kafka.group.members
+        ],
+        "reports": None if kafka is None else {
+            str(p): {"end": end, "committed": kafka.committed.get(p)} for p, end in sorted(kafka.ends.items())
+        },
+        "contests": [
+            {"contest": one.contest, "version": one.version, "definition": one.definition, "status": one.status,
+             "on_hold": one.is_on_hold, "held": one.held, "disputed": one.disputed, "stations": one.stations,
+             "behind_records": None if kafka is None else unread(kafka, one), "age_seconds": round(seen.at - one.sent_at, 1)}
+            for one in judged.roots.values()
+        ],
+        "programs": [
+            {"address": one.address, "kind": one.kind, "error": one.error or None,
+             **{key: one.labels("tally_build_info").get(key) for key in ("version", "digest")}}
+            for one in seen.programs
+        ],
+        "certificates": [{"what": one.what, "ends_at": one.ends_at} for one in seen.certificates],
+    }  # fmt: skip

@@ -1,0 +1,169 @@
+"""What `status` looks at: Kafka, the programs' own metrics, certificates. Everything that gives no answer is told as such.
+
+Decides where a program's figures come from and how long it may take to answer. Refuses to judge: `status_judged.py` does, on
+a `Situation` alone, and nothing else knows how it came about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from tally_stream.metrics import read_samples
+from tally_stream.settings import Settings
+
+if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
+    from tally_stream.kafka.observing import Observed
+
+ANSWER_SECONDS = 3.0
+"""For one program's metrics."""
+
+CONNECT_SECONDS = 3.0
+"""For a broker's certificate."""
+
+Kind = Literal["worker", "board", "dump"]
+_TELLS: dict[str, Kind] = {"tally_ready": "worker", "tally_board_ready": "board", "tally_dump_ready": "dump"}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that serves metrics. `error`: why it told nothing; then `samples` is empty. `is_asked_for`: the operator named
+    it; the addresses that settings make are looked at without being missed."""
+
+    address: str
+    is_asked_for: bool
+    kind: Kind | None = None
+    samples: dict[str, list[tuple[dict[str, str], float]]] = field(default_factory=dict)
+    error: str = ""
+
+    def values(self, name: str) -> list[float]:
+        return [value for _, value in self.samples.get(name, [])]
+
+    def value(self, name: str) -> float | None:
+        """Of a metric without labels; None where it is not served."""
+        return next(iter(self.values(name)), None)
+
+    def labels(self, name: str) -> dict[str, str]:
+        """Of a metric's first sample."""
+        return next((labels for labels, _ in self.samples.get(name, [])), {})
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """`what`: whose it is, for the operator; `ends_at` in seconds since 1970."""
+
+    what: str
+    ends_at: float
+
+
+@dataclass(slots=True)
+class Situation:
+    """Everything at one moment, `at` in seconds since 1970."""
+
+    at: float
+    settings: Settings
+    definition: str | None = None
+    """The digest of the election that was given; None: none was."""
+    kafka: Observed | None = None
+    kafka_error: str = ""
+    programs: list[Program] = field(default_factory=list)
+    certificates: list[Certificate] = field(default_factory=list)
+
+
+async def look(settings: Settings, at: Sequence[str], definition: str | None, *, is_official: bool) -> Situation:
+    """Ask all at once; nothing is raised for what does not answer."""
+    seen = Situation(time(), settings, definition)
+    addresses = dict.fromkeys(at, True) or dict.fromkeys(usual_addresses(settings), False)
+    kafka, programs, certificates = await asyncio.gather(
+        _kafka(settings, is_official),
+        asyncio.gather(*(_program(address, is_asked) for address, is_asked in addresses.items())),
+        _certificates(settings),
+    )
+    seen.kafka, seen.kafka_error = kafka
+    seen.programs, seen.certificates = list(programs), certificates
+    seen.at = time()
+    return seen
+
+
+def usual_addresses(settings: Settings) -> list[str]:
+    """Where the programs of this machine serve their metrics, by the settings at hand."""
+    found = [f"{settings.metrics_host}:{settings.metrics_port}", f"{settings.board_host}:{settings.board_port}"]
+    if settings.dump_metrics_port:
+        found.append(f"{settings.dump_metrics_host}:{settings.dump_metrics_port}")
+    return [address for address in found if not address.endswith(":0")]
+
+
+async def _kafka(settings: Settings, is_official: bool) -> tuple[Observed | None, str]:
+    from tally_stream.kafka.client import BrokerUnavailable, KafkaError, wait_for_broker
+    from tally_stream.kafka.observing import observe
+
+    said: list[str] = []
+    try:
+        await wait_for_broker(settings.model_copy(update={"broker_wait_seconds": 0}), said.append)
+        return await observe(settings, is_official=is_official), ""
+    except BrokerUnavailable as error:
+        return None, str(error)
+    except (KafkaError, OSError, TimeoutError) as error:
+        return None, f"the brokers at {settings.bootstrap} tell nothing: {' '.join(str(error).split()) or type(error).__name__}"
+
+
+async def _program(address: str, is_asked_for: bool) -> Program:
+    import aiohttp
+
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as session,
+            session.get(f"http://{address}/metrics") as answer,
+        ):
+            if answer.status != 200:
+                return Program(address, is_asked_for, error=f"it answered {answer.status}")
+            samples = read_samples(await answer.text())
+    except TimeoutError:
+        return Program(address, is_asked_for, error=f"no answer within {ANSWER_SECONDS:.0f} s")
+    except aiohttp.ClientConnectorError as error:
+        return Program(address, is_asked_for, error=f"nobody listens there ({error.os_error.strerror or error.os_error})")
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return Program(address, is_asked_for, error=f"no metrics: {' '.join(str(error).split())[:200] or type(error).__name__}")
+    kind = next((kind for name, kind in _TELLS.items() if name in samples), None)
+    return Program(address, is_asked_for, kind, samples, "" if kind else "these are no metrics of a worker, board or dump")
+
+
+async def _certificates(settings: Settings) -> list[Certificate]:
+    """When our own and the brokers' certificates end. One that can't be had is missing here: why brokers refuse it is Kafka's
+    line, and a file that can't be read is refused before."""
+    if not settings.uses_tls:
+        return []
+    from tally_stream.kafka.client import ssl_context
+
+    found = []
+    if settings.security_certfile is not None:
+        # The one way of the standard library to read a certificate from a file; its own tests stand on it.
+        read: Any = getattr(importlib.import_module("_ssl"), "_test_decode_cert", None)
+        if read is not None:
+            ends = read(settings.security_certfile)["notAfter"]
+            found.append(Certificate(f"our own, {settings.security_certfile}", ssl.cert_time_to_seconds(ends)))
+    context = ssl_context(settings)
+    assert context is not None, "TLS is used"
+    brokers = await asyncio.gather(*(_of_broker(address, context) for address in settings.bootstrap.split(",")))
+    return found + [certificate for certificate in brokers if certificate is not None]
+
+
+async def _of_broker(address: str, context: ssl.SSLContext) -> Certificate | None:
+    host, _, port = address.rpartition(":")
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(
+                host.strip("[]"), int(port), ssl=context, server_hostname=host.strip("[]")
+            )
+    except (OSError, ssl.SSLError, TimeoutError):
+        return None
+    certificate = writer.get_extra_info("peercert")
+    writer.close()
+    if not certificate:
+        return None
+    return Certificate(f"the broker's at {address}", ssl.cert_time_to_seconds(certificate["notAfter"]))

@@ -1,0 +1,262 @@
+"""`status`: what it says of each trouble, judged on hand-made sights; the command itself on a real Kafka is in
+tests/nights/test_status_on_kafka.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tally_stream.cli.status_judged import as_json, judge
+from tally_stream.cli.status_screen import screen
+from tally_stream.cli.status_seen import Certificate, Program, Situation, usual_addresses
+from tally_stream.kafka.client import StoredRecord
+from tally_stream.kafka.observing import Group, Member, Observed, PartitionState
+from tally_stream.kafka.topics import TopicReport
+from tally_stream.metrics import read_samples
+from tally_stream.settings import load_settings
+from tests.cli.calling import call
+
+NOW = 1_800_000_000.0
+DIGEST = "sha256:" + "a" * 64
+OTHER = "sha256:" + "b" * 64
+
+
+def root(contest: str = "PRES", *, seconds_ago: float = 4.0, area: str = "AZ", **other: Any) -> StoredRecord:
+    message = {
+        "contest": contest, "area": area, "version": 12, "definition": DIGEST, "status": "unofficial-partial",
+        "on_hold": False, "flags": {"held": 0, "disputed": 0}, "progress": {"stations": {"done": 7, "of": 9}},
+        "provenance": {"next_offsets": {"0": 5, "1": 7}}, **other,
+    }  # fmt: skip
+    return StoredRecord(0, 40, int((NOW - seconds_ago) * 1000), b"PRES|AZ", json.dumps(message).encode())
+
+
+def kafka(**other: Any) -> Observed:
+    """Three brokers, two workers that have all, nothing behind."""
+    seen = Observed(
+        brokers={n: f"10.0.0.{n}:9092" for n in (1, 2, 3)},
+        partitions=[PartitionState("tally.reports", p, 1, (1, 2, 3), (1, 2, 3)) for p in (0, 1)],
+        topics=TopicReport(2, True, [], []),
+        group=Group("tally-workers", "Stable", (Member("one", "10.0.1.1", (0,), True), Member("two", "10.0.1.2", (1,), False))),
+        starts={0: 0, 1: 0},
+        ends={0: 5, 1: 7},
+        committed={0: 5, 1: 7},
+        standings=[root()],
+    )
+    for name, value in other.items():
+        setattr(seen, name, value)
+    return seen
+
+
+def worker(**values: float) -> Program:
+    lines = {"tally_ready": 1, 'tally_lag_records{partition="0"}': 0, "tally_publishes_standings": 1, **values}
+    text = f'tally_build_info{{version="1.0",election="AZ",digest="{DIGEST}"}} 1\n'
+    text += "".join(f"{name} {value}\n" for name, value in lines.items())
+    return Program("one:9180", True, "worker", read_samples(text))
+
+
+def seen(**other: Any) -> Situation:
+    fields = {"kafka": kafka(), "definition": DIGEST, "programs": [worker()], **other}
+    return Situation(NOW, load_settings(), **fields)
+
+
+def problems(of: Situation) -> list[str]:
+    return judge(of).problems
+
+
+def test_a_quiet_night_has_nothing_wrong() -> None:
+    assert judge(seen()).problems == []
+    assert judge(seen()).notices == []
+
+
+LEADERLESS = [PartitionState("tally.reports", 1, -1, (1, 2, 3), ())]
+LATE = [PartitionState("tally.reports", 0, 1, (1, 2, 3), (1, 3))]
+GONE = [PartitionState("tally.reports", 0, 1, (1, 2, 4), (1, 2))]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "sentence"),
+    [
+        (lambda: kafka(partitions=LEADERLESS), "no broker leads tally.reports[1]: nothing there can be read or written"),
+        (lambda: kafka(partitions=LATE), "copies of tally.reports[0] are behind on brokers that are up"),
+        (lambda: kafka(partitions=GONE), "broker 4 is down: 3 answer"),
+        (lambda: kafka(group=Group("g", "Empty", ())), "no worker is in the group g: nobody counts"),
+        (
+            lambda: kafka(group=Group("g", "PreparingRebalance", (Member("one", "h", (), False),))),
+            "the group g is being put together (PreparingRebalance)",
+        ),
+        (
+            lambda: kafka(group=Group("g", "Stable", (Member("one", "h", (0,), True),))),
+            "no worker has partition 1 of the reports: it is not counted",
+        ),
+        (
+            lambda: kafka(group=Group("g", "Stable", (Member("one", "h", (0, 1), False),))),
+            "no worker has the partials: nobody publishes standings",
+        ),
+        (lambda: kafka(starts={0: 3, 1: 0}), "partition 0 of the reports begins above offset 0: the log lost records"),
+        (lambda: kafka(ends={0: 5, 1: 6}), "partition 1 of the reports ends below what standings stand on"),
+        (lambda: kafka(standings=[]), "there are reports and no standings: nothing was ever published"),
+        (lambda: kafka(standings=[root(seconds_ago=30)]), "no standings were published for 30 s"),
+        (
+            lambda: kafka(ends={0: 5, 1: 9}, standings=[root(seconds_ago=31), root("B", seconds_ago=1)]),
+            "standings of PRES do not move though reports wait",
+        ),
+        (lambda: kafka(topics=TopicReport(2, True, ["a: broken"], [])), "a: broken"),
+        (lambda: kafka(topics=TopicReport(2, True, [], ["a: at risk"])), "a: at risk"),
+        (lambda: kafka(silent=["Kafka did not tell this"]), "Kafka did not tell this"),
+        (lambda: kafka(standings=[root(definition=OTHER)]), "they do not count by one definition"),
+    ],
+)
+def test_each_trouble_of_kafka_has_its_sentence(trouble: Callable[[], Observed], sentence: str) -> None:
+    (found,) = problems(seen(kafka=trouble()))
+    assert sentence in found
+
+
+def test_just_below_the_limits_nothing_is_said() -> None:
+    assert problems(seen(kafka=kafka(standings=[root(seconds_ago=29.9)]))) == []
+    assert problems(seen(kafka=kafka(ends={0: 5, 1: 9}, standings=[root(seconds_ago=29.9)]))) == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "sentence"),
+    [
+        (
+            worker(tally_ready=0, **{'tally_replay_remaining_records{partition="0"}': 1200}),
+            "it replays, 1,200 records are left",
+        ),
+        (worker(tally_ready=0, **{'tally_lag_records{partition="0"}': 17}), "17 records are not counted yet"),
+        (worker(**{'tally_commit_age_seconds{partition="0"}': 30}), "has not committed for 30 s"),
+        (
+            worker(**{'tally_incomplete_statements{kind="hold"}': 2}),
+            "a hold or release stands in some partitions and not in all",
+        ),
+        (worker(**{'tally_incomplete_statements{kind="certify"}': 1}), "a certification stands in some partitions"),
+        (Program("one:9180", True, error="no answer within 3 s"), "one:9180: no answer within 3 s"),
+        (
+            Program("b:1", True, "board", read_samples("tally_board_ready 0\ntally_board_contact_age_seconds 41\n")),
+            "board b:1 is not ready: it last heard of a worker 41 s ago",
+        ),
+        (
+            Program("b:1", True, "board", read_samples("tally_board_ready 1\ntally_board_fold_failed 1\n")),
+            "board b:1 shows no stations: a record stopped its fold",
+        ),
+        (
+            Program("b:1", True, "board", read_samples("tally_board_ready 1\ntally_board_refused_messages_total 3\n")),
+            "board b:1 met 3 messages that no worker can have published",
+        ),
+        (
+            Program(
+                "d:1", True, "dump", read_samples('tally_dump_behind_seconds 60\ntally_dump_lag_records{partition="0"} 9\n')
+            ),
+            "the copy of the log (d:1) has been behind for 60 s: 9 records are not in it",
+        ),
+    ],
+)
+def test_each_trouble_of_a_program_has_its_sentence(trouble: Program, sentence: str) -> None:
+    (found,) = problems(seen(programs=[trouble]))
+    assert sentence in found
+
+
+def test_two_that_publish_are_named() -> None:
+    (found,) = problems(seen(programs=[worker(), replace(worker(), address="two:9180")]))
+    assert "more than one worker says that it publishes: one:9180, two:9180" in found
+
+
+def test_an_address_that_only_the_settings_name_is_not_missed() -> None:
+    judged = judge(seen(programs=[Program("127.0.0.1:9180", False, error="nobody listens there")]))
+    assert judged.problems == []
+    assert "no program's metrics were read (127.0.0.1:9180)" in judged.notices[0]
+
+
+def test_without_kafka_the_programs_are_told_all_the_same() -> None:
+    of = seen(kafka=None, kafka_error="no broker answers", programs=[worker(tally_ready=0)])
+    assert problems(of)[0] == "no broker answers"
+    assert "is not ready" in problems(of)[1]
+
+
+def test_rehearsal_waives_risks_and_not_refusals() -> None:
+    of = seen(kafka=kafka(topics=TopicReport(2, True, ["a: broken"], ["a: at risk"])))
+    of.settings = load_settings(rehearsal=True)
+    assert problems(of) == ["a: broken"]
+
+
+def test_a_missing_topic_is_told_once() -> None:
+    missing = TopicReport(0, False, ["tally.reports: there is no such topic"], [])
+    of = kafka(topics=missing, silent=["Kafka did not tell where it ends: KafkaError: there is no topic tally.reports"])
+    assert problems(seen(kafka=of)) == ["tally.reports: there is no such topic"]
+    of.topics = None
+    assert "there is no topic" in problems(seen(kafka=of))[0]
+
+
+def test_held_disputed_and_on_hold_are_worth_knowing() -> None:
+    judged = judge(seen(kafka=kafka(standings=[root(on_hold=True, flags={"held": 1, "disputed": 2})])))
+    assert judged.problems == []
+    assert [line.split(":")[0] for line in judged.notices] == [
+        "PRES on hold", "1 station is held in PRES", "2 stations are disputed in PRES",
+    ]  # fmt: skip
+
+
+def test_what_is_no_standings_message_is_passed_over() -> None:
+    broken = replace(root(), value=b"{}")
+    lines = [broken, replace(root(), value=None), root(area="AZ/041", version=99), root(version=3, seconds_ago=1)]
+    assert judge(seen(kafka=kafka(standings=lines))).roots["PRES"].version == 3
+
+
+@pytest.mark.parametrize(("days", "said"), [(15, ""), (13, "expires in"), (-1, "has expired")])
+def test_certificates_are_told_before_they_expire(days: int, said: str) -> None:
+    found = problems(seen(certificates=[Certificate("our own, a.pem", NOW + days * 86_400)]))
+    assert [said in line and "our own, a.pem" in line for line in found] == ([True] if said else [])
+
+
+def test_worst_comes_first() -> None:
+    of = kafka(partitions=[*LEADERLESS, *GONE], group=Group("g", "Empty", ()), standings=[root(seconds_ago=99)])
+    words = ["no broker leads", "nobody counts", "no standings", "broker 4 is down"]
+    assert [word in line for word, line in zip(words, problems(seen(kafka=of)), strict=True)] == [True] * 4
+
+
+def test_the_screen_and_the_object_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    of = seen(kafka=kafka(group=Group("g", "Empty", ())), certificates=[Certificate("our own, a.pem", NOW + 1e8)])
+    judged = judge(of)
+    Console(width=160, force_terminal=False).print(screen(of, judged))
+    shown = capsys.readouterr().out
+    told = as_json(of, judged)
+    assert told["ok"] is False
+    assert "1 thing is wrong" in shown
+    assert all(problem in shown for problem in told["problems"])
+    for word in ("7 of 9", "12", "one:9180", "a.pem", "10.0.0.2:9092", "workers  none"):
+        assert word in shown, shown
+    assert told["contests"][0]["behind_records"] == 0
+    json.dumps(told)
+
+
+def test_of_thousands_of_contests_a_screenful_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    of = seen(kafka=kafka(standings=[root(f"C-{n}", flags={"held": 1, "disputed": 0}) for n in range(1_000)]))
+    Console(width=160).print(screen(of, judge(of)))
+    shown = capsys.readouterr().out
+    assert "and 992 more contests" in shown
+    assert "C-0, C-1, C-10 and 997 more" in shown
+    assert len(shown.splitlines()) < 40
+
+
+def test_addresses_come_from_the_settings() -> None:
+    assert usual_addresses(load_settings(metrics_port=0, board_port=8081, dump_metrics_port=9190)) == [
+        "127.0.0.1:8081", "127.0.0.1:9190",
+    ]  # fmt: skip
+
+
+def test_a_wrong_address_is_wrong_usage() -> None:
+    assert "'nowhere' is not host:port" in call("status", "--at", "nowhere", expect=2).stderr
+
+
+def test_without_a_broker_it_says_so_at_once_and_exits_1() -> None:
+    done = call("status", "--bootstrap", "127.0.0.1:1", "--json", expect=1)
+    told = json.loads(done.stdout)
+    assert "127.0.0.1:1" in told["problems"][0]
+    assert told["brokers"] is None
