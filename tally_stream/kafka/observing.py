@@ -41,7 +41,7 @@ class PartitionState:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class GroupMember:
     """A worker as its group knows it. `partitions` are those of the reports; `has_partials`: it publishes standings."""
 
     name: str
@@ -56,7 +56,7 @@ class Group:
 
     name: str
     state: str
-    members: tuple[Member, ...]
+    members: tuple[GroupMember, ...]
 
 
 @dataclass(slots=True)
@@ -146,7 +146,7 @@ async def _group(admin: AIOKafkaAdminClient, name: str, topics: Topics) -> Group
     return Group(name, state, tuple(sorted((_member(one, topics) for one in members), key=lambda m: m.name)))
 
 
-def _member(described: Sequence[Any], topics: Topics) -> Member:
+def _member(described: Sequence[Any], topics: Topics) -> GroupMember:
     id, client, host, _, assignment = described[:5]
     owned: Mapping[str, Sequence[int]] = {}
     if assignment:  # none while the group is being put together
@@ -154,7 +154,7 @@ def _member(described: Sequence[Any], topics: Topics) -> Member:
             owned = dict(ConsumerProtocolMemberAssignment.decode(assignment).assignment)
     # With static membership Kafka makes the id of the instance's name and 37 characters of its own.
     name = id[:-37] if len(id) > 37 and id[-37] == "-" else client
-    return Member(name, host.lstrip("/"), tuple(sorted(owned.get(topics.reports, ()))), bool(owned.get(topics.partials)))
+    return GroupMember(name, host.lstrip("/"), tuple(sorted(owned.get(topics.reports, ()))), bool(owned.get(topics.partials)))
 
 
 async def _committed(admin: AIOKafkaAdminClient, group: str, reports: str) -> dict[int, int]:

@@ -14,7 +14,7 @@ from tally_stream.cli.status_judged import as_json, judge
 from tally_stream.cli.status_screen import screen
 from tally_stream.cli.status_seen import Certificate, Program, Situation, usual_addresses
 from tally_stream.kafka.client import StoredRecord
-from tally_stream.kafka.observing import Group, Member, Observed, PartitionState
+from tally_stream.kafka.observing import Group, GroupMember, Observed, PartitionState
 from tally_stream.kafka.topics import TopicReport
 from tally_stream.metrics import read_samples
 from tally_stream.settings import load_settings
@@ -40,7 +40,9 @@ def kafka(**other: Any) -> Observed:
         brokers={n: f"10.0.0.{n}:9092" for n in (1, 2, 3)},
         partitions=[PartitionState("tally.reports", p, 1, (1, 2, 3), (1, 2, 3)) for p in (0, 1)],
         topics=TopicReport(2, True, [], []),
-        group=Group("tally-workers", "Stable", (Member("one", "10.0.1.1", (0,), True), Member("two", "10.0.1.2", (1,), False))),
+        group=Group(
+            "tally-workers", "Stable", (GroupMember("one", "10.0.1.1", (0,), True), GroupMember("two", "10.0.1.2", (1,), False))
+        ),
         starts={0: 0, 1: 0},
         ends={0: 5, 1: 7},
         committed={0: 5, 1: 7},
@@ -85,15 +87,15 @@ GONE = [PartitionState("tally.reports", 0, 1, (1, 2, 4), (1, 2))]
         (lambda: kafka(partitions=GONE), "broker 4 is down: 3 answer"),
         (lambda: kafka(group=Group("g", "Empty", ())), "no worker is in the group g: nobody counts"),
         (
-            lambda: kafka(group=Group("g", "PreparingRebalance", (Member("one", "h", (), False),))),
+            lambda: kafka(group=Group("g", "PreparingRebalance", (GroupMember("one", "h", (), False),))),
             "the group g is being put together (PreparingRebalance)",
         ),
         (
-            lambda: kafka(group=Group("g", "Stable", (Member("one", "h", (0,), True),))),
+            lambda: kafka(group=Group("g", "Stable", (GroupMember("one", "h", (0,), True),))),
             "no worker has partition 1 of the reports: it is not counted",
         ),
         (
-            lambda: kafka(group=Group("g", "Stable", (Member("one", "h", (0, 1), False),))),
+            lambda: kafka(group=Group("g", "Stable", (GroupMember("one", "h", (0, 1), False),))),
             "no worker has the partials: nobody publishes standings",
         ),
         (lambda: kafka(starts={0: 3, 1: 0}), "partition 0 of the reports begins above offset 0: the log lost records"),
