@@ -7,7 +7,7 @@ SEEDS  ?= 200
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots chaos simulate nights fuzz flood mutants docs requirements pythons recipe release
+.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots alerts chaos simulate nights fuzz flood mutants docs requirements pythons recipe release
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -46,6 +46,7 @@ check: setup     ## format, lint, types, import arrows, generated pages, links, 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/docs/generate.py --check
+	$(BIN)/python deploy/grafana/generate.py --check
 	$(BIN)/python -m tests.docs.links
 	$(BIN)/python -m tests.docs.names
 	$(BIN)/python tests/board/lint/run.py
@@ -64,6 +65,7 @@ mutants: setup   ## plant faults in a copy; a named test must catch each
 
 docs: setup      ## write the generated pages
 	$(BIN)/python tests/docs/generate.py
+	$(BIN)/python deploy/grafana/generate.py
 
 kafka: setup     ## a local Kafka on loopback (Java 17, Maven); ARGS="--brokers 3", ARGS="--secured"
 	$(BIN)/python deploy/kafka/local/kafka_local.py start --directory .kafka $(ARGS)
@@ -91,6 +93,9 @@ fuzz: setup      ## try inputs on every reader of hostile bytes; SECONDS=600, AR
 
 flood: setup     ## nonsense at ten times the rate of good reports on a real Kafka, with a table; ARGS="--times 20"
 	@$(BIN)/python -m tests.nights.flood $(ARGS)
+
+alerts: setup    ## break a night of real workers and see a real Prometheus ring, with a table (Debian's prometheus; root for one scene); ARGS="--only frozen"
+	@$(BIN)/python -m tests.deploy.alert_scenes $(ARGS)
 
 chaos: setup     ## real faults on three brokers under load, with a table; ARGS="--short" or --only "kill -9"
 	$(BIN)/python -m tests.chaos.run $(ARGS)

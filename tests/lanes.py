@@ -78,6 +78,7 @@ LANES = (
             "tests/bench",
             "tests/gate",
         ),
+        shares_kafka=True,
     ),
     Lane("access: on a secured Kafka", ("tests/access",)),
     Lane("chaos", ("tests/chaos",)),

@@ -67,6 +67,8 @@ def metrics_markdown() -> str:
         "",
         "Each program serves its own at `/metrics` in the Prometheus text format, from a registry of its own. Which of them ring",
         "is in `deploy/prometheus/alerts.yml`, and what to do then in the [runbook](runbook.md#alerts).",
+        "`deploy/grafana/` draws them on two dashboards, the night and the pipeline. A script makes them with Grafana's own types;",
+        "tests hold that every metric on them is exposed and that Prometheus reads every query. No test opens them in a Grafana.",
         "",
         "## The worker",
         "",
