@@ -11,12 +11,14 @@ import click
 from tally_stream.cli.common import (
     ELECTION,
     EXIT_USAGE,
+    begin_log,
     cancel_when_told,
+    note,
     open_election,
     refuse,
     run_async,
-    say,
     settings_of,
+    warn,
     with_broker,
 )
 from tally_stream.domain.election import Election
@@ -35,6 +37,7 @@ def board(election: str | None, publish_to: Path | None, **flags: object) -> Non
 
     Example: tally-stream board --election az-2024 --port 8080
     """
+    begin_log("board")
     settings = settings_of(election=election, **flags)
     if settings.election is None:
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
@@ -57,18 +60,15 @@ async def _serve(settings: Settings, definition: Election, publish_to: Path | No
     from tally_stream.board.server import Board
     from tally_stream.kafka.client import wait_for_broker
 
-    def tell(line: str) -> None:
-        say(f"tally-stream: {line}")
-
     cancel_when_told()
     _allow_sockets()
     try:
-        await wait_for_broker(settings, tell)
-        async with Board(settings, definition, tell, publish_to) as served:
-            tell(f"board at {served.address}/ for {definition.id}, topics {settings.prefix}.*")
+        await wait_for_broker(settings, warn)
+        async with Board(settings, definition, warn, publish_to) as served:
+            note(f"board at {served.address}/ for {definition.id}, topics {settings.prefix}.*")
             await served.run()
     except asyncio.CancelledError:
-        tell("stopped")
+        note("stopped")
 
 
 def _allow_sockets() -> None:

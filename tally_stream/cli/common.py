@@ -1,8 +1,10 @@
-"""What every command shares: the console, refusals with their exit code, loading, options."""
+"""What every command shares: the console, lines on stderr, refusals with their exit code, loading, options."""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
+import logging
 import os
 import signal
 import sys
@@ -15,10 +17,12 @@ from typing import Any, NoReturn, TypeVar
 import click
 from click.shell_completion import CompletionItem
 from rich.console import Console
+from rich.text import Text
 
 from tally_stream.cli.lifeline import stop_signals
+from tally_stream.cli.logs import Log, make_log, say_trace, warnings_in_lines, write_raw
 from tally_stream.domain.election import Election
-from tally_stream.settings import Settings, SettingsError, load_settings
+from tally_stream.settings import Settings, SettingsError, load_settings, log_format
 from tally_stream.wire.folder.assembling import ElectionFolderError, ReadFolder, read_folder
 
 EXIT_FAILED = 1
@@ -40,11 +44,46 @@ err = _console(stderr=True)
 _T = TypeVar("_T")
 
 
-def say(line: str) -> None:
-    """A line for the operator, on stderr; never markup. Where nobody is left to read it (a closed terminal, a pipe without
+def _print(line: str) -> None:
+    """Past a progress bar that is drawn there; never markup. Where nobody is left to read it (a closed terminal, a pipe without
     a reader) nothing is said, and nothing ends."""
     with suppress(OSError):
-        err.print(line, markup=False, soft_wrap=True)
+        err.print(Text(line), soft_wrap=True)
+
+
+class _Lines:
+    """The log of this process, made when it is first asked for: its form stands in the environment."""
+
+    log: Log | None = None
+
+
+def the_log() -> Log:
+    if _Lines.log is None:
+        _Lines.log = make_log(_print if log_format() == "text" else write_raw)
+    return _Lines.log
+
+
+def begin_log(process: str) -> Log:
+    """For a command that runs until it is stopped: from now on each line says when, how grave and of which process."""
+    _Lines.log = log = make_log(_print if log_format() == "text" else write_raw, process)
+    atexit.register(log.settle, at_once=True)
+    warnings_in_lines(log)
+    return log
+
+
+def say(line: str, level: int = logging.INFO) -> None:
+    """A line for the operator, on stderr (`logs.py`)."""
+    the_log().say(line, level)
+
+
+def note(message: str) -> None:
+    """As `say`, with our name before it."""
+    say(f"tally-stream: {message}")
+
+
+def warn(message: str) -> None:
+    """As `note`, of what may need somebody."""
+    say(f"tally-stream: {message}", logging.WARNING)
 
 
 def write_out(content: bytes) -> None:
@@ -58,17 +97,17 @@ def write_out(content: bytes) -> None:
 def refuse(errors: Iterable[str], exit_code: int = EXIT_FAILED) -> NoReturn:
     """Print every reason on a line of its own and exit."""
     for line in errors:
-        say(f"tally-stream: {line}")
+        say(f"tally-stream: {line}", logging.ERROR)
     sys.exit(exit_code)
 
 
-def tell_unexpected(error: BaseException, begin: str = "") -> None:
-    """What nobody foresaw, in one line; with TALLY_DEBUG its traceback. `begin`: of several workers, which."""
+def tell_unexpected(error: BaseException) -> None:
+    """What nobody foresaw, in one line; with TALLY_DEBUG its traceback."""
     if os.environ.get("TALLY_DEBUG"):
-        traceback.print_exception(error)
+        say_trace(the_log(), "".join(traceback.format_exception(error)))
         return
     text = " ".join(str(error).split()) or "no more is known"
-    say(f"tally-stream: {begin}{type(error).__name__}: {text} (TALLY_DEBUG=1 shows where)")
+    say(f"tally-stream: {type(error).__name__}: {text} (TALLY_DEBUG=1 shows where)", logging.ERROR)
 
 
 def election_folder(name: str) -> Path:
@@ -146,7 +185,7 @@ def settings_of(**flags: Any) -> Settings:
     for line in settings.warnings:
         if line not in _warned:
             _warned.add(line)
-            say(f"tally-stream: {line}")
+            warn(line)
     return settings
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tally_stream.cli.lifeline import Lifeline
+from tally_stream.cli.logs import without_headers
 from tally_stream.settings import Settings
 
 START_SECONDS = 60.0
@@ -91,7 +92,7 @@ async def running_command(name: str, arguments: list[str], marker: str, started:
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
             *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            **started.lifeline.arguments({**os.environ, "TALLY_REHEARSAL": "true"}),
+            **started.lifeline.arguments({**os.environ, "TALLY_REHEARSAL": "true", "TALLY_LOG_FORMAT": "text"}),
         )  # fmt: skip
         try:
             address = await _ready(name, process, log, marker)
@@ -116,7 +117,7 @@ async def _end(name: str, process: asyncio.subprocess.Process, log: Any) -> None
 
 def _tail(log: Any) -> str:
     log.seek(0)
-    return str(log.read().decode("utf-8", "replace"))
+    return without_headers(str(log.read().decode("utf-8", "replace")))
 
 
 async def _ready(name: str, process: asyncio.subprocess.Process, log: Any, marker: str) -> str:

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tally_stream.cli.common import err, out, refuse, run_async, say, settings_of, stop_when_told, with_broker
+from tally_stream.cli.common import (
+    begin_log,
+    err,
+    out,
+    refuse,
+    run_async,
+    settings_of,
+    stop_when_told,
+    warn,
+    with_broker,
+)
 from tally_stream.cli.dump_state import DumpState, MetricsNotServed, serve
 from tally_stream.kafka.lost import lost_at_ends, lost_records
 from tally_stream.settings import Settings
@@ -47,6 +57,8 @@ def dump(file: Path, follow: bool, **flags: object) -> None:
 
     Example: tally-stream dump reports.jsonl.gz --follow
     """
+    if follow:
+        begin_log("dump")
     settings = settings_of(**flags)
 
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
@@ -72,7 +84,7 @@ class Saving:
         self.last: dict[int, LogRecord] = {}
         self._appender = Appender(path)
         if self._appender.cut_bytes:
-            say(f"tally-stream: {path}: {self._appender.cut_bytes} bytes of a frame that was broken off are cut away")
+            warn(f"{path}: {self._appender.cut_bytes} bytes of a frame that was broken off are cut away")
         self._lines: list[bytes] = []
         self._bytes = self._records = 0
         self.written_at: float | None = None
@@ -127,7 +139,7 @@ class Saving:
 async def _dump(settings: Settings, path: Path, follow: bool) -> int:
     from tally_stream.kafka.client import TopicReader, wait_for_broker
 
-    await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+    await wait_for_broker(settings, warn)
     stop = stop_when_told()
     topic = f"{settings.prefix}.reports"
     async with TopicReader(settings, topic, is_log=True) as reader:

@@ -15,11 +15,12 @@ from tally_stream.cli.common import (
     EXIT_USAGE,
     LOG,
     has_log,
+    note,
     open_election,
     refuse,
     run_async,
-    say,
     settings_of,
+    warn,
     with_broker,
     write_out,
 )
@@ -120,9 +121,9 @@ async def _read_topic(snapshot: ElectionSnapshot, settings: Settings, without: s
     hints = [without]
 
     def tell(line: str) -> None:
-        say(f"tally-stream: {line}")
+        warn(line)
         if hints:
-            say(f"tally-stream: {hints.pop()}")
+            note(hints.pop())
 
     await wait_for_broker(settings, tell)
     topic = f"{settings.prefix}.standings"
@@ -134,7 +135,7 @@ async def _read_topic(snapshot: ElectionSnapshot, settings: Settings, without: s
             try:
                 snapshot.take(read_standings(record.value))
             except ValueError as error:  # one stray record on the topic must not end all exports for ever
-                say(f"tally-stream: passed over {topic}, offset {record.offset}: {error}")
+                warn(f"passed over {topic}, offset {record.offset}: {error}")
 
     async with TopicReader(settings, topic) as reader:
         async for records in reader.read_to_end():

@@ -19,7 +19,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from tally_stream.cli.common import cancel_when_told, out, say, write_out
+from tally_stream.cli.common import cancel_when_told, note, out, warn, write_out
 from tally_stream.cli.shown import Shown, ShownStandings, is_root_key
 from tally_stream.cli.view import (
     BOARD_MIN_LINES,
@@ -191,9 +191,9 @@ async def follow_in_lines(following: Following, write: Callable[[list[Shown]], N
                 write(shown)
             trouble = following.freshness.trouble(monotonic())
             if trouble is not None and told is None:
-                say(f"tally-stream: {trouble}")
+                warn(trouble)
             elif trouble is None and told is not None:
-                say("tally-stream: standings come again")
+                note("standings come again")
             told = trouble
 
 

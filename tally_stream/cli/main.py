@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
 from tally_stream import __version__
 from tally_stream.cli.lifeline import end_with_parent
+from tally_stream.settings import log_format
 
 _COMMANDS = {
     "demo": ("tally_stream.cli.demo", "A whole night on Kafka in one command."),
@@ -67,10 +69,25 @@ def cli(context: click.Context) -> None:
         end_with_parent()
 
 
+def _with_mistakes_as_lines() -> NoReturn:
+    """A program that reads stderr line by line is told of wrong usage in such a line too."""
+    from tally_stream.cli.common import refuse
+
+    try:
+        code = cli(prog_name="tally-stream", standalone_mode=False)
+    except click.Abort:
+        code = 1
+    except click.ClickException as wrong:
+        refuse([wrong.format_message()], wrong.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
 def main() -> None:
     """Run a command. No traceback reaches a user, unless TALLY_DEBUG is set."""
     try:
-        cli(prog_name="tally-stream")
+        if log_format() == "text":
+            cli(prog_name="tally-stream")
+        _with_mistakes_as_lines()
     except Exception as error:
         from tally_stream.cli.common import tell_unexpected
 

@@ -9,7 +9,17 @@ from pathlib import Path
 import click
 
 from tally_stream.audit.replay import replay as fold_log
-from tally_stream.cli.common import ELECTION, EXIT_USAGE, LOG, open_election, out, recorded_night, refuse, say, write_out
+from tally_stream.cli.common import (
+    ELECTION,
+    EXIT_USAGE,
+    LOG,
+    open_election,
+    out,
+    recorded_night,
+    refuse,
+    warn,
+    write_out,
+)
 from tally_stream.cli.view import CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT, board, more_contests
 from tally_stream.domain.scalars import parse_time
 from tally_stream.wire.limits import INTEGER_MAX_DIGITS
@@ -82,4 +92,4 @@ def replay(
         sys.stderr.write(json.dumps(result.verdict_counts(), separators=(",", ":")) + "\n")
     elif as_json:
         for line in refused:
-            say(f"tally-stream: {line}")
+            warn(line)

@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tally_stream.cli.common import err, out, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.common import (
+    err,
+    out,
+    refuse,
+    run_async,
+    settings_of,
+    warn,
+    with_broker,
+)
 from tally_stream.settings import Settings
 
 
@@ -51,12 +59,12 @@ def _restore(settings: Settings, path: Path) -> tuple[int, int]:
     async def look() -> None:
         from tally_stream.kafka.client import wait_for_broker
 
-        await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+        await wait_for_broker(settings, warn)
         await check_topic(settings, topic, log)
 
     run_async(look())
     if log.topic != topic:
-        say(f"tally-stream: {path} was saved from {log.topic}: standings made from {topic} name that one")
+        warn(f"{path} was saved from {log.topic}: standings made from {topic} name that one")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
         task = progress.add_task("reading", total=None)

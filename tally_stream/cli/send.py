@@ -17,8 +17,8 @@ from tally_stream.cli.common import (
     recorded_night,
     refuse,
     run_async,
-    say,
     settings_of,
+    warn,
     with_broker,
 )
 from tally_stream.domain.election import Election
@@ -58,7 +58,7 @@ async def _send(settings: Settings, election: Election, log: Path, rate: float |
     from tally_stream.kafka.client import TopicReader, sender, wait_for_broker
     from tally_stream.station.night import Night, Sending, already_sent, play
 
-    await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+    await wait_for_broker(settings, warn)
     topic = f"{settings.prefix}.reports"
     async with TopicReader(settings, topic) as reader:
         partitions = len(reader.partitions)

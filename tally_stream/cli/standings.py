@@ -7,7 +7,17 @@ import asyncio
 import click
 from rich.text import Text
 
-from tally_stream.cli.common import ELECTION, open_election, out, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.common import (
+    ELECTION,
+    begin_log,
+    open_election,
+    out,
+    refuse,
+    run_async,
+    settings_of,
+    warn,
+    with_broker,
+)
 from tally_stream.cli.follow import Following, follow_in_lines, follow_on_screen, write_json, write_lines
 from tally_stream.cli.view import CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT, board, more_contests
 from tally_stream.cli.whole import read_until_whole
@@ -32,6 +42,8 @@ def standings(
 
     Example: tally-stream standings --election az-2024 --follow
     """
+    if follow and not out.is_terminal:
+        begin_log("standings")
     definition = None if election is None else open_election(election)[0]
     settings = settings_of(**flags)
 
@@ -50,7 +62,7 @@ async def _show(
 ) -> None:
     from tally_stream.kafka.client import TopicReader, wait_for_broker
 
-    await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+    await wait_for_broker(settings, warn)
     async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
         following = Following(reader, contest, area, election)
         async for records in reader.read_to_end():

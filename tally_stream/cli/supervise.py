@@ -47,11 +47,10 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class ToSupervisor:
-    """The worker's end; without a supervisor nothing is said and nobody is missed. `begin` is what each line of this worker
-    begins with: which of several it is."""
+    """The worker's end; without a supervisor nothing is said and nobody is missed. `name`: what the supervisor calls it."""
 
-    def __init__(self, ours: socket.socket | None = None, begin: str = "") -> None:
-        self.begin = begin
+    def __init__(self, ours: socket.socket | None = None, name: str = "") -> None:
+        self.name = name
         self._socket = ours
         if ours is not None:
             end_with(ours.fileno())
@@ -92,8 +91,7 @@ def supervise(bodies: Sequence[Body], say: Callable[[str], None], lifeline: int 
     The exit code for the shell: 0 where all ended well, else the highest. One that stays down leaves its partitions to
     the others. Call it in a process with one thread.
     """
-    begins = [f"process {number}: " if len(bodies) > 1 else "" for number in range(1, len(bodies) + 1)]
-    workers = [_Supervised(number, body, say, begins[number - 1]) for number, body in enumerate(bodies, 1)]
+    workers = [_Supervised(number, body, say, is_alone=len(bodies) == 1) for number, body in enumerate(bodies, 1)]
 
     def let_go() -> None:
         """In a worker: these ends are its supervisor's, and would keep another worker from seeing that one's end."""
@@ -173,9 +171,9 @@ def _signals() -> Iterator[_Signals]:
 class _Supervised:
     """One worker: its body, and the process that runs it now."""
 
-    def __init__(self, number: int, body: Body, say: Callable[[str], None], begin: str) -> None:
-        self._number, self._body, self._begin = number, body, begin
-        self._say: Callable[[str], None] = lambda line: say(begin + line)
+    def __init__(self, number: int, body: Body, say: Callable[[str], None], *, is_alone: bool) -> None:
+        self._name, self._body, self._is_alone = f"worker-{number}", body, is_alone
+        self._say: Callable[[str], None] = lambda line: say(f"{self._name}: {line}")
         self._pid: int | None = None
         self._ours: socket.socket | None = None
         self._is_stopping = False
@@ -234,8 +232,8 @@ class _Supervised:
             signals.restore()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             with suppress(OSError):  # Linux: what `ps -o comm` and `top` show
-                Path("/proc/self/comm").write_text(f"tally-worker-{self._number}")
-            to = ToSupervisor(ours, self._begin)
+                Path("/proc/self/comm").write_text(f"tally-{self._name}")
+            to = ToSupervisor(ours, self._name)
             code = self._body(to)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -290,7 +288,9 @@ class _Supervised:
             self._end(0 if code == 0 or -code in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) else 1)
             return
         if code > 0 and (is_incurable or (self._starts == 1 and not reason)):
-            if self._begin and not is_incurable:  # else nobody would look: the others count on, and the command does not end
+            if (
+                not self._is_alone and not is_incurable
+            ):  # else nobody would look: the others count on, and the command does not end
                 self._say("it stays down, and the others have its partitions; put it right and start the command again")
             self._end(code)  # it refused to start, and said why
             return

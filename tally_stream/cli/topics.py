@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tally_stream.cli.common import ELECTION, EXIT_USAGE, open_election, out, refuse, run_async, say, settings_of, with_broker
+from tally_stream.cli.common import (
+    ELECTION,
+    EXIT_USAGE,
+    open_election,
+    out,
+    refuse,
+    run_async,
+    settings_of,
+    warn,
+    with_broker,
+)
 from tally_stream.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,7 +69,7 @@ def create(
         from tally_stream.kafka.client import wait_for_broker
         from tally_stream.kafka.topics import create_topics
 
-        await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+        await wait_for_broker(settings, warn)
         return await create_topics(
             settings, partitions=partitions, replication=replication, is_log_append=is_official and not create_time
         )
@@ -95,7 +105,7 @@ def check(election: str | None, acls_file: Path | None, as_json: bool, **flags: 
         from tally_stream.kafka.client import wait_for_broker
         from tally_stream.kafka.topics import check_topics
 
-        await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+        await wait_for_broker(settings, warn)
         return await check_topics(settings, is_official=is_official)
 
     report = _run(main)
@@ -142,7 +152,7 @@ def _give(settings: Settings, table: AccessTable, *, revokes: bool) -> None:
     if not given and not taken:
         out.print(f"all {len(table.rules)} access rules of {table.path} are there already", markup=False)
     for line in after.sentences:
-        say(f"tally-stream: {line}")
+        warn(line)
 
 
 def _differences(settings: Settings, table: AccessTable) -> list[str]:

@@ -20,8 +20,8 @@ from tally_stream.cli.common import (
     out,
     refuse,
     run_async,
-    say,
     settings_of,
+    warn,
     with_broker,
 )
 from tally_stream.kafka.lost import lost_records
@@ -89,21 +89,21 @@ def _is_kafka_trouble(error: Exception) -> bool:
 def _report(check: Verification, as_json: bool) -> None:
     lines = _lines(check.differences)
     for line, _ in lines[:DIFFERENCES_SHOWN_MAX]:
-        say(f"tally-stream: {line}")
+        warn(line)
     if left := sum(count for _, count in lines[DIFFERENCES_SHOWN_MAX:]):
-        say(f"tally-stream: and {left:,} more differences")
+        warn(f"and {left:,} more differences")
     if check.ignored:
-        say(f"tally-stream: {check.ignored:,} standings messages of replaced definitions were passed over")
+        warn(f"{check.ignored:,} standings messages of replaced definitions were passed over")
     counts = {"records": check.records, "compared": check.compared, "ignored": check.ignored,
               "different": len(check.differences)}  # fmt: skip
     if as_json:
         sys.stdout.write(json.dumps(counts) + "\n")
     elif not check.compared:
-        say("tally-stream: there are no standings to compare")
+        warn("there are no standings to compare")
     elif not check.differences:
         out.print(f"{check.compared:,} standings messages equal what {check.records:,} records give, byte for byte")
     else:
-        say(f"tally-stream: {len(check.differences):,} of {check.compared:,} standings messages differ from what "
+        warn(f"{len(check.differences):,} of {check.compared:,} standings messages differ from what "
             f"{check.records:,} records give")  # fmt: skip
     sys.exit(EXIT_FAILED if check.differences or not check.compared else 0)
 
@@ -140,7 +140,7 @@ def _of_file(path: Path) -> Iterator[Found]:
 async def _partitions(settings: Settings) -> int:
     from tally_stream.kafka.client import TopicReader, wait_for_broker
 
-    await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+    await wait_for_broker(settings, warn)
     async with TopicReader(settings, f"{settings.prefix}.reports") as reader:
         return len(reader.partitions)
 
@@ -148,7 +148,7 @@ async def _partitions(settings: Settings) -> int:
 async def _expect_topic(settings: Settings, check: Verification) -> None:
     from tally_stream.kafka.client import TopicReader, wait_for_broker
 
-    await wait_for_broker(settings, lambda line: say(f"tally-stream: {line}"))
+    await wait_for_broker(settings, warn)
     topic = f"{settings.prefix}.standings"
     async with TopicReader(settings, topic) as reader:
         with _progress() as progress:

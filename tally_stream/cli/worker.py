@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,8 @@ from tally_stream.cli.common import (
     ELECTION,
     EXIT_FAILED,
     EXIT_USAGE,
+    begin_log,
+    note,
     open_election,
     refuse,
     run_async,
@@ -21,6 +22,7 @@ from tally_stream.cli.common import (
     settings_of,
     stop_when_told,
     tell_unexpected,
+    warn,
     with_broker,
 )
 from tally_stream.cli.lifeline import end_with_parent, take_lifeline
@@ -64,6 +66,7 @@ def worker(
     """
     if once and processes > 1:
         raise click.UsageError("--processes is for the supervisor: give it or --once, not both")
+    begin_log("worker" if once else "supervisor")
     flags["election"] = election
     settings = settings_of(**flags)
     last_port = settings.metrics_port + processes - 1
@@ -76,9 +79,6 @@ def worker(
     if settings.election is None:
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
     definition, _ = open_election(settings.election)
-    # Traces with TALLY_DEBUG alone; else one line names the place. Where no handler stands, Python writes a trace all the same.
-    traces = logging.StreamHandler() if os.environ.get("TALLY_DEBUG") else logging.NullHandler()
-    logging.getLogger("tally_stream").addHandler(traces)
 
     import tally_stream.stream.worker  # noqa: F401 (before any fork: what is loaded here no worker loads again)
     from tally_stream.stream.starting import WorkerOptions
@@ -90,7 +90,7 @@ def worker(
         end_with_parent()
         sys.exit(_count(settings, definition, options, ToSupervisor()))
     bodies = [partial(_count, one, definition, options) for one in each]
-    sys.exit(supervise(bodies, lambda line: say(f"tally-stream: {line}"), take_lifeline()))
+    sys.exit(supervise(bodies, warn, take_lifeline()))
 
 
 def _settings_of_process(number: int, settings: Settings, flags: dict[str, Any]) -> Settings:
@@ -111,24 +111,23 @@ def _count(settings: Settings, definition: Election, options: WorkerOptions, sup
     from tally_stream.stream.starting import WorkerRefused
     from tally_stream.stream.worker import run
 
-    def tell(line: str) -> None:
-        say(f"tally-stream: {supervisor.begin}{line}")
+    log = begin_log(supervisor.name or "worker")
 
     def end(reason: str) -> None:
         supervisor.tell_reason(reason)
         if names_a_missing_right(reason):
             supervisor.tell_incurable()
-        fatal(reason, supervisor.begin)
+        fatal(reason, log.last_words)
 
     async def main() -> None:
         stop = stop_when_told()
-        await run(settings, definition, options, tell, stop, on_ready=supervisor.tell_ready, on_fatal=end)
+        await run(settings, definition, options, note, stop, warn=warn, on_ready=supervisor.tell_ready, on_fatal=end)
 
     try:
         run_async(main())
     except WorkerRefused as refused:
         for line in refused.errors:
-            tell(line)
+            say(f"tally-stream: {line}", logging.ERROR)
         if any(names_a_missing_right(line) for line in refused.errors):
             supervisor.tell_incurable()
         return EXIT_FAILED
@@ -139,8 +138,10 @@ def _count(settings: Settings, definition: Election, options: WorkerOptions, sup
         if isinstance(error, BrokerRefused) or names_a_missing_right(reason):
             supervisor.tell_incurable()
         if isinstance(error, BrokerUnavailable | KafkaError | OSError):
-            tell(reason)
+            say(f"tally-stream: {reason}", logging.ERROR)
         else:
-            tell_unexpected(error, supervisor.begin)
+            tell_unexpected(error)
         return EXIT_FAILED
+    finally:
+        log.settle(at_once=True)  # a fork ends without what Python does at an exit
     return 0

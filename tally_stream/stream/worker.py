@@ -179,7 +179,13 @@ class Worker:
 
     # -- running ---------------------------------------------------------------------------------------------------
 
-    async def run(self, stop: asyncio.Event, say: Callable[[str], None], on_ready: Callable[[], object]) -> None:
+    async def run(
+        self,
+        stop: asyncio.Event,
+        say: Callable[[str], None],
+        on_ready: Callable[[], object],
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
         """Count until `stop` is set. Raises WorkerRefused where the metrics address is taken."""
         health = HealthServer(
             self.settings.metrics_host,
@@ -198,9 +204,9 @@ class Worker:
         say(f"counting {self.election.id} ({self.election.digest}), {self._partition_count} partitions, "
             f"metrics at http://{self.settings.metrics_host}:{health.port}/metrics")  # fmt: skip
         for risk in self.state.risks:
-            say(f"rehearsal: {risk}")
+            (warn or say)(f"rehearsal: {risk}")
         if fold.__file__.endswith(".py"):
-            say("the counting code is not compiled: it counts at less than half the speed (docs/adr/0007)")
+            (warn or say)("the counting code is not compiled: it counts at less than half the speed (docs/adr/0007)")
         gc.collect()
         gc.freeze()  # the definition lives as long as the process
         gc.set_threshold(*GC_THRESHOLDS)
@@ -240,8 +246,8 @@ class Worker:
         )  # fmt: skip
 
 
-async def _first_look(settings: Settings, election: Election, options: WorkerOptions, say: Callable[[str], None]) -> Start:
-    await wait_for_broker(settings, say)
+async def _first_look(settings: Settings, election: Election, options: WorkerOptions, warn: Callable[[str], None]) -> Start:
+    await wait_for_broker(settings, warn)
     return await look_at_topics(settings, election, options)
 
 
@@ -264,17 +270,18 @@ async def run(
     say: Callable[[str], None],
     stop: asyncio.Event,
     *,
+    warn: Callable[[str], None] | None = None,
     on_ready: Callable[[], object] = lambda: None,
     on_fatal: Callable[[str], object] = fatal,
 ) -> None:
-    """A worker from the first contact to a clean stop, for which `stop` is set.
+    """A worker from the first contact to a clean stop, for which `stop` is set. `warn`: as `say`, of what may need somebody.
 
     Raises WorkerRefused or `kafka.client.BrokerUnavailable` before it counts; afterwards any surprise ends the process.
     """
-    start = await _unless_stopped(stop, _first_look(settings, election, options, say))
+    start = await _unless_stopped(stop, _first_look(settings, election, options, warn or say))
     if start is None:
         say("stopped before counting")
         return
     worker = Worker(settings, election, start, options, on_fatal)
-    await worker.run(stop, say, on_ready)
+    await worker.run(stop, say, on_ready, warn)
     say("stopped")

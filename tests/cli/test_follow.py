@@ -302,7 +302,8 @@ class Silent:
 
 async def test_trouble_is_told_once_and_its_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(follow, "say", said.append)
+    monkeypatch.setattr(follow, "warn", said.append)
+    monkeypatch.setattr(follow, "note", said.append)
     monkeypatch.setattr(follow, "PROBE_SECONDS", 0.001)
     monkeypatch.setattr(follow, "NO_CONTACT_SECONDS", 0.05)
     reader: Any = Silent()
@@ -316,8 +317,8 @@ async def test_trouble_is_told_once_and_its_end_too(monkeypatch: pytest.MonkeyPa
     with pytest.raises(asyncio.CancelledError):
         await task
     assert said == [
-        "tally-stream: NO CONTACT with Kafka for 0 s: these figures may be old",
-        "tally-stream: standings come again",
+        "NO CONTACT with Kafka for 0 s: these figures may be old",
+        "standings come again",
     ]
 
 

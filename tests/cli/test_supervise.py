@@ -121,7 +121,7 @@ def test_a_clean_end_or_a_refusal_at_the_first_start_is_the_end(supervised: Run,
 def test_a_surprise_is_followed_by_another_start_until_it_ends_well(supervised: Run) -> None:
     code, starts, said = supervised("if n < 4: to.tell_reason('the session is over'); sys.exit(1)")
     assert (code, starts) == (0, 5)
-    assert said[0] == "the worker ended with exit code 1; it starts again in 0.0 s (start 2)"
+    assert said[0] == "worker-1: the worker ended with exit code 1; it starts again in 0.0 s (start 2)"
 
 
 def test_each_start_waits_longer_until_one_has_caught_up(start: Start) -> None:
@@ -195,7 +195,9 @@ def test_a_process_that_cannot_be_made_is_tried_again_and_said_in_one_line(start
     one = start(only="", before=NO_MEMORY.format(fails=2))
     code, _, said = one.end()
     assert (code, one.starts()) == (0, 1)
-    assert said == [f"the worker could not be started: Cannot allocate memory; next try in {s} s" for s in ("0.0", "0.0")]
+    assert said == [
+        f"worker-1: the worker could not be started: Cannot allocate memory; next try in {s} s" for s in ("0.0", "0.0")
+    ]
 
 
 def test_what_can_never_be_started_ends_with_its_supervisor(start: Start) -> None:
@@ -205,7 +207,16 @@ def test_what_can_never_be_started_ends_with_its_supervisor(start: Start) -> Non
     said = one.process.stderr.readline()
     one.process.send_signal(signal.SIGTERM)
     assert one.end()[0] == 0
-    assert said == "the worker could not be started: Cannot allocate memory; next try in 30.0 s\n"
+    assert said == "worker-1: the worker could not be started: Cannot allocate memory; next try in 30.0 s\n"
+
+
+def test_what_no_start_cures_ends_a_worker_that_counted_before(start: Start) -> None:
+    """A right that was taken away, a password that was changed: brokers refuse at every start, until a person has put it right."""
+    one = start(
+        only="if n == 0: to.tell_reason('lost touch'); sys.exit(1)\nto.tell_reason('refused'); to.tell_incurable(); sys.exit(1)"
+    )
+    code, _, said = one.end()
+    assert (code, one.starts(), len(said)) == (1, 2, 1)
 
 
 def test_one_of_several_that_refuses_to_start_says_that_it_stays_down(start: Start) -> None:
@@ -213,7 +224,7 @@ def test_one_of_several_that_refuses_to_start_says_that_it_stays_down(start: Sta
     one = start(well="", refused="sys.exit(2)")
     code, _, said = one.end()
     assert code == 2
-    assert said == ["process 2: it stays down, and the others have its partitions; put it right and start the command again"]
+    assert said == ["worker-2: it stays down, and the others have its partitions; put it right and start the command again"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -241,8 +252,8 @@ def test_each_of_several_is_started_again_by_itself_and_the_others_go_on(start: 
     code, _, said = one.end()
     assert code == 1
     assert {name: one.starts(name) for name in ("well", "crashes")} == {"well": 3, "crashes": IDENTICAL_CRASHES_MAX}
-    assert sorted(line.split(":")[0] for line in said) == ["process 1"] * 2 + ["process 2"] * 3
-    assert any("process 2: stopped after 3 crashes" in line for line in said)
+    assert sorted(line.split(":")[0] for line in said) == ["worker-1"] * 2 + ["worker-2"] * 3
+    assert any("worker-2: stopped after 3 crashes" in line for line in said)
 
 
 def test_sigterm_is_passed_on_to_all(start: Start) -> None:
@@ -373,7 +384,7 @@ def test_a_signal_that_comes_to_a_worker_while_it_is_made_is_its_own(start: Star
     """Its supervisor's handler would note it there, and nobody would ever hear of it."""
     one = start(only="", before=KILLS.format(parent="pass", child="os.kill(os.getpid(), signal.SIGTERM)"))
     code, _, said = one.end()
-    assert (code, said) == (0, ["the worker ended by signal 15; it starts again in 0.0 s (start 2)"])
+    assert (code, said) == (0, ["worker-1: the worker ended by signal 15; it starts again in 0.0 s (start 2)"])
 
 
 def test_what_no_worker_foresaw_is_said_and_tried_again(start: Start) -> None:
@@ -381,17 +392,15 @@ def test_what_no_worker_foresaw_is_said_and_tried_again(start: Start) -> None:
     one = start(only="import asyncio\nif n == 0: raise asyncio.CancelledError\nif n == 1: raise KeyError('x')")
     code, _, said = one.end()
     assert (code, one.starts()) == (0, 3)
-    assert said[0] == "CancelledError: no more is known"
-    assert said[2] == "KeyError: 'x'"
+    assert said[0] == "worker-1: CancelledError: no more is known"
+    assert said[2] == "worker-1: KeyError: 'x'"
 
 
 def test_lines_of_several_say_which_they_are_of(start: Start) -> None:
     one = start(
-        a="os.write(1, to.begin.encode())", b="os.write(1, to.begin.encode())\nraise KeyError('x') if n == 0 else SystemExit"
+        a="os.write(1, to.name.encode())", b="os.write(1, to.name.encode())\nraise KeyError('x') if n == 0 else SystemExit"
     )
     code, out, said = one.end()
     assert code == 0
-    assert "process 1: " in out[0]
-    assert "process 2: KeyError: 'x'" in said
-    alone = start(only="os.write(1, repr(to.begin).encode())")
-    assert alone.end()[1] == ["''"]
+    assert "worker-1" in out[0]
+    assert "worker-2: KeyError: 'x'" in said

@@ -76,7 +76,7 @@ CASES: dict[str, Callable[[], Case]] = {
     # Two that wait for a broker: what they do meanwhile does not matter here.
     "worker": lambda: (
         command("worker", "--election", "az-2024", "--processes", "2", "--bootstrap", a_free_address()), {},
-        lambda log: all(f"process {n}: no Kafka broker answers" in log for n in (1, 2)), 2,
+        lambda log: all(f"WARNING worker-{n} tally-stream: no Kafka broker answers" in log for n in (1, 2)), 2,
     ),
     "embedded broker": lambda: ([sys.executable, "-c", EMBEDDED], {}, lambda log: "broker at" in log, 1),
 }  # fmt: skip

@@ -311,7 +311,7 @@ def test_a_supervised_worker_that_is_killed_counts_on(kafka_one: Any, tmp_path: 
         for partition in range(4):
             produce(settings, "reports", partition, *reports[partition][10:])
         newest = wait_published(settings, 80)
-        assert "the worker ended by signal 9; it starts again in 0.5 s (start 2)" in worker.log
+        assert "worker-1: the worker ended by signal 9; it starts again in 0.5 s (start 2)" in worker.log
         log = save_log(settings, tmp_path / "saved.jsonl")
         check_against_replay(load_election(AZ), log, newest)
         assert one_a_key(read_topic(settings, "changes")[1]) == []

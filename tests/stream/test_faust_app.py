@@ -216,7 +216,7 @@ async def test_a_crash_is_fatal() -> None:
 
 
 def test_fatal_is_one_line_and_an_exit_code() -> None:
-    program = f"from {fatal.__module__} import fatal\ntry:\n fatal('a\\nb', 'process 2: ')\nfinally:\n print('never')"
+    program = f"from {fatal.__module__} import fatal\ntry:\n fatal('a\\nb', 'worker-2 {{}}'.format)\nfinally:\n print('never')"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr.splitlines()[-1] == "tally-stream: process 2: fatal: a b"
+    assert ran.stderr.splitlines()[-1] == "worker-2 fatal: a b"
