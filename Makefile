@@ -7,7 +7,7 @@ SEEDS  ?= 200
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots alerts chaos simulate nights fuzz flood mutants docs requirements pythons recipe release
+.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots alerts chaos simulate nights fuzz flood mutants docs requirements pythons recipe release sbom audit
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -60,6 +60,15 @@ release: setup   ## wheels, the list of what is in them and their sums, in dist/
 recipe: setup    ## the image's RUN lines where there is no container engine: build, install, start (a minute, a network)
 	@$(BIN)/python -m tests.deploy.recipe
 
+sbom: setup      ## the list of what the product runs with (CycloneDX), in dist/sbom.cdx.json; `make release` writes it too
+	@$(BIN)/python requirements/release.py --sbom
+
+# In an environment of its own: what it needs is not what is audited. The two lists are all that is ever installed.
+audit: setup     ## ask PyPI which pinned versions have a known weakness; the workflow does it once a week
+	@$(BIN)/uv venv --quiet --clear build/audit
+	@$(BIN)/uv pip install --quiet --python build/audit --require-hashes -r requirements/audit.txt
+	build/audit/bin/pip-audit --disable-pip --require-hashes -r requirements/runtime.txt -r requirements/dev.txt $(ARGS)
+
 mutants: setup   ## plant faults in a copy; a named test must catch each
 	@$(BIN)/python -m tests.mutants.run
 
@@ -109,3 +118,4 @@ requirements: setup  ## pin every package by hash again; ARGS=--upgrade for newe
 	$(PIN) $(ARGS) --extra embedded --constraint requirements/dev.txt --no-annotate --output-file requirements/runtime.txt pyproject.toml
 	$(PIN) $(ARGS) --group installer --constraint requirements/dev.txt --no-annotate --output-file requirements/installer.txt
 	$(PIN) $(ARGS) --group build --constraint requirements/dev.txt --no-annotate --output-file requirements/build.txt
+	$(PIN) $(ARGS) --group audit --constraint requirements/dev.txt --no-annotate --output-file requirements/audit.txt

@@ -1,4 +1,5 @@
 """`make release`: what is published with a version, in `dist/`: two wheels, the list of what is in them, the sums of all.
+`make sbom`: that list alone.
 
 Decides what a release consists of and what must be so before one is made: the version is in the changelog with a date, the
 image in docker-compose.yml has it, and the commit carries its tag. Refuses to sign and to upload: docs/releasing.md says how
@@ -73,8 +74,17 @@ def _git(*words: str) -> str:
     return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+def _write_bill_of_materials(released: str) -> None:
+    pins = (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
+    (DIST / "sbom.cdx.json").write_text(json.dumps(bill_of_materials(released, pins), indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> int:
     released = version()
+    if sys.argv[1:] == ["--sbom"]:
+        DIST.mkdir(exist_ok=True)
+        _write_bill_of_materials(released)
+        return 0
     changelog, compose = ((ROOT / name).read_text(encoding="utf-8") for name in ("CHANGELOG.md", "docker-compose.yml"))
     changed = _git("status", "--porcelain", "--untracked-files=no")
     reasons = not_ready(released, changelog, compose, _git("tag", "--points-at", "HEAD").split(), changed)
@@ -98,8 +108,7 @@ def main() -> int:
             ROOT,
         ]
         subprocess.run(words, check=True, env={**os.environ, **more})
-    pins = (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
-    (DIST / "sbom.cdx.json").write_text(json.dumps(bill_of_materials(released, pins), indent=2) + "\n", encoding="utf-8")
+    _write_bill_of_materials(released)
     (DIST / "SHA256SUMS").write_text(sums(DIST), encoding="utf-8")
     print(sums(DIST), end="")
     return 0

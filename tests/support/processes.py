@@ -12,6 +12,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from tally_stream.cli.lifeline import Lifeline
 from tally_stream.settings import Settings, load_settings
 
@@ -32,7 +34,13 @@ def run(*arguments: str, settings: Settings, expect: int = 0, timeout: float = 1
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    return {**os.environ, "TALLY_BOOTSTRAP": settings.bootstrap, "TALLY_PREFIX": settings.prefix}
+    """Where the topics are, and who asks for them."""
+    security = {
+        f"TALLY_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else value
+        for name, value in settings.model_dump(exclude_defaults=True).items()
+        if name.startswith("security_")
+    }
+    return {**os.environ, "TALLY_BOOTSTRAP": settings.bootstrap, "TALLY_PREFIX": settings.prefix, **security}
 
 
 def tied(settings: Settings, **more: str) -> dict[str, Any]:
