@@ -80,7 +80,7 @@ LANES = (
         ),
         shares_kafka=True,
     ),
-    Lane("access: on a secured Kafka", ("tests/access",)),
+    Lane("access: on a secured Kafka", ("tests/access",), shares_kafka=True),
     Lane("chaos", ("tests/chaos",)),
     Lane("streams on Kafka", ("tests/stream",), shares_kafka=True),
     Lane("simulation", ("tests/simulation",)),
