@@ -7,7 +7,7 @@ SEEDS  ?= 200
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots alerts chaos simulate nights fuzz flood mutants docs requirements pythons recipe release sbom audit
+.PHONY: help setup demo test gate check kafka kafka-stop bench bench-board screenshots alerts chaos soak simulate nights fuzz flood mutants docs requirements pythons recipe release sbom audit
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -105,6 +105,9 @@ flood: setup     ## nonsense at ten times the rate of good reports on a real Kaf
 
 alerts: setup    ## break a night of real workers and see a real Prometheus ring, with a table (Debian's prometheus; root for one scene); ARGS="--only frozen"
 	@$(BIN)/python -m tests.deploy.alert_scenes $(ARGS)
+
+soak: setup      ## hours of load on three brokers with a fault every ten minutes: memory, handles, lag, differences; ARGS="--minutes 30 --rate 500"
+	$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 chaos: setup     ## real faults on three brokers under load, with a table; ARGS="--short" or --only "kill -9"
 	$(BIN)/python -m tests.chaos.run $(ARGS)

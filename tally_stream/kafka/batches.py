@@ -102,7 +102,11 @@ class _BatchReader:
         while batches.has_next():
             batch, raw = batches.next_batch_and_bytes()
             if source._check_crcs and not batch.validate_crc():
-                raise CorruptRecordException(f"Invalid CRC - {self._result._topic_partition}")
+                place = self._result._topic_partition
+                raise CorruptRecordException(
+                    f"{place.topic}, partition {place.partition}: the batch at offset {batch.base_offset} is not what was "
+                    "written, its checksum (CRC) is wrong: a bit turned at the broker that leads this partition"
+                )
             due = source.next_fetch_offset
             if batch.next_offset > due:
                 opened = records_of(batch, raw, self._inflater)

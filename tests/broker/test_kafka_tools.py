@@ -43,7 +43,7 @@ def test_the_runbook_s_tool_sets_a_topic_s_times(kafka_one: Broker, tmp_path: Pa
 
     tool("kafka-topics.sh", "--bootstrap-server", kafka_one.bootstrap, "--create", "--topic", topic)
     runbook = (DOCS / "runbook.md").read_text(encoding="utf-8").replace("\\\n", " ")
-    (line,) = re.findall(r"^kafka-configs\.sh (.*message\.timestamp\.type=LogAppendTime)$", runbook, re.MULTILINE)
+    (line,) = set(re.findall(r"^kafka-configs\.sh (.*message\.timestamp\.type=LogAppendTime)$", runbook, re.MULTILINE))
     words = line.replace("HOST:PORT", kafka_one.bootstrap).replace("tally.reports", topic).split()
     tool("kafka-configs.sh", *words)
     said = tool(

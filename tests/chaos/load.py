@@ -135,6 +135,7 @@ class Newsroom:
         self._settings = settings
         self._stopping = threading.Event()
         self._is_there = threading.Event()
+        self._begins_again = threading.Event()
         self.advances: list[tuple[float, int]] = []
         self.shown: dict[bytes, tuple[int, bytes]] = {}
         self.raw_version: dict[bytes, int] = {}
@@ -151,6 +152,10 @@ class Newsroom:
         self._thread.start()
         assert self._is_there.wait(60), "the newsroom does not reach the brokers"
 
+    def begin_again(self) -> None:
+        """The topic lost records: others will have the offsets that were read, so all of it is read again."""
+        self._begins_again.set()
+
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join(30)
@@ -165,12 +170,15 @@ class Newsroom:
                     if self.records:
                         await reader.seek({0: self._next_offset})
                     self._is_there.set()
-                    while not self._stopping.is_set():
+                    while not self._stopping.is_set() and not self._begins_again.is_set():
                         for record in await reader.poll():
                             if record.key is not None and record.value is not None:
                                 self.heard.append(Found(f"standings, offset {record.offset}", record.key, record.value))
                                 self._take(record.key, record.value)
                             self._next_offset = record.offset + 1
+            if self._begins_again.is_set():
+                self._next_offset = 0
+                self._begins_again.clear()
 
     def _take(self, key: bytes, value: bytes) -> None:
         now = time.monotonic()

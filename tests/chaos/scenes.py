@@ -10,135 +10,33 @@ gives, and prints the table.
 from __future__ import annotations
 
 import os
-import random
-import re
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from tally_stream.settings import Settings
 from tests.chaos.cluster import coordinator, in_sync, is_left_out, move_all_leaders, partitions
-from tests.chaos.load import PARTITIONS, Newsroom, Stations
-from tests.support.processes import children_of
+from tests.chaos.load import PARTITIONS
+from tests.chaos.stage import (
+    EVERYTHING,
+    NOBODY_ANSWERS,
+    SESSION_OVER,
+    SESSION_SECONDS,
+    Stage,
+    is_publisher,
+    owned,
+    until,
+    worker_pid,
+)
 from tests.support.topics import committed
 from tests.support.waiting import wait_for
-from tests.support.worker import WorkerProcess
 
-SESSION_SECONDS = 10
-SETTLE_SECONDS = 60
 VISIT_SECONDS = 5
 """How long a guest owns partitions before it leaves."""
 
 LEAVING_SECONDS = 6
 """Until the host, told at its next heartbeat (3 s), owns all again; a guest that did not say that it leaves would be
 missed 7 s after its end at the earliest."""
-
-EVERYTHING = set(range(PARTITIONS))
-SESSION_OVER = (
-    r"the group no longer knows this worker: its session ended",
-    r"no answered heartbeat for [\d.]+ s: the session is over",
-    r"the last answered heartbeat is older than the session: nothing more is sent",
-)
-"""How a worker ends that was out of its group's reach for longer than a session."""
-
-NOBODY_ANSWERS = (r"could not start: ",)
-"""How a worker ends, besides, while no broker answers."""
-
-
-@dataclass
-class Stage:
-    """What every scene plays on; `faults` are (from, until) between which a silence may begin."""
-
-    kafka: Any
-    settings: Settings
-    folder: Path
-    directory: Path
-    stations: Stations
-    newsroom: Newsroom
-    is_short: bool
-    rng: random.Random
-    workers: dict[str, WorkerProcess] = field(default_factory=dict)
-    faults: list[tuple[float, float]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    may_end_of: list[str] = field(default_factory=list)
-    """Patterns of the sentences that this scene's fault explains."""
-    _started: int = 0
-    _read: dict[Path, int] = field(default_factory=dict)
-
-    def begin_scene(self) -> None:
-        self.faults.clear()
-        self.notes.clear()
-        self.may_end_of.clear()
-
-    def start(self, name: str, *, is_static: bool = True) -> WorkerProcess:
-        """Without a static name a worker says that it leaves when it is told to stop; with one the group waits for it."""
-        self._started += 1
-        log = self.directory / f"{name}-{self._started}.log"
-        flags = ("--instance", name) if is_static else ()
-        worker = WorkerProcess(self.settings, str(self.folder), log, *flags, is_supervised=True)
-        self.workers[name] = worker
-        return worker
-
-    def end(self, name: str) -> None:
-        worker = self.workers.pop(name)
-        assert worker.stop() == 0, worker.log
-
-    def surprises(self) -> list[str]:
-        """Lines of all workers' logs since the last call that no fault of this scene explains."""
-        found = []
-        for path in sorted(self.directory.glob("*.log")):
-            new = path.read_bytes()[self._read.get(path, 0) :]
-            self._read[path] = self._read.get(path, 0) + len(new)
-            lines = new.decode(errors="replace").splitlines()
-            found += [f"{path.name}: {line}" for line in lines if self._is_surprise(line)]
-        return found
-
-    def _is_surprise(self, line: str) -> bool:
-        if "Traceback" in line:
-            return True
-        return "fatal: " in line and not any(re.search(pattern, line) for pattern in self.may_end_of)
-
-    def move(self, limit_seconds: float = SETTLE_SECONDS) -> None:
-        """Wait until the standings have moved after now."""
-        now = time.monotonic()
-        wait_for(
-            lambda: bool(self.newsroom.advances) and self.newsroom.advances[-1][0] > now,
-            "standings that move\n" + "\n".join(f"{n}:\n{w.log[-2000:]}" for n, w in self.workers.items()), limit_seconds,
-        )  # fmt: skip
-
-    def measure(self, since: float, seconds: float = SESSION_SECONDS) -> None:
-        """A fault began at `since` and is over: what silence began between then and so many seconds from now counts."""
-        end = time.monotonic() + seconds
-        self.move()
-        wait_for(lambda: time.monotonic() > end, "the time for more", seconds + 5)
-        self.move()
-        self.faults.append((since, end))
-
-
-def worker_pid(worker: WorkerProcess) -> int:
-    """The process that counts, below its supervisor."""
-
-    def look() -> int | None:
-        children = children_of(worker.process.pid)
-        return children[0] if children else None
-
-    return wait_for(look, "a worker below the supervisor", 30)
-
-
-def owned(worker: WorkerProcess) -> set[int]:
-    return set(worker.next_offsets())
-
-
-def is_publisher(worker: WorkerProcess) -> bool:
-    return '"publishes_standings": true' in worker.get("/readyz")[1]
-
-
-def until(moment: float, what: str) -> None:
-    wait_for(lambda: time.monotonic() > moment, what, moment - time.monotonic() + 30)
 
 
 def kill_a_worker(stage: Stage) -> None:
@@ -166,14 +64,14 @@ def freeze_a_worker(stage: Stage) -> None:
         os.kill(pid, signal.SIGSTOP)
         try:
             until(since + SESSION_SECONDS + 5, "the session to be over")
-            wait_for(lambda w=other: is_publisher(w) and owned(w) == EVERYTHING, "the other to take over", 30)  # type: ignore[misc]
+            wait_for(lambda w=other: is_publisher(w) and owned(w) == EVERYTHING, "a take-over", stage.settle_seconds / 2)  # type: ignore[misc]
         finally:
             os.kill(pid, signal.SIGCONT)
         stage.measure(since)
-        wait_for(lambda w=frozen, n=told: w.log.count("fatal: ") > n, "the thawed one to end itself", SETTLE_SECONDS)  # type: ignore[misc]
+        wait_for(lambda w=frozen, n=told: w.log.count("fatal: ") > n, "the thawed one to end itself", stage.settle_seconds)  # type: ignore[misc]
     stage.end("two")
     # Its name is static: the group waits a session for it.
-    wait_for(lambda: owned(stage.workers["one"]) == EVERYTHING, "one to own everything again", SETTLE_SECONDS)
+    wait_for(lambda: owned(stage.workers["one"]) == EVERYTHING, "one to own everything again", stage.settle_seconds)
 
 
 def join_and_leave(stage: Stage) -> None:
@@ -184,7 +82,7 @@ def join_and_leave(stage: Stage) -> None:
         rounds += 1
         since = time.monotonic()
         guest = stage.start(f"guest-{rounds}", is_static=False)
-        taken = wait_for(lambda w=guest: owned(w), "the guest to own a partition", SETTLE_SECONDS)  # type: ignore[misc]
+        taken = wait_for(lambda w=guest: owned(w), "the guest to own a partition", stage.settle_seconds)  # type: ignore[misc]
         until(time.monotonic() + VISIT_SECONDS, "the visit")
         assert not taken & owned(host), f"{taken} belong to two workers"
         stage.end(f"guest-{rounds}")
@@ -281,13 +179,3 @@ SCENES: dict[str, Callable[[Stage], None]] = {
     "move all leaders": move_leaders,
     "freeze all brokers (from the thaw)": freeze_all_brokers,
 }
-
-
-@contextmanager
-def under_load(stage: Stage) -> Iterator[None]:
-    stage.stations.start()
-    try:
-        stage.move()
-        yield
-    finally:
-        stage.stations.stop()

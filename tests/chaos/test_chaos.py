@@ -25,7 +25,8 @@ from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, encode_line
 from tests.chaos.load import Newsroom, Stations
 from tests.chaos.run import Due, compare_verdicts, not_lost, percentile
-from tests.chaos.scenes import SCENES, SESSION_OVER, Stage
+from tests.chaos.scenes import SCENES
+from tests.chaos.stage import SESSION_OVER, Stage
 from tests.support.brokers import require_local_kafka
 
 ROOT = Path(__file__).parents[2]

@@ -25,7 +25,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos.scenes import worker_pid
+from tests.chaos.stage import worker_pid
 from tests.deploy.watched import KNOWN_WITHIN_SECONDS, PARTITIONS, Watched, freeze, thaw, watched
 from tests.support.brokers import KafkaOne
 from tests.support.processes import children_of, fetched, free_port, settings_for

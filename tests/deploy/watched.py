@@ -24,7 +24,7 @@ from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
 from tests.chaos.load import Stations
-from tests.chaos.scenes import is_publisher, worker_pid
+from tests.chaos.stage import is_publisher, worker_pid
 from tests.deploy.files import PROMETHEUS, program
 from tests.support.paths import ROOT
 from tests.support.processes import command, fetched, free_port, run, tied

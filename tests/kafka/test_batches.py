@@ -73,7 +73,9 @@ def test_a_broken_checksum_is_raised() -> None:
     data = bytearray(a_batch(0, 3))
     data[-1] ^= 1
     result, _ = fetched(bytes(data), 0)
-    with pytest.raises(CorruptRecordException, match="Invalid CRC"):
+    with pytest.raises(
+        CorruptRecordException, match="log, partition 0: the batch at offset 0 is not what was written, its checksum"
+    ):
         result.getall()
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import shlex
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -15,16 +14,14 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import OffsetAndMetadata
 
-from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
 from tests.support.against_replay import check_against_replay
-from tests.support.doc_pages import marked
-from tests.support.paths import DOCS, NIGHTS
+from tests.support.paths import NIGHTS
 from tests.support.processes import run, settings_for
+from tests.support.runbook import SAVED, STEPS, follow
 from tests.support.topics import administer, committed, produce, read_topic, save_log, wait_published, wait_standings
 from tests.support.waiting import wait_for
 from tests.support.worker import WorkerProcess
@@ -32,8 +29,6 @@ from tests.support.worker import WorkerProcess
 pytestmark = pytest.mark.kafka
 
 NIGHT = "az-2024"
-TALLY = ".venv/bin/tally-stream"
-STEPS = {name: block.text.splitlines() for name, block in marked(DOCS / "runbook.md", "recover").items()}
 ODD = [(None, None), (b"\xff", b"\x80"), (b"041-038", None)]
 MARKER_AND_RECORD = 2
 ONE_STATION_IN = 8
@@ -105,6 +100,9 @@ class Lost:
         self.worker = WorkerProcess(self.settings, NIGHT, log, *flags, is_supervised=is_supervised)
         return self.worker
 
+    def start_with(self, flags: list[str]) -> None:
+        self.start(*flags)
+
     def stop(self) -> None:
         assert self.worker is not None
         assert self.worker.stop() == 0, self.worker.log
@@ -122,25 +120,9 @@ class Lost:
 
     def recover(self, name: str) -> None:
         """The commands of the runbook as they stand there; the worker, last of them, is started and left running."""
-        for line in STEPS[name]:
-            words = shlex.split(line)
-            assert words[0] == TALLY
-            arguments = [str(self.saved) if w == self.saved.name else w for w in words[1:]]
-            if arguments[0] == "worker":
-                self.start(*arguments[3:])
-            else:
-                run(*arguments, settings=self.settings)
-                self.let_the_brokers_time_again(arguments)
+        follow(name, self.settings, {SAVED: str(self.saved)}, self.start_with)
         assert self.worker is not None
         self.worker.wait_ready()
-
-    def let_the_brokers_time_again(self, arguments: list[str]) -> None:
-        """After the restore: what the runbook has `kafka-configs.sh` do."""
-        if arguments[0] == "restore":
-            topics = Topics(self.settings.prefix)
-            wanted = wanted_configs(topics, is_log_append=True, min_insync=2)[topics.reports]
-            administer(self.settings, lambda a: a.alter_configs(
-                [ConfigResource(ConfigResourceType.TOPIC, topics.reports, wanted)]))  # fmt: skip
 
     def check(self) -> None:
         """Everything as it was, byte for byte; of rejections and changes one a key."""
@@ -180,7 +162,9 @@ def test_what_was_lost_is_worth_the_name(lost: Lost) -> None:
     assert len(lost.partials) > 4, "and pages"
     assert len(lost.owed["changes"]) == 11
     assert len(lost.owed["rejections"]) >= len(ODD[1:]) + MARKER_AND_RECORD
-    assert set(STEPS) == {"reports", "partials", "standings", "rejections and changes", "all"}
+    rehearsed = {"reports", "partials", "standings", "rejections and changes", "all"}
+    by_tests_of_power = {"a power cut", "what is left of the reports"}
+    assert set(STEPS) == rehearsed | by_tests_of_power
 
 
 def test_the_reports_with_commits_that_outlived_them(lost: Lost) -> None:
@@ -207,9 +191,10 @@ def test_the_partials_or_the_standings(lost: Lost, topic: str) -> None:
     lost.stop()
 
 
-def test_the_rejections(lost: Lost) -> None:
-    """The changes, which were not lost, are sent again with them, to the same bytes. Both are lost below."""
-    lost.delete("rejections")
+@pytest.mark.parametrize("topic", ["rejections", "changes"])
+def test_the_rejections_or_the_changes(lost: Lost, topic: str) -> None:
+    """The others, which were not lost, are sent again with them, to the same bytes. Both are lost below."""
+    lost.delete(topic)
     lost.recover("rejections and changes")
     lost.check()
     lost.stop()

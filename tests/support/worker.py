@@ -9,6 +9,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from tally_stream.settings import Settings
@@ -23,14 +24,21 @@ class WorkerProcess:
     """One `tally-stream worker` in a process of its own."""
 
     def __init__(
-        self, settings: Settings, election: str, log_path: Path, *flags: str, is_supervised: bool = False, planted: str = ""
+        self,
+        settings: Settings,
+        election: str,
+        log_path: Path,
+        *flags: str,
+        is_supervised: bool = False,
+        planted: str = "",
+        through: Sequence[str] = (),
     ) -> None:
-        """`planted`: a fault of tests/nights/planted/sitecustomize.py."""
+        """`planted`: a fault of tests/nights/planted/sitecustomize.py; `through`: a program that runs it, with its flags."""
         self.log_path = log_path
         self._log = log_path.open("wb")
         self.process = subprocess.Popen(
-            command("worker", "--election", election, "--metrics-port", "0", "--rehearsal",
-                    *([] if is_supervised else ["--once"]), *flags),
+            [*through, *command("worker", "--election", election, "--metrics-port", "0", "--rehearsal",
+                                *([] if is_supervised else ["--once"]), *flags)],
             **tied(settings, **({"PYTHONPATH": f"{PLANTED}:{ROOT}", "TALLY_TEST_PLANTED": planted} if planted else {})),
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip

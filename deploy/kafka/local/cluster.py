@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import signal
 import socket
@@ -280,6 +281,10 @@ class LocalKafka:
         """What stands below the template's settings; a secured cluster says more of each node."""
         return dict(self._more_settings)
 
+    def _environment_of(self, node: Node) -> Mapping[str, str]:
+        """More of the environment of a node's process."""
+        return {}
+
     def _checkpoint(self, node: Node) -> Path:
         """What the cluster's own log begins with; a secured cluster has users in it."""
         return ensure_bootstrap_checkpoint(find_java() or "java", node)
@@ -337,6 +342,7 @@ class LocalKafka:
                 stderr=subprocess.STDOUT,
                 cwd=node.directory,
                 start_new_session=True,
+                env={**os.environ, **self._environment_of(node)},
             )
         self._processes[node.number] = process
         node.pid = process.pid
