@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import IllegalSaslStateError, KafkaError, UnsupportedSaslMechanismError
+from aiokafka.errors import IllegalSaslStateError, IncompatibleBrokerVersion, KafkaError, UnsupportedSaslMechanismError
 from aiokafka.protocol.admin import SaslHandShakeRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
@@ -81,6 +81,8 @@ async def _look(address: str, settings: Settings, given: Credentials) -> tuple[S
                     return Seen(address, "login", IllegalSaslStateError()), []
                 if answer.error_code == _UNSUPPORTED_MECHANISM or settings.security_sasl_mechanism not in mechanisms:
                     return Seen(address, "login", UnsupportedSaslMechanismError(), mechanisms=mechanisms), []
+    except IncompatibleBrokerVersion:  # a broker without logins at all, such as the embedded one
+        return Seen(address, "login", IllegalSaslStateError()), []
     except (KafkaError, OSError, EOFError, TimeoutError) as error:
         reason = _innermost(error)
         return Seen(address, "hello", reason, await _speech(address, reason, given)), []

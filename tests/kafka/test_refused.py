@@ -22,6 +22,7 @@ from tally_stream.kafka.client import BrokerRefused, BrokerUnavailable, connecti
 from tally_stream.kafka.probe import probe, unreachable
 from tally_stream.kafka.refused import Refusal, Seen, judge, judge_all
 from tally_stream.settings import Settings, load_settings
+from tests.support.brokers import Embedded
 from tests.support.paths import DOCS
 
 AT = "10.0.0.1:9093"
@@ -249,3 +250,12 @@ async def test_absence_is_waited_for_and_told(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(BrokerUnavailable, match=r"^nobody is there; waited 0 s$") as caught:
         await wait_for_broker(hasty, lambda _: None)
     assert not isinstance(caught.value, BrokerRefused)
+
+
+@pytest.mark.parametrize(("protocol", "sentence"), [
+    ("SSL", "the broker at HERE speaks plain text there, not TLS: TALLY_SECURITY_PROTOCOL is SSL, or the port is another one's"),
+    ("SASL_PLAINTEXT",
+     "the broker at HERE takes no login there: TALLY_SECURITY_PROTOCOL is SASL_PLAINTEXT, it should be PLAINTEXT"),
+])  # fmt: skip
+async def test_a_plain_broker_is_told_from_none(embedded_broker: Embedded, protocol: str, sentence: str) -> None:
+    assert await refusal_at(embedded_broker.bootstrap, protocol) == sentence
