@@ -99,6 +99,11 @@ def test_a_night_with_each_program_as_its_own_principal(stage: Stage, workers: l
         sent = run("send", NIGHT, stage.log(records), settings=stage.settings("station"))
         assert f"{records:,} records stand" in sent.stdout
         wait_published(stage.settings("reader"), records)
+        at = worker.address().removeprefix("http://")
+        told = run("status", "--json", "--rehearsal", "--election", NIGHT, "--at", at, settings=stage.settings("monitor", way))
+        state = json.loads(told.stdout)
+        assert (state["problems"], len(state["workers"]), state["contests"][0]["version"]) == ([], 1, records)
+        assert len(state["certificates"]) == (2 if way == MTLS else 1), "the broker's, and our own"
         assert worker.stop() == 0
     assert f"({FIRST:,} were there already)" in sent.stdout
 
