@@ -1,7 +1,8 @@
 """`make soak`: hours of reports at a steady rate on three brokers, with a fault every ten minutes; what grew, what differs.
 
-The stations are a fixed set, which the log knows before the clock starts; each then corrects itself again and again. So what
-a worker holds stays the same, and memory that grows is a fault. Beside the worker run a board and a `dump --follow`,
+The stations are a fixed set; each corrects itself again and again, from before the clock starts: until every list that has a
+limit has reached it (a board keeps 50 statements of a station), and until a worker that was killed has the buffers that a replay
+needs. So what a process holds stays the same from then on, and memory that grows is a fault. Beside the worker run a board and a `dump --follow`,
 which nobody ends: they live through every fault. Writes `soak.jsonl` (a line every ten seconds, one a fault, one at the
 end) and prints a table. Exits 1 where an acknowledged report is lost, a published message is not what the log gives, a
 process ended of anything but the fault, or the last quarter has 5 % more memory than the first.
@@ -15,6 +16,7 @@ import json
 import os
 import platform
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,7 +38,7 @@ from tally_stream.wire.messages import encode_rejection
 from tests.chaos.load import PARTITIONS, Newsroom, Stations
 from tests.chaos.run import compare_verdicts, percentile, say
 from tests.chaos.scenes import SCENES
-from tests.chaos.stage import Stage, until
+from tests.chaos.stage import Stage, until, worker_pid
 from tests.chaos.sums import Sums
 from tests.chaos.watch import Watch, grown, table
 from tests.support.brokers import KafkaThree
@@ -47,6 +49,9 @@ from tests.support.waiting import wait_for
 SETTLE_SECONDS = 900.0
 """A worker that was killed reads the whole log again: 14 million reports after two hours."""
 
+STATEMENTS_FULL = 55
+"""Reports of a station before the clock starts."""
+
 JUDGED = ("worker", "supervisor", "board", "dump")
 """Whose memory must not grow. A broker's is its heap, which Java fills."""
 
@@ -54,30 +59,27 @@ JUDGED = ("worker", "supervisor", "board", "dump")
 class Soak:
     """A cluster with its processes. `play`, then `differences`."""
 
-    def __init__(
-        self, kafka: KafkaThree, directory: Path, output: Path, stations: int, rate: int, every_s: float, seed: int
-    ) -> None:
+    def __init__(self, kafka: KafkaThree, directory: Path, options: argparse.Namespace) -> None:
         self.directory = directory
         self.folder = directory / "night"
-        load = Load(stations)
+        load = Load(options.stations)
         write_definition(load, self.folder)
         self.settings = settings_for(kafka.bootstrap, f"soak{uuid.uuid4().hex[:6]}")
         run("topics", "create", "--election", str(self.folder), "--partitions", str(PARTITIONS), "--replication", "3",
             "--create-time", settings=self.settings)  # fmt: skip
         self.election = load_election(self.folder)
-        self.stations, self.newsroom = Stations(self.settings, load, rate), Newsroom(self.settings)
+        self.stations, self.newsroom = Stations(self.settings, load, options.rate), Newsroom(self.settings)
         self.stations.acknowledged = self.promised = Sums()  # type: ignore[assignment]
-        # Every station's two reports and a correction of each: what a worker knows of a station it knows from here on.
-        self.stations.fill(int(stations * 3.1))
+        self.stations.fill(max(options.before, options.stations * STATEMENTS_FULL))
         self.verification = Verification(self.election, f"{self.settings.prefix}.reports", PARTITIONS)
         self.newsroom.start()
         self.stage = Stage(
-            kafka, self.settings, self.folder, directory, self.stations, self.newsroom, True, random.Random(seed)
+            kafka, self.settings, self.folder, directory, self.stations, self.newsroom, True, random.Random(options.seed)
         )
         self.stage.settle_seconds = SETTLE_SECONDS
         self.dump = directory / "dump.jsonl.gz"
         self.beside: dict[str, subprocess.Popen[bytes]] = {}
-        self.watch = Watch(output / "soak.jsonl", self._progress, self._processes, every_s)
+        self.watch = Watch(options.output / "soak.jsonl", self._progress, self._processes, options.every)
 
     def _progress(self) -> tuple[int, int]:
         # What was heard is packed as it comes: it would not fit in memory until the end.
@@ -97,6 +99,8 @@ class Soak:
         self.stage.start("one").wait_ready(SETTLE_SECONDS)
         self.beside["board"] = self._beside("board", "--election", str(self.folder), "--port", "0")
         self.beside["dump"] = self._beside("dump", str(self.dump), "--follow")
+        os.kill(worker_pid(self.stage.workers["one"]), signal.SIGKILL)
+        wait_for(lambda: self.stage.workers["one"].log.count("caught up: ") > 1, "the replay", SETTLE_SECONDS)
 
     def _beside(self, *words: str) -> subprocess.Popen[bytes]:
         # Not `*.log`: those are the workers', whose endings a scene explains.
@@ -212,7 +216,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--rate", type=int, default=2_000, help="reports a second")
     parser.add_argument("--fault-minutes", type=float, default=10, help="from one fault to the next")
-    parser.add_argument("--stations", type=int, default=50_000)
+    parser.add_argument("--stations", type=int, default=5_000)
+    parser.add_argument("--before", type=int, default=500_000, help="reports on the log before the clock starts")
     parser.add_argument("--every", type=float, default=10, help="seconds from one look to the next")
     parser.add_argument("--output", type=Path, default=Path("soak"), help="folder for soak.jsonl and what the processes said")
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -225,7 +230,7 @@ def main() -> int:
     with ExitStack() as stack:
         kafka = stack.enter_context(KafkaThree(brokers=3))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        soak = Soak(kafka, scratch, options.output, options.stations, options.rate, options.every, options.seed)
+        soak = Soak(kafka, scratch, options)
         stack.callback(_keep, scratch, options.output)
         stack.callback(soak.close)
         soak.start()
