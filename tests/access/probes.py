@@ -33,7 +33,10 @@ from aiokafka.protocol.types import Array, Schema
 
 from tally_stream.kafka.client import connection
 from tally_stream.settings import Settings
+from tests.support.paths import ROOT
 from tests.support.raw_batches import NONE, a_batch
+
+ACLS = ROOT / "deploy" / "kafka" / "acls.toml"
 
 REFUSED = {29, 30, 31, 53}
 """Kafka's codes for: not on this topic, not in this group, not on the cluster, not with this transactional id."""

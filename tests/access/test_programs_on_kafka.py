@@ -16,7 +16,7 @@ from tally_stream.kafka.acls import AccessRule, AccessTable, check_access, give_
 from tally_stream.kafka.topics import create_topics
 from tally_stream.settings import Settings
 from tests.access.listening import listening
-from tests.access.test_table_on_kafka import ACLS
+from tests.access.probes import ACLS
 from tests.support.brokers import KafkaOne, SharedKafka
 from tests.support.paths import NIGHTS
 from tests.support.processes import command, run, said_in, terminated, tied

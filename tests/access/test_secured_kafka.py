@@ -103,4 +103,4 @@ async def test_three_brokers_know_each_other_and_a_person_finds_what_a_program_n
     finally:
         await asyncio.to_thread(kafka.stop, at_once=True)
     again = KafkaSecured(tmp_path, brokers=3)
-    assert again._kept_passwords()["reader"] == kafka.environment("reader")["TALLY_SECURITY_PASSWORD"]  # noqa: SLF001
+    assert again._kept_passwords()["reader"] == kafka.environment("reader")["TALLY_SECURITY_PASSWORD"]  # noqa: SLF001 (what a second start reads)

@@ -11,13 +11,11 @@ import pytest
 from tally_stream.kafka.acls import AccessTable, give_access, read_table
 from tally_stream.kafka.topics import create_topics
 from tally_stream.settings import Settings
-from tests.access.probes import Probe, asking, on_cluster, on_group, on_topic, on_transactional_id
-from tests.support.paths import ROOT
+from tests.access.probes import ACLS, Probe, asking, on_cluster, on_group, on_topic, on_transactional_id
 from tests.support.secured import MTLS, PRINCIPALS, SETUP, STRANGER, KafkaSecured, settings_of
 
 pytestmark = pytest.mark.kafka
 
-ACLS = ROOT / "deploy" / "kafka" / "acls.toml"
 DESCRIBES = {"Read", "Write", "Delete", "Alter"}
 """Kafka: who may do one of these may Describe, too."""
 

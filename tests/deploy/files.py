@@ -37,6 +37,11 @@ def brokers() -> list[dict[str, Any]]:
     return [one for one in services().values() if one["image"].startswith("apache/kafka")]
 
 
+def recorded() -> set[str]:
+    """Names that the recording rules make."""
+    return {rule["record"] for group in parsed(PROMETHEUS / "recording.yml")["groups"] for rule in group["rules"]}
+
+
 def program(name: str) -> str:
     """A program's path; without it skipped, in CI (TALLY_CI=1) failed."""
     path = shutil.which(name)

@@ -16,8 +16,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana import generate
 from tally_stream.metrics import ALL_NAMES, METRICS, PROGRAMS
-from tests.deploy.files import PROMETHEUS, program, services
-from tests.deploy.test_prometheus import recorded
+from tests.deploy.files import PROMETHEUS, program, recorded, services
 from tests.support.paths import ROOT
 
 GRAFANA = ROOT / "deploy" / "grafana"

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tally_stream.metrics import ALL_NAMES
-from tests.deploy.files import PROMETHEUS, program, run, services
+from tests.deploy.files import PROMETHEUS, program, recorded, run, services
 
 CONFIG = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
 
@@ -46,11 +46,6 @@ def asked(file: str) -> set[str]:
         for name in re.findall(r"\b(?:tally|process)_\w+|\btally:[\w:]+", rule["expr"])
     }
     return {re.sub(r"_(bucket|count|sum)$", "", name) if name.startswith("tally_ack") else name for name in names}
-
-
-def recorded() -> set[str]:
-    groups = yaml.safe_load((PROMETHEUS / "recording.yml").read_text(encoding="utf-8"))["groups"]
-    return {rule["record"] for group in groups for rule in group["rules"]}
 
 
 def test_rules_ask_only_for_metrics_that_exist() -> None:

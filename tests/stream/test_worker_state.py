@@ -217,7 +217,7 @@ def hold_of(contest_id: str, offset: int) -> Record:
 
 async def test_every_metric_of_the_catalogue_is_served_and_no_other() -> None:
     worker = State()
-    names = {f.name for f in text_string_to_metric_families(render(worker._registry).decode())}  # noqa: SLF001
+    names = {f.name for f in text_string_to_metric_families(render(worker._registry).decode())}  # noqa: SLF001 (what is served)
     assert names == {m.name.removesuffix("_total") for m in (*METRICS, *PROCESS_METRICS)}
     worker.close()
 
