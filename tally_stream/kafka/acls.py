@@ -123,12 +123,13 @@ class AccessTable:
 
     def is_touched_by(self, rule: AccessRule) -> bool:
         """Whether a rule says something about our topics, our group or, of what can change a count, the cluster. Other
-        topics of our principals are not: a rehearsal has a prefix of its own on the same brokers."""
+        topics of our principals are not: a rehearsal has a prefix of its own on the same brokers. What everybody may, our
+        principals may."""
         if rule.resource == "topic":
             return any(rule.covers(name) for name in self.topics.all)
         if rule.resource == "group":
             return rule.covers(self.group)
-        is_ours = rule.principal in self.principals
+        is_ours = rule.principal in {*self.principals, EVERYONE}
         if rule.resource == "cluster":
             return is_ours or rule.operation not in HARMLESS
         return is_ours

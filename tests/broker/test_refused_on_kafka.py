@@ -19,7 +19,7 @@ from tally_stream.kafka.rights import NotAllowed
 from tally_stream.kafka.topics import Topics, TopicsError, check_topics, create_topics, look_at_reports
 from tests.support.processes import LIFELINE, command, said_in
 from tests.support.secured import EXPIRED, MTLS, OTHER_HOST, SCRAM, SETUP, KafkaSecured, settings_of
-from tests.support.waiting import wait_for
+from tests.support.waiting import until, wait_for
 
 pytestmark = [pytest.mark.kafka, pytest.mark.asyncio(loop_scope="module")]
 
@@ -141,8 +141,7 @@ async def test_without_a_rule_each_right_that_is_missing_is_named(kafka_secured:
         except NotAllowed:  # brokers learn of a rule a moment after it was made
             return False
 
-    while not await all_are_hidden():
-        pass
+    await until(all_are_hidden, "the brokers to hide each topic", 30)
     await rules.take()
     with pytest.raises(NotAllowed) as caught:
         await look_at_reports(told)

@@ -23,6 +23,7 @@ from tally_stream.settings import load_settings
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogRecord, ReportLog, encode_header, encode_line
+from tests.chaos import run as chaos
 from tests.chaos.load import Newsroom, Stations
 from tests.chaos.run import Due, compare_verdicts, not_lost, percentile
 from tests.chaos.scenes import SCENES
@@ -47,6 +48,19 @@ def test_one_of_each_fault_loses_nothing() -> None:
     assert "standings messages equal what" in done.stdout
     for name in SCENES:
         assert f"{name:36}" in done.stdout, f"{name} was not played"
+
+
+@pytest.mark.parametrize("words", [[], ["--only", "one way"], ["--short", "--only", "one way"]], ids=" ".join)
+def test_in_ci_a_scene_that_cannot_be_played_is_a_failure(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(chaos, "missing", lambda: "needs ip")
+    monkeypatch.setattr(chaos, "enter", lambda: None)
+    monkeypatch.setattr(chaos, "KafkaThreeOnDisks", lambda **_: pytest.fail("a cluster was started"))
+    monkeypatch.setattr(sys, "argv", ["chaos", *words])
+    monkeypatch.setenv("TALLY_CI", "1")
+    assert chaos.main() == 1
+    assert capsys.readouterr().out == "cut a worker off, one way: cannot be played: needs ip\n"
 
 
 def test_percentiles_never_understate() -> None:

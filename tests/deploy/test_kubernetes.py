@@ -237,6 +237,21 @@ def test_strimzi_s_files_are_what_the_product_says_now(name: str) -> None:
     assert (strimzi.FOLDER / name).read_text(encoding="utf-8") == strimzi.written(name), "run python -m tests.deploy.strimzi"
 
 
+STRIMZI_S_OWN = (
+    "advertised.", "authorizer.", "broker.", "controller.", "cruise.control.metrics.reporter.bootstrap.servers",
+    "cruise.control.metrics.topic", "host.name", "inter.broker.listener.name", "listener.", "listeners", "log.dir",
+    "metadata.log.dir", "node.id", "password.", "port", "process.roles", "sasl.", "security.", "ssl.", "super.user", "zookeeper.",
+)  # fmt: skip
+"""How settings begin that its documentation (KafkaClusterSpec, config) forbids: the operator ignores them with a line in its log."""
+
+
+def test_strimzi_ignores_no_setting_of_its_cluster() -> None:
+    _, cluster = documents(strimzi.FOLDER / "kafka.yaml")
+    config = cluster["spec"]["kafka"]["config"]
+    assert config
+    assert [name for name in config if name.startswith(STRIMZI_S_OWN)] == []
+
+
 def test_strimzi_s_cluster_is_closed_and_keeps_what_the_others_keep() -> None:
     pool, cluster = documents(strimzi.FOLDER / "kafka.yaml")
     kafka = cluster["spec"]["kafka"]

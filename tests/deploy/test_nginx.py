@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -25,6 +26,8 @@ from tests.support.processes import LIFELINE, free_port, said_in, terminated
 from tests.support.waiting import wait_for
 
 CONF = ROOT / "deploy" / "nginx" / "board.conf"
+DEBIAN_S = {Path("/var/lib/nginx"), Path("/var/log/nginx")}
+"""Folders that Debian's package of nginx has made when it is installed."""
 BURST = 200
 LATE_SECONDS = 3.0
 """A reader is sent an update within half a second, and a beat every 5 s: what waits in a buffer comes with one of those."""
@@ -68,7 +71,7 @@ class Nginx:
             ("listen 443 ssl http2;\n    listen [::]:443 ssl http2;", f"listen 127.0.0.1:{self.port} ssl http2;"),
             ("/etc/nginx/tally/fullchain.pem", str(self.certificate)),
             ("/etc/nginx/tally/key.pem", str(directory / "key.pem")),
-            ("/var/cache/nginx/tally", str(directory / "cache")),
+            ("/var/lib/nginx/tally", str(directory / "cache")),
             ("/var/log/nginx/tally-board.log", str(directory / "access.log")),
             ("/srv/tally-files/", f"{self.files}/"),
             ("127.0.0.1:8080 max_fails", f"{board} max_fails"),
@@ -126,6 +129,27 @@ def test_nginx_finds_no_mistake_in_the_example(tmp_path: Path) -> None:
     said = run(program("nginx"), "-t", "-c", Nginx(tmp_path / "nginx", "127.0.0.1:8080").main)
     assert "test is successful" in said
     assert "warn" not in said
+
+
+def test_every_folder_of_the_example_is_there_or_is_said_to_be_made() -> None:
+    """nginx makes the last folder of a path and no other. The operator's own two, the certificate's and that of the published
+    files, are named in the head among what to change; in all else lies what Debian's package brings."""
+    text = CONF.read_text(encoding="utf-8")
+    head = " ".join(line.lstrip("# ") for line in text.split("\n\n")[0].splitlines())
+    paths = [
+        Path(found) for found in re.findall(r"^\s*(?:\w+_path|access_log|ssl_certificate\w*|alias) (/\S+?)[; ]", text, re.M)
+    ]
+    assert len(paths) == 6, paths
+    for path in paths:
+        assert path.parent in DEBIAN_S or any(f"{folder}/" in head for folder in (path, *path.parents)), path
+
+
+def test_the_folders_of_debian_s_package_are_its_own() -> None:
+    dpkg = shutil.which("dpkg")
+    if dpkg is None or subprocess.run([dpkg, "-s", "nginx-common"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("nginx is not Debian's here: its package cannot be asked")
+    listed = {Path(line) for line in run(dpkg, "-L", "nginx-common").splitlines()}
+    assert listed >= DEBIAN_S
 
 
 def test_the_public_speaks_http_2_and_is_sent_from_plain_http_to_tls(nginx: Nginx) -> None:

@@ -67,6 +67,9 @@ SURPLUS = {
     AccessRule("User:mallory", "topic", "*", "Read"): "allowed, and not in …: User:mallory Read on every topic",
     AccessRule("User:mallory", "topic", "t", "All", is_prefix=True): "allowed, and not in …: User:mallory All on every topic that begins with t",
     AccessRule("User:*", "group", "t-workers", "Read"): "allowed, and not in …: User:* Read on the group t-workers",
+    AccessRule("User:*", "topic", "t.reports", "Write"): "allowed, and not in …: User:* Write on the topic t.reports",
+    AccessRule("User:*", "transactional id", "*", "Write"): "allowed, and not in …: User:* Write on every transactional id",
+    AccessRule("User:*", "cluster", "kafka-cluster", "IdempotentWrite"): "allowed, and not in …: User:* IdempotentWrite on the cluster",
     AccessRule("User:mallory", "cluster", "kafka-cluster", "Alter"): "allowed, and not in …: User:mallory Alter on the cluster",
     AccessRule("User:w1", "cluster", "kafka-cluster", "Describe"): "allowed, and not in …: User:w1 Describe on the cluster",
     AccessRule("User:w1", "transactional id", "x", "Write"): "allowed, and not in …: User:w1 Write on the transactional id x",
@@ -90,6 +93,7 @@ def test_a_rule_that_touches_us_and_is_in_no_table_is_told(table: AccessTable, r
         AccessRule("User:mallory", "topic", "u", "All", is_prefix=True),
         AccessRule("User:mallory", "cluster", "kafka-cluster", "Describe"),
         AccessRule("User:mallory", "transactional id", "x", "Write"),
+        AccessRule("User:*", "topic", "other.reports", "Write"),
     ],
     ids=str,
 )
