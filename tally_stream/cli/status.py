@@ -23,13 +23,17 @@ from tally_stream.cli.common import (
     settings_of,
     with_broker,
 )
-from tally_stream.cli.status_judged import Judged, as_json, judge
+from tally_stream.cli.status_judged import STILL_SECONDS, Judged, Standstills, as_json, judge
 from tally_stream.cli.status_screen import screen
 from tally_stream.cli.status_seen import Situation, look
+from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 
 WATCH_SECONDS = 2.0
 """Between the end of one look and the next."""
+
+AGAIN_SECONDS = 1.0
+"""Where something has reports waiting, it is looked again so soon, until it has moved or stood still for too long."""
 
 
 def _address(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -54,45 +58,50 @@ def _address(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 def status(election: str | None, addresses: tuple[str, ...], watch: bool, is_json: bool, **flags: object) -> None:
     """Say what is wrong with the count, one sentence each, and then how it stands.
 
-    It asks Kafka and the programs' metrics, and tells what did not answer. Exit code 0: nothing is wrong, 1: something is.
+    It asks Kafka and the programs' metrics, and tells what did not answer. Exit code 0: nothing is wrong, 1: something is; with
+    --watch, which Ctrl-C ends, always 0.
 
     Example: tally-stream status --at worker-1:9180 --at worker-2:9180 --at board:8080
     """
     settings = settings_of(election=election, **flags)
-    definition, is_official = None, False
-    if settings.election is not None:
-        opened, _ = open_election(settings.election)
-        definition, is_official = opened.digest, opened.phase == "official"
+    definition = None if settings.election is None else open_election(settings.election)[0]
     try:
-        judged = run_async(_run(settings, addresses, definition, is_official, is_json=is_json, watch=watch))
+        judged = run_async(_run(settings, addresses, definition, is_json=is_json, watch=watch))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return
     sys.exit(EXIT_FAILED if judged.problems else 0)
 
 
 async def _run(
-    settings: Settings, addresses: tuple[str, ...], definition: str | None, is_official: bool, *, is_json: bool, watch: bool
+    settings: Settings, addresses: tuple[str, ...], definition: Election | None, *, is_json: bool, watch: bool
 ) -> Judged:
     cancel_when_told()
 
-    async def once() -> tuple[Situation, Judged]:
-        seen = await look(settings, addresses, definition, is_official=is_official)
-        return seen, judge(seen)
+    standstills = Standstills()
 
-    seen, judged = await once()
+    async def once() -> tuple[Situation, dict[str, float]]:
+        seen = await look(settings, addresses, definition)
+        return seen, standstills.note(seen)
+
+    seen, still = await once()
     if not watch:
+        begun_at = seen.at
+        while still and max(still.values()) < STILL_SECONDS and max(still.values()) >= seen.at - begun_at:
+            await asyncio.sleep(AGAIN_SECONDS)
+            seen, still = await once()
+        judged = judge(seen, still)
         _show(seen, judged, is_json=is_json)
         return judged
     if is_json or not out.is_terminal:
         while True:
-            _show(seen, judged, is_json=is_json)
+            _show(seen, judge(seen, still), is_json=is_json)
             await asyncio.sleep(WATCH_SECONDS)
-            seen, judged = await once()
-    with Live(screen(seen, judged), console=out, screen=True, auto_refresh=False) as live:
+            seen, still = await once()
+    with Live(screen(seen, judge(seen, still)), console=out, screen=True, auto_refresh=False) as live:
         while True:
-            live.update(screen(seen, judged), refresh=True)
+            live.update(screen(seen, judge(seen, still)), refresh=True)
             await asyncio.sleep(WATCH_SECONDS)
-            seen, judged = await once()
+            seen, still = await once()
 
 
 def _show(seen: Situation, judged: Judged, *, is_json: bool) -> None:

@@ -1,20 +1,20 @@
 """What is wrong, in one sentence each, worst first: a pure function of what was seen (`status_seen.Situation`).
 
-Decides what an operator is called for (`problems`) and what is merely worth knowing (`notices`). The limits are those of the
-alerts (deploy/prometheus/alerts.yml), so that the screen and a call at night never contradict each other. Refuses to know how
-anything was asked.
+Decides what an operator is called for (`problems`) and what is merely worth knowing (`notices`). One look sees what is, not
+since when: what stands still is told by `Standstills`, over several looks. An alert (deploy/prometheus/alerts.yml) may ring
+later than this says it. Refuses to know how anything was asked.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tally_stream.cli.follow import duration
 from tally_stream.cli.status_seen import Program, Situation
-from tally_stream.wire.newest import is_root, root_seconds
+from tally_stream.wire.newest import root_seconds
 
 if TYPE_CHECKING:
     from tally_stream.kafka.observing import Observed
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 SILENCE_SECONDS = 30.0
 """Roots are sent again every 10 s; three are missing."""
 
+STILL_SECONDS = 8.0
+"""So long reports may wait while nothing moves: longer than a worker rests between two publications of a wide election."""
+
+COMMIT_AGE_SECONDS = 20.0
 NO_TOPIC = "there is no topic"
 DUMP_BEHIND_SECONDS = 60.0
 CERTIFICATE_DAYS = 14
@@ -55,8 +59,37 @@ class Judged:
     roots: dict[str, Root] = field(default_factory=dict)
 
 
-def judge(seen: Situation) -> Judged:
-    """Worst first: no Kafka, no leader, nobody counts, silence, then what only threatens."""
+class Standstills:
+    """Since when what waits has not moved: partitions by their committed offset, contests by what their root stands on."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[object, float]] = {}
+
+    def note(self, seen: Situation) -> dict[str, float]:
+        """What stands still with reports waiting → for how many seconds, 0 at the first look."""
+        if seen.kafka is None or not seen.kafka.ends:
+            return {}
+        places = dict(_places(seen.kafka))
+        self._since = {
+            name: (place, self._since[name][1] if name in self._since and self._since[name][0] == place else seen.at)
+            for name, place in places.items()
+        }
+        return {name: seen.at - since for name, (_, since) in self._since.items()}
+
+
+def _places(kafka: Observed) -> Iterator[tuple[str, object]]:
+    """What has reports waiting, and where it stands."""
+    for partition, end in sorted(kafka.ends.items()):
+        committed = kafka.committed.get(partition, 0)
+        if committed < end:
+            yield f"partition {partition}", committed
+    for root in newest_roots(kafka).values():
+        if unread(kafka, root) and not root.is_on_hold:
+            yield f"the standings of {root.contest}", tuple(sorted(root.next_offsets.items()))
+
+
+def judge(seen: Situation, still: Mapping[str, float] | None = None) -> Judged:
+    """Worst first: no Kafka, no leader, nobody counts, silence, then what only threatens. `still`: of `Standstills.note`."""
     judged = Judged()
     if seen.kafka is None:
         judged.problems.append(seen.kafka_error)
@@ -65,6 +98,7 @@ def judge(seen: Situation) -> Judged:
         judged.problems.extend(_without_leader(seen.kafka))
         judged.problems.extend(_of_group(seen.kafka))
         judged.problems.extend(_of_standings(seen, seen.kafka, judged.roots))
+        judged.problems.extend(_standing_still(still or {}))
         judged.problems.extend(_of_brokers(seen.kafka))
         judged.problems.extend(_of_topics(seen, seen.kafka))
         judged.problems.extend(_of_silence(seen.kafka))
@@ -78,11 +112,9 @@ def judge(seen: Situation) -> Judged:
 def newest_roots(kafka: Observed) -> dict[str, Root]:
     """Contest → its newest root; what is no standings message is passed over."""
     found: dict[str, Root] = {}
-    for record in kafka.standings:
+    for record in kafka.roots.values():
         try:
             message = json.loads(record.value or b"")
-            if not is_root(message["area"]):
-                continue
             stations = message["progress"]["stations"]
             root = Root(
                 message["contest"], message["version"], message["definition"], message["status"], message["on_hold"],
@@ -93,8 +125,7 @@ def newest_roots(kafka: Observed) -> dict[str, Root]:
             )  # fmt: skip
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
-        if root.contest not in found or found[root.contest].version <= root.version:
-            found[root.contest] = root
+        found[root.contest] = root
     return dict(sorted(found.items()))
 
 
@@ -159,19 +190,33 @@ def _of_standings(seen: Situation, kafka: Observed, roots: dict[str, Root]) -> l
     if beyond:
         found.append(f"partition {_some(beyond, PARTITIONS_NAMED_MAX)} of the reports ends below what standings stand on: "
                      "the log lost records")  # fmt: skip
-    if not kafka.standings:
+    if kafka.newest_ms is None:
         if kafka.ends and any(kafka.ends.values()) and not kafka.silent:
             found.append("there are reports and no standings: nothing was ever published")
         return found
-    silence = seen.at - max(record.timestamp_ms for record in kafka.standings) / 1000
+    silence = seen.at - kafka.newest_ms / 1000
     if silence >= SILENCE_SECONDS:
         found.append(f"no standings were published for {duration(silence)}: what the public sees stands still")
-    limit = max(SILENCE_SECONDS, 3 * root_seconds(len(roots)))
-    waiting = [root for root in roots.values() if unread(kafka, root) and seen.at - root.sent_at >= limit]
-    if waiting and silence < SILENCE_SECONDS:
-        named = _some((root.contest for root in waiting), CONTESTS_NAMED_MAX)
-        found.append(f"standings of {named} do not move though reports wait: look at the worker that publishes")
+    if silence < SILENCE_SECONDS:
+        limit = max(SILENCE_SECONDS, 3 * root_seconds(len(roots)))
+        late = [root.contest for root in roots.values() if seen.at - root.sent_at >= limit]
+        if late:
+            found.append(f"no root of {_some(late, CONTESTS_NAMED_MAX)} was published for {duration(limit)} and more, though "
+                         "others are")  # fmt: skip
+        without = [contest for contest in seen.contests if contest not in roots]
+        if without:
+            where = "on the topic" if kafka.is_read_whole else "among the newest messages"
+            found.append(f"no root of {_some(without, CONTESTS_NAMED_MAX)} stands {where}")
     return found
+
+
+def _standing_still(still: Mapping[str, float]) -> list[str]:
+    late = [(name, seconds) for name, seconds in still.items() if seconds >= STILL_SECONDS]
+    if not late:
+        return []
+    named = _some((name for name, _ in late), CONTESTS_NAMED_MAX)
+    return [f"reports wait, and {named} did not move for {duration(max(seconds for _, seconds in late))}: look at the worker's "
+            "log"]  # fmt: skip
 
 
 def _of_silence(kafka: Observed) -> list[str]:
@@ -229,10 +274,12 @@ def _of_worker(one: Program, judged: Judged) -> None:
     left = sum(one.values("tally_replay_remaining_records"))
     if one.value("tally_ready") == 0:
         lag = sum(one.values("tally_lag_records"))
-        why = f"it replays, {left:,.0f} records are left" if left else f"{lag:,.0f} records are not counted yet"
+        why = "it waits for its group, or for a partition of another worker: /readyz says which"
+        if left or lag:
+            why = f"it replays, {left:,.0f} records are left" if left else f"{lag:,.0f} records are not counted yet"
         judged.problems.append(f"worker {one.address} is not ready: {why}")
     age = max(one.values("tally_commit_age_seconds"), default=0.0)
-    if age >= SILENCE_SECONDS:
+    if age >= COMMIT_AGE_SECONDS:
         judged.problems.append(f"worker {one.address} has not committed for {duration(age)}")
     if one.value("tally_rehearsal") == 1:
         judged.notices.append(f"worker {one.address} runs with rehearsal settings: right for a rehearsal, wrong for a count")
@@ -242,14 +289,19 @@ def _of_board(one: Program, judged: Judged) -> None:
     age = max(one.values("tally_board_contact_age_seconds"), default=0.0)
     if one.value("tally_board_fold_failed") == 1:
         judged.problems.append(f"board {one.address} shows no stations: a record stopped its fold")
-    if one.value("tally_board_ready") == 0:
+    elif one.value("tally_board_ready") == 0 and age >= SILENCE_SECONDS:
         judged.problems.append(f"board {one.address} is not ready: it last heard of a worker {duration(age)} ago")
+    elif one.value("tally_board_ready") == 0:
+        judged.problems.append(f"board {one.address} is not ready: it still reads what was published before it started")
     refused = one.value("tally_board_refused_messages_total") or 0
     if refused:
-        judged.problems.append(f"board {one.address} met {refused:,.0f} messages that no worker can have published")
+        judged.notices.append(f"board {one.address} met {refused:,.0f} messages since its start that no worker can have "
+                              "published")  # fmt: skip
 
 
 def _of_dump(one: Program, judged: Judged) -> None:
+    if one.value("tally_dump_file_bytes") == 0:
+        judged.problems.append(f"the copy of the log ({one.address}) has no file under its name")
     behind = one.value("tally_dump_behind_seconds") or 0.0
     if behind >= DUMP_BEHIND_SECONDS:
         judged.problems.append(f"the copy of the log ({one.address}) has been behind for {duration(behind)}: "
@@ -273,7 +325,7 @@ def _of_digests(seen: Situation, roots: dict[str, Root]) -> list[str]:
 
 
 def _of_certificates(seen: Situation) -> list[str]:
-    found = []
+    found = list(seen.unread)
     for one in seen.certificates:
         left = one.ends_at - seen.at
         if left <= 0:

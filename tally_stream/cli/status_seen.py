@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from tally_stream.domain.election import Election
 from tally_stream.metrics import read_samples
 from tally_stream.settings import Settings
+from tally_stream.wire.newest import is_root
 
 if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
     from tally_stream.kafka.observing import Observed
@@ -25,6 +27,9 @@ ANSWER_SECONDS = 3.0
 
 CONNECT_SECONDS = 3.0
 """For a broker's certificate."""
+
+EXPIRED = 10
+"""OpenSSL's number (X509_V_ERR_CERT_HAS_EXPIRED)."""
 
 Kind = Literal["worker", "board", "dump"]
 _TELLS: dict[str, Kind] = {"tally_ready": "worker", "tally_board_ready": "board", "tally_dump_ready": "dump"}
@@ -69,20 +74,26 @@ class Situation:
     settings: Settings
     definition: str | None = None
     """The digest of the election that was given; None: none was."""
+    contests: tuple[str, ...] = ()
+    """Ids of its contests."""
     kafka: Observed | None = None
     kafka_error: str = ""
     programs: list[Program] = field(default_factory=list)
     certificates: list[Certificate] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    """Why a certificate could not be looked at."""
 
 
-async def look(settings: Settings, at: Sequence[str], definition: str | None, *, is_official: bool) -> Situation:
+async def look(settings: Settings, at: Sequence[str], election: Election | None) -> Situation:
     """Ask all at once; nothing is raised for what does not answer."""
-    seen = Situation(time(), settings, definition)
+    seen = Situation(time(), settings)
+    if election is not None:
+        seen.definition, seen.contests = election.digest, tuple([contest.id for contest in election.contests])
     addresses = dict.fromkeys(at, True) or dict.fromkeys(usual_addresses(settings), False)
     kafka, programs, certificates = await asyncio.gather(
-        _kafka(settings, is_official),
+        _kafka(settings, seen.contests, is_official=election is not None and election.phase == "official"),
         asyncio.gather(*(_program(address, is_asked) for address, is_asked in addresses.items())),
-        _certificates(settings),
+        _certificates(settings, seen.unread),
     )
     seen.kafka, seen.kafka_error = kafka
     seen.programs, seen.certificates = list(programs), certificates
@@ -98,14 +109,14 @@ def usual_addresses(settings: Settings) -> list[str]:
     return [address for address in found if not address.endswith(":0")]
 
 
-async def _kafka(settings: Settings, is_official: bool) -> tuple[Observed | None, str]:
+async def _kafka(settings: Settings, contests: Sequence[str], *, is_official: bool) -> tuple[Observed | None, str]:
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError, wait_for_broker
     from tally_stream.kafka.observing import observe
 
     said: list[str] = []
     try:
         await wait_for_broker(settings.model_copy(update={"broker_wait_seconds": 0}), said.append)
-        return await observe(settings, is_official=is_official), ""
+        return await observe(settings, contests, is_root, is_official=is_official), ""
     except BrokerUnavailable as error:
         return None, str(error)
     except (KafkaError, OSError, TimeoutError) as error:
@@ -133,37 +144,46 @@ async def _program(address: str, is_asked_for: bool) -> Program:
     return Program(address, is_asked_for, kind, samples, "" if kind else "these are no metrics of a worker, board or dump")
 
 
-async def _certificates(settings: Settings) -> list[Certificate]:
-    """When our own and the brokers' certificates end. One that can't be had is missing here: why brokers refuse it is Kafka's
-    line, and a file that can't be read is refused before."""
+async def _certificates(settings: Settings, unread: list[str]) -> list[Certificate]:
+    """When our own and the brokers' certificates end. A broker that gives none is missing here: why it refuses us is Kafka's
+    line."""
     if not settings.uses_tls:
         return []
     from tally_stream.kafka.client import ssl_context
 
     found = []
-    if settings.security_certfile is not None:
-        # The one way of the standard library to read a certificate from a file; its own tests stand on it.
-        read: Any = getattr(importlib.import_module("_ssl"), "_test_decode_cert", None)
-        if read is not None:
-            ends = read(settings.security_certfile)["notAfter"]
-            found.append(Certificate(f"our own, {settings.security_certfile}", ssl.cert_time_to_seconds(ends)))
-    context = ssl_context(settings)
+    try:
+        if settings.security_certfile is not None:
+            found.append(Certificate(f"our own, {settings.security_certfile}", _end_of(settings.security_certfile)))
+        context = ssl_context(settings)
+    except (OSError, ValueError) as error:
+        unread.append(f"a certificate or key can no longer be read: {error}")
+        return found
     assert context is not None, "TLS is used"
     brokers = await asyncio.gather(*(_of_broker(address, context) for address in settings.bootstrap.split(",")))
     return found + [certificate for certificate in brokers if certificate is not None]
 
 
+def _end_of(file: str) -> float:
+    """When the first certificate in a file ends. Raises OSError, or ValueError where this Python can't tell."""
+    # The one way of the standard library to read a certificate from a file; its own tests stand on it.
+    read: Any = getattr(importlib.import_module("_ssl"), "_test_decode_cert", None)
+    if read is None:
+        raise ValueError(f"{file}: this Python does not tell when it ends; openssl x509 -enddate -noout -in {file} does")
+    return ssl.cert_time_to_seconds(read(file)["notAfter"])
+
+
 async def _of_broker(address: str, context: ssl.SSLContext) -> Certificate | None:
     host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    what = f"the broker's at {address}"
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(
-                host.strip("[]"), int(port), ssl=context, server_hostname=host.strip("[]")
-            )
-    except (OSError, ssl.SSLError, TimeoutError):
+            _, writer = await asyncio.open_connection(host, int(port), ssl=context, server_hostname=host)
+    except ssl.SSLCertVerificationError as error:
+        return Certificate(what, 0.0) if error.verify_code == EXPIRED else None
+    except (OSError, TimeoutError):
         return None
     certificate = writer.get_extra_info("peercert")
     writer.close()
-    if not certificate:
-        return None
-    return Certificate(f"the broker's at {address}", ssl.cert_time_to_seconds(certificate["notAfter"]))
+    return Certificate(what, ssl.cert_time_to_seconds(certificate["notAfter"])) if certificate else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,9 @@ ANSWER_SECONDS = 5.0
 
 AGAIN_SECONDS = 0.2
 
-NEWEST_MESSAGES = 2_000
-"""So many of the newest standings messages are read: a root is sent behind its areas, and again every 10 s."""
+NEWEST_MESSAGES = (2_000, 200_000)
+"""So many of the newest standings messages are read for roots, and then so many where a contest had none: a root is sent behind
+its areas, and again every 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,22 @@ class Observed:
     starts: dict[int, int] = field(default_factory=dict)
     ends: dict[int, int] = field(default_factory=dict)
     committed: dict[int, int] = field(default_factory=dict)
-    standings: list[StoredRecord] = field(default_factory=list)
-    """The newest messages of the standings topic, in its order."""
+    roots: dict[str, StoredRecord] = field(default_factory=dict)
+    """Contest, as its key says it → the newest root."""
+    newest_ms: int | None = None
+    """When the newest of all standings messages was published, in ms since 1970; None: there is none."""
+    is_read_whole: bool = False
+    """Whether all that stands on the standings topic was read."""
     silent: list[str] = field(default_factory=list)
 
 
-async def observe(settings: Settings, *, is_official: bool) -> Observed:
-    """Ask all at once. Raises what the client raises where no broker lets us in."""
+IsRoot = Callable[[str], bool]
+"""Of an area id, whether it is that of the whole."""
+
+
+async def observe(settings: Settings, contests: Collection[str], is_root: IsRoot, *, is_official: bool) -> Observed:
+    """Ask all at once; `contests` are those that must have a root, where that is known. Raises what the client raises where no
+    broker lets us in."""
     topics, seen = Topics(settings.prefix), Observed()
     async with admin_client(settings) as admin:
         await _answered(seen, "which brokers there are", lambda: _brokers(admin, seen))
@@ -88,12 +98,16 @@ async def observe(settings: Settings, *, is_official: bool) -> Observed:
             seen.group = await _group(admin, settings.group_id, topics)
             seen.committed = await _committed(admin, settings.group_id, topics.reports)
 
+        async def newest() -> None:
+            async with TopicReader(settings, topics.standings) as reader:
+                await _read_newest(reader, contests, is_root, seen)
+
         await asyncio.gather(
             _answered(seen, "how the topics are replicated", lambda: _partitions(admin, topics, seen)),
             _answered(seen, "how the topics are set", judged),
             _answered(seen, f"who is in the group {settings.group_id}", grouped),
             _answered(seen, f"where {topics.reports} ends", lambda: _bounds(settings, topics.reports, seen)),
-            _answered(seen, f"the newest messages of {topics.standings}", lambda: _newest(settings, topics.standings, seen)),
+            _answered(seen, f"the newest of {topics.standings}", newest),
         )
     return seen
 
@@ -169,9 +183,17 @@ async def _bounds(settings: Settings, topic: str, seen: Observed) -> None:
     seen.ends = {partition: end for partition, (_, end) in bounds.items()}
 
 
-async def _newest(settings: Settings, topic: str, seen: Observed) -> None:
-    async with TopicReader(settings, topic) as reader:
+async def _read_newest(reader: TopicReader, contests: Collection[str], is_root: IsRoot, seen: Observed) -> None:
+    for most in NEWEST_MESSAGES:
         bounds = await reader.bounds()
-        await reader.seek({p: max(start, end - NEWEST_MESSAGES) for p, (start, end) in bounds.items()})
+        begins = {p: max(start, end - most) for p, (start, end) in bounds.items()}
+        await reader.seek(begins)
         async for records in reader.read_to_end():
-            seen.standings += records
+            for record in records:
+                contest, _, area = (record.key or b"").decode(errors="replace").partition("|")
+                seen.newest_ms = max(seen.newest_ms or 0, record.timestamp_ms)
+                if area and is_root(area) and record.value is not None:
+                    seen.roots[contest] = record
+        seen.is_read_whole = all(begins[p] == start for p, (start, _) in bounds.items())
+        if seen.is_read_whole or seen.roots.keys() >= set(contests):
+            return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import uuid
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from tally_stream.settings import Settings
 from tests.support.processes import run, settings_for
-from tests.support.topics import wait_published
+from tests.support.topics import produce, wait_published
 from tests.support.waiting import wait_for
 from tests.support.worker import WorkerProcess
 
@@ -56,8 +57,19 @@ def test_a_count_is_told_as_it_stands(kafka_one: Any, tmp_path: Path) -> None:
 
         (mistake,) = status(settings, "--at", at, "--election", "az-2024", expect=1)["problems"]
         assert "they do not count by one definition" in mistake
+
+        worker.process.send_signal(signal.SIGSTOP)
+        produce(settings, "reports", 0, (b"nobody", b"{}"))
+        frozen = status(settings, *whole, expect=1)["problems"]
+        assert any(line.startswith("reports wait, and partition 0, the standings of PRES did not move for") for line in frozen)
+        assert any(line == f"{at}: no answer within 3 s" for line in frozen)
     finally:
-        assert worker.stop() == 0
-    problems = status(settings, "--at", at, expect=1)["problems"]
-    assert problems == [f"no worker is in the group {settings.group_id}: nobody counts", f"{at}: {problems[1].split(': ')[1]}"]
-    assert "nobody listens there" in problems[1]
+        worker.close()
+
+    def lost() -> bool:
+        problems = status(settings, "--at", at, expect=1)["problems"]
+        return problems[0] == f"no worker is in the group {settings.group_id}: nobody counts" and f"{at}: nobody listens" in (
+            " ".join(problems)
+        )
+
+    wait_for(lost, "the group to miss its worker", 30)

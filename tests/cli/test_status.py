@@ -1,5 +1,5 @@
 """`status`: what it says of each trouble, judged on hand-made sights; the command itself on a real Kafka is in
-tests/nights/test_status_on_kafka.py."""
+tests/broker/test_status_on_kafka.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tally_stream.cli.status_judged import as_json, judge
+from tally_stream.cli.status_judged import Standstills, as_json, judge
 from tally_stream.cli.status_screen import screen
 from tally_stream.cli.status_seen import Certificate, Program, Situation, usual_addresses
 from tally_stream.kafka.client import StoredRecord
@@ -31,7 +31,7 @@ def root(contest: str = "PRES", *, seconds_ago: float = 4.0, area: str = "AZ", *
         "on_hold": False, "flags": {"held": 0, "disputed": 0}, "progress": {"stations": {"done": 7, "of": 9}},
         "provenance": {"next_offsets": {"0": 5, "1": 7}}, **other,
     }  # fmt: skip
-    return StoredRecord(0, 40, int((NOW - seconds_ago) * 1000), b"PRES|AZ", json.dumps(message).encode())
+    return StoredRecord(0, 40, int((NOW - seconds_ago) * 1000), f"{contest}|{area}".encode(), json.dumps(message).encode())
 
 
 def kafka(**other: Any) -> Observed:
@@ -46,8 +46,10 @@ def kafka(**other: Any) -> Observed:
         starts={0: 0, 1: 0},
         ends={0: 5, 1: 7},
         committed={0: 5, 1: 7},
-        standings=[root()],
     )
+    roots = other.pop("standings", [root()])
+    seen.newest_ms = max((one.timestamp_ms for one in roots), default=None)
+    seen.roots = {(one.key or b"").decode().split("|")[0]: one for one in roots}
     for name, value in other.items():
         setattr(seen, name, value)
     return seen
@@ -61,7 +63,7 @@ def worker(**values: float) -> Program:
 
 
 def seen(**other: Any) -> Situation:
-    fields = {"kafka": kafka(), "definition": DIGEST, "programs": [worker()], **other}
+    fields = {"kafka": kafka(), "definition": DIGEST, "contests": ("PRES",), "programs": [worker()], **other}
     return Situation(NOW, load_settings(), **fields)
 
 
@@ -103,9 +105,11 @@ GONE = [PartitionState("tally.reports", 0, 1, (1, 2, 4), (1, 2))]
         (lambda: kafka(standings=[]), "there are reports and no standings: nothing was ever published"),
         (lambda: kafka(standings=[root(seconds_ago=30)]), "no standings were published for 30 s"),
         (
-            lambda: kafka(ends={0: 5, 1: 9}, standings=[root(seconds_ago=31), root("B", seconds_ago=1)]),
-            "standings of PRES do not move though reports wait",
+            lambda: kafka(standings=[root(seconds_ago=31), root("B", seconds_ago=1)]),
+            "no root of PRES was published for 30 s and more, though others are",
         ),
+        (lambda: kafka(standings=[root("B")], is_read_whole=True), "no root of PRES stands on the topic"),
+        (lambda: kafka(standings=[root("B")]), "no root of PRES stands among the newest messages"),
         (lambda: kafka(topics=TopicReport(2, True, ["a: broken"], [])), "a: broken"),
         (lambda: kafka(topics=TopicReport(2, True, [], ["a: at risk"])), "a: at risk"),
         (lambda: kafka(silent=["Kafka did not tell this"]), "Kafka did not tell this"),
@@ -119,7 +123,30 @@ def test_each_trouble_of_kafka_has_its_sentence(trouble: Callable[[], Observed],
 
 def test_just_below_the_limits_nothing_is_said() -> None:
     assert problems(seen(kafka=kafka(standings=[root(seconds_ago=29.9)]))) == []
-    assert problems(seen(kafka=kafka(ends={0: 5, 1: 9}, standings=[root(seconds_ago=29.9)]))) == []
+    late = kafka(ends={0: 5, 1: 9}, standings=[root(seconds_ago=29.9)])
+    assert judge(seen(kafka=late), {"partition 1": 7.9}).problems == []
+
+
+def test_what_stands_still_with_reports_waiting_is_told_after_eight_seconds() -> None:
+    """Roots come again every 10 s whatever they stand on, and a worker that is ready stays so: neither tells it."""
+    standstills = Standstills()
+
+    def looked(seconds: float, committed: int, next_offset: int, *, on_hold: bool = False) -> dict[str, float]:
+        newest = root(provenance={"next_offsets": {"0": 5, "1": next_offset}}, on_hold=on_hold)
+        of = seen(kafka=kafka(ends={0: 5, 1: 9}, committed={0: 5, 1: committed}, standings=[newest]))
+        of.at = NOW + seconds
+        return standstills.note(of)
+
+    assert looked(0, 7, 7) == {"partition 1": 0, "the standings of PRES": 0}
+    assert looked(4, 8, 7) == {"partition 1": 0, "the standings of PRES": 4}
+    still = looked(8, 8, 7)
+    assert still == {"partition 1": 4, "the standings of PRES": 8}
+    (sentence,) = judge(seen(), still).problems
+    assert sentence == "reports wait, and the standings of PRES did not move for 8 s: look at the worker's log"
+    assert looked(13, 8, 7, on_hold=True) == {"partition 1": 9}, "a hold stands still on purpose"
+    assert looked(14, 9, 9) == {}
+    assert looked(15, 8, 8) == {"partition 1": 0, "the standings of PRES": 0}, "from the beginning"
+    assert standstills.note(seen(kafka=None)) == {}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +157,7 @@ def test_just_below_the_limits_nothing_is_said() -> None:
             "it replays, 1,200 records are left",
         ),
         (worker(tally_ready=0, **{'tally_lag_records{partition="0"}': 17}), "17 records are not counted yet"),
-        (worker(**{'tally_commit_age_seconds{partition="0"}': 30}), "has not committed for 30 s"),
+        (worker(**{'tally_commit_age_seconds{partition="0"}': 20}), "has not committed for 20 s"),
         (
             worker(**{'tally_incomplete_statements{kind="hold"}': 2}),
             "a hold or release stands in some partitions and not in all",
@@ -142,13 +169,15 @@ def test_just_below_the_limits_nothing_is_said() -> None:
             "board b:1 is not ready: it last heard of a worker 41 s ago",
         ),
         (
-            Program("b:1", True, "board", read_samples("tally_board_ready 1\ntally_board_fold_failed 1\n")),
+            Program("b:1", True, "board", read_samples("tally_board_ready 0\ntally_board_fold_failed 1\n")),
             "board b:1 shows no stations: a record stopped its fold",
         ),
         (
-            Program("b:1", True, "board", read_samples("tally_board_ready 1\ntally_board_refused_messages_total 3\n")),
-            "board b:1 met 3 messages that no worker can have published",
+            Program("b:1", True, "board", read_samples("tally_board_ready 0\ntally_board_contact_age_seconds 3\n")),
+            "board b:1 is not ready: it still reads what was published before it started",
         ),
+        (worker(tally_ready=0), "worker one:9180 is not ready: it waits for its group, or for a partition of another worker"),
+        (Program("d:1", True, "dump", read_samples("tally_dump_file_bytes 0\n")), "has no file under its name"),
         (
             Program(
                 "d:1", True, "dump", read_samples('tally_dump_behind_seconds 60\ntally_dump_lag_records{partition="0"} 9\n')
@@ -202,15 +231,27 @@ def test_held_disputed_and_on_hold_are_worth_knowing() -> None:
 
 
 def test_what_is_no_standings_message_is_passed_over() -> None:
-    broken = replace(root(), value=b"{}")
-    lines = [broken, replace(root(), value=None), root(area="AZ/041", version=99), root(version=3, seconds_ago=1)]
-    assert judge(seen(kafka=kafka(standings=lines))).roots["PRES"].version == 3
+    roots = judge(seen(kafka=kafka(standings=[replace(root("B"), value=b"{}"), root(version=3)]))).roots
+    assert [(contest, one.version) for contest, one in roots.items()] == [("PRES", 3)]
 
 
 @pytest.mark.parametrize(("days", "said"), [(15, ""), (13, "expires in"), (-1, "has expired")])
 def test_certificates_are_told_before_they_expire(days: int, said: str) -> None:
     found = problems(seen(certificates=[Certificate("our own, a.pem", NOW + days * 86_400)]))
     assert [said in line and "our own, a.pem" in line for line in found] == ([True] if said else [])
+
+
+def test_a_certificate_that_can_no_longer_be_read_is_told() -> None:
+    assert problems(seen(unread=["a certificate or key can no longer be read: gone"])) == [
+        "a certificate or key can no longer be read: gone"
+    ]
+
+
+def test_messages_that_nobody_can_have_published_are_worth_knowing_until_the_board_starts_again() -> None:
+    board = Program("b:1", True, "board", read_samples("tally_board_ready 1\ntally_board_refused_messages_total 3\n"))
+    judged = judge(seen(programs=[board]))
+    assert judged.problems == []
+    assert "board b:1 met 3 messages since its start" in judged.notices[0]
 
 
 def test_worst_comes_first() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,6 +18,9 @@ import faust
 from faust.exceptions import ConsumerNotStarted
 
 from tally_stream.stream.faust.settings import STOP_SECONDS
+
+# It warns of each timer that is late. In an outage all are, and the watches of this product say what an operator can use.
+logging.getLogger("mode.timers").setLevel(logging.ERROR)
 
 
 class RunSchema(faust.Schema):  # type: ignore[misc]  # faust is not followed by mypy
