@@ -22,7 +22,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from tally_stream.kafka.batches import read_whole_batches
-from tally_stream.kafka.probe import probe, unreachable
+from tally_stream.kafka.probe import look_at_named, probe, unreachable
 from tally_stream.kafka.refused import Refusal, judge, judge_all
 from tally_stream.kafka.rights import rights_said
 from tally_stream.settings import Settings
@@ -151,7 +151,7 @@ async def wait_for_broker(settings: Settings, say: Callable[[str], None]) -> Non
 
 async def _refusal(settings: Settings, given: dict[str, Any], say: Callable[[str], None]) -> Refusal | None:
     """None once a broker lets us in, at an address that the cluster itself names: a client uses the first ones only to ask for
-    those."""
+    those. What is wrong at the others is said: they lead partitions, which nobody could use."""
     why: BaseException
     try:
         async with admin_client(settings) as admin:
@@ -160,9 +160,11 @@ async def _refusal(settings: Settings, given: dict[str, Any], say: Callable[[str
             if not brokers:  # a cluster without topics may name none; the bootstrap connection is kept then
                 return None
             lost = await unreachable(brokers, settings.bootstrap)
-            for number, _, _ in brokers:
-                if number not in {seen.broker_id for seen in lost} and await client.ready(number):
-                    for seen in lost:
+            there = [broker for broker in brokers if broker[0] not in {seen.broker_id for seen in lost}]
+            for one in there:
+                if await client.ready(one[0]):
+                    others = [broker for broker in there if broker != one]
+                    for seen in [*lost, *await look_at_named(settings.bootstrap, others, settings, given)]:
                         if told := judge(seen, settings):
                             say(told.sentence)
                     return None

@@ -34,6 +34,9 @@ _UNSUPPORTED_MECHANISM, _ILLEGAL_STATE = UnsupportedSaslMechanismError.errno, Il
 Credentials = dict[str, Any]
 """As `client.connection` makes it: what an aiokafka client is given."""
 
+Broker = tuple[int, str, int]
+"""(id, host, port), as metadata names it."""
+
 
 async def probe(settings: Settings, given: Credentials) -> list[Seen]:
     """Look at every bootstrap address, and from the first that lets us in at the addresses that it names: those, or, where
@@ -42,13 +45,12 @@ async def probe(settings: Settings, given: Credentials) -> list[Seen]:
     found = await asyncio.gather(*(_look(address, settings, given) for address in addresses))
     for seen, brokers in found:
         if brokers:
-            looked = await asyncio.gather(*(_look_at_named(seen.address, broker, settings, given) for broker in brokers))
-            return list(looked)
+            return await look_at_named(seen.address, brokers, settings, given)
     return [seen for seen, _ in found]
 
 
-async def unreachable(brokers: Sequence[tuple[int, str, int]], named_by: str) -> list[Seen]:
-    """Of the (id, host, port) that metadata names, those that nobody can connect to."""
+async def unreachable(brokers: Sequence[Broker], named_by: str) -> list[Seen]:
+    """Of the brokers that metadata names, those that nobody can connect to."""
     tries = await asyncio.gather(*(_connect(f"{host}:{port}") for _, host, port in brokers))
     return [
         replace(seen, named_by=named_by, broker_id=broker[0])
@@ -57,13 +59,11 @@ async def unreachable(brokers: Sequence[tuple[int, str, int]], named_by: str) ->
     ]
 
 
-Broker = tuple[int, str, int]
-
-
-async def _look_at_named(by: str, broker: Broker, settings: Settings, given: Credentials) -> Seen:
-    number, host, port = broker
-    seen, _ = await _look(f"{host}:{port}", settings, given)
-    return replace(seen, named_by=by, broker_id=number)
+async def look_at_named(by: str, brokers: Sequence[Broker], settings: Settings, given: Credentials) -> list[Seen]:
+    """Look at brokers that metadata names, at ADVERTISED_MAX of them; `by`: who named them."""
+    some = brokers[:ADVERTISED_MAX]
+    looked = await asyncio.gather(*(_look(f"{host}:{port}", settings, given) for _, host, port in some))
+    return [replace(seen, named_by=by, broker_id=number) for (number, _, _), (seen, _) in zip(some, looked, strict=True)]
 
 
 async def _look(address: str, settings: Settings, given: Credentials) -> tuple[Seen, list[Broker]]:
@@ -128,6 +128,8 @@ async def _connected(address: str, given: Credentials, *, with_login: bool) -> A
 
 async def _speech(address: str, error: BaseException, given: Credentials) -> Speech:
     """What is spoken at an address where what we speak was not understood."""
+    if isinstance(error, TimeoutError):
+        return ""  # a broker that is frozen answers nothing else either
     if given["ssl_context"] is None:
         return "TLS" if await _is_tls(address) else ""
     if isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in str(getattr(error, "reason", "")):

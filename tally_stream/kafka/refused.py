@@ -45,24 +45,25 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`is_final`: waiting cannot cure it. `is_login`: the login was refused, which is the same at every broker."""
+    """`is_final`: waiting cannot cure it. `is_everywhere`: it is ours, so that each broker would refuse it: our login, its
+    mechanism, our protocol, our certificate; not the broker's own certificate."""
 
     sentence: str
     is_final: bool
-    is_login: bool = False
+    is_everywhere: bool = False
     is_absent: bool = False
 
 
 def judge_all(tries: Sequence[Seen], settings: Settings) -> Refusal | None:
-    """Of all addresses the refusal that says most; None where one let us in. A certificate or a protocol may be wrong at one
-    broker alone, so it is final only where no other may still come up."""
+    """Of all addresses the refusal that says most; None where one let us in. A broker's own certificate may be wrong there
+    alone, so it is final only where no other may still come up."""
     refusals = [judge(seen, settings) for seen in tries]
     found = [refusal for refusal in refusals if refusal is not None]
     if len(found) < len(refusals) or not found:
         return None
     final = [refusal for refusal in found if refusal.is_final]
-    if final and (len(final) == len(found) or any(refusal.is_login for refusal in final)):
-        return next((refusal for refusal in final if refusal.is_login), final[0])
+    if final and (len(final) == len(found) or any(refusal.is_everywhere for refusal in final)):
+        return next((refusal for refusal in final if refusal.is_everywhere), final[0])
     said = final or [refusal for refusal in found if not refusal.is_absent] or found
     return Refusal(said[0].sentence, False, is_absent=said[0].is_absent)
 
@@ -76,25 +77,29 @@ def judge(seen: Seen, settings: Settings) -> Refusal | None:
     named = f", as the broker at {seen.named_by} names it (advertised.listeners)" if seen.named_by else ""
     broker = f"the broker at {seen.address}{named}"
     if seen.speaks:
-        return Refusal(_other_speech(broker, seen.speaks, settings), True)
+        return _ours(_other_speech(broker, seen.speaks, settings))
     match seen.error:
         case UnsupportedSaslMechanismError():
             offered = f", but {', '.join(seen.mechanisms)}" if seen.mechanisms else ""
             mechanism = settings.security_sasl_mechanism
-            return Refusal(f"{broker} does not offer {mechanism}{offered}: TALLY_SECURITY_SASL_MECHANISM", True)
+            return _ours(f"{broker} does not offer {mechanism}{offered}: TALLY_SECURITY_SASL_MECHANISM")
         case IllegalSaslStateError():
-            return Refusal(_other_speech(broker, "plain text" if not settings.uses_tls else "TLS", settings), True)
+            return _ours(_other_speech(broker, "plain text" if not settings.uses_tls else "TLS", settings))
         case SaslAuthenticationFailed():
             file = "_FILE" if settings.security_password_file else ""
-            return Refusal(
+            return _ours(
                 f"{broker} answered and refused the login of {settings.security_username!r}: "
-                f"TALLY_SECURITY_USERNAME, TALLY_SECURITY_PASSWORD{file}", True, is_login=True,
-            )  # fmt: skip
+                f"TALLY_SECURITY_USERNAME, TALLY_SECURITY_PASSWORD{file}"
+            )
         case ssl.SSLCertVerificationError() as error:
             return _certificate(seen, f"the certificate of the broker at {seen.address}{named}", error, settings)
         case ssl.SSLError(reason=str(reason)) if "ALERT" in reason:
             return _alert(broker, reason, settings)
     return Refusal(f"something answers at {seen.address}{named}, but not as a Kafka broker ({_why(seen.error)})", False)
+
+
+def _ours(sentence: str) -> Refusal:
+    return Refusal(sentence, True, is_everywhere=True)
 
 
 def _nobody(seen: Seen) -> Refusal:
@@ -144,17 +149,13 @@ def _certificate(seen: Seen, whose: str, error: ssl.SSLCertVerificationError, se
 def _alert(broker: str, reason: str, settings: Settings) -> Refusal:
     said = reason.partition("ALERT_")[2].replace("_", " ").lower()
     if not any(word in reason for word in ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE")):
-        return Refusal(
-            f"{broker} ended the TLS handshake ({said}): TALLY_SECURITY_PROTOCOL is {settings.security_protocol}", True
-        )
+        return _ours(f"{broker} ended the TLS handshake ({said}): TALLY_SECURITY_PROTOCOL is {settings.security_protocol}")
     if settings.security_certfile is None:
-        return Refusal(
-            f"{broker} asks for a certificate of ours ({said}): TALLY_SECURITY_CERTFILE, TALLY_SECURITY_KEYFILE", True
-        )
-    return Refusal(
+        return _ours(f"{broker} asks for a certificate of ours ({said}): TALLY_SECURITY_CERTFILE, TALLY_SECURITY_KEYFILE")
+    return _ours(
         f"{broker} did not accept our certificate ({said}): TALLY_SECURITY_CERTFILE ({settings.security_certfile}) has "
-        "expired, or is signed by nobody it knows", True,
-    )  # fmt: skip
+        "expired, or is signed by nobody it knows"
+    )
 
 
 def _why(error: BaseException | None) -> str:

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiokafka.errors import IllegalSaslStateError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
@@ -126,6 +127,38 @@ def test_a_password_from_a_file_is_named_so(tmp_path: Path) -> None:
     assert refusal.sentence.endswith("TALLY_SECURITY_USERNAME, TALLY_SECURITY_PASSWORD_FILE")
 
 
+SAME_EVERYWHERE = {
+    "a login": (Seen(AT, "login", SaslAuthenticationFailed("no")), settings()),
+    "a mechanism": (Seen(AT, "login", UnsupportedSaslMechanismError(), mechanisms=("PLAIN",)), settings()),
+    "no login taken": (Seen(AT, "login", IllegalSaslStateError()), settings()),
+    "a protocol": (Seen(AT, "hello", EOFError(), "TLS"), settings("PLAINTEXT")),
+    "no handshake": (Seen(AT, "hello", alert("TLSV1_ALERT_PROTOCOL_VERSION")), settings("SSL")),
+    "no certificate of ours": (Seen(AT, "hello", alert("TLSV13_ALERT_CERTIFICATE_REQUIRED")), settings("SSL")),
+    "our certificate": (Seen(AT, "hello", alert("SSLV3_ALERT_CERTIFICATE_EXPIRED")), OUR_CERTIFICATE),
+}
+
+
+@pytest.mark.parametrize("what", SAME_EVERYWHERE)
+def test_what_is_wrong_with_us_is_final_where_another_broker_is_down(what: str) -> None:
+    """No broker that comes up later would let us in: a supervisor has nothing to wait for."""
+    seen, told = SAME_EVERYWHERE[what]
+    absent = Seen("b:1", "connect", ConnectionRefusedError(111, "Connection refused"))
+    for tries in ([absent, seen], [seen, absent], [Seen("b:2", "hello", certificate(10)), absent, seen]):
+        refusal = judge_all(tries, told)
+        assert refusal is not None
+        assert (refusal, refusal.is_final) == (judge(seen, told), True)
+
+
+@pytest.mark.parametrize("code", [10, 19, 23, 62])
+def test_a_broker_s_own_certificate_is_waited_for_where_another_broker_is_down(code: int) -> None:
+    refusal = judge_all(
+        [Seen("b:1", "connect", ConnectionRefusedError(111, "no")), Seen(AT, "hello", certificate(code))], settings()
+    )
+    assert refusal is not None
+    assert not refusal.is_final
+    assert "the certificate of the broker at" in refusal.sentence
+
+
 def test_of_several_brokers_what_says_most_is_said() -> None:
     """A login is the same at all brokers; a certificate may be wrong at one, and another still come up."""
     absent = Seen("b:1", "connect", ConnectionRefusedError(111, "Connection refused"))
@@ -193,6 +226,53 @@ async def test_a_port_that_is_no_kafka(monkeypatch: pytest.MonkeyPatch, tls_serv
         assert await refusal_at(silent) == "something answers at HERE, but not as a Kafka broker (no answer)"
 
 
+class Named:
+    """In place of an admin client that is let in, by a cluster whose brokers are at these addresses: the first is ready."""
+
+    def __init__(self, addresses: list[str]) -> None:
+        self.cluster = self._client = self
+        self._brokers = [SimpleNamespace(nodeId=n, host="127.0.0.1", port=int(address.rpartition(":")[2]))
+                         for n, address in enumerate(addresses, 1)]  # fmt: skip
+
+    def brokers(self) -> list[SimpleNamespace]:
+        return self._brokers
+
+    async def ready(self, number: int) -> bool:
+        return number == 1
+
+    @asynccontextmanager
+    async def as_admin(self, _: Settings) -> AsyncIterator[Named]:
+        yield self
+
+
+async def test_a_broker_whose_certificate_is_wrong_is_named_where_the_others_let_us_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ours, other = Authority(tmp_path / "ca.pem", "ours"), Authority(tmp_path / "other.pem", "another")
+
+    def context(name: str, authority: Authority, *, is_expired: bool = False) -> ssl.SSLContext:
+        key = authority.issue(tmp_path / name, "server", hosts=["127.0.0.1"], is_expired=is_expired)
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made.load_cert_chain(tmp_path / name, key)
+        return made
+
+    async with (
+        server(None, context("good.pem", ours)) as good,
+        server(None, context("old.pem", ours, is_expired=True)) as expired,
+        server(None, context("foreign.pem", other)) as foreign,
+    ):
+        told = settings("SSL", security_cafile=str(tmp_path / "ca.pem")).model_copy(update={"bootstrap": good})
+        monkeypatch.setattr(client, "admin_client", Named([good, expired, foreign]).as_admin)
+        said = list[str]()
+        await wait_for_broker(told, said.append)
+    assert said == [
+        f"the certificate of the broker at {expired}, as the broker at {good} names it (advertised.listeners) has expired: that "
+        "broker needs a new one (or this machine's clock is wrong)",
+        f"the certificate of the broker at {foreign}, as the broker at {good} names it (advertised.listeners) is signed by nobody "
+        f"that TALLY_SECURITY_CAFILE ({tmp_path / 'ca.pem'}) knows",
+    ]
+
+
 async def test_an_address_that_is_named_and_leads_nowhere() -> None:
     with socket.create_server(("127.0.0.1", 0)) as there, socket.create_server(("127.0.0.1", 0)) as gone:
         open_port, closed_port = there.getsockname()[1], gone.getsockname()[1]
@@ -218,7 +298,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(client, name, 0.001)
 
 
-LOGIN = Refusal("the login is refused", True, is_login=True)
+LOGIN = Refusal("the login is refused", True, is_everywhere=True)
 ABSENT = Refusal("nobody is there", False, is_absent=True)
 
 
