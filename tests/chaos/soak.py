@@ -96,11 +96,13 @@ class Soak:
         return found | {f"broker {node.number}": node.pid for node in self.stage.kafka.nodes if node.pid}
 
     def start(self) -> None:
-        self.stage.start("one").wait_ready(SETTLE_SECONDS)
+        one = self.stage.start("one").wait_ready(SETTLE_SECONDS)
         self.beside["board"] = self._beside("board", "--election", str(self.folder), "--port", "0")
         self.beside["dump"] = self._beside("dump", str(self.dump), "--follow")
-        os.kill(worker_pid(self.stage.workers["one"]), signal.SIGKILL)
-        wait_for(lambda: self.stage.workers["one"].log.count("caught up: ") > 1, "the replay", SETTLE_SECONDS)
+        # Killed before it has said so, it would never say it twice.
+        wait_for(lambda: "caught up: " in one.log, "the worker to catch up", SETTLE_SECONDS)
+        os.kill(worker_pid(one), signal.SIGKILL)
+        wait_for(lambda: one.log.count("caught up: ") > 1, "the replay", SETTLE_SECONDS)
 
     def _beside(self, *words: str) -> subprocess.Popen[bytes]:
         # Not `*.log`: those are the workers', whose endings a scene explains.
