@@ -13,6 +13,7 @@ import resource
 import shlex
 import shutil
 import signal
+import statistics
 import time
 from pathlib import Path
 
@@ -35,7 +36,7 @@ PLACE_AND_LENGTH, BATCH_HEADER = 12, 61
 MEND = marked(DOCS / "runbook.md", "mend")["a replica"].text.splitlines()
 TURNED = r"the batch at offset \d+ is not what was written, its checksum"
 FULL_ROOM_BYTES = 100_000
-SLOW_SECONDS = 20
+SLOW_SECONDS, SLOW_SYNC_MS = 20, 500
 
 
 class KafkaThreeOnDisks(KafkaThree, KafkaOnDisks):
@@ -155,16 +156,21 @@ def fill_a_disk(stage: Stage) -> None:
 
 
 def slow_a_disk(stage: Stage) -> None:
-    """Each sync of one broker takes half a second: acknowledgements wait for it, and come."""
+    """Each sync of one broker takes half a second: acknowledgements wait for it, and come. It leads a partition of reports, of
+    which every batch is synced, so that none of its reports can be acknowledged sooner."""
     stage.may_end_of += SESSION_OVER
     number = partitions(stage.settings)[f"{stage.settings.prefix}.reports", 0].leader
     since, before = time.monotonic(), len(stage.stations.acknowledged)
-    stage.kafka.slow_disk(number, 500)
+    stage.kafka.slow_disk(number, SLOW_SYNC_MS)
+    slow = time.monotonic()
     until(since + SLOW_SECONDS, "the slow disk")
+    waits = [waited for partition, begun, waited in stage.stations.waits.copy() if partition == 0 and begun > slow]
     acknowledged = len(stage.stations.acknowledged) - before
     stage.kafka.slow_disk(number, 0)
     stage.measure(since)
-    assert acknowledged, "nothing was acknowledged while one disk was slow"
+    assert waits, "nothing was acknowledged while one disk was slow"
+    assert min(waits) >= SLOW_SYNC_MS / 1000, f"a report was acknowledged after {min(waits):.3f} s: the disk was not slow"
     stage.notes.append(
-        f"broker {number} synced half a second late, {acknowledged:,} reports were acknowledged in {SLOW_SECONDS} s"
+        f"broker {number} synced half a second late, {acknowledged:,} reports were acknowledged in {SLOW_SECONDS} s, those of its "
+        f"partition after {statistics.median(waits):.1f} s (p50)"
     )

@@ -53,6 +53,8 @@ class Stations:
         self._stopping = threading.Event()
         self.acknowledged: dict[tuple[int, int], bytes] = {}
         """(partition, offset) → value that a broker said it has."""
+        self.waits: deque[tuple[int, float, float]] = deque(maxlen=20_000)
+        """(partition, when its sending began, seconds until it was acknowledged) of the newest."""
         self.tried_again = 0
         self.error: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -91,8 +93,9 @@ class Stations:
                 while sent < due:
                     key, value = next(self._reports)
                     await room.acquire()
+                    begun = time.monotonic()
                     future = await self._handed_over(producer, key, value)
-                    task = asyncio.create_task(self._until_acknowledged(producer, key, value, future, room))
+                    task = asyncio.create_task(self._until_acknowledged(producer, key, value, future, room, begun))
                     waiting.add(task)
                     task.add_done_callback(waiting.discard)
                     sent += 1
@@ -113,7 +116,13 @@ class Stations:
                 await asyncio.sleep(0.1)
 
     async def _until_acknowledged(
-        self, producer: Any, key: bytes, value: bytes, future: asyncio.Future[Any], room: asyncio.Semaphore
+        self,
+        producer: Any,
+        key: bytes,
+        value: bytes,
+        future: asyncio.Future[Any],
+        room: asyncio.Semaphore,
+        begun: float,
     ) -> None:
         while True:
             try:
@@ -124,6 +133,7 @@ class Stations:
                 future = await self._handed_over(producer, key, value)
                 continue
             self.acknowledged[told.partition, told.offset] = value
+            self.waits.append((told.partition, begun, time.monotonic() - begun))
             room.release()
             return
 

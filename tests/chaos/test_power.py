@@ -142,14 +142,40 @@ def check(settings: Settings, folder: Path) -> str:
     return done.stdout + done.stderr
 
 
-def test_what_was_synced_stays_and_nothing_else(tmp_path: Path) -> None:
-    """The recorder itself, beneath a program that syncs in every way that Java does."""
-    compiler, library = shutil.which("gcc"), tmp_path / "disk.so"
-    if compiler is None:
+@pytest.fixture
+def recorder(tmp_path: Path) -> KafkaOnDisk:
+    """The recorder without a broker."""
+    if shutil.which("gcc") is None:
         pytest.skip("gcc is missing")
     kafka = KafkaOnDisk.__new__(KafkaOnDisk)
     KafkaOnDisks.__init__(kafka, tmp_path)
-    assert kafka.recorder() == library
+    assert kafka.recorder() == tmp_path / "disk.so"
+    return kafka
+
+
+def test_a_slow_disk_holds_up_every_kind_of_sync(recorder: KafkaOnDisk, tmp_path: Path) -> None:
+    """Of a disk that becomes slow while a program runs."""
+    program = """
+import mmap, os, sys, time
+file = open("a.log", "w+b", 0)
+file.truncate(4096)
+mapped = mmap.mmap(file.fileno(), 4096)
+open(os.environ["TALLY_DISK_DELAY"], "w").write("700")
+for call in (lambda: os.fsync(file.fileno()), lambda: os.fdatasync(file.fileno()), mapped.flush):
+    begin = time.monotonic()
+    call()
+    print(time.monotonic() - begin)
+"""
+    said = subprocess.run(["python3", "-c", program], check=True, cwd=tmp_path, env=recorder.preloaded(tmp_path),
+                          capture_output=True, text=True).stdout  # fmt: skip
+    waited = [float(line) for line in said.splitlines()]
+    assert len(waited) == 3
+    assert min(waited) >= 0.7, waited
+
+
+def test_what_was_synced_stays_and_nothing_else(recorder: KafkaOnDisk, tmp_path: Path) -> None:
+    """The recorder itself, beneath a program that syncs in every way that Java does."""
+    kafka = recorder
     program = """
 import mmap, os, sys
 for name, sync in (("a.log", os.fsync), ("b.log", os.fdatasync)):

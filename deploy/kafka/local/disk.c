@@ -104,6 +104,7 @@ int msync(void *address, size_t length, int flags) {
   int is_file, done, why;
   if (!real) real = (int (*)(void *, size_t, int))dlsym(RTLD_NEXT, "msync");
   is_file = flags & MS_SYNC && mapped_at(address, &before);
+  if (flags & MS_SYNC) delay();
   done = real(address, length, flags);
   why = errno;
   if (done == 0 && is_file) note(&before);
