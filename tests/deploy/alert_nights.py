@@ -84,6 +84,13 @@ class Night:
         self.change("tally_publishes_standings", 1, since, instance=by)
         return self
 
+    def give_up(self, instance: str, since: float) -> Night:
+        """It has no partition any more, and answers or not."""
+        for key, at in self.series.items():
+            if key[1] == instance and "partition" in dict(key[2]):
+                self.series[key] = _between(at, lambda t: None, since, 1e9)
+        return self
+
     def lines(self, seconds: int) -> Iterator[dict[str, str]]:
         """As promtool's `input_series`."""
         for (name, instance, labels), at in self.series.items():
@@ -124,7 +131,8 @@ def healthy() -> Night:
         night.put("tally_publishes_standings", worker, always(worker == "w1"))
         for partition in map(str, partitions):
             night.put("tally_records_read_total", worker, rising(10), partition=partition)
-            night.put("tally_log_end_offset", worker, rising(10), partition=partition)
+            for name in ("tally_log_end_offset", "tally_marked_offset", "tally_committed_offset"):
+                night.put(name, worker, rising(10), partition=partition)
             for name in ("tally_lag_records", "tally_commit_age_seconds", "tally_replay_remaining_records"):
                 night.put(name, worker, always(0), partition=partition)
     night.put("tally_last_publication_timestamp_seconds", "w1", rising(1))

@@ -203,7 +203,7 @@ SCENES = (
     Scene("a worker killed three times", "TallyCrashLoop", worker_killed_three_times, over_within_seconds=330),
     Scene("the board frozen", "TallyBoardsDown", board_frozen),
     Scene("the copy's file moved away", "TallyDumpNotGrowing", copy_moved_away),
-    Scene("the copy frozen", "TallyDumpGone", copy_frozen),
+    Scene("the copy frozen", "TallyDumpGone", copy_frozen, within_seconds=LAG_SECONDS),
     Scene("all brokers frozen, for the copy", "TallyDumpLags", brokers_frozen, within_seconds=LAG_SECONDS),
 )  # fmt: skip
 
