@@ -116,9 +116,9 @@ METRICS: tuple[MetricDefinition, ...] = (
                      "(those on hold, and those that wait for an owner, excepted). With LogAppendTime a record's log time is "
                      "when its broker took it. Every record counts once; those in standings before, or with a log time more "
                      "than a day back (a recorded night), do not count. While a partition keeps up, a record is at most a "
-                     "flush (`tally_flush_seconds` and the publish interval) older than the newest of its mark; after a time without "
-                     "an owner, or after a stall, a whole backlog is measured by its newest record, and looks as if it had "
-                     "come in time. What is not published is not counted. So the objective also asks for partitions that "
+                     "flush (`tally_flush_seconds` and the publish interval) older than the newest of its mark; after a time "
+                     "without an owner, or after a stall, a whole backlog is measured by its newest record, and looks as if it "
+                     "had come in time. What is not published is not counted. So the objective also asks for partitions that "
                      "wait: `tally:partitions_away:count` and `tally:partitions_late:count` in "
                      "`deploy/prometheus/recording.yml`."),
     MetricDefinition("tally_stage_two_seconds_total", "counter", (),
