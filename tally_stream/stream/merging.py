@@ -93,6 +93,8 @@ class Merging:
         self._acknowledged_partials: dict[int, tuple[Page | Mark, bytes]] = {}
         """Offset → an acknowledged page or mark of this process that was not read yet."""
         self._standings_read = False
+        self._waits_for_log = False
+        """Whether nobody has looked yet if the report log has all that pages and marks stand on."""
         self._worked_seconds = 0.0
         """Reading what is on the topics, and all that was published in former ownerships."""
         self._wake = asyncio.Event()
@@ -118,13 +120,15 @@ class Merging:
     def next_offset(self) -> int | None:
         return self._partials_read if self.is_owner else None
 
-    def begin_ownership(self, partials_start: int, partials_end: int) -> None:
-        """Become the owner, of a partials topic with these bounds; calling it again changes nothing."""
+    def begin_ownership(self, partials_start: int, partials_end: int, *, waits_for_log: bool = False) -> None:
+        """Become the owner, of a partials topic with these bounds; calling it again changes nothing. `waits_for_log`: publish
+        nothing before `note_log_is_whole`."""
         if self.is_owner:
             return
         self.is_owner = True
         self._partials_end, self._partials_read, self._standings_read = partials_end, partials_start, False
         self._put_below = partials_start
+        self._waits_for_log = waits_for_log
         self._worked_seconds = self.worked_seconds
         self._begin()
         self._publishing.begin(self._baselines)
@@ -172,6 +176,11 @@ class Merging:
     def highest_offsets(self) -> dict[int, int]:
         """Partition → the highest offset in any page or mark that was read: the report log has all records below."""
         return {pages.partition: pages.highest_offset for pages in self._partitions} if self.is_owner else {}
+
+    def note_log_is_whole(self) -> None:
+        """The report log has all that the pages and marks read so far stand on: publish."""
+        self._waits_for_log = False
+        self._wake.set()
 
     # -- pages and marks -------------------------------------------------------------------------------------------
 
@@ -300,7 +309,7 @@ class Merging:
                     async with asyncio.timeout(LOOK_SECONDS):
                         await self._wake.wait()
                 self._wake.clear()
-                if self.is_caught_up:
+                if self.is_caught_up and not self._waits_for_log:
                     await self._publishing.publish()
         except asyncio.CancelledError:
             raise

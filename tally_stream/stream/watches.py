@@ -142,7 +142,8 @@ async def follow_standings(settings: Settings, topic: str, merging: Merging, fai
 
 async def check_marks(settings: Settings, topics: Topics, merging: Merging, fail: Fail) -> None:
     """Once an owner of stage 2 has read what stood on the topics: whether the report log has all that pages and marks stand on,
-    in every partition, whoever counts it. The ends are asked for after the marks were read: logs only grow."""
+    in every partition, whoever counts it. Before that nothing is published: it could stand on reports that are gone. The ends
+    are asked for after the marks were read: logs only grow."""
     try:
         while not merging.is_caught_up:  # noqa: ASYNC110 (two topics are read for it)
             await asyncio.sleep(FOLLOW_SECONDS)
@@ -161,3 +162,5 @@ async def check_marks(settings: Settings, topics: Topics, merging: Merging, fail
     else:
         if lost:
             fail("; ".join(lost))
+        else:
+            merging.note_log_is_whole()

@@ -156,7 +156,7 @@ class Worker:
         self.counting.assign(reports, {p: bounds[self.topics.reports, p].log_end for p in reports})
         partials = (self.topics.partials, 0)
         if partials in assigned:
-            self.merging.begin_ownership(*bounds[partials])
+            self.merging.begin_ownership(*bounds[partials], waits_for_log=True)
             if not self._followers:
                 self._followers = [
                     asyncio.create_task(

@@ -327,7 +327,7 @@ async def test_absence_is_waited_for_and_told(monkeypatch: pytest.MonkeyPatch) -
     assert said == ["nobody is there; next try in 0.0 s (limit 120 s)"] * 2
     monkeypatch.setattr(client, "_refusal", Tries(ABSENT))
     hasty = settings().model_copy(update={"broker_wait_seconds": 0})
-    with pytest.raises(BrokerUnavailable, match=r"^nobody is there; waited 0 s$") as caught:
+    with pytest.raises(BrokerUnavailable, match=r"^nobody is there; waited \d s$") as caught:
         await wait_for_broker(hasty, lambda _: None)
     assert not isinstance(caught.value, BrokerRefused)
 

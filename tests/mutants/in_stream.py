@@ -259,6 +259,8 @@ MUTANTS = (
     Mutant("forget to send pages again", f"{STREAM}/counting.py",
            "        for place, sent_at in owned.sent_pages.items():\n", "        for place, sent_at in list(owned.sent_pages.items())[:0]:\n",
            "tests/stream/test_counting.py"),
+    Mutant("publish before anybody has looked at the log's ends", f"{STREAM}/merging.py",
+           "if self.is_caught_up and not self._waits_for_log:", "if self.is_caught_up:", "tests/stream/test_watchers.py"),
     Mutant("send again what was sent a moment ago", f"{STREAM}/counting.py",
            "if now - sent_at < PAGES_AGAIN_AFTER_SECONDS or owned", "if owned", "tests/stream/test_counting.py"),
     Mutant("send pages of a second again at once", f"{STREAM}/counting.py",

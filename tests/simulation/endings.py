@@ -52,7 +52,9 @@ ALLOWED = (
         r"""tally\.\w+(, tally\.\w+)*"\)'\)""", ("delay", *OUT_OF_REACH),
     ),
     # Refused for good by a broker.
-    Ending(r"publishing (partition \d+|standings) failed: \[Error 29\] TopicAuthorizationFailedError: tally\.\w+", ("fatal answer",)),
+    Ending(
+        r"a client without a login has no right to Write topic tally\.\w+: an access rule \(ACL\) is missing", ("fatal answer",)
+    ),
     Ending(r"publishing (partition \d+|standings) failed: \[Error -1\] UnknownError", ("fatal answer",)),
     # The log is shorter than what stands on it: found at the start, at an assignment, or while reading.
     Ending(f"(refused: )?{LOST_RECORDS}", (LOST_LOG,)),

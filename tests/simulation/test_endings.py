@@ -15,7 +15,7 @@ LOST = "refused: the report log lost records: partition 1, from 3, to 7 (the pub
 @pytest.mark.parametrize(
     ("reason", "fault"),
     [("killed", "kill"), ("stopped", "stop"), (OVER, "freeze"), (OVER, "lost request"), (LOST, "shortened log"),
-     ("publishing standings failed: [Error 29] TopicAuthorizationFailedError: tally.standings", "fatal answer")],
+     ("a client without a login has no right to Write topic tally.standings: an access rule (ACL) is missing", "fatal answer")],
 )  # fmt: skip
 def test_a_fault_explains_it_and_without_the_fault_nothing_does(reason: str, fault: str) -> None:
     assert is_explained(reason, Counter({fault: 1}))

@@ -98,9 +98,10 @@ async def test_an_owner_of_stage_2_whose_partials_stand_on_lost_records_ends(
 
     monkeypatch.setattr(watches, "TopicReader", Reader)
     monkeypatch.setattr(watches, "FOLLOW_SECONDS", 0)
-    merging = Merging(ELECTION, TOPICS, 2, HeldOutlet(TOPICS.standings), on_fatal=lambda _: None)
-    told = flushed(report(0), report(1, 2), partition=1, partition_count=2)
-    merging.begin_ownership(0, len(told))
+    outlet = HeldOutlet(TOPICS.standings)
+    merging = Merging(ELECTION, TOPICS, 2, outlet, on_fatal=lambda _: None)
+    told = [*flushed(partition=0, partition_count=2), *flushed(report(0), report(1, 2), partition=1, partition_count=2)]
+    merging.begin_ownership(0, len(told), waits_for_log=True)
     reasons: list[str] = []
     checking = asyncio.create_task(check_marks(load_settings(bootstrap="127.0.0.1:1"), TOPICS, merging, reasons.append))
     await settle()
@@ -109,6 +110,8 @@ async def test_an_owner_of_stage_2_whose_partials_stand_on_lost_records_ends(
     await asyncio.wait_for(checking, DEADLINE_SECONDS)
     lost = "the report log lost records: partition 1, from 1, to 1 (the partials stand on them)"
     assert reasons == ([lost] if is_lost else [])
+    await settle()
+    assert bool(outlet.of(TOPICS.standings)) is not is_lost, "what stands on lost reports is not published"
     merging.end_ownership()
 
 
