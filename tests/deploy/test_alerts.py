@@ -7,18 +7,22 @@ and what happens where series are absent, go stale or begin anew stands beside i
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
+from deploy.kafka.local.tools import TOOLS
 from tests.deploy.alert_cases import CASES as VALUES
 from tests.deploy.alert_cases import Case, all_lost
 from tests.deploy.alert_cases_gone import CASES as GONE
 from tests.deploy.alert_nights import STEP_SECONDS, healthy
 from tests.deploy.files import PROMETHEUS, program
+from tests.docs.test_readme import parse
 from tests.support.paths import DOCS
 
 ALERTS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text(encoding="utf-8"))["groups"]
@@ -81,6 +85,22 @@ def test_every_alert_says_how_bad_what_and_where_to_read_on() -> None:
         assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{name.lower()}"
 
 
+def is_command(span: str) -> bool:
+    """Whether it begins with a program that there is; one of ours must be as click reads it."""
+    words = shlex.split(span)
+    if words[0] == "tally-stream":
+        assert parse(words[1:])
+        return True
+    return (len(words) > 1 and words[0] in {"curl", "df", "journalctl", "kcat", "ls", "systemctl", *TOOLS}) or words == ["top"]
+
+
+def test_a_step_without_a_command_is_seen() -> None:
+    assert not is_command("/readyz")
+    assert not is_command("kafka-readyz.sh --now")
+    with pytest.raises(click.UsageError):
+        is_command("tally-stream status --nothing")
+
+
 def test_every_alert_has_its_section_in_the_runbook_and_the_other_way_round() -> None:
     page = (DOCS / "runbook.md").read_text(encoding="utf-8")
     sections = re.findall(r"^### (Tally\w+)$", page, re.MULTILINE)
@@ -89,7 +109,9 @@ def test_every_alert_has_its_section_in_the_runbook_and_the_other_way_round() ->
         section = re.search(rf"^### {name}\n(.*?)(?=^##)", page + "\n## ", re.MULTILINE | re.DOTALL)
         assert section is not None
         text = section.group(1)
-        commands = re.findall(r"^[0-9]\. ", text, re.MULTILINE)
-        assert [c.strip() for c in commands] == ["1.", "2.", "3."], f"{name}: the first three things to do"
+        steps = re.findall(r"^([0-9])\. (.*(?:\n   .*)*)", text, re.MULTILINE)
+        assert [number for number, _ in steps] == ["1", "2", "3"], f"{name}: the first three things to do"
+        for _, step in steps:
+            assert any(is_command(span) for span in re.findall(r"`([^`]+)`", step)), f"{name}: no command in: {step}"
         assert f"({RULES[name]['labels']['severity']})" in text, f"{name}: its severity"
         assert "**Call**" in text, f"{name}: whom to call"

@@ -25,7 +25,7 @@ TALLY = ".venv/bin/tally-stream"
 INSTALLED = "tally-stream"
 """As whoever has a wheel calls it."""
 PYTHON = ".venv/bin/python"
-SYSTEM = {"cp", "export", "rm", "systemctl"}
+SYSTEM = {"cp", "export", "kcat", "rm", "systemctl"}
 NEEDS_NO_BROKER = {"check", "replay", "rules"}
 
 
