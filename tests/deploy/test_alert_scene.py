@@ -33,7 +33,7 @@ def test_all_workers_frozen_ring_within_45_seconds_and_no_longer_once_they_thaw(
             night.rings("TallyStandingsSilent", since, KNOWN_WITHIN_SECONDS - (time.monotonic() - since))
             (alert,) = [one for one in night.prometheus.alerts() if one["labels"]["alertname"] == "TallyStandingsSilent"]
             assert alert["labels"]["severity"] == "critical"
-            assert alert["annotations"]["runbook_url"] == "docs/runbook.md#tallystandingssilent"
+            assert alert["annotations"]["runbook_url"] == "https://count.example/docs/runbook.md#tallystandingssilent"
         finally:
             thaw(*pids)
         cured = time.monotonic()

@@ -82,7 +82,22 @@ def test_every_alert_says_how_bad_what_and_where_to_read_on() -> None:
         assert rule["labels"].keys() == {"severity"}, name
         assert rule["labels"]["severity"] in SEVERITIES, name
         assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}, name
-        assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{name.lower()}"
+        assert rule["annotations"]["runbook_url"] == f"{{{{ $externalLabels.runbook }}}}docs/runbook.md#{name.lower()}"
+
+
+def test_whoever_is_called_can_follow_the_link(tmp_path: Path) -> None:
+    """One place says where the runbook is; promtool fills it in as Prometheus does."""
+    base = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))["global"]["external_labels"]["runbook"]
+    assert re.fullmatch(r"https://[a-z.]+\.example/", base)
+    night = as_test(Case("frozen", all_lost, {}))
+    filled = {"runbook_url": f"{base}docs/runbook.md#tallyworkersdown"}
+    for title, words in RULES["TallyWorkersDown"]["annotations"].items():
+        filled.setdefault(title, words)
+    expected = {"eval_time": "120s", "alertname": "TallyWorkersDown",
+                "exp_alerts": [{"exp_labels": {"severity": "critical"}, "exp_annotations": filled}]}  # fmt: skip
+    night |= {"external_labels": {"runbook": base}, "alert_rule_test": [expected], "promql_expr_test": []}
+    judged = play(tmp_path / "night.yml", night)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
 
 
 def is_command(span: str) -> bool:

@@ -18,7 +18,7 @@ from tally_stream import __version__
 from tally_stream.cli.main import cli
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
-from tests.deploy import strimzi
+from tests.deploy import rules_resource, strimzi
 from tests.deploy.files import brokers, run
 from tests.deploy.manifests import containers, documents, pod_template, resources
 from tests.support.paths import ROOT
@@ -230,6 +230,14 @@ def test_pods_are_watched_under_the_names_that_prometheus_has() -> None:
         assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": name}]
         (port,) = found[name.removeprefix("tally-")][1]["ports"]
         assert endpoint["port"] == port["name"]
+
+
+def test_the_operator_s_rules_are_the_shipped_ones_now() -> None:
+    assert rules_resource.PATH.read_text(encoding="utf-8") == rules_resource.written(), (
+        "run python -m tests.deploy.rules_resource"
+    )
+    (one,) = [r for r in resources(OVERLAYS[1]) if r["kind"] == "PrometheusRule"]
+    assert sum(len(group["rules"]) for group in one["spec"]["groups"]) > 40
 
 
 @pytest.mark.parametrize("name", list(strimzi.HEADS))
