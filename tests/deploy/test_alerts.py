@@ -22,8 +22,8 @@ from tests.deploy.alert_cases import Case, all_lost
 from tests.deploy.alert_cases_gone import CASES as GONE
 from tests.deploy.alert_nights import STEP_SECONDS, healthy
 from tests.deploy.files import PROMETHEUS, program
-from tests.docs.test_readme import parse
 from tests.support.paths import DOCS
+from tests.support.product_commands import parse
 
 ALERTS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text(encoding="utf-8"))["groups"]
 RULES = {rule["alert"]: rule for group in ALERTS for rule in group["rules"]}

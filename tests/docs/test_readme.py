@@ -18,6 +18,7 @@ from tally_stream.cli.main import cli
 from tally_stream.wire.folder.assembling import load_election
 from tests.support.doc_pages import blocks, marked
 from tests.support.paths import DOCS, ROOT
+from tests.support.product_commands import parse
 
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted(DOCS.rglob("*.md"))]
@@ -45,24 +46,6 @@ ALL_COMMANDS = [(page.name, line) for page in PAGES for line in commands(page)]
 @cache
 def make_targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-
-
-def parse(words: list[str]) -> list[str]:
-    """The command's names; raises click.UsageError for a command or an option that does not exist, or a bad value."""
-    command: click.Command = cli
-    names: list[str] = []
-    while isinstance(command, click.Group):
-        context = click.Context(command)
-        if not words:
-            raise click.UsageError("a command is missing")
-        name, *words = words
-        found = command.get_command(context, name)
-        if found is None:
-            raise click.UsageError(f"no command {name}")
-        command = found
-        names.append(name)
-    command.make_context(" ".join(names), list(words))
-    return names
 
 
 @pytest.mark.parametrize(("page", "line"), ALL_COMMANDS)

@@ -10,31 +10,19 @@ import re
 import shlex
 from itertools import pairwise
 
-import click
 import pytest
 import yaml
 
 from deploy.kafka.local.secured import PRINCIPALS, SETUP
 from tally_stream import __version__
-from tally_stream.cli.main import cli
 from tests.deploy.files import run
 from tests.deploy.manifests import documents, pod_template, resources
 from tests.support.doc_pages import blocks
 from tests.support.paths import DOCS, ROOT
+from tests.support.product_commands import parse
 
 PAGE = (DOCS / "deploy.md").read_text(encoding="utf-8")
 TYPED = re.findall(r"^run_as (\w+) (.+)$", PAGE, re.MULTILINE)
-
-
-def understood(words: list[str]) -> None:
-    """Raises click's error where the command, an option or an argument is unknown."""
-    command: click.Command = cli
-    while isinstance(command, click.Group):
-        name, *words = words
-        found = command.get_command(click.Context(command), name)
-        assert found is not None, name
-        command = found
-    command.make_context(command.name, words)
 
 
 @pytest.mark.parametrize(("principal", "line"), TYPED, ids=[line[:30] for _, line in TYPED])
@@ -42,7 +30,7 @@ def test_a_line_is_understood_and_its_principal_is_there(principal: str, line: s
     monkeypatch.chdir(ROOT)  # a clone's top, as the page says
     assert principal in {*PRINCIPALS, SETUP}
     words = shlex.split(line)
-    understood([word for word in words if not word.startswith("reports-saved")] if words[0] == "verify" else words)
+    parse([word for word in words if not word.startswith("reports-saved")] if words[0] == "verify" else words)
 
 
 ENVIRONMENT = re.compile(r"[A-Z_]+=")
