@@ -39,8 +39,7 @@ Broken = Iterator[None]
 
 
 @contextmanager
-def all_workers_frozen(night: Watched) -> Broken:
-    pids = night.pids()
+def frozen(*pids: int) -> Broken:
     freeze(*pids)
     try:
         yield
@@ -48,24 +47,16 @@ def all_workers_frozen(night: Watched) -> Broken:
         thaw(*pids)
 
 
-@contextmanager
-def one_worker_frozen(night: Watched) -> Broken:
-    pid = worker_pid(night.other())
-    freeze(pid)
-    try:
-        yield
-    finally:
-        thaw(pid)
+def all_workers_frozen(night: Watched) -> AbstractContextManager[None]:
+    return frozen(*night.pids())
 
 
-@contextmanager
-def owner_frozen(night: Watched) -> Broken:
-    pid = worker_pid(night.publisher())
-    freeze(pid)
-    try:
-        yield
-    finally:
-        thaw(pid)
+def one_worker_frozen(night: Watched) -> AbstractContextManager[None]:
+    return frozen(worker_pid(night.other()))
+
+
+def owner_frozen(night: Watched) -> AbstractContextManager[None]:
+    return frozen(worker_pid(night.publisher()))
 
 
 @contextmanager
@@ -144,13 +135,8 @@ def hold_in_half(night: Watched) -> Broken:
         _say_to(night, range(PARTITIONS // 2, PARTITIONS), "hold", 1)
 
 
-@contextmanager
-def board_frozen(night: Watched) -> Broken:
-    night.more["board"].send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        night.more["board"].send_signal(signal.SIGCONT)
+def board_frozen(night: Watched) -> AbstractContextManager[None]:
+    return frozen(night.more["board"].pid)
 
 
 @contextmanager
@@ -163,13 +149,8 @@ def copy_moved_away(night: Watched) -> Broken:
         elsewhere.rename(night.copy)
 
 
-@contextmanager
-def copy_frozen(night: Watched) -> Broken:
-    night.more["dump"].send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        night.more["dump"].send_signal(signal.SIGCONT)
+def copy_frozen(night: Watched) -> AbstractContextManager[None]:
+    return frozen(night.more["dump"].pid)
 
 
 @contextmanager
