@@ -160,21 +160,22 @@ async def check_topics(settings: Settings, *, is_official: bool) -> TopicReport:
         configs = await _configs(settings, admin, ConfigResourceType.TOPIC, present)
         brokers = await _configs(settings, admin, ConfigResourceType.BROKER, await _broker_ids(admin))
     described = {n: DescribedTopic([len(p["replicas"]) for p in partitions[n]], configs.get(n, {})) for n in present}
-    report = judge_topics(topics, described, brokers, is_official=is_official)
-    hidden = {f"{name}: {NO_SUCH_TOPIC}": missing_right(settings, "Describe", f"topic {name}") for name in forbidden}
-    report.refusals[:] = [hidden.get(sentence, sentence) for sentence in report.refusals]
-    return report
+    hidden = {name: missing_right(settings, "Describe", f"topic {name}") for name in forbidden}
+    return judge_topics(topics, described, brokers, hidden, is_official=is_official)
 
 
 def judge_topics(
     topics: Topics,
     described: Mapping[str, DescribedTopic],
     brokers: Mapping[str, Mapping[str, str]],
+    hidden: Mapping[str, str] | None = None,
     *,
     is_official: bool,
 ) -> TopicReport:
-    """`described`: those of the five that there are; `brokers`: id → settings."""
-    refusals = [f"{name}: {NO_SUCH_TOPIC}" for name in topics.all if name not in described]
+    """`described`: those of the five that there are; `brokers`: id → settings; `hidden`: a topic that we may not see → what is
+    said of it instead."""
+    why = {name: f"{name}: {NO_SUCH_TOPIC}" for name in topics.all if name not in described} | dict(hidden or {})
+    refusals = list(why.values())
     risks: list[str] = []
     reports_partitions = len(described[topics.reports].replica_counts) if topics.reports in described else 0
     for name in topics.all:
