@@ -59,13 +59,17 @@ class _Lines:
 
 def the_log() -> Log:
     if _Lines.log is None:
-        _Lines.log = make_log(_print if log_format() == "text" else write_raw)
+        _Lines.log = _made("")
     return _Lines.log
+
+
+def _made(process: str) -> Log:
+    return make_log(_print if log_format() == "text" else write_raw, process)
 
 
 def begin_log(process: str) -> Log:
     """For a command that runs until it is stopped: from now on each line says when, how grave and of which process."""
-    _Lines.log = log = make_log(_print if log_format() == "text" else write_raw, process)
+    _Lines.log = log = _made(process)
     atexit.register(log.settle, at_once=True)
     warnings_in_lines(log)
     return log

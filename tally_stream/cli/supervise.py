@@ -288,9 +288,8 @@ class _Supervised:
             self._end(0 if code == 0 or -code in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) else 1)
             return
         if code > 0 and (is_incurable or (self._starts == 1 and not reason)):
-            if (
-                not self._is_alone and not is_incurable
-            ):  # else nobody would look: the others count on, and the command does not end
+            # Several count on without it, and the command does not end: nobody would look.
+            if not self._is_alone and not is_incurable:
                 self._say("it stays down, and the others have its partitions; put it right and start the command again")
             self._end(code)  # it refused to start, and said why
             return
