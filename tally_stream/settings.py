@@ -30,12 +30,17 @@ class SettingsError(Exception):
         self.errors = errors
 
 
+def checked_address(value: str) -> str:
+    """`host:port`, without the space around it. Raises ValueError on anything else."""
+    address = value.strip()
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise ValueError(f"{address!r} is not host:port")
+    return address
+
+
 def _bootstrap(value: str) -> str:
-    for address in value.split(","):
-        host, _, port = address.strip().rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-            raise ValueError(f"{address.strip()!r} is not host:port")
-    return ",".join(address.strip() for address in value.split(","))
+    return ",".join(checked_address(address) for address in value.split(","))
 
 
 def _readable(value: str) -> str:

@@ -27,7 +27,7 @@ from tally_stream.cli.status_judged import STILL_SECONDS, Judged, Standstills, a
 from tally_stream.cli.status_screen import screen
 from tally_stream.cli.status_seen import Situation, look
 from tally_stream.domain.election import Election
-from tally_stream.settings import Settings
+from tally_stream.settings import Settings, checked_address
 
 WATCH_SECONDS = 2.0
 """Between the end of one look and the next."""
@@ -37,11 +37,10 @@ AGAIN_SECONDS = 1.0
 
 
 def _address(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        host, _colon, port = value.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-            raise click.BadParameter(f"{value!r} is not host:port")
-    return values
+    try:
+        return tuple(checked_address(value) for value in values)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong)) from wrong
 
 
 @click.command()

@@ -7,47 +7,25 @@ later than this says it. Refuses to know how anything was asked.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tally_stream.cli.follow import duration
-from tally_stream.cli.status_seen import Program, Situation
+from tally_stream.cli.follow import NO_STANDINGS_SECONDS, duration
+from tally_stream.cli.status_seen import Program, Root, Situation
 from tally_stream.wire.newest import root_seconds
 
 if TYPE_CHECKING:
     from tally_stream.kafka.observing import Observed
 
-SILENCE_SECONDS = 30.0
-"""Roots are sent again every 10 s; three are missing."""
-
 STILL_SECONDS = 8.0
 """So long reports may wait while nothing moves: longer than a worker rests between two publications of a wide election."""
 
 COMMIT_AGE_SECONDS = 20.0
-NO_TOPIC = "there is no topic"
 DUMP_BEHIND_SECONDS = 60.0
 CERTIFICATE_DAYS = 14
 CONTESTS_NAMED_MAX = 3
 PARTITIONS_NAMED_MAX = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """The newest root of a contest among the messages that were read; `sent_at` in seconds since 1970."""
-
-    contest: str
-    version: int
-    definition: str
-    status: str
-    is_on_hold: bool
-    held: int
-    disputed: int
-    stations: tuple[int, int] | None
-    """Done, of; None where nobody knows how many there are."""
-    next_offsets: dict[int, int]
-    sent_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +34,6 @@ class Judged:
 
     problems: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
-    roots: dict[str, Root] = field(default_factory=dict)
 
 
 class Standstills:
@@ -69,7 +46,7 @@ class Standstills:
         """What stands still with reports waiting → for how many seconds, 0 at the first look."""
         if seen.kafka is None or not seen.kafka.ends:
             return {}
-        places = dict(_places(seen.kafka))
+        places = dict(_places(seen.kafka, seen.roots))
         self._since = {
             name: (place, self._since[name][1] if name in self._since and self._since[name][0] == place else seen.at)
             for name, place in places.items()
@@ -77,13 +54,13 @@ class Standstills:
         return {name: seen.at - since for name, (_, since) in self._since.items()}
 
 
-def _places(kafka: Observed) -> Iterator[tuple[str, object]]:
+def _places(kafka: Observed, roots: dict[str, Root]) -> Iterator[tuple[str, object]]:
     """What has reports waiting, and where it stands."""
     for partition, end in sorted(kafka.ends.items()):
         committed = kafka.committed.get(partition, 0)
         if committed < end:
             yield f"partition {partition}", committed
-    for root in newest_roots(kafka).values():
+    for root in roots.values():
         if unread(kafka, root) and not root.is_on_hold:
             yield f"the standings of {root.contest}", tuple(sorted(root.next_offsets.items()))
 
@@ -94,39 +71,18 @@ def judge(seen: Situation, still: Mapping[str, float] | None = None) -> Judged:
     if seen.kafka is None:
         judged.problems.append(seen.kafka_error)
     else:
-        judged.roots.update(newest_roots(seen.kafka))
         judged.problems.extend(_without_leader(seen.kafka))
         judged.problems.extend(_of_group(seen.kafka))
-        judged.problems.extend(_of_standings(seen, seen.kafka, judged.roots))
+        judged.problems.extend(_of_standings(seen, seen.kafka))
         judged.problems.extend(_standing_still(still or {}))
         judged.problems.extend(_of_brokers(seen.kafka))
         judged.problems.extend(_of_topics(seen, seen.kafka))
         judged.problems.extend(_of_silence(seen.kafka))
-        judged.notices.extend(_of_contests(judged.roots))
+        judged.notices.extend(_of_contests(seen.roots))
     _of_programs(seen, judged)
-    judged.problems.extend(_of_digests(seen, judged.roots))
+    judged.problems.extend(_of_digests(seen))
     judged.problems.extend(_of_certificates(seen))
     return judged
-
-
-def newest_roots(kafka: Observed) -> dict[str, Root]:
-    """Contest → its newest root; what is no standings message is passed over."""
-    found: dict[str, Root] = {}
-    for record in kafka.roots.values():
-        try:
-            message = json.loads(record.value or b"")
-            stations = message["progress"]["stations"]
-            root = Root(
-                message["contest"], message["version"], message["definition"], message["status"], message["on_hold"],
-                message["flags"]["held"], message["flags"]["disputed"],
-                None if stations is None else (stations["done"], stations["of"]),
-                {int(p): offset for p, offset in message["provenance"]["next_offsets"].items()},
-                record.timestamp_ms / 1000,
-            )  # fmt: skip
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
-        found[root.contest] = root
-    return dict(sorted(found.items()))
 
 
 def unread(kafka: Observed, root: Root) -> int:
@@ -179,8 +135,8 @@ def _of_group(kafka: Observed) -> list[str]:
     return found
 
 
-def _of_standings(seen: Situation, kafka: Observed, roots: dict[str, Root]) -> list[str]:
-    found = []
+def _of_standings(seen: Situation, kafka: Observed) -> list[str]:
+    found, roots = [], seen.roots
     lost = sorted(p for p, start in kafka.starts.items() if start > 0)
     if lost:
         found.append(
@@ -195,10 +151,10 @@ def _of_standings(seen: Situation, kafka: Observed, roots: dict[str, Root]) -> l
             found.append("there are reports and no standings: nothing was ever published")
         return found
     silence = seen.at - kafka.newest_ms / 1000
-    if silence >= SILENCE_SECONDS:
+    if silence >= NO_STANDINGS_SECONDS:
         found.append(f"no standings were published for {duration(silence)}: what the public sees stands still")
-    if silence < SILENCE_SECONDS:
-        limit = max(SILENCE_SECONDS, 3 * root_seconds(len(roots)))
+    if silence < NO_STANDINGS_SECONDS:
+        limit = max(NO_STANDINGS_SECONDS, 3 * root_seconds(len(roots)))
         late = [root.contest for root in roots.values() if seen.at - root.sent_at >= limit]
         if late:
             found.append(f"no root of {_some(late, CONTESTS_NAMED_MAX)} was published for {duration(limit)} and more, though "
@@ -221,7 +177,7 @@ def _standing_still(still: Mapping[str, float]) -> list[str]:
 
 def _of_silence(kafka: Observed) -> list[str]:
     """Questions without an answer. A topic that is not there has its line already, and nobody can read it."""
-    return [line for line in kafka.silent if kafka.topics is None or NO_TOPIC not in line]
+    return kafka.silent + (kafka.missing if kafka.topics is None else [])
 
 
 def _of_topics(seen: Situation, kafka: Observed) -> list[str]:
@@ -289,7 +245,7 @@ def _of_board(one: Program, judged: Judged) -> None:
     age = max(one.values("tally_board_contact_age_seconds"), default=0.0)
     if one.value("tally_board_fold_failed") == 1:
         judged.problems.append(f"board {one.address} shows no stations: a record stopped its fold")
-    elif one.value("tally_board_ready") == 0 and age >= SILENCE_SECONDS:
+    elif one.value("tally_board_ready") == 0 and age >= NO_STANDINGS_SECONDS:
         judged.problems.append(f"board {one.address} is not ready: it last heard of a worker {duration(age)} ago")
     elif one.value("tally_board_ready") == 0:
         judged.problems.append(f"board {one.address} is not ready: it still reads what was published before it started")
@@ -308,11 +264,11 @@ def _of_dump(one: Program, judged: Judged) -> None:
                                f"{sum(one.values('tally_dump_lag_records')):,.0f} records are not in it")  # fmt: skip
 
 
-def _of_digests(seen: Situation, roots: dict[str, Root]) -> list[str]:
+def _of_digests(seen: Situation) -> list[str]:
     met: dict[str, list[str]] = {}
     if seen.definition is not None:
         met.setdefault(seen.definition, []).append("the election given")
-    for root in roots.values():
+    for root in seen.roots.values():
         met.setdefault(root.definition, []).append(f"standings of {root.contest}")
     for one in seen.programs:
         digest = one.labels("tally_build_info").get("digest")
@@ -361,7 +317,7 @@ def as_json(seen: Situation, judged: Judged) -> dict[str, Any]:
             {"contest": one.contest, "version": one.version, "definition": one.definition, "status": one.status,
              "on_hold": one.is_on_hold, "held": one.held, "disputed": one.disputed, "stations": one.stations,
              "behind_records": None if kafka is None else unread(kafka, one), "age_seconds": round(seen.at - one.sent_at, 1)}
-            for one in judged.roots.values()
+            for one in seen.roots.values()
         ],
         "programs": [
             {"address": one.address, "kind": one.kind, "error": one.error or None,

@@ -32,8 +32,8 @@ def screen(seen: Situation, judged: Judged) -> RenderableType:
     parts += [Text(f"· {line}", style="yellow") for line in judged.notices]
     if seen.kafka is not None:
         parts += [Text(""), _kafka(seen.kafka), _workers(seen.kafka)]
-        if judged.roots:
-            parts.append(_contests(seen, seen.kafka, judged))
+        if seen.roots:
+            parts.append(_contests(seen, seen.kafka))
     answering = [one for one in seen.programs if not one.error]
     if answering:
         parts.append(_programs(answering))
@@ -79,9 +79,9 @@ def _workers(kafka: Observed) -> RenderableType:
     return Group(table, Text(f"and {more} more workers")) if more > 0 else table
 
 
-def _contests(seen: Situation, kafka: Observed, judged: Judged) -> RenderableType:
+def _contests(seen: Situation, kafka: Observed) -> RenderableType:
     table = _table("contest", "version", "sent", "reports behind", "stations", "held", "disputed", "status")
-    roots = list(judged.roots.values())
+    roots = list(seen.roots.values())
     for one in roots[:CONTESTS_SHOWN_MAX]:
         stations = "–" if one.stations is None else f"{one.stations[0]:,} of {one.stations[1]:,}"
         status = one.status + (", on hold" if one.is_on_hold else "")
@@ -94,8 +94,6 @@ def _contests(seen: Situation, kafka: Observed, judged: Judged) -> RenderableTyp
 def _programs(programs: list[Program]) -> RenderableType:
     table = _table("program", "address", "version", "ready", "behind")
     for one in programs:
-        is_ready = next((one.value(name) for name in ("tally_ready", "tally_board_ready", "tally_dump_ready")
-                         if one.value(name) is not None), None)  # fmt: skip
         if one.kind == "dump":
             behind = f"{sum(one.values('tally_dump_lag_records')):,.0f} records"
         elif one.kind == "board":
@@ -104,5 +102,5 @@ def _programs(programs: list[Program]) -> RenderableType:
         else:
             behind = f"{sum(one.values('tally_lag_records')):,.0f} records"
         version = one.labels("tally_build_info").get("version", "–")
-        table.add_row(one.kind or "–", one.address, version, "yes" if is_ready else "no", behind)
+        table.add_row(one.kind or "–", one.address, version, "yes" if one.is_ready else "no", behind)
     return table

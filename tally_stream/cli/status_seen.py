@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +22,7 @@ from tally_stream.settings import Settings
 from tally_stream.wire.newest import is_root
 
 if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
+    from tally_stream.kafka.client import StoredRecord
     from tally_stream.kafka.observing import Observed
 
 ANSWER_SECONDS = 3.0
@@ -28,11 +31,9 @@ ANSWER_SECONDS = 3.0
 CONNECT_SECONDS = 3.0
 """For a broker's certificate."""
 
-EXPIRED = 10
-"""OpenSSL's number (X509_V_ERR_CERT_HAS_EXPIRED)."""
-
 Kind = Literal["worker", "board", "dump"]
-_TELLS: dict[str, Kind] = {"tally_ready": "worker", "tally_board_ready": "board", "tally_dump_ready": "dump"}
+_READY: dict[Kind, str] = {"worker": "tally_ready", "board": "tally_board_ready", "dump": "tally_dump_ready"}
+"""The metric that each program alone serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class Program:
         """Of a metric without labels; None where it is not served."""
         return next(iter(self.values(name)), None)
 
+    @property
+    def is_ready(self) -> bool:
+        return self.kind is not None and self.value(_READY[self.kind]) == 1
+
     def labels(self, name: str) -> dict[str, str]:
         """Of a metric's first sample."""
         return next((labels for labels, _ in self.samples.get(name, [])), {})
@@ -66,7 +71,24 @@ class Certificate:
     ends_at: float
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The newest root of a contest among the messages that were read; `sent_at` in seconds since 1970."""
+
+    contest: str
+    version: int
+    definition: str
+    status: str
+    is_on_hold: bool
+    held: int
+    disputed: int
+    stations: tuple[int, int] | None
+    """Done, of; None where nobody knows how many there are."""
+    next_offsets: dict[int, int]
+    sent_at: float
+
+
+@dataclass
 class Situation:
     """Everything at one moment, `at` in seconds since 1970."""
 
@@ -82,6 +104,28 @@ class Situation:
     certificates: list[Certificate] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     """Why a certificate could not be looked at."""
+
+    @cached_property
+    def roots(self) -> dict[str, Root]:
+        """Contest → its newest root; what is no standings message is passed over."""
+        found = [] if self.kafka is None else [_root(record) for record in self.kafka.roots.values()]
+        return {root.contest: root for root in sorted((one for one in found if one), key=lambda one: one.contest)}
+
+
+def _root(record: StoredRecord) -> Root | None:
+    """Read for the fields that are shown alone: a message of another version must not look like none."""
+    try:
+        message = json.loads(record.value or b"")
+        stations = message["progress"]["stations"]
+        return Root(
+            message["contest"], message["version"], message["definition"], message["status"], message["on_hold"],
+            message["flags"]["held"], message["flags"]["disputed"],
+            None if stations is None else (stations["done"], stations["of"]),
+            {int(p): offset for p, offset in message["provenance"]["next_offsets"].items()},
+            record.timestamp_ms / 1000,
+        )  # fmt: skip
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 async def look(settings: Settings, at: Sequence[str], election: Election | None) -> Situation:
@@ -140,7 +184,7 @@ async def _program(address: str, is_asked_for: bool) -> Program:
         return Program(address, is_asked_for, error=f"nobody listens there ({error.os_error.strerror or error.os_error})")
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return Program(address, is_asked_for, error=f"no metrics: {' '.join(str(error).split())[:200] or type(error).__name__}")
-    kind = next((kind for name, kind in _TELLS.items() if name in samples), None)
+    kind = next((kind for kind, name in _READY.items() if name in samples), None)
     return Program(address, is_asked_for, kind, samples, "" if kind else "these are no metrics of a worker, board or dump")
 
 
@@ -174,12 +218,14 @@ def _end_of(file: str) -> float:
 
 
 async def _of_broker(address: str, context: ssl.SSLContext) -> Certificate | None:
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
+    from tally_stream.kafka.probe import split
+    from tally_stream.kafka.refused import EXPIRED
+
+    host, port = split(address)
     what = f"the broker's at {address}"
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(host, int(port), ssl=context, server_hostname=host)
+            _, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
         return Certificate(what, 0.0) if error.verify_code == EXPIRED else None
     except (OSError, TimeoutError):

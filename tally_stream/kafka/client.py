@@ -173,11 +173,12 @@ async def _refusal(settings: Settings, given: dict[str, Any], say: Callable[[str
         why = error
     # It may have come up meanwhile: then there is no refusal to be found, and the next try finds none either.
     return judge_all(await probe(settings, given), settings) or Refusal(
-        f"no Kafka broker answers at {settings.bootstrap} ({_short(why)})", False, is_absent=True
+        f"no Kafka broker answers at {settings.bootstrap} ({short(why)})", False, is_absent=True
     )
 
 
-def _short(error: BaseException) -> str:
+def short(error: BaseException) -> str:
+    """Its first line, for a sentence."""
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
@@ -232,7 +233,7 @@ class TopicReader:
                 self._consumer.assign(self.partitions)
                 await self._consumer.seek_to_beginning(*self.partitions)
         except BaseException:
-            await self._consumer.stop()
+            await closed(self._consumer.stop)
             raise
         return self
 
@@ -316,7 +317,7 @@ async def partition_count(consumer: AIOKafkaConsumer, topic: str) -> int:
 
 @asynccontextmanager
 async def sender(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
-    """An idempotent producer with acks=all; flushed on the way out."""
+    """An idempotent producer with acks=all. Whoever sends awaits the answers: on the way out what is left has CLOSE_SECONDS."""
     producer = AIOKafkaProducer(
         **connection(settings),
         acks="all",

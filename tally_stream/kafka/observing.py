@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import for_code
 
-from tally_stream.kafka.client import KafkaError, StoredRecord, TopicReader, admin_client
+from tally_stream.kafka.client import KafkaError, NoSuchTopic, StoredRecord, TopicReader, admin_client, short
 from tally_stream.kafka.topics import TopicReport, Topics, check_topics
 from tally_stream.settings import Settings
 
@@ -78,6 +78,8 @@ class Observed:
     is_read_whole: bool = False
     """Whether all that stands on the standings topic was read."""
     silent: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """The same, where the answer is that there is no such topic."""
 
 
 IsRoot = Callable[[str], bool]
@@ -115,6 +117,7 @@ async def observe(settings: Settings, contests: Collection[str], is_root: IsRoot
 async def _answered(seen: Observed, question: str, ask: Callable[[], Awaitable[None]]) -> None:
     """What may pass is asked again, as long as there is time: a broker that has just started has no coordinator yet."""
     error: BaseException | None = None
+    silent = seen.silent
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             while True:
@@ -122,6 +125,7 @@ async def _answered(seen: Observed, question: str, ask: Callable[[], Awaitable[N
                     return await ask()
                 except KafkaError as refused:
                     error = refused
+                    silent = seen.missing if isinstance(refused, NoSuchTopic) else seen.silent
                     if not refused.retriable:
                         break
                 await asyncio.sleep(AGAIN_SECONDS)
@@ -129,12 +133,8 @@ async def _answered(seen: Observed, question: str, ask: Callable[[], Awaitable[N
         pass
     except OSError as failed:
         error = failed
-    why = f"within {ANSWER_SECONDS:.0f} s" if error is None else f"({_short(error)})"
-    seen.silent.append(f"Kafka did not tell {question} {why}")
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    why = f"within {ANSWER_SECONDS:.0f} s" if error is None else f"({short(error)})"
+    silent.append(f"Kafka did not tell {question} {why}")
 
 
 async def _brokers(admin: AIOKafkaAdminClient, seen: Observed) -> None:

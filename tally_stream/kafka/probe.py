@@ -96,7 +96,8 @@ async def _look(address: str, settings: Settings, given: Credentials) -> tuple[S
     return Seen(address, "done"), [(row[0], row[1], row[2]) for row in metadata.brokers[:ADVERTISED_MAX]]
 
 
-def _split(address: str) -> tuple[str, int]:
+def split(address: str) -> tuple[str, int]:
+    """Host, without the brackets of an IPv6 address, and port."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
 
@@ -104,7 +105,7 @@ def _split(address: str) -> tuple[str, int]:
 async def _connect(address: str) -> Seen:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(*_split(address))
+            _, writer = await asyncio.open_connection(*split(address))
     except (OSError, TimeoutError) as error:
         return Seen(address, "connect", error)
     writer.close()
@@ -117,7 +118,7 @@ async def _connected(address: str, given: Credentials, *, with_login: bool) -> A
     options = {name: value for name, value in given.items() if name != "bootstrap_servers"}
     if not with_login:
         options = {"ssl_context": given["ssl_context"], "security_protocol": "SSL" if "SSL" in protocol else "PLAINTEXT"}
-    connection = AIOKafkaConnection(*_split(address), request_timeout_ms=int(ANSWER_SECONDS * 1000), **options)
+    connection = AIOKafkaConnection(*split(address), request_timeout_ms=int(ANSWER_SECONDS * 1000), **options)
     try:
         await connection.connect()
         yield connection
@@ -147,7 +148,7 @@ async def _is_tls(address: str) -> bool:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            _, writer = await asyncio.open_connection(*_split(address), ssl=context)
+            _, writer = await asyncio.open_connection(*split(address), ssl=context)
     except ssl.SSLError as error:
         return "ALERT" in str(error.reason)
     except (OSError, EOFError, TimeoutError):

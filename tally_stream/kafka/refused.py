@@ -22,7 +22,7 @@ Step = Literal["connect", "hello", "login", "metadata", "done"]
 
 Speech = Literal["", "plain text", "TLS", "a login"]
 
-_EXPIRED, _NOT_YET = 10, 9
+EXPIRED, _NOT_YET = 10, 9
 _OTHER_HOST = (62, 64)
 _UNKNOWN_SIGNER = (2, 18, 19, 20, 21)
 """OpenSSL's numbers of what is wrong with a certificate (X509_V_ERR_…)."""
@@ -130,7 +130,7 @@ def _other_speech(broker: str, speaks: Speech, settings: Settings) -> str:
 
 
 def _certificate(seen: Seen, whose: str, error: ssl.SSLCertVerificationError, settings: Settings) -> Refusal:
-    if error.verify_code == _EXPIRED:
+    if error.verify_code == EXPIRED:
         return Refusal(f"{whose} has expired: that broker needs a new one (or this machine's clock is wrong)", True)
     if error.verify_code == _NOT_YET:
         return Refusal(f"{whose} is not valid yet: this machine's clock, or the certificate", False)

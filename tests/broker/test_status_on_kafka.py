@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tally_stream.kafka.topics import NO_SUCH_TOPIC, Topics
 from tally_stream.settings import Settings
 from tests.support.processes import run, settings_for
 from tests.support.topics import produce, wait_published
@@ -29,6 +30,9 @@ def status(settings: Settings, *arguments: str, expect: int) -> dict[str, Any]:
 
 def test_a_count_is_told_as_it_stands(kafka_one: Any, tmp_path: Path) -> None:
     settings = settings_for(kafka_one.bootstrap, f"s{uuid.uuid4().hex[:8]}")
+    empty = status(settings, expect=1)["problems"]
+    assert empty[0] == f"no worker is in the group {settings.group_id}: nobody counts"
+    assert empty[1:] == [f"{name}: {NO_SUCH_TOPIC}" for name in Topics(settings.prefix).all], "each is told once"
     run("topics", "create", "--election", "bolivia-2019", "--create-time", "--replication", "1", settings=settings)
     assert status(settings, expect=1)["problems"] == [f"no worker is in the group {settings.group_id}: nobody counts"]
 

@@ -216,7 +216,7 @@ def test_rehearsal_waives_risks_and_not_refusals() -> None:
 
 def test_a_missing_topic_is_told_once() -> None:
     missing = TopicReport(0, False, ["tally.reports: there is no such topic"], [])
-    of = kafka(topics=missing, silent=["Kafka did not tell where it ends: KafkaError: there is no topic tally.reports"])
+    of = kafka(topics=missing, missing=["Kafka did not tell where it ends: KafkaError: there is no topic tally.reports"])
     assert problems(seen(kafka=of)) == ["tally.reports: there is no such topic"]
     of.topics = None
     assert "there is no topic" in problems(seen(kafka=of))[0]
@@ -231,7 +231,7 @@ def test_held_disputed_and_on_hold_are_worth_knowing() -> None:
 
 
 def test_what_is_no_standings_message_is_passed_over() -> None:
-    roots = judge(seen(kafka=kafka(standings=[replace(root("B"), value=b"{}"), root(version=3)]))).roots
+    roots = seen(kafka=kafka(standings=[replace(root("B"), value=b"{}"), root(version=3)])).roots
     assert [(contest, one.version) for contest, one in roots.items()] == [("PRES", 3)]
 
 
