@@ -52,7 +52,7 @@ AGAIN_LOOK_SECONDS = 1.0
 """How often a partition looks what is to be sent again where nothing is new."""
 
 PAGES_AGAIN_LOOK_SECONDS = 0.1
-"""And between flushes: those of a whole second, up to a quarter of a megabyte, held up the next flush for 10 ms."""
+"""And between flushes: those of a whole second are up to a quarter of a megabyte, and the next flush would wait for them."""
 
 DRAIN_LOOK_SECONDS = 0.005
 """How often a drain looks whether the publishers have acked everything."""
