@@ -21,6 +21,7 @@ from setuptools.command.build_ext import build_ext
 COMPILED = (
     "tally_stream/domain/scalars.py",
     "tally_stream/domain/scopes.py",
+    "tally_stream/domain/contest.py",
     "tally_stream/domain/election.py",
     "tally_stream/domain/report.py",
     "tally_stream/domain/rules.py",

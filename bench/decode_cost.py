@@ -23,7 +23,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pydantic
 
-from tally_stream.domain.election import Candidate, Contest, Majority, Rounding, build_election
+from tally_stream.domain.contest import Candidate, Contest, Majority, Rounding
+from tally_stream.domain.election import build_election
 from tally_stream.domain.scalars import COUNT_MAX
 from tally_stream.wire.counts import Counts
 from tally_stream.wire.reading import ReportReader

@@ -21,7 +21,7 @@ from tally_stream.board.places import Places
 from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.shown import ContestShown, Published, as_of_ms
 from tally_stream.board.stations import Stations
-from tally_stream.domain.election import Contest, Majority
+from tally_stream.domain.contest import Contest, Majority
 from tally_stream.domain.scalars import format_time
 from tally_stream.export.outcome_words import decimal_text
 

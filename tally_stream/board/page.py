@@ -25,7 +25,7 @@ from tally_stream.board.shown import Published
 from tally_stream.board.stations import Stations
 from tally_stream.board.view import View, view_of
 from tally_stream.board.wording import LANGUAGES, STATIC, Words
-from tally_stream.domain.election import Contest
+from tally_stream.domain.contest import Contest
 from tally_stream.domain.scalars import format_time
 from tally_stream.export.outcome_words import decimal_text
 

@@ -21,7 +21,7 @@ from tally_stream.board.places import Places
 from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.stations import Stations
 from tally_stream.board.wording import Words
-from tally_stream.domain.election import Contest
+from tally_stream.domain.contest import Contest
 from tally_stream.domain.scalars import format_time
 
 CONTESTS_LINKED_MAX = 8

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from tally_stream.board.wording import Words
-from tally_stream.domain.election import Contest
+from tally_stream.domain.contest import Contest
 from tally_stream.export.outcome_words import decimal_text, is_for_one_alone
 
 WHEN_ALL_ARE_IN = {

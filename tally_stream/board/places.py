@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable
 
 from tally_stream.board.search import folded
-from tally_stream.domain.election import Contest, Election
+from tally_stream.domain.contest import Contest
+from tally_stream.domain.election import Election
 
 _NUMBER = re.compile(r"(\d+)")
 NUMBER_MAX_DIGITS = 15

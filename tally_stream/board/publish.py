@@ -25,7 +25,8 @@ import msgspec
 from tally_stream.board.feed import Feed
 from tally_stream.board.shown import ContestShown
 from tally_stream.board.stations import Stations
-from tally_stream.domain.election import Contest, Election
+from tally_stream.domain.contest import Contest
+from tally_stream.domain.election import Election
 from tally_stream.export.table import text_cell
 
 PUBLISH_MIN_SECONDS = 5.0

@@ -15,7 +15,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from tally_stream.domain.election import Contest, Election
+from tally_stream.domain.contest import Contest
+from tally_stream.domain.election import Election
 from tally_stream.export.outcome_words import outcome_sentences
 from tally_stream.wire.newest import is_root
 

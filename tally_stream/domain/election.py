@@ -18,6 +18,7 @@ from typing import Any, Literal
 import msgspec
 from mypy_extensions import mypyc_attr
 
+from tally_stream.domain.contest import Contest, canonical_contest, canonical_number
 from tally_stream.domain.scalars import format_time
 from tally_stream.domain.scopes import ContestLists, areas_of_contests
 
@@ -25,60 +26,6 @@ RULE_SET_NUMBER = 2
 """Part of every digest; raised whenever some record's verdict could change."""
 
 Phase = Literal["official", "test"]
-ContestRule = Literal["majority", "plurality", "none"]
-MajorityBase = Literal["valid", "cast"]
-RoundingMethod = Literal["half-up", "truncate", "largest-remainder"]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One who is not `eligible` counts in every base, and can win nothing (none of these). `color` is for pictures alone."""
-
-    id: str
-    name: str
-    party: str | None = None
-    eligible: bool = True
-    color: str | None = None
-
-
-@dataclass(frozen=True)
-class Rounding:
-    method: RoundingMethod
-    places: int
-
-
-@dataclass(frozen=True)
-class Majority:
-    """What wins: more votes than every other eligible candidate, and more than `percent` of the base (`at_least`: that much
-    is enough); or, where `or_percent` stands, that much of the base and a lead of `or_lead_percent` of it."""
-
-    percent: Fraction = Fraction(50)
-    at_least: bool = False
-    or_percent: Fraction | None = None
-    or_lead_percent: Fraction | None = None
-
-
-@dataclass(frozen=True)
-class Contest:
-    """One race. `candidate_ids` are in definition order, which breaks every tie; `eligible` are the places of those who
-    can win. `majority` is there for the rule of that name alone, and `majority_base` has no effect elsewhere. `scope`: areas
-    whose stations vote in it; () = all."""
-
-    id: str
-    name: str
-    seats: int
-    rule: ContestRule
-    majority_base: MajorityBase
-    majority: Majority | None
-    rounding: Rounding
-    candidates: tuple[Candidate, ...]
-    scope: tuple[str, ...] = ()
-    candidate_ids: tuple[str, ...] = field(init=False)
-    eligible: tuple[int, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "candidate_ids", tuple(c.id for c in self.candidates))
-        object.__setattr__(self, "eligible", tuple(i for i, c in enumerate(self.candidates) if c.eligible))
 
 
 @dataclass(frozen=True)
@@ -334,23 +281,6 @@ def _published_areas(root: str, depth: int, paths: set[tuple[str, ...]]) -> tupl
     return areas, index_of
 
 
-def _number(value: Fraction | Decimal | int) -> str:
-    """A limit or a poll's share as exact text: equal numbers, however written, have equal text only for limits;
-    a poll's share keeps the places it was published with."""
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
-
-
-def _canonical_majority(m: Majority | None) -> dict[str, Any] | None:
-    if m is None:
-        return None
-    return {
-        "percent": _number(m.percent),
-        "at_least": m.at_least,
-        "or_percent": None if m.or_percent is None else _number(m.or_percent),
-        "or_lead_percent": None if m.or_lead_percent is None else _number(m.or_lead_percent),
-    }
-
-
 def canonical_definition(parts: dict[str, Any]) -> dict[str, Any]:
     """The definition without its stations, as plain JSON values (see docs/wire-format.md, "Digest")."""
     return {
@@ -366,30 +296,17 @@ def canonical_definition(parts: dict[str, Any]) -> dict[str, Any]:
             "publish_depth": parts["publish_depth"],
             "names": [list(pair) for pair in parts["area_names"]],
         },
-        "contests": [
-            {
-                "id": c.id,
-                "name": c.name,
-                "seats": c.seats,
-                "rule": c.rule,
-                "majority_base": c.majority_base if c.majority else None,
-                "majority": _canonical_majority(c.majority),
-                "rounding": {"method": c.rounding.method, "places": c.rounding.places},
-                "scope": sorted(c.scope),
-                "candidates": [{"id": k.id, "name": k.name, "party": k.party, "eligible": k.eligible} for k in c.candidates],
-            }
-            for c in sorted(parts["contests"], key=lambda c: c.id)
-        ],
+        "contests": [canonical_contest(c) for c in sorted(parts["contests"], key=lambda c: c.id)],
         "exit_polls": [
             {
                 "contest": p.contest,
                 "pollster": p.pollster,
                 "publish_after": format_time(p.publish_after_ms),
-                "shares": [[candidate, _number(share)] for candidate, share in p.shares],
+                "shares": [[candidate, canonical_number(share)] for candidate, share in p.shares],
             }
             for p in parts["exit_polls"]
         ],
-        "checks": {name: _number(getattr(parts["checks"], name)) for name in CHECK_NAMES},
+        "checks": {name: canonical_number(getattr(parts["checks"], name)) for name in CHECK_NAMES},
         "skips": [[s.partition, s.offset, s.reason, s.authority] for s in parts["skips"]],
     }
 

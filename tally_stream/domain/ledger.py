@@ -10,7 +10,8 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from tally_stream.domain.election import Contest, Station
+from tally_stream.domain.contest import Contest
+from tally_stream.domain.election import Station
 from tally_stream.domain.report import COUNT_KINDS, Report
 from tally_stream.domain.rules import (
     ERROR_RULES,

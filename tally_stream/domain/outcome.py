@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from tally_stream.domain.election import Contest, Majority
+from tally_stream.domain.contest import Contest, Majority
 
 
 def outcome(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tally_stream.domain.election import Rounding
+from tally_stream.domain.contest import Rounding
 
 
 def units_text(units: int, places: int) -> str:

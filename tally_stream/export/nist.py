@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import Any
 
 from tally_stream import __version__
-from tally_stream.domain.election import Candidate, Contest, Majority
+from tally_stream.domain.contest import Candidate, Contest, Majority
 from tally_stream.domain.scalars import format_time
 from tally_stream.export.outcome_words import outcome_sentences
 from tally_stream.export.snapshot import AreaStandings, ContestSnapshot

@@ -12,7 +12,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from tally_stream.domain.election import Contest, Election, Majority
+from tally_stream.domain.contest import Contest, Majority
+from tally_stream.domain.election import Election
 
 NOT_A_DECLARATION = (
     "not an official declaration: arithmetic alone, it assumes no later correction, annulment or acceptance, no later report "

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from tally_stream.domain.election import Area, Contest, Election
+from tally_stream.domain.contest import Contest
+from tally_stream.domain.election import Area, Election
 from tally_stream.wire.newest import Newest, NewestOfContest
 from tally_stream.wire.schema.published import Standings
 

@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from tally_stream.domain.election import Candidate
+from tally_stream.domain.contest import Candidate
 from tally_stream.export.snapshot import AreaStandings, ContestSnapshot
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.schema.published import CandidateLine, Measure

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 
-from tally_stream.domain.election import Contest, Election
+from tally_stream.domain.contest import Contest
+from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, REVISION_MAX, TEXT_MAX_CODE_POINTS
 from tally_stream.wire.messages import canonical_json
 

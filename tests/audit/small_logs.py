@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tally_stream.domain.election import Candidate, Contest, Election, Rounding, build_election
+from tally_stream.domain.contest import Candidate, Contest, Rounding
+from tally_stream.domain.election import Election, build_election
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.wire.report_log import LogRecord, encode_header, encode_line
 

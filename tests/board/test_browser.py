@@ -18,7 +18,7 @@ from tally_stream.board.api import majority_of
 from tally_stream.board.feed import now_ms
 from tally_stream.board.page_outcome import outcome_of
 from tally_stream.board.wording import LANGUAGES, Words
-from tally_stream.domain.election import Majority
+from tally_stream.domain.contest import Majority
 from tally_stream.domain.outcome import outcome
 from tally_stream.domain.standings import body_of
 from tally_stream.export.outcome_words import decimal_text

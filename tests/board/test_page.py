@@ -12,7 +12,7 @@ import pytest
 from tally_stream.board.page import _bar_width  # noqa: PLC2701  (at its edges: a page has one)
 from tally_stream.board.page_outcome import outcome_of
 from tally_stream.board.wording import Words
-from tally_stream.domain.election import Majority
+from tally_stream.domain.contest import Majority
 from tally_stream.domain.outcome import outcome
 from tests.support.small_elections import contest
 

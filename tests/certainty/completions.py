@@ -14,7 +14,8 @@ from fractions import Fraction
 from functools import cache
 from itertools import product
 
-from tally_stream.domain.election import Checks, Contest, Election, Station
+from tally_stream.domain.contest import Contest
+from tally_stream.domain.election import Checks, Election, Station
 from tally_stream.domain.ledger import Entry, judge
 from tally_stream.domain.report import Report
 from tally_stream.domain.rules import Limits

@@ -14,7 +14,8 @@ from fractions import Fraction
 from itertools import combinations_with_replacement, product
 from typing import Any
 
-from tally_stream.domain.election import Checks, Contest, Election, Majority
+from tally_stream.domain.contest import Contest, Majority
+from tally_stream.domain.election import Checks, Election
 from tally_stream.domain.report import Statement
 from tests.certainty.completions import OpenStation, Partial, Votes
 from tests.support.small_elections import Night, contest, decision, election, report, turnout

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tally_stream.domain.election import Contest, Majority
+from tally_stream.domain.contest import Contest, Majority
 from tally_stream.domain.outcome import outcome
 from tests.support.small_elections import Night, contest, control, decision, election, report, station, turnout
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally_stream.domain.election import Rounding, RoundingMethod
+from tally_stream.domain.contest import Rounding, RoundingMethod
 from tally_stream.domain.rounding import progress_percent, ratio_units, shares, units_text
 from tests.support.examples import examples
 from tests.support.small_elections import Night, contest, election, report

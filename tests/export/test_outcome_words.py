@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tally_stream.domain.election import Majority
+from tally_stream.domain.contest import Majority
 from tally_stream.domain.outcome import outcome
 from tally_stream.export.outcome_words import NOT_A_DECLARATION, outcome_sentences
 from tests.support.small_elections import contest, election

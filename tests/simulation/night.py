@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from tally_stream.domain.election import Contest, Election
+from tally_stream.domain.contest import Contest
+from tally_stream.domain.election import Election
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.scalars import format_time, murmur2_partition
 from tests.support.random_nights import STATEMENT, TURNOUT, statement_of

@@ -12,7 +12,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tally_stream.domain.election import Election, ExitPoll, Majority
+from tally_stream.domain.contest import Majority
+from tally_stream.domain.election import Election, ExitPoll
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Control, Report, Statement
 from tally_stream.domain.rules import Finding

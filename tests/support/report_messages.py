@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tally_stream.domain.election import Candidate, Contest, Election, Phase, Rounding, Skip, build_election
+from tally_stream.domain.contest import Candidate, Contest, Rounding
+from tally_stream.domain.election import Election, Phase, Skip, build_election
 from tally_stream.domain.report import Statement
 from tally_stream.domain.rules import Finding
 from tally_stream.wire.reading import ReportReader

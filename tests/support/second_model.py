@@ -14,7 +14,8 @@ from itertools import combinations
 from math import ceil, floor
 from typing import Any
 
-from tally_stream.domain.election import Contest, Election, Station
+from tally_stream.domain.contest import Contest
+from tally_stream.domain.election import Election, Station
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import format_time, murmur2_partition

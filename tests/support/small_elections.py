@@ -8,21 +8,8 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from tally_stream.domain.election import (
-    Candidate,
-    Checks,
-    Contest,
-    ContestRule,
-    Election,
-    ExitPoll,
-    Majority,
-    MajorityBase,
-    Phase,
-    Rounding,
-    RoundingMethod,
-    Station,
-    build_election,
-)
+from tally_stream.domain.contest import Candidate, Contest, ContestRule, Majority, MajorityBase, Rounding, RoundingMethod
+from tally_stream.domain.election import Checks, Election, ExitPoll, Phase, Station, build_election
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.ledger import Change, Verdict
 from tally_stream.domain.report import Control, Report, Statement, Turnout

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tally_stream.domain.election import Candidate, Contest, Election, Rounding, build_election
+from tally_stream.domain.contest import Candidate, Contest, Rounding
+from tally_stream.domain.election import Election, build_election
 
 
 def election_of(

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from tally_stream.domain.election import Candidate, Contest, Majority, Rounding
+from tally_stream.domain.contest import Candidate, Contest, Majority, Rounding
 from tally_stream.wire import limits
 from tally_stream.wire.folder import contests as contests_module
 from tests.support.folders import TOML, Folder

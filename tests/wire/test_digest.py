@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tally_stream.domain import election
+from tally_stream.domain.contest import Candidate, Contest, Rounding
 from tests.support.examples import examples
 from tests.support.folders import STATIONS, Folder
 from tests.support.small_elections import contest, station
@@ -210,9 +211,7 @@ _counts = st.none() | st.integers(0, 999_999_999)
 
 
 def _with_stations(rows: list[election.StationRow]) -> election.Election:
-    contest = election.Contest(
-        "C", "C", 1, "plurality", "valid", None, election.Rounding("half-up", 0), (election.Candidate("A", "A"),)
-    )
+    contest = Contest("C", "C", 1, "plurality", "valid", None, Rounding("half-up", 0), (Candidate("A", "A"),))
     return election.build_election(
         id="X", name="X", phase="test", polls_close_ms=0, root="X", root_name="X", levels=("region",), publish_depth=1,
         contests=[contest], stations=rows,

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from tally_stream.domain.election import Majority
+from tally_stream.domain.contest import Majority
 from tally_stream.wire import limits
 from tally_stream.wire.folder.toml import toml_lines
 from tests.support.folders import TOML, Folder

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from tally_stream.domain.election import Candidate, Contest, Election, ExitPoll, Rounding
+from tally_stream.domain.contest import Candidate, Contest, Rounding
+from tally_stream.domain.election import Election, ExitPoll
 from tally_stream.domain.pages import SUM_MAX_DIGITS, Figures, Page, Stand
 from tally_stream.domain.report import Report
 from tally_stream.domain.scalars import COUNT_MAX, REVISION_MAX

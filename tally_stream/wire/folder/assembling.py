@@ -18,17 +18,8 @@ from typing import NamedTuple
 
 from pydantic import AwareDatetime, TypeAdapter
 
-from tally_stream.domain.election import (
-    Candidate,
-    Checks,
-    Contest,
-    Election,
-    ExitPoll,
-    Majority,
-    Rounding,
-    Skip,
-    build_election,
-)
+from tally_stream.domain.contest import Candidate, Contest, Majority, Rounding
+from tally_stream.domain.election import Checks, Election, ExitPoll, Skip, build_election
 from tally_stream.domain.scalars import COUNT_MAX
 from tally_stream.wire.folder.areas import AreaTable, check_look_alikes
 from tally_stream.wire.folder.contests import Contests, StatedContest

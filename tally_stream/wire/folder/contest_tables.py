@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tally_stream.domain.election import Candidate
+from tally_stream.domain.contest import Candidate
 from tally_stream.domain.scalars import is_id
 from tally_stream.wire.folder.shape import is_color
 from tally_stream.wire.folder.table import Table, not_an_id

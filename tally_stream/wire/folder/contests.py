@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tally_stream.domain.election import Candidate
+from tally_stream.domain.contest import Candidate
 from tally_stream.wire.folder.contest_tables import candidate_rows, contest_rows
 from tally_stream.wire.folder.shape import COUNTED_RULES, FIELDS_OF_RULES, ContestModel
 from tally_stream.wire.folder.table import Mistake, Table, is_language_column, text_mistake
