@@ -11,9 +11,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
-ContestRule = Literal["majority", "plurality", "none"]
+ContestRule = Literal["majority", "plurality", "proportional", "referendum", "none"]
 MajorityBase = Literal["valid", "cast"]
 RoundingMethod = Literal["half-up", "truncate", "largest-remainder"]
+SeatMethod = Literal["dhondt", "sainte-lague", "sainte-lague-1.4", "hare"]
+ThresholdBase = Literal["valid", "valid-and-blank", "cast"]
+SeatTie = Literal["nobody", "more-votes"]
+QuorumOf = Literal["cast", "valid", "approval"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,41 @@ class Majority:
 
 
 @dataclass(frozen=True)
+class Allocation:
+    """How a proportional contest shares its seats out: among the eligible lists that have `threshold_percent` of the base, or
+    are `exempt` (ids). `tie`: whether of equal quotients the list with more votes is first; else the seat goes to nobody."""
+
+    method: SeatMethod
+    threshold_percent: Fraction = Fraction(0)
+    threshold_base: ThresholdBase = "valid"
+    exempt: tuple[str, ...] = ()
+    tie: SeatTie = "nobody"
+
+
+@dataclass(frozen=True)
+class Quorum:
+    """The share of the registered voters that cast or valid ballots or the votes for yes must reach, or pass (`more_than`)."""
+
+    percent: Fraction
+    of: QuorumOf
+    more_than: bool = False
+
+
+@dataclass(frozen=True)
+class DoubleMajority:
+    """More than half of the areas of a published level must approve too; `half`: ids of areas that count one half."""
+
+    level: str
+    half: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Contest:
     """One race. `candidate_ids` are in definition order, which breaks every tie; `eligible` are the places of those who
-    can win. `majority` is there for the rule of that name alone, and `majority_base` has no effect elsewhere. `scope`: areas
-    whose stations vote in it; () = all."""
+    can win. `majority` is there for the rule of that name and for a referendum, `majority_base` has no effect elsewhere;
+    `allocation` is there for proportional contests, `approval` (the candidate that stands for yes) for referendums. `scope`:
+    areas whose stations vote in it; () = all. `combinations` have ids of lists that are counted together. `group`: contests
+    whose seats are looked at together have the same text."""
 
     id: str
     name: str
@@ -59,6 +94,13 @@ class Contest:
     rounding: Rounding
     candidates: tuple[Candidate, ...]
     scope: tuple[str, ...] = ()
+    votes_per_ballot: int = 1
+    group: str | None = None
+    allocation: Allocation | None = None
+    combinations: tuple[tuple[str, ...], ...] = ()
+    approval: str | None = None
+    quorum: Quorum | None = None
+    double_majority: DoubleMajority | None = None
     candidate_ids: tuple[str, ...] = field(init=False)
     eligible: tuple[int, ...] = field(init=False)
 
@@ -84,6 +126,26 @@ def _majority(m: Majority | None) -> dict[str, Any] | None:
     }
 
 
+def _allocation(a: Allocation | None) -> dict[str, Any] | None:
+    if a is None:
+        return None
+    return {
+        "method": a.method,
+        "threshold_percent": canonical_number(a.threshold_percent),
+        "threshold_base": a.threshold_base,
+        "exempt": sorted(a.exempt),
+        "tie": a.tie,
+    }
+
+
+def _quorum(q: Quorum | None) -> dict[str, Any] | None:
+    return None if q is None else {"percent": canonical_number(q.percent), "of": q.of, "more_than": q.more_than}
+
+
+def _double_majority(d: DoubleMajority | None) -> dict[str, Any] | None:
+    return None if d is None else {"level": d.level, "half": sorted(d.half)}
+
+
 def canonical_contest(c: Contest) -> dict[str, Any]:
     """As plain JSON values (see docs/wire-format.md, "Digest")."""
     return {
@@ -95,5 +157,12 @@ def canonical_contest(c: Contest) -> dict[str, Any]:
         "majority": _majority(c.majority),
         "rounding": {"method": c.rounding.method, "places": c.rounding.places},
         "scope": sorted(c.scope),
+        "votes_per_ballot": c.votes_per_ballot,
+        "group": c.group,
+        "allocation": _allocation(c.allocation),
+        "combinations": sorted(sorted(together) for together in c.combinations),
+        "approval": c.approval,
+        "quorum": _quorum(c.quorum),
+        "double_majority": _double_majority(c.double_majority),
         "candidates": [{"id": k.id, "name": k.name, "party": k.party, "eligible": k.eligible} for k in c.candidates],
     }

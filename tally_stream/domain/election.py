@@ -22,7 +22,7 @@ from tally_stream.domain.contest import Contest, canonical_contest, canonical_nu
 from tally_stream.domain.scalars import format_time
 from tally_stream.domain.scopes import ContestLists, areas_of_contests
 
-RULE_SET_NUMBER = 2
+RULE_SET_NUMBER = 3
 """Part of every digest; raised whenever some record's verdict could change."""
 
 Phase = Literal["official", "test"]

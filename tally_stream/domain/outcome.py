@@ -11,61 +11,85 @@ partial count, and registers as they stand; it declares nobody elected. A test e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from tally_stream.domain.contest import Contest, Majority
 
 
-def outcome(
-    contest: Contest,
-    votes: Sequence[int],
-    base: int | None,
-    bound: int | None,
-    untold: int = 0,
-    contradicted: int = 0,
-) -> dict[str, Any]:
-    """`votes` in definition order; `base` is the majority base's total, None where unknown, as `bound`.
+@dataclass(frozen=True)
+class Counted:
+    """What the outcome rests on, of a contest or of one of its areas: `votes` in definition order; figures that are None are
+    unknown. `registered`: voters of all its stations.
 
-    `untold` ballots of the bound are in cast already and not told apart: they become votes without adding to a base of
-    cast. `contradicted` is by how much figures of partial counts contradict each other that an authority let count: a
-    report that mends them brings so many votes or ballots beyond the bound.
+    `bound`: the most ballots that can still take effect. `untold` of them are in cast already and not told apart: they become
+    votes without adding to a base of cast. `contradicted` is by how much figures of partial counts contradict each other that
+    an authority let count: a report that mends them brings so many votes or ballots beyond the bound.
     """
+
+    votes: Sequence[int]
+    valid: int
+    cast: int | None
+    blank: int | None
+    registered: int | None
+    bound: int | None
+    untold: int = 0
+    contradicted: int = 0
+
+
+Verdict = tuple[str, list[int], dict[str, Any] | None]
+"""The state, who is elected (places), and what is tied."""
+
+
+def outcome(contest: Contest, counted: Counted) -> dict[str, Any]:
+    """The message's `outcome`."""
+    votes = counted.votes
     order = sorted(contest.eligible, key=lambda i: (-votes[i], i))
     has_leader = bool(order) and votes[order[0]] > 0
     next_votes = votes[order[1]] if len(order) > 1 else 0
-    state = "undecided"
-    elected: list[int] = []
-    tied: dict[str, Any] | None = None
-    if contest.rule == "none" or not order or not any(votes):
-        state = "none"
-    elif bound is not None and contest.majority is None:
-        state, elected, tied = _plurality(contest, votes, order, bound + contradicted)
-    elif bound is not None and base is not None:
-        assert contest.majority is not None, "the branch above has the others"
-        is_of_cast = contest.majority_base == "cast"
-        more_votes = bound + contradicted
-        least_more = bound - untold if is_of_cast else bound
-        most_more = least_more + contradicted if is_of_cast else bound
-        leads, second = votes[order[0]], votes[order[1]] if len(order) > 1 else None
-        # Worst for the leader: all go to the second. Each takes as much from the leader's share as at any other, and the most
-        # from the lead.
-        if _wins(contest.majority, leads, None if second is None else second + more_votes, base + most_more):
-            state, elected = "decided", [order[0]]
-        # Best for the leader: all are its own. A limit is 100 per cent at most, so a vote never costs more than it brings. Who
-        # has fewer votes can't win where the leader can't: it gets no further, and has the leader against it.
-        elif not _wins(contest.majority, leads + more_votes, second, base + least_more):
-            state = "runoff"
+    state, elected, tied = _verdict(contest, counted, order)
     return {
         "state": state,
         "leader": contest.candidate_ids[order[0]] if has_leader else None,
         "lead": votes[order[0]] - next_votes if has_leader else None,
-        "outstanding_bound": bound,
+        "outstanding_bound": counted.bound,
         "elected": [contest.candidate_ids[i] for i in sorted(elected)],
         "tied": tied,
         "quorum": None,
         "double_majority": None,
     }
+
+
+def _verdict(contest: Contest, counted: Counted, order: list[int]) -> Verdict:
+    if contest.rule == "none" or not order or not any(counted.votes):
+        return "none", [], None
+    if counted.bound is None:
+        return "undecided", [], None
+    if contest.majority is None:
+        return _plurality(contest, counted.votes, order, counted.bound + counted.contradicted)
+    return _majority(contest, counted, contest.majority, order, counted.bound)
+
+
+def _majority(contest: Contest, counted: Counted, majority: Majority, order: list[int], bound: int) -> Verdict:
+    is_of_cast = contest.majority_base == "cast"
+    base = counted.cast if is_of_cast else counted.valid
+    if base is None:
+        return "undecided", [], None
+    votes, contradicted = counted.votes, counted.contradicted
+    more_votes = bound + contradicted
+    least_more = bound - counted.untold if is_of_cast else bound
+    most_more = least_more + contradicted if is_of_cast else bound
+    leads, second = votes[order[0]], votes[order[1]] if len(order) > 1 else None
+    # Worst for the leader: all go to the second. Each takes as much from the leader's share as at any other, and the most
+    # from the lead.
+    if _wins(majority, leads, None if second is None else second + more_votes, base + most_more):
+        return "decided", [order[0]], None
+    # Best for the leader: all are its own. A limit is 100 per cent at most, so a vote never costs more than it brings. Who
+    # has fewer votes can't win where the leader can't: it gets no further, and has the leader against it.
+    if not _wins(majority, leads + more_votes, second, base + least_more):
+        return "runoff", [], None
+    return "undecided", [], None
 
 
 def _wins(m: Majority, votes: int, best_other: int | None, base: int) -> bool:
@@ -90,9 +114,7 @@ def _is_reached(votes: int, percent: Fraction, base: int) -> bool:
     return 100 * denominator * votes >= numerator * base
 
 
-def _plurality(
-    contest: Contest, votes: Sequence[int], order: list[int], bound: int
-) -> tuple[str, list[int], dict[str, Any] | None]:
+def _plurality(contest: Contest, votes: Sequence[int], order: list[int], bound: int) -> Verdict:
     """The state, those certain of a seat, and who shares the last one. Who is not certain has nobody certain behind."""
     seats = contest.seats
     elected: list[int] = []

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.outcome import outcome
+from tally_stream.domain.outcome import Counted, outcome
 from tally_stream.domain.pages import Figures, Page, Stand
 from tally_stream.domain.rounding import progress_percent, ratio_units, shares, units_text
 from tally_stream.domain.rules import Limits
@@ -287,13 +287,20 @@ class MergedFigures:
         return {"cast": t.turnout_cast, "registered": t.turnout_registered, "percent": percent}
 
     def _outcome(self, votes: AreaSums, t: Totals, start: dict[str, int], is_certified: bool) -> Message:
-        base: int | None = t.valid
-        if self.contest.majority_base == "cast":
-            base = None if t.cast_unknown else t.cast
-        if is_certified:  # in every partition: nothing takes effect any more but by an authority's act
-            return outcome(self.contest, votes, base, 0)
+        return outcome(self.contest, self._counted(votes, t, start, is_certified))
+
+    def _counted(self, votes: AreaSums, t: Totals, start: dict[str, int], is_certified: bool) -> Counted:
         bound = None if start["bound_unknown"] + t.bound_unknown else start["bound"] + t.bound
-        return outcome(self.contest, votes, base, bound, t.untold, t.contradicted)
+        untold, contradicted = t.untold, t.contradicted
+        if is_certified:  # in every partition: nothing takes effect any more but by an authority's act
+            bound, untold, contradicted = 0, 0, 0
+        registered = None
+        if not start["registered_of_unknown"] + t.registered_of_unknown:
+            registered = start["registered_of"] + t.registered_of
+        return Counted(
+            votes, t.valid, None if t.cast_unknown else t.cast, None if t.blank_unknown else t.blank, registered, bound, untold,
+            contradicted,
+        )  # fmt: skip
 
     def _exit_polls(self, as_of_ms: int | None, share_of: dict[str, str | None]) -> list[Message]:
         polls = []

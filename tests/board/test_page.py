@@ -14,7 +14,7 @@ from tally_stream.board.page_outcome import outcome_of
 from tally_stream.board.wording import Words
 from tally_stream.domain.contest import Majority
 from tally_stream.domain.outcome import outcome
-from tests.support.small_elections import contest
+from tests.support.small_elections import contest, counted
 
 
 def test_what_is_not_whole_never_looks_full() -> None:
@@ -70,7 +70,7 @@ def test_what_is_certain_is_said_in_words_and_that_it_is_no_declaration(
     votes: tuple[int, ...], bound: int | None, of: dict[str, Any], said: list[str]
 ) -> None:
     race = contest(candidates=("ANNA", "BELA", "CLEO")[: len(votes)], **of)
-    root = {"outcome": outcome(race, votes, sum(votes), bound), "ballots": {"valid": sum(votes)}}
+    root = {"outcome": outcome(race, counted(votes, sum(votes), bound)), "ballots": {"valid": sum(votes)}}
     page = html.unescape(outcome_of(race, root, Fraction("162.5"), Words("en")))
     *first, note = re.findall(r"<p[^>]*>(.*?)</p>", page)
     still_out, _, assumed = note.partition("Not an official declaration.")
@@ -81,6 +81,6 @@ def test_what_is_certain_is_said_in_words_and_that_it_is_no_declaration(
 def test_all_ballots_are_in_and_their_figures_leave_it_open() -> None:
     """Where the ballots cast are not known, which the limit is of."""
     race = contest(base="cast")
-    root = {"outcome": outcome(race, (51, 49), None, 0), "ballots": {"valid": 100}}
+    root = {"outcome": outcome(race, counted((51, 49), None, 0)), "ballots": {"valid": 100}}
     first, *_ = re.findall(r"<p[^>]*>(.*?)</p>", outcome_of(race, root, Fraction(150), Words("en")))
     assert first == "All ballots are in. Open: Anna leads by 2 votes, the figures leave it open."

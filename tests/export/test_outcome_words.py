@@ -10,7 +10,7 @@ import pytest
 from tally_stream.domain.contest import Majority
 from tally_stream.domain.outcome import outcome
 from tally_stream.export.outcome_words import NOT_A_DECLARATION, outcome_sentences
-from tests.support.small_elections import contest, election
+from tests.support.small_elections import contest, counted, election
 
 NAMES = {"ANNA": "Anna Ahl", "BELA": "Béla Bodó", "CLEO": "Cleo"}
 
@@ -18,7 +18,9 @@ NAMES = {"ANNA": "Anna Ahl", "BELA": "Béla Bodó", "CLEO": "Cleo"}
 def said(votes: tuple[int, ...], bound: int | None, **of: Any) -> list[str]:
     candidates = tuple(NAMES)[: len(votes)]
     of_contest = contest(candidates=candidates, **of)
-    return outcome_sentences(outcome(of_contest, votes, sum(votes), bound), NAMES, election(contests=[of_contest]), of_contest)
+    return outcome_sentences(
+        outcome(of_contest, counted(votes, sum(votes), bound)), NAMES, election(contests=[of_contest]), of_contest
+    )
 
 
 STILL_OUT = "still out at most: all that the rules let in from stations not counted yet, usually 150 % of their register"
@@ -76,17 +78,17 @@ def test_nothing_is_still_out_once_all_ballots_are_in(votes: tuple[int, ...], of
 def test_all_ballots_are_in_and_their_figures_leave_it_open() -> None:
     """Where the ballots cast are not known, which the limit is of."""
     of_contest = contest(base="cast")
-    found = outcome(of_contest, (51, 49), None, 0)
+    found = outcome(of_contest, counted((51, 49), None, 0))
     assert outcome_sentences(found, NAMES, None, None) == [
         "open: Anna Ahl leads by 2; all ballots are in, but their figures leave it open", NOT_A_DECLARATION
     ]  # fmt: skip
 
 
 def test_without_the_definition_its_limits_have_no_figures() -> None:
-    assert outcome_sentences(outcome(contest(), (51, 49), 100, 9), NAMES, None, None)[1] == (
+    assert outcome_sentences(outcome(contest(), counted((51, 49), 100, 9)), NAMES, None, None)[1] == (
         "still out at most: all that the rules let in from stations not counted yet, a percentage of their register"
     )
-    assert outcome_sentences(outcome(contest(), (50, 50), 100, 0), NAMES, None, None)[0] == (
+    assert outcome_sentences(outcome(contest(), counted((50, 50), 100, 0)), NAMES, None, None)[0] == (
         "all ballots are in, and nobody has won in this round"
     )
 
@@ -96,5 +98,5 @@ def test_nothing_while_no_votes_are_counted() -> None:
 
 
 def test_a_candidate_without_a_name_is_named_by_its_id() -> None:
-    found = outcome(contest(candidates=("ZOE",)), (9,), 9, 0)
+    found = outcome(contest(candidates=("ZOE",)), counted((9,), 9, 0))
     assert "ZOE leads by 9" in outcome_sentences(found, NAMES, None, None)[0]

@@ -12,6 +12,7 @@ from tally_stream.domain.contest import Candidate, Contest, ContestRule, Majorit
 from tally_stream.domain.election import Checks, Election, ExitPoll, Phase, Station, build_election
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.ledger import Change, Verdict
+from tally_stream.domain.outcome import Counted
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.standings import MergedFigures, Message
@@ -43,6 +44,17 @@ def contest(
         id, id.title(), seats, rule, base, (majority or Majority()) if rule == "majority" else None, Rounding(method, places),
         tuple(Candidate(c, c.title(), eligible=c not in ineligible) for c in candidates),
     )  # fmt: skip
+
+
+def counted(
+    votes: Sequence[int], base: int | None, bound: int | None, untold: int = 0, contradicted: int = 0, **others: Any
+) -> Counted:
+    """As many valid ballots as cast ones, unless told; no register."""
+    total = sum(votes) if base is None else base
+    return Counted(**{
+        "votes": votes, "valid": total, "cast": base, "blank": 0, "registered": None, "bound": bound, "untold": untold,
+        "contradicted": contradicted, **others,
+    })  # fmt: skip
 
 
 def station(
