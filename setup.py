@@ -30,6 +30,7 @@ COMPILED = (
     "tally_stream/domain/tally.py",
     "tally_stream/domain/pages.py",
     "tally_stream/domain/fold.py",
+    "tally_stream/domain/counted.py",
     "tally_stream/domain/outcome.py",
     "tally_stream/domain/rounding.py",
     "tally_stream/domain/standings.py",

@@ -11,35 +11,11 @@ partial count, and registers as they stand; it declares nobody elected. A test e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from tally_stream.domain.contest import Contest, Majority
-
-
-@dataclass(frozen=True)
-class Counted:
-    """What the outcome rests on, of a contest or of one of its areas: `votes` in definition order; figures that are None are
-    unknown. `registered`: voters of all its stations.
-
-    `bound`: the most ballots that can still take effect. `untold` of them are in cast already and not told apart: they become
-    votes without adding to a base of cast. `contradicted` is by how much figures of partial counts contradict each other that
-    an authority let count: a report that mends them brings so many votes or ballots beyond the bound.
-    """
-
-    votes: Sequence[int]
-    valid: int
-    cast: int | None
-    blank: int | None
-    registered: int | None
-    bound: int | None
-    untold: int = 0
-    contradicted: int = 0
-
-
-Verdict = tuple[str, list[int], dict[str, Any] | None]
-"""The state, who is elected (places), and what is tied."""
+from tally_stream.domain.counted import Counted, Verdict
 
 
 def outcome(contest: Contest, counted: Counted) -> dict[str, Any]:

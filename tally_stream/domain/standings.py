@@ -10,8 +10,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from tally_stream.domain.counted import Counted
 from tally_stream.domain.election import Election
-from tally_stream.domain.outcome import Counted, outcome
+from tally_stream.domain.outcome import outcome
 from tally_stream.domain.pages import Figures, Page, Stand
 from tally_stream.domain.rounding import progress_percent, ratio_units, shares, units_text
 from tally_stream.domain.rules import Limits

@@ -9,10 +9,10 @@ from fractions import Fraction
 from typing import Any
 
 from tally_stream.domain.contest import Candidate, Contest, ContestRule, Majority, MajorityBase, Rounding, RoundingMethod
+from tally_stream.domain.counted import Counted
 from tally_stream.domain.election import Checks, Election, ExitPoll, Phase, Station, build_election
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.ledger import Change, Verdict
-from tally_stream.domain.outcome import Counted
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.standings import MergedFigures, Message
