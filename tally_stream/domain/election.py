@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from fractions import Fraction
@@ -20,7 +20,7 @@ from mypy_extensions import mypyc_attr
 
 from tally_stream.domain.contest import Contest, canonical_contest, canonical_number
 from tally_stream.domain.scalars import format_time
-from tally_stream.domain.scopes import ContestLists, areas_of_contests
+from tally_stream.domain.scopes import ContestLists, areas_of_contests, places_of_contests
 
 RULE_SET_NUMBER = 3
 """Part of every digest; raised whenever some record's verdict could change."""
@@ -71,9 +71,9 @@ class Station:
     has, ascending; stations that have the same share one tuple. `polls_close_ms` is its own closing, None where it closes
     with the election. Acyclic: it holds only scalars and tuples of them. `register` is what its ballots are compared with: its
     own voters, or, of a unit without voters of its own (postal, early, prison: they stand in other stations' registers), the
-    ballots expected there."""
+    ballots expected there. `channel` is the index of how its votes came in, -1 where the election has no channels."""
 
-    __slots__ = ("ballots_expected", "contests", "id", "leaf", "name", "path", "polls_close_ms", "registered")
+    __slots__ = ("ballots_expected", "channel", "contests", "id", "leaf", "name", "path", "polls_close_ms", "registered")
 
     def __init__(
         self,
@@ -85,6 +85,7 @@ class Station:
         leaf: int,
         contests: tuple[int, ...] = (),
         polls_close_ms: int | None = None,
+        channel: int = -1,
     ) -> None:
         self.id = id
         self.name = name
@@ -94,6 +95,7 @@ class Station:
         self.leaf = leaf
         self.contests = contests
         self.polls_close_ms = polls_close_ms
+        self.channel = channel
 
     def has_contest(self, index: int) -> bool:
         """Whether this station votes in that contest. A station may have thousands, and they are sorted."""
@@ -124,7 +126,9 @@ class Election:
     """Everything that is fixed. `areas[0]` is the root; parents come before their children; `leaf_areas` are the
     indices of the deepest published areas, the only ones that totals are kept for. `contest_areas` has for each contest
     the indices of the areas in which it has a station, ordered (depth, path), the root first; `contest_leaves` the deepest
-    of these. Contests whose areas are the same share one tuple."""
+    of these. `channels` are the ways in which votes came in, by code point, () where stations have none; `contest_channels`
+    has for each contest the indices of those that its stations have, ascending. Contests whose areas or channels are the same
+    share one tuple."""
 
     id: str
     name: str
@@ -144,6 +148,8 @@ class Election:
     leaf_areas: tuple[int, ...]
     contest_areas: tuple[tuple[int, ...], ...]
     contest_leaves: tuple[tuple[int, ...], ...]
+    channels: tuple[str, ...]
+    contest_channels: tuple[tuple[int, ...], ...]
     digest: str
     _index_of: dict[str, int] = field(init=False, repr=False, compare=False)
 
@@ -183,12 +189,13 @@ def build_election(
     stations: Iterable[StationRow],
     named_stations: Mapping[str, Iterable[str]] | None = None,
     closings: Mapping[str, int] | None = None,
+    channels: Mapping[str, str] | None = None,
 ) -> Election:
     """Put a checked definition together: areas from the stations' paths, then the digest.
 
     `stations` have one level value a level, and each id once. `named_stations` has for contests that are held at stations
     named one by one (contest id → their ids), not in whole areas; `closings` the stations that close before the election
-    does (id → milliseconds since 1970 UTC).
+    does (id → milliseconds since 1970 UTC); `channels` how the votes of each station came in (id → its name), of all or none.
     """
     all_contests = tuple(contests)
     parts = {
@@ -217,7 +224,7 @@ def build_election(
     sha = hashlib.sha256(_definition_line(parts))
     for at in range(0, len(rows), STATIONS_TOGETHER):
         some = rows[at : at + STATIONS_TOGETHER]
-        sha.update(_LINES.encode_lines(_with_closings(some, closings) if closings else some))
+        sha.update(_LINES.encode_lines(_lines_of(some, closings or {}, channels)))
         for sid, station_name, registered, expected, values in some:
             path, leaf, contests_here = places[values]
             if named:
@@ -227,6 +234,10 @@ def build_election(
             table[sid] = Station(sid, shared_name, registered, expected, path, leaf, contests_here)
     for sid, own_ms in (closings or {}).items():
         table[sid].polls_close_ms = own_ms
+    channel_names = tuple(sorted(set((channels or {}).values())))
+    index_of = {channel: index for index, channel in enumerate(channel_names)}
+    for sid, channel in (channels or {}).items():
+        table[sid].channel = index_of[channel]
     sha.update(_LINES.encode_lines(list(named.items())))
     contest_areas, contest_leaves = areas_of_contests(
         len(all_contests),
@@ -240,6 +251,10 @@ def build_election(
         leaf_areas=tuple(i for i, area in enumerate(areas) if area.is_leaf),
         contest_areas=contest_areas,
         contest_leaves=contest_leaves,
+        channels=channel_names,
+        contest_channels=places_of_contests(
+            len(all_contests), ((s.contests, s.channel) for s in table.values()) if channels else ()
+        ),
         digest="sha256:" + sha.hexdigest(),
     )
 
@@ -257,8 +272,18 @@ def _scope_paths(contest: Contest) -> list[tuple[str, ...]]:
     return [tuple(area.split("/")[1:]) for area in contest.scope] or [()]
 
 
-def _with_closings(rows: list[StationRow], closings: Mapping[str, int]) -> list[tuple[Any, ...]]:
-    """Lines of stations for the digest: one with its own closing has it behind the others' fields."""
+def _lines_of(
+    rows: list[StationRow], closings: Mapping[str, int], channels: Mapping[str, str] | None
+) -> Sequence[tuple[Any, ...]]:
+    """Lines of stations for the digest. One with its own closing has that behind the others' fields. Where there are channels
+    each has both behind them, so that no channel's name can be read as a closing."""
+    if channels:
+        return [
+            (*row, format_time(closings[row[0]]) if row[0] in closings else None, channels[row[0]])
+            for row in rows
+        ]  # fmt: skip
+    if not closings:
+        return rows
     return [(*row, format_time(closings[row[0]])) if row[0] in closings else row for row in rows]
 
 

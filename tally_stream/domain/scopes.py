@@ -1,8 +1,8 @@
 """Which contests a station has: those of the areas it lies in, and those that name it.
 
-Decides a station's list of contests, once for all that lie in one place, and in which published areas a contest has a
-station. Stations with the same contests share one list: what is done for each contest is done once a list, never once a
-station and contest. Refuses to know whether a scope names what there is: `wire/folder/` looks at that. Read `tally.py`
+Decides a station's list of contests, once for all that lie in one place, and in which published areas and of which channels a
+contest has a station. Stations with the same contests share one list: what is done for each contest is done once a list, never
+once a station and contest. Refuses to know whether a scope names what there is: `wire/folder/` looks at that. Read `tally.py`
 next.
 """
 
@@ -74,6 +74,35 @@ def contests_alike(contest_count: int, lists: Sequence[ContestList]) -> dict[tup
     return alike
 
 
+def places_of_contests(contest_count: int, stations: Iterable[tuple[ContestList, int]]) -> tuple[tuple[int, ...], ...]:
+    """Contest → the places (areas, channels) of its stations, ascending; contests share one tuple where they are equal.
+
+    `stations` are a list of contests and a place each, one for all that have both in common.
+    """
+    lists: list[ContestList] = []
+    places_of_list: list[set[int]] = []
+    number_of: dict[int, int] = {}
+    for contests, place in stations:
+        number = number_of.get(id(contests))
+        if number is None:
+            number = number_of[id(contests)] = len(lists)
+            lists.append(contests)
+            places_of_list.append(set())
+        places_of_list[number].add(place)
+
+    places_of: list[tuple[int, ...]] = [()] * contest_count
+    known: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for numbers, contests_here in contests_alike(contest_count, lists).items():
+        found: set[int] = set()
+        for number in numbers:
+            found |= places_of_list[number]
+        places = tuple(sorted(found))
+        places = known.setdefault(places, places)
+        for contest in contests_here:
+            places_of[contest] = places
+    return tuple(places_of)
+
+
 def areas_of_contests(
     contest_count: int, parents: Sequence[int | None], stations: Iterable[tuple[ContestList, int]]
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
@@ -83,30 +112,13 @@ def areas_of_contests(
     `parents` has for each area the one above it, which stands before it; `stations` are a list of contests and a deepest
     published area each, one for all that have both in common.
     """
-    lists: list[ContestList] = []
-    leaves_of_list: list[set[int]] = []
-    place_of: dict[int, int] = {}
-    for contests, leaf in stations:
-        place = place_of.get(id(contests))
-        if place is None:
-            place = place_of[id(contests)] = len(lists)
-            lists.append(contests)
-            leaves_of_list.append(set())
-        leaves_of_list[place].add(leaf)
-
-    areas_of: list[tuple[int, ...]] = [()] * contest_count
-    leaves_of: list[tuple[int, ...]] = [()] * contest_count
-    known: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[int, ...]]] = {}
-    for places, contests_here in contests_alike(contest_count, lists).items():
-        found: set[int] = set()
-        for place in places:
-            found |= leaves_of_list[place]
-        leaves = tuple(sorted(found))
-        if leaves not in known:
-            known[leaves] = _with_those_above(leaves, parents), leaves
-        for contest in contests_here:
-            areas_of[contest], leaves_of[contest] = known[leaves]
-    return tuple(areas_of), tuple(leaves_of)
+    leaves_of = places_of_contests(contest_count, stations)
+    known: dict[int, tuple[int, ...]] = {}
+    """By the tuple itself, not by what is in it: thousands of contests may share one of thousands of areas."""
+    for leaves in leaves_of:
+        if id(leaves) not in known:
+            known[id(leaves)] = _with_those_above(leaves, parents)
+    return tuple([known[id(leaves)] for leaves in leaves_of]), leaves_of
 
 
 def _with_those_above(leaves: tuple[int, ...], parents: Sequence[int | None]) -> tuple[int, ...]:

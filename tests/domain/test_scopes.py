@@ -116,6 +116,34 @@ class TestWhichAreasAContestHas:
         assert contests_alike(5, [(0, 1, 2), (0, 2), (3,)]) == {(0, 1): [0, 2], (0,): [1], (2,): [3], (): [4]}
 
 
+class TestWhichChannelsAContestHas:
+    HOW = {"A-1": "postal", "A-2": "early", "B-1": "Postal", "B-2": "postal"}  # noqa: RUF012  (read alone)
+
+    def of_channels(self) -> Election:
+        return election(STATIONS, CONTESTS, levels=("region", "town"), depth=2, named=NAMED, channels=self.HOW)
+
+    def test_their_names_are_sorted_by_code_point_and_each_station_has_one(self) -> None:
+        of = self.of_channels()
+        assert of.channels == ("Postal", "early", "postal")
+        assert {id: of.channels[s.channel] for id, s in of.stations.items()} == self.HOW
+
+    def test_those_of_its_stations_and_contests_of_the_same_share_one_tuple(self) -> None:
+        of = self.of_channels()
+        assert of.contest_channels == ((0, 1, 2), (0, 2), (1,), (1,))
+        assert of.contest_channels[2] is of.contest_channels[3]
+
+    def test_of_contests_that_are_held_everywhere_they_are_all(self) -> None:
+        of = election(STATIONS, CONTESTS, levels=("region", "town"), channels=self.HOW)
+        assert of.contest_channels == ((0, 1, 2),) * 4
+        assert len({id(channels) for channels in of.contest_channels}) == 1
+
+    def test_without_channels_there_are_none(self) -> None:
+        of = of_places()
+        assert of.channels == ()
+        assert of.contest_channels == ((),) * 4
+        assert {s.channel for s in of.stations.values()} == {-1}
+
+
 class TestTheDigest:
     def test_which_stations_are_named_is_part_of_it_and_their_order_is_not(self) -> None:
         def digest(named: dict[str, Iterable[str]]) -> str:

@@ -73,6 +73,7 @@ def election(
     polls: Iterable[ExitPoll] = (),
     named: Mapping[str, Iterable[str]] | None = None,
     closings: Mapping[str, int] | None = None,
+    channels: Mapping[str, str] | None = None,
     **checks: int | Fraction,
 ) -> Election:
     return build_election(
@@ -90,6 +91,7 @@ def election(
         stations=tuple(stations) or (station(),),
         named_stations=named,
         closings=closings,
+        channels=channels,
     )
 
 

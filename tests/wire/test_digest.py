@@ -152,8 +152,12 @@ def test_skips_in_any_order_are_the_same(folder: Folder) -> None:
 
 def test_it_is_the_hash_of_the_definitions_line_and_one_line_a_station(folder: Folder) -> None:
     folder.replace(("P5_turnout_percent = 97.5", "P5_turnout_percent = 97.50"))
+    others = {
+        "votes_per_ballot": 1, "group": None, "allocation": None, "combinations": [], "approval": None, "quorum": None,
+        "double_majority": None,
+    }  # fmt: skip
     definition = {
-        "rules": 2,
+        "rules": 3,
         "id": "X-2024",
         "name": "An election",
         "phase": "official",
@@ -169,7 +173,7 @@ def test_it_is_the_hash_of_the_definitions_line_and_one_line_a_station(folder: F
             {
                 "id": "PRES", "name": "President", "seats": 1, "rule": "majority", "majority_base": "valid",
                 "majority": {"percent": "50", "at_least": False, "or_percent": None, "or_lead_percent": None},
-                "rounding": {"method": "half-up", "places": 2}, "scope": [],
+                "rounding": {"method": "half-up", "places": 2}, "scope": [], **others,
                 "candidates": [
                     {"id": "ANNA", "name": "Anna Ahl", "party": "Greens", "eligible": True},
                     {"id": "BELA", "name": "Béla Bodó", "party": None, "eligible": True},
@@ -177,7 +181,7 @@ def test_it_is_the_hash_of_the_definitions_line_and_one_line_a_station(folder: F
             },
             {
                 "id": "SEAT", "name": "Council", "seats": 2, "rule": "plurality", "majority_base": None, "majority": None,
-                "rounding": {"method": "largest-remainder", "places": 0}, "scope": [],
+                "rounding": {"method": "largest-remainder", "places": 0}, "scope": [], **others,
                 "candidates": [{"id": "CLEO", "name": "Cleo", "party": None, "eligible": True}],
             },
         ],
@@ -255,3 +259,33 @@ def test_stations_that_contests_name_are_sorted_whatever_order_they_come_in() ->
         for ids in ({"C": ["A-1", "A-2"], "D": ["A-3", "A-2"]}, {"C": ["A-2", "A-1"], "D": ["A-2", "A-3"]})
     }
     assert len(found) == 1
+
+
+class TestChannels:
+    STATIONS = (station("A-1"), station("A-2"), station("A-3"))
+    HOW = {"A-1": "postal", "A-2": "early", "A-3": "postal"}  # noqa: RUF012  (read alone)
+
+    def test_they_are_part_of_it(self) -> None:
+        ways = [None, self.HOW, {**self.HOW, "A-2": "postal"}, {**self.HOW, "A-2": "Early"}]
+        assert len({small_election(self.STATIONS, channels=way).digest for way in ways}) == len(ways)
+
+    def test_the_order_in_which_they_are_given_is_not(self) -> None:
+        backwards = dict(reversed(list(self.HOW.items())))
+        assert (
+            small_election(self.STATIONS, channels=self.HOW).digest == small_election(self.STATIONS, channels=backwards).digest
+        )
+
+    def test_a_line_has_its_closing_or_null_and_its_channel_behind_the_others_fields(self) -> None:
+        of = small_election(self.STATIONS, channels=self.HOW, closings={"A-2": 1})
+        parts = {name: getattr(of, name) for name in (f.name for f in fields(of))}
+        lines: list[object] = [election.canonical_definition(parts)]
+        for s in of.stations.values():
+            closing = None if s.polls_close_ms is None else "1970-01-01T00:00:00.001Z"
+            lines.append([s.id, s.name, s.registered, s.ballots_expected, list(s.path), closing, self.HOW[s.id]])
+        text = "".join(json.dumps(x, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n" for x in lines)
+        assert of.digest == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+    def test_a_channel_called_like_a_closing_is_none(self) -> None:
+        closing = "1970-01-01T00:00:00.001Z"
+        by_channel = small_election(self.STATIONS[:1], channels={"A-1": closing})
+        assert by_channel.digest != small_election(self.STATIONS[:1], closings={"A-1": 1}).digest
