@@ -39,6 +39,7 @@ AREA_PAIRS_MAX = 1_000_000
 STATION_PAIRS_MAX = 10_000_000
 """Pairs of a contest and a polling station: something is kept of each."""
 CONTEST_NAME_MAX_CODE_POINTS = 2_000
+CHANNEL_MAX_CODE_POINTS = 40
 BOUND_REGISTER_PERCENT_MAX = 1_000
 """Of a register of COUNT_MAX that is a sum of ten digits, the longest that pages and messages are measured for."""
 SUM_MAX = 9_007_199_254_740_991

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 from dataclasses import fields
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -152,7 +153,7 @@ def test_skips_in_any_order_are_the_same(folder: Folder) -> None:
 
 def test_it_is_the_hash_of_the_definitions_line_and_one_line_a_station(folder: Folder) -> None:
     folder.replace(("P5_turnout_percent = 97.5", "P5_turnout_percent = 97.50"))
-    others = {
+    others: dict[str, Any] = {
         "votes_per_ballot": 1, "group": None, "allocation": None, "combinations": [], "approval": None, "quorum": None,
         "double_majority": None,
     }  # fmt: skip

@@ -19,12 +19,12 @@ from tests.support.folders import Folder
 
 LEVELS = ["region", "town"]
 FIXED = [*plain_stations.FIXED_COLUMNS, *LEVELS]
-COLUMNS = [*FIXED, plain_stations.CLOSING_COLUMN]
+COLUMNS = [*FIXED, *plain_stations.OPTIONAL_COLUMNS]
 CLOSES_MS = 1_707_318_000_000
 HOSTILE = ["", " ", "a-1", "-A", "A" * 65, "A\n", "É", "e\u0301", "\u212b", "a\x00b", "\x7f", "\u2028", "\u202e", "N/E", "N|E", 'q"q', "a,b",
            "1000000000", "9" * 5_000, "-1", "+1", "1.0", " 1", "1_0", "٣", "²", "x" * 201, "\ufeff", "\r", "\n", "NULL",
            " A-2", "North ", "\u00a0", "North\u00a0", "\u3000North", "\ufeffNorth", "North\ufeff", "\ufeffA-3", ".", "..", "2024-02-07T15:00:00Z", "2024-02-07T15:00:01Z",
-           "2024-02-07T12:00:00+04:00", "2024-02-07T15:00", "2024-02-07t15:00:00Z"]  # fmt: skip
+           "Postal", "ＰＯＳＴＡＬ", "x" * 40, "x" * 41, "2024-02-07T12:00:00+04:00", "2024-02-07T15:00", "2024-02-07t15:00:00Z"]  # fmt: skip
 
 good = st.tuples(
     st.from_regex(r"[A-Z0-9][A-Z0-9._-]{0,5}", fullmatch=True),
@@ -33,6 +33,7 @@ good = st.tuples(
     st.sampled_from(["", "1100", "90"]),
     st.sampled_from(["North", "South", "Nord-Süd"]),
     st.sampled_from(["Alder", "Birch"]),
+    st.sampled_from(["postal", "election day", "postal", "early", "Voix par été"]),
     st.sampled_from(["", "", "2024-02-07T15:00:00Z", "2024-02-07T14:00:00.5Z"]),
 ).map(list)
 cells = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), max_size=4))
@@ -41,18 +42,27 @@ cells = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_catego
 @st.composite
 def tables(draw: st.DrawFn) -> bytes:
     """A table of good rows, in which now and then something is not as it should be, as bytes."""
-    there = draw(st.sampled_from([FIXED, COLUMNS]))
+    there = draw(st.sampled_from([FIXED, COLUMNS, [*FIXED, "polls_close"], [*FIXED, "channel"]]))
     columns = draw(st.one_of(st.just(there), st.permutations(there)))
     order = [COLUMNS.index(name) for name in columns]
     is_unique = draw(st.booleans())
     rows = draw(st.lists(good, max_size=9, unique_by=(lambda row: row[0]) if is_unique else None))
     for _ in range(draw(st.sampled_from([0, 0, 1, 1, 3])) if rows else 0):
-        draw(st.sampled_from(rows))[draw(st.integers(0, 6))] = draw(cells)
+        draw(st.sampled_from(rows))[draw(st.integers(0, 7))] = draw(cells)
     lines = [
         ",".join(
             draw(
                 st.sampled_from(
-                    [columns, columns, columns, columns[:-1], [*columns, "x"], [*columns, "channel"], [*columns[:-1], "name"]]
+                    [
+                        columns,
+                        columns,
+                        columns,
+                        columns[:-1],
+                        [*columns, "x"],
+                        [*columns, "channel"],
+                        [*columns, "polls_close"],
+                        [*columns[:-1], "name"],
+                    ]
                 )
             )
         )
@@ -101,18 +111,18 @@ class TestBothWaysToReadStations:
             plain = plain_stations.plain_stations(table, LEVELS, CLOSES_MS, most)
             said, _ = by_row.stations_by_row(table, LEVELS, CLOSES_MS, errors)
             found = by_row.StationTable(table, LEVELS, CLOSES_MS, chosen)
-            assert (found.rows, found.closings) == said
+            assert (found.rows, found.closings, found.channels) == said
         assert chosen == errors
         assert plain == (None if errors else said)
         assert found.is_whole or errors
 
     def test_at_every_hostile_cell_in_every_column(self, table: Path) -> None:
-        fine = ["A-2", "School", "7", "", "North", "Alder", "2024-02-07T14:00:00Z"]
+        fine = ["A-2", "School", "7", "", "North", "Alder", "postal", "2024-02-07T14:00:00Z"]
         for column in range(len(COLUMNS)):
             for cell in HOSTILE:
                 row = [*fine[:column], cell, *fine[column + 1 :]]
                 quoted = ",".join('"' + text.replace('"', '""') + '"' for text in row)
-                table.write_bytes("\n".join([",".join(COLUMNS), "A-1,,,,North,Alder,", quoted, ""]).encode())
+                table.write_bytes("\n".join([",".join(COLUMNS), "A-1,,,,North,Alder,early,", quoted, ""]).encode())
                 errors: list[Mistake] = []
                 said, _ = by_row.stations_by_row(table, LEVELS, CLOSES_MS, errors)
                 plain = plain_stations.plain_stations(table, LEVELS, CLOSES_MS, 9)
@@ -123,7 +133,7 @@ class TestBothWaysToReadStations:
         errors: list[Mistake] = []
         said, _ = by_row.stations_by_row(table, [], CLOSES_MS, errors)
         plain = plain_stations.plain_stations(table, [], CLOSES_MS, 9)
-        assert plain == said == ([("A-1", "", 7, None, ()), ("A-2", "", None, None, ())], {})
+        assert plain == said == ([("A-1", "", 7, None, ()), ("A-2", "", None, None, ())], {}, {})
 
     def test_closings_are_of_stations_that_close_before_the_election_does(self, table: Path) -> None:
         times = [

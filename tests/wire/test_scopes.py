@@ -246,12 +246,6 @@ class TestOwnClosing:
 
 
 class TestNotYet:
-    def test_channels_are_refused_by_name(self, folder: Folder) -> None:
-        folder.write("stations.csv", "\n".join(
-            line + end for line, end in zip(STATIONS.splitlines(), [",channel", ",postal", ",early", ",early"], strict=True)
-        ))  # fmt: skip
-        assert folder.mistakes() == ["stations.csv:1: the column channel can not be counted yet"]
-
     def test_keys_are_refused_by_name(self, folder: Folder) -> None:
         folder.write("keys.csv", "key_id\n")
         assert folder.mistakes() == ["keys.csv:1: is not read yet: this version does not check signatures"]

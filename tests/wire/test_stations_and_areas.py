@@ -1,5 +1,6 @@
 """stations.csv and areas.csv: every mistake in them with its file and line."""
 
+import csv
 import gzip
 
 import pytest
@@ -78,7 +79,7 @@ class TestMistakesInStations:
         expected = "station_id,name,registered,ballots_expected,region,town"
         header = header.removeprefix("\ufeff")
         assert folder.mistakes() == [
-            f"stations.csv:1: the header is {header!r}, it should be {expected!r}; it may have polls_close too"
+            f"stations.csv:1: the header is {header!r}, it should be {expected!r}; it may have channel, polls_close too"
         ]
 
     def test_bytes_that_are_not_utf_8_are_named_with_their_line(self, folder: Folder) -> None:
@@ -150,6 +151,70 @@ class TestMistakesInStations:
         assert folder.mistakes() == ["stations.csv: is missing"]
         (folder.path / "stations.csv").mkdir()
         assert folder.mistakes() == ["stations.csv:1: cannot be read: Is a directory"]
+
+
+class TestChannels:
+    def with_channels(self, folder: Folder, *channels: str) -> Folder:
+        """The three stations with these channels, and a closing behind them; further ones from line 5 on."""
+        header, *rows = STATIONS.splitlines()
+        rows += [f"C-{n},,,,North,Alder" for n in range(len(channels) - 3)]
+        lines = [f"{header},channel,polls_close", *(f"{row},{channel}," for row, channel in zip(rows, channels, strict=True))]
+        folder.write("stations.csv", "\n".join(lines))
+        return folder
+
+    def test_each_station_has_one(self, folder: Folder) -> None:
+        assert {s.channel for s in folder.load().stations.values()} == {-1}
+        of = self.with_channels(folder, "postal", "election day", "postal").load()
+        assert of.channels == ("election day", "postal")
+        assert [of.channels[s.channel] for s in of.stations.values()] == ["postal", "election day", "postal"]
+        assert [s.path for s in of.stations.values()] == [("North", "Alder"), ("North", "Birch"), ("South", "Alder")]
+
+    @pytest.mark.parametrize("at", [0, 2, 5, 7])
+    def test_wherever_the_column_stands(self, folder: Folder, at: int) -> None:
+        expected = self.with_channels(folder, "postal", "early", "postal").load()
+        with (folder.path / "stations.csv").open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.reader(lines))
+        with (folder.path / "stations.csv").open("w", encoding="utf-8", newline="") as lines:
+            for row in rows:
+                row.insert(at, row.pop(6))
+                csv.writer(lines).writerow(row)
+        assert folder.load().digest == expected.digest
+
+    def test_at_the_longest_name_and_one_past_it(self, folder: Folder) -> None:
+        assert limits.CHANNEL_MAX_CODE_POINTS == 40
+        assert self.with_channels(folder, "é" * 40, "a", "a").load().channels == ("a", "é" * 40)
+        assert self.with_channels(folder, "é" * 41, "a", "a").mistakes() == [
+            "stations.csv:2: channel longer than 40 code points"
+        ]
+
+    def test_it_is_never_empty_where_the_column_is_there(self, folder: Folder) -> None:
+        assert self.with_channels(folder, "", "postal", "").mistakes() == [
+            "stations.csv:2: channel is empty", "stations.csv:4: channel is empty"
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("name", "mistake"),
+        [
+            ("a\u202eb", "channel has the bidirectional control U+202E: 'a\\u202eb'"),
+            ("e\u0301", "channel is not in Unicode normal form C: 'e\\u0301'"),
+            (" postal", "channel begins or ends with white space: ' postal' begins with U+0020"),
+            ("early\u00a0", "channel begins or ends with white space: 'early\\xa0' ends with U+00A0"),
+        ],
+    )
+    def test_what_is_no_name(self, folder: Folder, name: str, mistake: str) -> None:
+        assert self.with_channels(folder, "postal", name, "postal").mistakes() == [f"stations.csv:3: {mistake}"]
+
+    @pytest.mark.parametrize(("one", "other"), [("postal", "Postal"), ("post 1", "post ¹"), ("STRASSE", "straße")])
+    def test_two_that_are_equal_but_for_case_or_form(self, folder: Folder, one: str, other: str) -> None:
+        assert self.with_channels(folder, "early", one, other, other).mistakes() == [
+            f"stations.csv:4: channel {other!r} is {one!r} (line 3) but for case or form"
+        ]
+
+    def test_each_is_part_of_the_digest(self, folder: Folder) -> None:
+        found = [folder.load().digest]
+        for channels in (("a", "a", "a"), ("a", "b", "a"), ("a", "a", "b"), ("a", "a", "c")):
+            found.append(self.with_channels(folder, *channels).load().digest)
+        assert len(set(found)) == 5
 
 
 class TestMistakesInAreas:

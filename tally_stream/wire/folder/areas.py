@@ -7,14 +7,13 @@ Refuses to know which areas are published. Read next: `contests.py`.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path as FilePath
 
 from tally_stream.domain.election import StationRow
 from tally_stream.domain.scopes import Path
 from tally_stream.wire.folder.stations import StationTable
-from tally_stream.wire.folder.table import Mistake, Table, text_mistake
+from tally_stream.wire.folder.table import Mistake, Table, folded, text_mistake
 
 _TILE = re.compile(r"-?[0-9]{1,9}\Z", re.ASCII)
 
@@ -55,13 +54,6 @@ def _check_tile(table: Table, x: str, y: str) -> None:
 # -- areas that look alike -----------------------------------------------------------------------------------------
 
 
-def _folded(text: str) -> str:
-    """Equal for texts that are equal under NFKC and case folding."""
-    if text.isascii():
-        return text.lower()
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-
-
 def check_look_alikes(stations: StationTable, areas: AreaTable | None, root: str, mistakes: list[Mistake]) -> None:
     """Two areas of one parent that differ only in case or compatibility forms are one area misspelt: both lines are named."""
     listed = [tuple(area.split("/")[1:]) for area, _ in areas.names] if areas is not None else []
@@ -86,11 +78,11 @@ def _may_look_alike(rows: Sequence[StationRow], listed: Iterable[Path]) -> bool:
     """False where no two values of any level fold to one text: nearly always, and found in one pass."""
     values = {value for path in {row[4] for row in rows} for value in path}
     values.update(value for path in listed for value in path)
-    return len(set(map(_folded, values))) < len(values)
+    return len(set(map(folded, values))) < len(values)
 
 
 def _key(prefix: Path) -> Path:
-    return (*prefix[:-1], _folded(prefix[-1]))
+    return (*prefix[:-1], folded(prefix[-1]))
 
 
 def _twins(paths: Iterable[Path], listed: Iterable[Path]) -> set[Path]:

@@ -255,4 +255,5 @@ def _build(
         stations=stations.rows,
         named_stations=scopes.named,
         closings=stations.closings,
+        channels=stations.channels,
     )  # fmt: skip

@@ -13,21 +13,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from operator import eq
 from pathlib import Path
+from typing import NamedTuple
 
 from tally_stream.domain.election import StationRow
 from tally_stream.domain.scalars import is_id, parse_time, text_error
-from tally_stream.wire.folder.table import SHOWN_MAX_CHARS, csv_reader, is_count, text_mistake, without_edges
+from tally_stream.wire.folder.table import SHOWN_MAX_CHARS, csv_reader, folded, is_count, text_mistake, without_edges
+from tally_stream.wire.limits import CHANNEL_MAX_CODE_POINTS
 from tally_stream.wire.report_log import open_maybe_gzip
 
 FIXED_COLUMNS = ("station_id", "name", "registered", "ballots_expected")
-CLOSING_COLUMN = "polls_close"
-"""The one column that may be there or not."""
+CHANNEL_COLUMN, CLOSING_COLUMN = "channel", "polls_close"
+OPTIONAL_COLUMNS = (CHANNEL_COLUMN, CLOSING_COLUMN)
+"""Those that may be there or not."""
 
 CHUNK_ROWS = 1_000
 """Rows that stay in the processor's cache while they are checked: 50,000 at a time took 1.7 times as long."""
 
-Stations = tuple[list[StationRow], dict[str, int]]
-"""The rows, and of stations that close before the election does: id → milliseconds since 1970 UTC."""
+
+class Stations(NamedTuple):
+    """`closings`: of stations that close before the election does, id → milliseconds since 1970 UTC. `channels`: id → how its
+    votes came in, of all stations; none where the table has no such column."""
+
+    rows: list[StationRow]
+    closings: dict[str, int]
+    channels: dict[str, str]
 
 
 def level_error(value: str) -> str | None:
@@ -36,6 +45,11 @@ def level_error(value: str) -> str | None:
     if mistake is None and ("/" in value or "|" in value):
         return f"may not have / or |: {value[:SHOWN_MAX_CHARS]!r}"
     return "is . or .." if value in (".", "..") else mistake
+
+
+def channel_error(name: str) -> str | None:
+    """Why a channel's name is none, or None."""
+    return text_mistake(name, CHANNEL_MAX_CODE_POINTS) if name else "is empty"
 
 
 def closing_of(text: str, closes_ms: int) -> tuple[int | None, str | None]:
@@ -54,20 +68,23 @@ def plain_stations(path: Path, levels: Sequence[str], closes_ms: int, most: int)
     """What a table of 1 to `most` stations says that has no mistake; None of any other."""
     try:
         with open_maybe_gzip(path) as raw:
-            rows, closings = _rows(csv_reader(raw), [*FIXED_COLUMNS, *levels], closes_ms, most)
+            found = _rows(csv_reader(raw), [*FIXED_COLUMNS, *levels], closes_ms, most)
     except (ValueError, csv.Error, OSError, EOFError, zlib.error):
         return None
-    return (rows, closings) if len({row[0] for row in rows}) == len(rows) > 0 else None
+    return found if len({row[0] for row in found.rows}) == len(found.rows) > 0 else None
 
 
 def _rows(reader: Iterator[list[str]], columns: list[str], closes_ms: int, most: int) -> Stations:
     """The rows, each in itself right. Raises ValueError at the first that is not."""
     header = next(reader, [])
-    has_closings = CLOSING_COLUMN in header
-    _require(sorted(header) == sorted([*columns, CLOSING_COLUMN] if has_closings else columns))
+    has_channels, has_closings = [name in header for name in OPTIONAL_COLUMNS]
+    _require(sorted(header) == sorted([*columns, *set(header).intersection(OPTIONAL_COLUMNS)]))
     places = [header.index(name) for name in columns]
     found: list[StationRow] = []
     closings: dict[str, int] = {}
+    channels: dict[str, str] = {}
+    ways: dict[str, str] = {}
+    """A channel's name → the one text for all stations that have it."""
     counts: dict[str, int | None] = {"": None}
     """Text → its number: half a million stations have a few thousand different registers."""
     paths: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -84,6 +101,8 @@ def _rows(reader: Iterator[list[str]], columns: list[str], closes_ms: int, most:
         _learn_counts(counts, registered)
         _learn_counts(counts, expected)
         _learn_paths(paths, chunk_paths)
+        if has_channels:
+            _learn_channels(channels, ways, ids, cells[header.index(CHANNEL_COLUMN)])
         if has_closings:
             _learn_closings(closings, ids, cells[header.index(CLOSING_COLUMN)], closes_ms)
         found += zip(
@@ -91,7 +110,8 @@ def _rows(reader: Iterator[list[str]], columns: list[str], closes_ms: int, most:
             map(paths.__getitem__, chunk_paths), strict=True,
         )  # fmt: skip
         _require(len(found) <= most)
-    return found, closings
+    _require(len(set(map(folded, ways))) == len(ways))
+    return Stations(found, closings, channels)
 
 
 def _has_no_edges(texts: Iterable[str]) -> bool:
@@ -112,6 +132,14 @@ def _learn_paths(paths: dict[tuple[str, ...], tuple[str, ...]], found: Iterable[
         if path not in paths:
             _require(not any(map(level_error, path)) and _has_no_edges(path))
             paths[path] = path
+
+
+def _learn_channels(channels: dict[str, str], ways: dict[str, str], ids: Iterable[str], names: Sequence[str]) -> None:
+    for name in set(names):
+        if name not in ways:
+            _require(channel_error(name) is None and _has_no_edges([name]))
+            ways[name] = name
+    channels.update(zip(ids, map(ways.__getitem__, names), strict=True))
 
 
 def _learn_closings(closings: dict[str, int], ids: Iterable[str], texts: Sequence[str], closes_ms: int) -> None:

@@ -14,24 +14,26 @@ from pathlib import Path
 from tally_stream.domain.election import StationRow
 from tally_stream.domain.scalars import is_id
 from tally_stream.wire.folder.plain_stations import (
+    CHANNEL_COLUMN,
     CLOSING_COLUMN,
     FIXED_COLUMNS,
+    OPTIONAL_COLUMNS,
     Stations,
+    channel_error,
     closing_of,
     level_error,
     plain_stations,
 )
-from tally_stream.wire.folder.table import Mistake, Table, not_an_id
+from tally_stream.wire.folder.table import Mistake, Table, folded, not_an_id
 from tally_stream.wire.limits import STATIONS_MAX
 
-NOT_YET_COLUMNS = ("channel",)
-OWN_COLUMNS = (*FIXED_COLUMNS, *NOT_YET_COLUMNS, CLOSING_COLUMN)
+OWN_COLUMNS = (*FIXED_COLUMNS, *OPTIONAL_COLUMNS)
 """What no level may be called."""
 
 
 class StationTable:
-    """What stations.csv says: `rows` and `closings` (`Stations`). `is_whole`: all of it could be read, so that what is not
-    there is nowhere."""
+    """What stations.csv says: `rows`, `closings` and `channels` (`Stations`). `is_whole`: all of it could be read, so that what
+    is not there is nowhere."""
 
     def __init__(self, path: Path, levels: Sequence[str], closes_ms: int, mistakes: list[Mistake]) -> None:
         self.path = path
@@ -40,7 +42,7 @@ class StationTable:
         found = plain_stations(path, levels, closes_ms, STATIONS_MAX)
         if found is None:
             found, self.is_whole = stations_by_row(path, levels, closes_ms, mistakes)
-        self.rows, self.closings = found
+        self.rows, self.closings, self.channels = found
 
     @cached_property
     def areas(self) -> set[tuple[str, ...]]:
@@ -51,8 +53,8 @@ class StationTable:
         """Line, id and level values of stations, in file order; the file is read once more. For sentences about what was
         found in the rows, which know no lines."""
         table = Table(self.path, [])
-        for row in table.rows((*FIXED_COLUMNS, *self.levels), (CLOSING_COLUMN,), not_yet=NOT_YET_COLUMNS):
-            path = tuple(row[4:-1])
+        for row in table.rows((*FIXED_COLUMNS, *self.levels), OPTIONAL_COLUMNS):
+            path = tuple(row[len(FIXED_COLUMNS) : -len(OPTIONAL_COLUMNS)])
             if is_meant(row[0], path):
                 yield table.line, row[0], path
 
@@ -67,7 +69,8 @@ def stations_by_row(path: Path, levels: Sequence[str], closes_ms: int, mistakes:
     good_paths: dict[tuple[str, ...], tuple[str, ...]] = {}
     numbers: dict[int | None, int | None] = {}
     """One object for each: half a million stations have a few thousand different registers."""
-    for row in table.rows((*FIXED_COLUMNS, *levels), (CLOSING_COLUMN,), not_yet=NOT_YET_COLUMNS):
+    channels = Channels(table)
+    for row in table.rows((*FIXED_COLUMNS, *levels), OPTIONAL_COLUMNS):
         station_id, name = row[0], row[1]
         if not is_id(station_id):
             wrong(f"station_id {not_an_id(station_id)}")
@@ -75,7 +78,7 @@ def stations_by_row(path: Path, levels: Sequence[str], closes_ms: int, mistakes:
             wrong(f"station_id {station_id} occurs twice")
         seen.add(station_id)
         table.text("name", name)
-        area_path = tuple(row[4:-1])
+        area_path = tuple(row[len(FIXED_COLUMNS) : -len(OPTIONAL_COLUMNS)])
         shared = good_paths.get(area_path)
         if shared is None:
             shared = area_path
@@ -88,6 +91,7 @@ def stations_by_row(path: Path, levels: Sequence[str], closes_ms: int, mistakes:
                 good_paths[area_path] = area_path
         registered = table.count("registered", row[2])
         expected = table.count("ballots_expected", row[3])
+        channels.take(station_id, row[-2])
         own_ms, mistake = closing_of(row[-1], closes_ms)
         if mistake:
             wrong(f"{CLOSING_COLUMN} {mistake}")
@@ -101,4 +105,35 @@ def stations_by_row(path: Path, levels: Sequence[str], closes_ms: int, mistakes:
             break
     if not found and table.is_whole:
         wrong("no polling stations")
-    return (found, closings), table.is_whole
+    return Stations(found, closings, channels.of_stations), table.is_whole
+
+
+class Channels:
+    """How each station's votes came in, row by row."""
+
+    def __init__(self, table: Table) -> None:
+        self.of_stations: dict[str, str] = {}
+        self._table = table
+        self._names: dict[str, str] = {}
+        """The one text for all stations that have it."""
+        self._firsts: dict[str, tuple[str, int]] = {}
+        """What is equal of those that look alike → the first of them, and its line."""
+
+    def take(self, station_id: str, name: str) -> None:
+        if CHANNEL_COLUMN not in self._table.columns:
+            return
+        if name not in self._names and not self._learn(name):
+            return
+        self.of_stations[station_id] = self._names[name]
+
+    def _learn(self, name: str) -> bool:
+        """Whether it is one."""
+        mistake = channel_error(name)
+        if mistake is not None:
+            self._table.wrong(f"{CHANNEL_COLUMN} {mistake}")
+            return False
+        self._names[name] = name
+        first, line = self._firsts.setdefault(folded(name), (name, self._table.line))
+        if first != name:
+            self._table.wrong(f"{CHANNEL_COLUMN} {name!r} is {first!r} (line {line}) but for case or form")
+        return True

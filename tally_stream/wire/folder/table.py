@@ -95,6 +95,13 @@ def is_count(text: str) -> bool:
     return text == "" or (text.isascii() and text.isdigit() and len(text) <= 9)
 
 
+def folded(text: str) -> str:
+    """Equal for texts that are equal under NFKC and case folding."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
 def is_language_column(name: str) -> bool:
     """A name in another language: checked as a text, and no part of the definition."""
     return _LANGUAGE_COLUMN.match(name) is not None
@@ -135,6 +142,8 @@ class Table:
         self.line = 1
         self.is_whole = False
         """Whether all rows were given: what is not among them is not in the file."""
+        self.columns: frozenset[str] = frozenset()
+        """Those that are there, once `rows` gave the first row."""
 
     def wrong(self, what: str) -> None:
         self.mistakes.append(Mistake(self.path, self.line, what))
@@ -144,7 +153,6 @@ class Table:
         columns: Sequence[str],
         optional: Sequence[str] = (),
         *,
-        not_yet: Sequence[str] = (),
         has_languages: bool = False,
     ) -> Iterator[list[str]]:
         """The rows as lists in the order of `columns` and then `optional`, whatever order the header has; "" for a column
@@ -159,11 +167,9 @@ class Table:
                     return
                 languages = [name for name in header if has_languages and is_language_column(name)]
                 given = [name for name in header if name not in languages]
-                for name in sorted(set(given).intersection(not_yet)):
-                    self.wrong(f"the column {name} can not be counted yet")
-                    given = [column for column in given if column != name]
                 if not self._is_right(header, given, columns, optional):
                     return
+                self.columns = frozenset(given)
                 places = [header.index(name) if name in given else -1 for name in (*columns, *optional)]
                 spoken = [header.index(name) for name in languages]
                 is_whole = True
