@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election, Station
+from tally_stream.domain.extra_sums import tally_turnout
 from tally_stream.domain.ledger import (
     OWES_NOTHING,
     Entry,
@@ -59,8 +61,8 @@ class _PageState:
 class _AreaState(Totals):
     """The sums of a deepest published area, with the page they stand on: one object, as it lies anywhere in memory."""
 
-    def __init__(self, candidate_count: int, page: _PageState) -> None:
-        super().__init__(candidate_count)
+    def __init__(self, contest: Contest, channels: tuple[int, ...], page: _PageState) -> None:
+        super().__init__(len(contest.candidate_ids), None, channels, contest.votes_per_ballot)
         self.page = page
         self.changed_at = 0
         self.integers: AreaSums = ()
@@ -338,7 +340,8 @@ class PartitionFold:
             if page is None:
                 page = state.pages[number] = _PageState(contest, number, self._layout.pages[contest][number])
             self._begin_change(state, page)  # first: what a hold keeps of the page has no sums of this area
-            area = state.areas[leaf] = _AreaState(len(self.election.contests[contest].candidate_ids), page)
+            channels = self.election.contest_channels[contest]
+            area = state.areas[leaf] = _AreaState(self.election.contests[contest], channels, page)
         else:
             self._begin_change(state, area.page)
         area.changed_at = self.next_offset
@@ -373,8 +376,10 @@ class PartitionFold:
             state = self._state(contest)
             entry = state.entries[station.id]
             totals = self._totals_to_change(state, contest, station.leaf)
-            tally(totals, entry, known.voted if known else None, self.limits, -1)
+            before = known.voted if known else None
+            tally(totals, entry, before, self.limits, -1)
             tally(totals, entry, t.voted, self.limits, 1)
+            tally_turnout(totals.need_extra(), station, before, t.voted)
         self._turnouts[t.station] = t
         return OWES_NOTHING
 

@@ -63,13 +63,17 @@ class Entry:
         return None if self.is_annulled else self.counts
 
 
+Ballots = tuple[int | None, int | None, int | None, int | None, int | None, int | None]
+"""cast, valid, blank, invalid, undervotes, overvotes."""
+
+
 @mypyc_attr(acyclic=True)
 class Change:
     """A public line for counts that were replaced, removed or put back, or for any figure that fell.
 
-    Deltas are new − old, `votes_delta` in candidate order; one of `ballots_delta` (cast, valid, blank, invalid) is None
-    where one side is unknown. `station` is the election's own: to find it again by its id waits for memory. Equal are
-    changes that say the same, of whatever election object.
+    Deltas are new − old, `votes_delta` in candidate order; one of `ballots_delta` is None where one side is unknown.
+    `station` is the election's own: to find it again by its id waits for memory. Equal are changes that say the same, of
+    whatever election object.
     """
 
     __slots__ = (
@@ -86,7 +90,7 @@ class Change:
         reason: str | None,
         authority: str | None,
         votes_delta: tuple[int, ...],
-        ballots_delta: tuple[int | None, int | None, int | None, int | None],
+        ballots_delta: Ballots,
     ) -> None:
         self.contest: Final = contest
         self.station: Final = station
@@ -220,13 +224,13 @@ def judge(entry: Entry, r: Report, contest: Contest, limits: Limits, is_certifie
     rules_may_fire = not is_ordinary(r, station, limits, log_ms)
     if rules_may_fire:
         for rule in ERROR_RULES:
-            finding = rule(r, station, limits)
+            finding = rule(r, station, limits, contest.votes_per_ballot)
             if finding is not None:
                 findings.append(finding)
     is_held = bool(findings)
     if rules_may_fire:
         for rule in WARNING_RULES:
-            finding = rule(r, station, limits)
+            finding = rule(r, station, limits, contest.votes_per_ballot)
             if finding is not None:
                 findings.append(finding)
     before = entry.counts
@@ -317,18 +321,23 @@ def _votes_delta(before: Report | None, after: Report | None) -> tuple[int, ...]
     return tuple([new_votes[i] - old_votes[i] for i in range(len(new_votes))])
 
 
-def _ballots_delta(before: Report | None, after: Report | None) -> tuple[int | None, int | None, int | None, int | None]:
-    old_cast, old_valid, old_blank, old_invalid = _ballots(before)
-    cast, valid, blank, invalid = _ballots(after)
-    return (_delta(cast, old_cast), _delta(valid, old_valid), _delta(blank, old_blank), _delta(invalid, old_invalid))
+def _ballots_delta(before: Report | None, after: Report | None) -> Ballots:
+    old_cast, old_valid, old_blank, old_invalid, old_undervotes, old_overvotes = _ballots(before)
+    cast, valid, blank, invalid, undervotes, overvotes = _ballots(after)
+    return (
+        _delta(cast, old_cast), _delta(valid, old_valid), _delta(blank, old_blank), _delta(invalid, old_invalid),
+        _delta(undervotes, old_undervotes), _delta(overvotes, old_overvotes),
+    )  # fmt: skip
 
 
 def _delta(new: int | None, old: int | None) -> int | None:
     return None if new is None or old is None else new - old
 
 
-def _ballots(counts: Report | None) -> tuple[int | None, int | None, int | None, int | None]:
-    return (0, 0, 0, 0) if counts is None else (counts.cast, counts.valid, counts.blank, counts.invalid)
+def _ballots(counts: Report | None) -> Ballots:
+    if counts is None:
+        return 0, 0, 0, 0, 0, 0
+    return counts.cast, counts.valid, counts.blank, counts.invalid, counts.undervotes, counts.overvotes
 
 
 def _some_figure_falls(before: Report, after: Report | None) -> bool:
@@ -337,7 +346,13 @@ def _some_figure_falls(before: Report, after: Report | None) -> bool:
         return bool(any(before.votes) or before.valid or before.cast or before.blank or before.invalid)
     if after.valid < before.valid or some_lower(after.votes, before.votes):
         return True
-    return _falls(before.cast, after.cast) or _falls(before.blank, after.blank) or _falls(before.invalid, after.invalid)
+    return (
+        _falls(before.cast, after.cast)
+        or _falls(before.blank, after.blank)
+        or _falls(before.invalid, after.invalid)
+        or _falls(before.undervotes, after.undervotes)
+        or _falls(before.overvotes, after.overvotes)
+    )
 
 
 def _falls(before: int | None, after: int | None) -> bool:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from tally_stream.domain.election import Election
+from tally_stream.domain.extra_sums import CHANNEL_SCALARS, EXTRA_SCALARS, EXTRA_SUMS
 from tally_stream.domain.tally import SCALARS, SUMS, AreaSums
 
-LAYOUT_NUMBER = 1
+LAYOUT_NUMBER = 2
 """Raised whenever the layout of any election, or what stands on a page, could change: pages of another number are absent."""
 
 PAGE_MAX_BYTES = 4_096
@@ -121,12 +122,17 @@ def ranges_of(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-def area_max_bytes(candidate_count: int, station_count: int) -> int:
+def area_max_bytes(candidate_count: int, station_count: int, channel_count: int = 0) -> int:
     """An area's integers on a page, at their longest: each has a sign and a comma behind it, the area two brackets and a
-    comma. A sum has at most SUM_MAX_DIGITS digits more than the number of stations it is over."""
+    comma. A sum has at most SUM_MAX_DIGITS digits more than the number of stations it is over. Extra sums, which few elections
+    have, count where there are channels: else every election would have more pages for them."""
+    names = list(SCALARS)
+    if channel_count:
+        names += [*EXTRA_SCALARS, *CHANNEL_SCALARS * channel_count]
     digits = len(str(station_count))
-    sums = candidate_count + len(SUMS)
-    return sums * (digits + SUM_MAX_DIGITS + 2) + (len(SCALARS) - len(SUMS)) * (digits + 2) + 3
+    sums = candidate_count * (channel_count + 1) + sum(name in SUMS or name in EXTRA_SUMS for name in names)
+    others = candidate_count * (channel_count + 1) + len(names) - sums
+    return sums * (digits + SUM_MAX_DIGITS + 2) + others * (digits + 2) + 3
 
 
 class Layout:
@@ -141,12 +147,14 @@ class Layout:
         """Contest → page → its areas."""
         self._firsts: list[tuple[int, ...]] = []
         """Contest → the first area of each page."""
-        known: dict[tuple[int, int], tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]] = {}
+        known: dict[tuple[int, int, int], tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]] = {}
         # Contests of the same areas and as many candidates share one cut: with 20,000 contests that is nearly all.
-        for leaves, contest in zip(election.contest_leaves, election.contests, strict=True):
-            key = (id(leaves), len(contest.candidate_ids))
+        for leaves, contest, channels in zip(
+            election.contest_leaves, election.contests, election.contest_channels, strict=True
+        ):
+            key = (id(leaves), len(contest.candidate_ids), len(channels))
             if key not in known:
-                pages = _cut(leaves, len(contest.candidate_ids), stations_in)
+                pages = _cut(leaves, len(contest.candidate_ids), stations_in, len(channels))
                 known[key] = (pages, tuple([page[0] for page in pages]))
             self.pages.append(known[key][0])
             self._firsts.append(known[key][1])
@@ -156,11 +164,13 @@ class Layout:
         return bisect_right(self._firsts[contest], leaf) - 1
 
 
-def _cut(leaves: tuple[int, ...], candidate_count: int, stations_in: dict[int, int]) -> tuple[tuple[int, ...], ...]:
+def _cut(
+    leaves: tuple[int, ...], candidate_count: int, stations_in: dict[int, int], channel_count: int
+) -> tuple[tuple[int, ...], ...]:
     pages: list[list[int]] = []
     size = PAGE_MAX_BYTES
     for leaf in leaves:
-        longest = area_max_bytes(candidate_count, stations_in[leaf])
+        longest = area_max_bytes(candidate_count, stations_in[leaf], channel_count)
         if size + longest > PAGE_MAX_BYTES:
             pages.append([])
             size = FRAME_MAX_BYTES

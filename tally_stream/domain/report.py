@@ -29,13 +29,14 @@ class Report:
     """A station's whole statement on one contest, or an authority's decision about it.
 
     `votes` are in the contest's candidate order and empty for a decision, which carries no counts; `cast`, `blank`,
-    `invalid`, `registered` are None where unknown. Acyclic (no collector looks at it): it holds only scalars and one
-    tuple of integers, and a million tracked ones made decoding 1.8 times slower.
+    `invalid`, `registered` are None where unknown. `undervotes` and `overvotes` (both or neither) are votes of valid ballots
+    that were not given, or lost because a ballot gave too many. Acyclic (no collector looks at it): it holds only scalars and
+    one tuple of integers, and a million tracked ones made decoding 1.8 times slower.
     """
 
     __slots__ = (
-        "authority", "blank", "cast", "complete", "contest", "counted_at", "counted_at_ms", "invalid", "kind", "reason",
-        "registered", "replaces", "revision", "station", "valid", "votes",
+        "authority", "blank", "cast", "complete", "contest", "counted_at", "counted_at_ms", "invalid", "kind", "overvotes",
+        "reason", "registered", "replaces", "revision", "station", "undervotes", "valid", "votes",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +57,8 @@ class Report:
         replaces: int | None = None,
         reason: str | None = None,
         authority: str | None = None,
+        undervotes: int | None = None,
+        overvotes: int | None = None,
     ) -> None:
         self.contest: Final = contest
         self.station: Final = station
@@ -73,6 +76,8 @@ class Report:
         self.replaces: Final = replaces
         self.reason: Final = reason
         self.authority: Final = authority
+        self.undervotes: Final = undervotes
+        self.overvotes: Final = overvotes
 
     def __eq__(self, other: object) -> bool:
         """Whether both say the same, field for field."""
@@ -94,6 +99,8 @@ class Report:
             and self.replaces == other.replaces
             and self.reason == other.reason
             and self.authority == other.authority
+            and self.undervotes == other.undervotes
+            and self.overvotes == other.overvotes
         )
 
     def __hash__(self) -> int:
@@ -103,6 +110,10 @@ class Report:
     def told_apart(self) -> int:
         """Ballots that are said to be valid, blank or invalid, as far as known."""
         return self.valid + (self.blank or 0) + (self.invalid or 0)
+
+    def votes_missing(self, votes_per_ballot: int) -> int:
+        """Votes that the valid ballots could have given, and of which nothing is said; below 0 where more are said."""
+        return votes_per_ballot * self.valid - sum(self.votes) - (self.undervotes or 0) - (self.overvotes or 0)
 
     @property
     def ballots(self) -> int:

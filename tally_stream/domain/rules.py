@@ -94,7 +94,9 @@ RULES: tuple[Rule, ...] = (
          "a correction names what it replaces"),
     Rule("Q4", "error", "counts for an annulled station, or after the contest was certified",
          "what is closed is opened only by name"),
-    Rule("A1", "error", "the votes do not add up to the valid ballots", "Abacus F.202"),
+    Rule("A1", "error", "one candidate has more votes than there are valid ballots, or the votes do not add up to them (where "
+         "a ballot has several votes, or undervotes and overvotes are known: all together are more than the ballots can give)",
+         "Abacus F.202"),
     Rule("A2", "error", "valid + blank + invalid is not the ballots cast", "Abacus F.203"),
     Rule("A3", "error", "more ballots than registered voters (102 % of the register where the report names none; of a unit "
          "without voters of its own always 102 % of the ballots expected)",
@@ -110,6 +112,8 @@ RULES: tuple[Rule, ...] = (
     Rule("P6", "warning", "one candidate has all of 100 votes or more", "unanimity is unusual"),
     Rule("P7", "warning", "the report's register differs from the register by more than 10 %",
          "a digit too many in the register moves every progress figure"),
+    Rule("P8", "warning", "votes, undervotes and overvotes are fewer than the valid ballots can give",
+         "Kalamazoo: 249 of 3,235 real precinct reports"),
     Rule("Q6", "warning", "counts lower a candidate or the ballots", "must be explained in the changes"),
     Rule("P10", "warning", "counts change the ballots of complete counts by more than 20 %",
          "Marathon county's doubled ward"),
@@ -150,14 +154,28 @@ def closing_ms(station: Station, limits: Limits) -> int:
     return limits.polls_close_ms if own is None else own
 
 
-def a1_votes_add_up(r: Report, station: Station, limits: Limits) -> Finding | None:
-    total = sum(r.votes)
-    if total == r.valid:
-        return None
-    return Finding("A1", "the votes add up to {left}, the valid ballots are {right}", total, r.valid)
+def a1_votes_add_up(r: Report, station: Station, limits: Limits, votes_per_ballot: int) -> Finding | None:
+    missing = r.votes_missing(votes_per_ballot)
+    if missing < 0 or (missing and votes_per_ballot == 1 and r.undervotes is None):
+        return _too_many_votes(r, votes_per_ballot, missing)
+    top = max(r.votes)
+    if top > r.valid:
+        return Finding("A1", "one candidate has {left} votes, the valid ballots are {right}", top, r.valid)
+    return None
 
 
-def a2_ballots_add_up(r: Report, station: Station, limits: Limits) -> Finding | None:
+def _too_many_votes(r: Report, votes_per_ballot: int, missing: int) -> Finding:
+    most = votes_per_ballot * r.valid
+    if r.undervotes is not None:
+        message = "votes, undervotes and overvotes add up to {left}, the valid ballots can give {right}"
+    elif votes_per_ballot > 1:
+        message = "the votes add up to {left}, the valid ballots can give {right}"
+    else:
+        message = "the votes add up to {left}, the valid ballots are {right}"
+    return Finding("A1", message, most - missing, most)
+
+
+def a2_ballots_add_up(r: Report, station: Station, limits: Limits, votes_per_ballot: int) -> Finding | None:
     if r.cast is None:
         return None
     known = r.told_apart
@@ -170,7 +188,7 @@ def a2_ballots_add_up(r: Report, station: Station, limits: Limits) -> Finding | 
     return Finding("A2", "valid, blank and invalid add up to {left}, cast are {right}", known, r.cast)
 
 
-def a3_within_register(r: Report, station: Station, limits: Limits) -> Finding | None:
+def a3_within_register(r: Report, station: Station, limits: Limits, votes_per_ballot: int) -> Finding | None:
     ballots = r.ballots
     if r.registered is not None and not station.is_without_voters:
         if ballots <= r.registered:
@@ -186,14 +204,14 @@ def a3_within_register(r: Report, station: Station, limits: Limits) -> Finding |
     return Finding("A3", "{left} ballots, more than the limit over " + over, ballots, register)
 
 
-def a8_somebody_registered(r: Report, station: Station, limits: Limits) -> Finding | None:
+def a8_somebody_registered(r: Report, station: Station, limits: Limits, votes_per_ballot: int) -> Finding | None:
     registered = station.registered if r.registered is None else r.registered
     if registered != 0 or r.ballots == 0 or station.is_without_voters:
         return None
     return Finding("A8", "{left} ballots, {right} registered", r.ballots, 0)
 
 
-def a9_register_within_bound(r: Report, station: Station, limits: Limits) -> Finding | None:
+def a9_register_within_bound(r: Report, station: Station, limits: Limits, votes_per_ballot: int) -> Finding | None:
     if r.registered is None or station.registered is None or station.is_without_voters:
         return None
     if r.registered * limits.bound_denominator <= limits.bound_numerator * station.registered:
@@ -211,21 +229,21 @@ def _share_of_cast(code: str, part: int | None, r: Report, percent: tuple[int, i
     return Finding(code, f"{{left}} {what} of {{right}} cast", part, r.cast)
 
 
-def p1_invalid(r: Report, station: Station, limits: Limits) -> Finding | None:
+def p1_invalid(r: Report, station: Station, limits: Limits, votes_per_ballot: int) -> Finding | None:
     return _share_of_cast("P1", r.invalid, r, limits.p1, "invalid")
 
 
-def p2_blank(r: Report, station: Station, limits: Limits) -> Finding | None:
+def p2_blank(r: Report, station: Station, limits: Limits, votes_per_ballot: int) -> Finding | None:
     return _share_of_cast("P2", r.blank, r, limits.p2, "blank")
 
 
-def p4_empty(r: Report, station: Station, limits: Limits) -> Finding | None:
+def p4_empty(r: Report, station: Station, limits: Limits, votes_per_ballot: int) -> Finding | None:
     if not r.complete or r.ballots:
         return None
     return Finding("P4", "a complete report of {left} ballots", 0, None)
 
 
-def p5_turnout(r: Report, station: Station, limits: Limits) -> Finding | None:
+def p5_turnout(r: Report, station: Station, limits: Limits, votes_per_ballot: int) -> Finding | None:
     registered = station.registered if r.registered is None else r.registered
     if r.cast is None or not registered or station.is_without_voters:
         return None
@@ -235,14 +253,22 @@ def p5_turnout(r: Report, station: Station, limits: Limits) -> Finding | None:
     return Finding("P5", "{left} cast of {right} registered", r.cast, registered)
 
 
-def p6_unanimous(r: Report, station: Station, limits: Limits) -> Finding | None:
+def p6_unanimous(r: Report, station: Station, limits: Limits, votes_per_ballot: int) -> Finding | None:
     top = max(r.votes)
     if top < limits.p6_votes_min or top != sum(r.votes) or not top:
         return None
     return Finding("P6", "one candidate has {left} of {right} votes", top, top)
 
 
-def p7_register_differs(r: Report, station: Station, limits: Limits) -> Finding | None:
+def p8_votes_missing(r: Report, station: Station, limits: Limits, votes_per_ballot: int) -> Finding | None:
+    missing = r.votes_missing(votes_per_ballot)
+    if r.undervotes is None or missing <= 0:
+        return None
+    most = votes_per_ballot * r.valid
+    return Finding("P8", "votes, undervotes and overvotes add up to {left} of {right}", most - missing, most)
+
+
+def p7_register_differs(r: Report, station: Station, limits: Limits, votes_per_ballot: int) -> Finding | None:
     if r.registered is None or station.registered is None or station.is_without_voters:
         return None
     numerator, denominator = limits.p7
@@ -251,11 +277,20 @@ def p7_register_differs(r: Report, station: Station, limits: Limits) -> Finding 
     return Finding("P7", "{left} registered in the report, {right} in the register", r.registered, station.registered)
 
 
-ReportRule = Callable[[Report, Station, Limits], Finding | None]
+ReportRule = Callable[[Report, Station, Limits, int], Finding | None]
+"""The last is how many votes a ballot of the contest has."""
 ERROR_RULES: tuple[ReportRule, ...] = (
     a1_votes_add_up, a2_ballots_add_up, a3_within_register, a8_somebody_registered, a9_register_within_bound,
 )  # fmt: skip
-WARNING_RULES: tuple[ReportRule, ...] = (p1_invalid, p2_blank, p4_empty, p5_turnout, p6_unanimous, p7_register_differs)
+WARNING_RULES: tuple[ReportRule, ...] = (
+    p1_invalid,
+    p2_blank,
+    p4_empty,
+    p5_turnout,
+    p6_unanimous,
+    p7_register_differs,
+    p8_votes_missing,
+)
 
 
 def q6_lowers(r: Report, before: Report, contest_candidates: tuple[str, ...]) -> Finding | None:
@@ -301,14 +336,16 @@ def some_lower(votes: tuple[int, ...], before: tuple[int, ...]) -> bool:
 def is_ordinary(r: Report, station: Station, limits: Limits, log_ms: int) -> bool:
     """Whether counts are ordinary in themselves; False means: ask the rules.
 
-    Ordinary: all ballots known, the register the station's own and not 0, and no rule fires but perhaps those that compare
-    with earlier counts (Q6, P10). Nearly every report of a night is. One look instead of eleven rules, and one step
-    (`tally.add_plain`) for what `is_plain` passes, saved a fifth of the time. Exhaustive tests over small figures hold the
-    look to the rules, and the step to `tally`.
+    Ordinary: all ballots known and each gives one vote, the register the station's own and not 0, and no rule fires but
+    perhaps those that compare with earlier counts (Q6, P10). Nearly every report of a night is. One look instead of a dozen
+    rules, and one step (`tally.add_plain`) for what `is_plain` passes, saved a fifth of the time. Exhaustive tests over small
+    figures hold the look to the rules, and the step to `tally`.
     """
     votes, valid, cast, blank, invalid = r.votes, r.valid, r.cast, r.blank, r.invalid
     registered, counted_at_ms = station.registered, r.counted_at_ms
     if cast is None or blank is None or invalid is None or registered is None or counted_at_ms is None:
+        return False
+    if r.undervotes is not None:
         return False
     if r.registered is not None and (r.registered != registered or not limits.a9_spares_the_register):
         return False

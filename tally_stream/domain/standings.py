@@ -12,12 +12,13 @@ from typing import Any
 
 from tally_stream.domain.counted import Counted
 from tally_stream.domain.election import Election
+from tally_stream.domain.extra_standings import channel_of, voted_of
 from tally_stream.domain.outcome import outcome
 from tally_stream.domain.pages import Figures, Page, Stand
 from tally_stream.domain.rounding import progress_percent, ratio_units, shares, units_text
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.scalars import format_time
-from tally_stream.domain.tally import AreaSums, Baseline, Totals, baselines
+from tally_stream.domain.tally import AreaSums, Baseline, Totals, baselines, expected_of
 
 Message = dict[str, Any]
 
@@ -44,6 +45,7 @@ class MergedFigures:
         self.stands: list[Stand | None] = [None] * partition_count
         """None of partitions of which nothing is known yet."""
         self._areas = election.contest_areas[contest]
+        self._channels = election.contest_channels[contest]
         if shared_baselines is None:
             shared_baselines = baselines(election, Limits(election.checks, election.polls_close_ms))
         self._baseline = shared_baselines[contest]
@@ -181,7 +183,7 @@ class MergedFigures:
         election, contest = self.election, self.contest
         start = self._baseline[index]
         count = len(contest.candidate_ids)
-        t = Totals(count, sums)
+        t = Totals(count, sums, self._channels)
         votes = (0,) * count if sums is None else sums[:count]
         expected = start["expected"]
         done = t.counted + t.annulled
@@ -222,12 +224,11 @@ class MergedFigures:
                 "valid": None if is_hidden else t.valid,
                 "blank": None if is_hidden or t.blank_unknown else t.blank,
                 "invalid": None if is_hidden or t.invalid_unknown else t.invalid,
-                "undervotes": None,
-                "overvotes": None,
+                **_under_and_over(t, is_hidden),
             },
-            "voted": None,
+            "voted": None if t.extra is None else voted_of(t.extra, contest.rounding),
             "candidates": candidates,
-            "channels": None,
+            "channels": self._channels_of(t, start, is_hidden),
             "rounding": {"method": contest.rounding.method, "places": contest.rounding.places, "base": "valid"},
             "outcome": self._outcome(votes, t, start, is_certified) if is_root and not is_hidden else None,
             "exit_polls": self._exit_polls(as_of_ms, share_of) if is_root else None,
@@ -257,6 +258,16 @@ class MergedFigures:
                  "rank": rank if candidate.eligible else None, "seats": None}
             )  # fmt: skip
         return rows, dict(zip(contest.candidate_ids, printed, strict=True))
+
+    def _channels_of(self, t: Totals, start: dict[str, int], is_hidden: bool) -> list[Message] | None:
+        if not self._channels:
+            return None
+        assert t.extra is not None, "a contest with channels has them in every area"
+        names, ids = self.election.channels, self.contest.candidate_ids
+        return [
+            channel_of(names[channel], start[expected_of(channel)], sums, ids, is_hidden, is_hidden or t.cast_unknown > 0)
+            for channel, sums in t.extra.channels.items()
+        ]
 
     def _measure(self, done: int, of: int, is_finished: bool) -> Message | None:
         if of == 0:
@@ -349,16 +360,38 @@ class Publication:
         return {**body, **self.stamp}, is_changed
 
 
+def _padded(one: AreaSums, other: AreaSums) -> AreaSums:
+    """With zeros behind it, where the other has extra sums and it has none."""
+    return one if len(one) >= len(other) else one + (0,) * (len(other) - len(one))
+
+
 def _plus(one: AreaSums, other: AreaSums) -> AreaSums:
+    if len(one) != len(other):
+        one, other = _padded(one, other), _padded(other, one)
     return tuple([one[i] + other[i] for i in range(len(one))])
 
 
 def _less(one: AreaSums, other: AreaSums) -> AreaSums:
+    if len(one) != len(other):
+        one, other = _padded(one, other), _padded(other, one)
     return tuple([one[i] - other[i] for i in range(len(one))])
 
 
 def _plus_less(one: AreaSums, more: AreaSums, less: AreaSums) -> AreaSums:
+    if len(one) != len(more) or len(one) != len(less):
+        return _plus(one, _less(more, less))
     return tuple([one[i] + more[i] - less[i] for i in range(len(one))])
+
+
+def _under_and_over(t: Totals, is_hidden: bool) -> Message:
+    """Known where every statement in force has them; then no votes are missing that nobody speaks of."""
+    in_force = t.counted + t.partial
+    if is_hidden or in_force > (0 if t.extra is None else t.extra.undervotes_known):
+        return {"undervotes": None, "overvotes": None}
+    return {
+        "undervotes": 0 if t.extra is None else t.extra.undervotes,
+        "overvotes": 0 if t.extra is None else t.extra.overvotes,
+    }
 
 
 def _status(t: Totals, expected: int, is_before: bool, is_certified: bool) -> str:

@@ -9,6 +9,7 @@ count of its unknowns beside it. Read `fold.py` next.
 from __future__ import annotations
 
 from tally_stream.domain.election import Election, Station
+from tally_stream.domain.extra_sums import ExtraSums, add_plain_extra, extra_width, has_extra, tally_extra
 from tally_stream.domain.ledger import Entry
 from tally_stream.domain.report import Report
 from tally_stream.domain.rules import Limits
@@ -31,7 +32,8 @@ TURNOUT = ("turnout_cast", "turnout_cast_unknown", "turnout_registered", "turnou
 BOUND = ("bound", "bound_unknown", "untold", "contradicted")
 """`bound` is the most ballots that can still take effect, relative to all stations outstanding. `untold` and `contradicted`
 are of partial counts: ballots cast that are not said to be valid, blank or invalid; and by how much figures contradict each
-other that an authority let count, which a later report must mend."""
+other that an authority let count, which a later report must mend, and votes that the ballots could have given and of which
+nothing is said."""
 
 SCALARS = (
     *BALLOTS,
@@ -53,13 +55,14 @@ SUMS = frozenset({
 
 
 AreaSums = tuple[int, ...]
-"""Votes in candidate order, then SCALARS in theirs. A tuple, which the collector looks at but once: a wide night has many."""
+"""Votes in candidate order, then SCALARS in theirs; of an area that has some, its extra sums behind them (`extra_sums.py`). A
+tuple, which the collector looks at but once: a wide night has many."""
 
 
 class Totals(VoteSums):
     """The sums of one contest in one deepest published area. `votes` are in candidate order."""
 
-    __slots__ = ("candidate_count", *SCALARS)
+    __slots__ = ("candidate_count", "channels", "extra", "votes_per_ballot", *SCALARS)
 
     # Flat, in groups by name alone. An object for each group costs nothing with 50 areas (0.8 us to count a plain report), but
     # with 5,000 it is 2.1 us instead of 1.5: each group lies elsewhere in memory. They lie there in this order: after the votes
@@ -100,14 +103,29 @@ class Totals(VoteSums):
     bound_unknown: int
     untold: int
     contradicted: int
+    extra: ExtraSums | None
     candidate_count: int
+    channels: tuple[int, ...]
+    votes_per_ballot: int
 
-    def __init__(self, candidate_count: int, integers: AreaSums | None = None) -> None:
-        """All zero, or what `to_integers` gave."""
+    def __init__(
+        self,
+        candidate_count: int,
+        integers: AreaSums | None = None,
+        channels: tuple[int, ...] = (),
+        votes_per_ballot: int = 1,
+    ) -> None:
+        """All zero, or what `to_integers` gave. `channels`: those of the contest (`Election.contest_channels`)."""
+        width = candidate_count + len(SCALARS)
         if integers is None:
-            integers = (0,) * integers_per_area(candidate_count)
+            integers = (0,) * width
         super().__init__(integers[:candidate_count])
         self.candidate_count = candidate_count
+        self.channels = channels
+        self.votes_per_ballot = votes_per_ballot
+        self.extra = None
+        if channels or len(integers) > width:
+            self.extra = ExtraSums(candidate_count, channels, integers[width:] or None)
         (
             self.valid, self.cast, self.cast_unknown, self.blank, self.blank_unknown, self.invalid,
             self.invalid_unknown, self.counted, self.partial, self.held_only, self.annulled, self.corrected,
@@ -116,11 +134,12 @@ class Totals(VoteSums):
             self.registered_done, self.registered_done_unknown, self.ballots_of, self.ballots_of_unknown,
             self.turnout_cast, self.turnout_cast_unknown, self.turnout_registered, self.turnout_registered_unknown,
             self.bound, self.bound_unknown, self.untold, self.contradicted,
-        ) = integers[candidate_count:]  # fmt: skip
+        ) = integers[candidate_count:width]  # fmt: skip
 
     def to_integers(self) -> AreaSums:
-        """Votes in candidate order, then SCALARS in their order: what a page has of an area."""
-        return (
+        """Votes in candidate order, then SCALARS in their order, then the extra sums where there are some: what a page has of
+        an area."""
+        found = (
             *self.to_list(self.candidate_count),
             self.valid, self.cast, self.cast_unknown, self.blank, self.blank_unknown, self.invalid,
             self.invalid_unknown, self.counted, self.partial, self.held_only, self.annulled, self.corrected,
@@ -130,10 +149,20 @@ class Totals(VoteSums):
             self.turnout_cast, self.turnout_cast_unknown, self.turnout_registered, self.turnout_registered_unknown,
             self.bound, self.bound_unknown, self.untold, self.contradicted,
         )  # fmt: skip
+        return found if self.extra is None else found + self.extra.to_integers()
+
+    def need_extra(self) -> ExtraSums:
+        """The extra sums, from now on there."""
+        if self.extra is None:
+            self.extra = ExtraSums(self.candidate_count, self.channels)
+        return self.extra
 
 
-def integers_per_area(candidate_count: int) -> int:
-    return candidate_count + len(SCALARS)
+def widths_of_areas(candidate_count: int, channel_count: int) -> tuple[int, ...]:
+    """How many integers an area can have on a page: without extra sums, if there are such areas, and with them."""
+    width = candidate_count + len(SCALARS)
+    with_extra = width + extra_width(candidate_count, channel_count)
+    return (with_extra,) if channel_count else (width, with_extra)
 
 
 def bound_of(station: Station, limits: Limits) -> int:
@@ -171,6 +200,8 @@ def tally(t: Totals, entry: Entry, voted: int | None, limits: Limits, sign: int)
     """
     station = entry.station
     registered = station.registered
+    if t.extra is not None or has_extra(entry.counts):
+        tally_extra(t.need_extra(), entry, sign)
     if entry.held is not None:
         t.held_waiting += sign
     if entry.is_disputed:
@@ -254,6 +285,10 @@ def add_plain(t: Totals, station: Station, before: Report | None, r: Report, lim
     assert invalid is not None
     assert registered is not None
     add_votes(t, votes)
+    if t.extra is not None:
+        add_plain_extra(t.extra, station, before, r)
+    if t.votes_per_ballot > 1:
+        _add_plain_missing(t, before, r)
     if before is None:
         t.valid += r.valid
         t.cast += cast
@@ -307,9 +342,18 @@ def _tally_untold(t: Totals, counts: Report, sign: int) -> None:
             t.untold += sign * (cast - told_apart)
         else:
             t.contradicted += sign * (told_apart - cast)
-    votes = sum(counts.votes)
-    if votes < counts.valid:
-        t.contradicted += sign * (counts.valid - votes)
+    missing = counts.votes_missing(t.votes_per_ballot)
+    if missing > 0:
+        t.contradicted += sign * missing
+
+
+def _add_plain_missing(t: Totals, before: Report | None, r: Report) -> None:
+    """What `_tally_untold` adds where a ballot has several votes: of a partial count those that it does not have. A plain one
+    contradicts nothing."""
+    if before is not None:
+        t.contradicted -= before.votes_missing(t.votes_per_ballot)
+    if not r.complete:
+        t.contradicted += r.votes_missing(t.votes_per_ballot)
 
 
 def _tally_kind(t: Totals, kind: str, sign: int) -> None:
@@ -364,7 +408,7 @@ def _tally_expected(t: Totals, station: Station, expected: int | None, sign: int
 
 Baseline = dict[int, dict[str, int]]
 """Published area → name → figure."""
-_BASELINE_NAMES = (
+_BASELINE_NAMES: tuple[str, ...] = (
     "expected", "registered_of", "registered_of_unknown", "ballots_of", "ballots_of_unknown", "bound", "bound_unknown",
 )  # fmt: skip
 
@@ -373,8 +417,10 @@ def baselines(election: Election, limits: Limits) -> list[Baseline]:
     """What each contest's stations add up to, all outstanding and untouched, in every published area that has one:
     expected stations, and the starting points of `registered_of`, `ballots_of` and `bound` with their unknowns.
 
-    One pass over the stations for all contests; contests with the same stations share one object.
+    Where there are channels, expected stations of each too (`expected_of`). One pass over the stations for all contests;
+    contests with the same stations share one object.
     """
+    names = (*_BASELINE_NAMES, *(expected_of(channel) for channel in range(len(election.channels))))
     lists: list[tuple[int, ...]] = []
     sums_of_list: list[Baseline] = []
     place_of: dict[int, int] = {}
@@ -387,8 +433,10 @@ def baselines(election: Election, limits: Limits) -> list[Baseline]:
         of_list = sums_of_list[place]
         area = of_list.get(station.leaf)
         if area is None:
-            area = of_list[station.leaf] = dict.fromkeys(_BASELINE_NAMES, 0)
+            area = of_list[station.leaf] = dict.fromkeys(names, 0)
         area["expected"] += 1
+        if election.channels:
+            area[expected_of(station.channel)] += 1
         if station.registered is None:
             area["registered_of_unknown"] += 1
             area["bound_unknown"] += 1
@@ -402,7 +450,7 @@ def baselines(election: Election, limits: Limits) -> list[Baseline]:
     found: list[Baseline] = [{}] * len(election.contests)
     for places, contests in contests_alike(len(election.contests), lists).items():
         areas = election.contest_areas[contests[0]]
-        sums = {index: dict.fromkeys(_BASELINE_NAMES, 0) for index in areas}
+        sums = {index: dict.fromkeys(names, 0) for index in areas}
         for place in places:
             for leaf, of_leaf in sums_of_list[place].items():
                 _add_named(sums[leaf], of_leaf)
@@ -415,6 +463,11 @@ def baselines(election: Election, limits: Limits) -> list[Baseline]:
     return found
 
 
+def expected_of(channel: int) -> str:
+    """What a baseline calls the expected stations of a channel."""
+    return f"expected of channel {channel}"
+
+
 def _add_named(sums: dict[str, int], others: dict[str, int]) -> None:
-    for name in _BASELINE_NAMES:
-        sums[name] += others[name]
+    for name, figure in others.items():
+        sums[name] += figure

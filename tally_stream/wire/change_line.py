@@ -25,6 +25,8 @@ class BallotsDeltaLine(msgspec.Struct, gc=False):
     blank: int | None
     cast: int | None
     invalid: int | None
+    overvotes: int | None
+    undervotes: int | None
     valid: int | None
 
 

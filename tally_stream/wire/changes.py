@@ -19,11 +19,11 @@ _in_order = msgspec.json.Encoder()
 def encode_change(election: Election, topic: str, partition: int, offset: int, log_ms: int, change: Change) -> bytes:
     """The public line of a change, canonical. `area` is the station's deepest published area."""
     contest = election.contests[change.contest]
-    cast, valid, blank, invalid = change.ballots_delta
+    cast, valid, blank, invalid, undervotes, overvotes = change.ballots_delta
     line = ChangeLine(
         election.areas[change.station.leaf].id,
         change.authority,
-        BallotsDeltaLine(blank, cast, invalid, valid),
+        BallotsDeltaLine(blank, cast, invalid, overvotes, undervotes, valid),
         contest.id,
         election.digest,
         change.from_revision,

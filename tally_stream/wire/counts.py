@@ -22,6 +22,8 @@ class Ballots(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True)
     cast: Count | None = None
     blank: Count | None = None
     invalid: Count | None = None
+    undervotes: Count | None = None
+    overvotes: Count | None = None
 
 
 class Counts(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):

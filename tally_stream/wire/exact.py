@@ -137,6 +137,8 @@ class ExactReader:
             valid=ballots.get("valid", 0),
             blank=ballots.get("blank"),
             invalid=ballots.get("invalid"),
+            undervotes=ballots.get("undervotes"),
+            overvotes=ballots.get("overvotes"),
             votes=tuple(votes[c] for c in self.election.contests[contest].candidate_ids) if votes else (),
             replaces=f.get("replaces"),
             reason=f.get("reason"),
@@ -290,7 +292,7 @@ FIELDS_OF_KIND: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **dict.fromkeys(CONTROL_KINDS, _CONTROL_FIELDS),
     "turnout": _TURNOUT_FIELDS,
 }
-_BALLOT_FIELDS = frozenset({"valid", "cast", "blank", "invalid"})
+_BALLOT_FIELDS = frozenset({"valid", "cast", "blank", "invalid", "undervotes", "overvotes"})
 
 
 def _structure(f: dict[str, Any]) -> str:
@@ -328,6 +330,9 @@ def _structure(f: dict[str, Any]) -> str:
                 _refuse("S1", "unknown field {left} in ballots", _shown(name))
         if ballots.get("valid") is None:
             _refuse("S1", "the field valid is missing in ballots")
+        for name, other in (("undervotes", "overvotes"), ("overvotes", "undervotes")):
+            if ballots.get(name) is None and ballots.get(other) is not None:
+                _refuse("S1", "the field {left} is missing in ballots, where {right} stands", name, other)
     return kind
 
 

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.pages import LAYOUT_NUMBER, Layout, Mark, Page, ranges_of
-from tally_stream.domain.tally import AreaSums, integers_per_area
+from tally_stream.domain.tally import AreaSums, widths_of_areas
 
 Offset = Annotated[int, Meta(ge=0)]
 Number = Annotated[int, Meta(ge=0)]
@@ -145,7 +145,10 @@ class PageReader:
         self.partition_count = partition_count
         self.layout = Layout(election)
         self._numbers = _Numbers(election)
-        self._widths = [integers_per_area(len(contest.candidate_ids)) for contest in election.contests]
+        self._widths = [
+            widths_of_areas(len(contest.candidate_ids), len(channels))
+            for contest, channels in zip(election.contests, election.contest_channels, strict=True)
+        ]
 
     def read(self, key: bytes | None, value: bytes) -> Page | Mark | None:
         """What a record of the partials topic says; None where it counts as absent. Raises ForeignPartial for another
@@ -186,9 +189,10 @@ class PageReader:
         contest = self.election.contest_index(m.contest)
         if contest is None or m.partition >= self.partition_count or m.page >= len(self.layout.pages[contest]):
             raise ValueError(f"page {m.page} of contest {m.contest!r}, partition {m.partition}: this election has no such page")
-        leaves, width = self.layout.pages[contest][m.page], self._widths[contest]
-        if len(m.areas) != len(leaves) or any(area is not None and len(area) != width for area in m.areas):
-            raise ValueError(f"page {m.page} of contest {m.contest!r} does not have {width} integers for each of its areas")
+        leaves, widths = self.layout.pages[contest][m.page], self._widths[contest]
+        if len(m.areas) != len(leaves) or any(area is not None and len(area) not in widths for area in m.areas):
+            due = " or ".join(map(str, widths))
+            raise ValueError(f"page {m.page} of contest {m.contest!r} does not have {due} integers for each of its areas")
         return Page(contest, m.partition, m.page, m.changed_at, leaves, m.areas)
 
     def _mark(self, m: MarkMessage) -> Mark:

@@ -35,7 +35,7 @@ _Fields = tuple[
     str | None, str | None,
 ]  # fmt: skip
 """The fields of `Counts`, in its order."""
-_Four = tuple[int, int | None, int | None, int | None]
+_Six = tuple[int, int | None, int | None, int | None, int | None, int | None]
 """The fields of `Ballots`, in its order."""
 
 _REQUIRED_STRINGS = 9 + 5 + 1
@@ -116,8 +116,8 @@ class ReportReader:
         fields: _Fields = decoded
         (_, kind, _, contest_id, name, revision, counted_at, ballots, votes, complete, registered, phase, replaces,
          reason, authority) = fields  # fmt: skip
-        four: _Four = astuple(ballots)
-        valid, cast, blank, invalid = four
+        six: _Six = astuple(ballots)
+        valid, cast, blank, invalid, undervotes, overvotes = six
         contest = self._contest if self._contest.id == contest_id else self._contests[contest_id]
         counted = self._times.get(counted_at) or self.exact.time_of(counted_at)
         if (
@@ -130,7 +130,19 @@ class ReportReader:
             return None
         self._contest = contest
         if not _has_nothing_else(
-            value, contest.candidate_count, cast, blank, invalid, registered, complete, phase, replaces, reason, authority
+            value,
+            contest.candidate_count,
+            cast,
+            blank,
+            invalid,
+            undervotes,
+            overvotes,
+            registered,
+            complete,
+            phase,
+            replaces,
+            reason,
+            authority,
         ):
             return None
         try:
@@ -139,7 +151,7 @@ class ReportReader:
             return None
         return Report(
             contest.index, station, revision, kind, complete is not False, counted[0], counted[1], registered,
-            cast, valid, blank, invalid, in_order, replaces, reason, authority,
+            cast, valid, blank, invalid, in_order, replaces, reason, authority, undervotes, overvotes,
         )  # fmt: skip
 
     def refuse_unknown(self, decoded: tuple[Any, ...], value: bytes | None) -> Finding | None:
@@ -156,10 +168,22 @@ class ReportReader:
             return None  # it belongs to another partition
         if value is None or not is_id(name) or (phase is not None and phase != self._phase):
             return None
-        four: _Four = astuple(ballots)
-        _, cast, blank, invalid = four
+        six: _Six = astuple(ballots)
+        _, cast, blank, invalid, undervotes, overvotes = six
         if not _has_nothing_else(
-            value, contest.candidate_count, cast, blank, invalid, registered, complete, phase, replaces, reason, authority
+            value,
+            contest.candidate_count,
+            cast,
+            blank,
+            invalid,
+            undervotes,
+            overvotes,
+            registered,
+            complete,
+            phase,
+            replaces,
+            reason,
+            authority,
         ):
             return None
         try:
@@ -177,6 +201,8 @@ def _has_nothing_else(
     cast: int | None,
     blank: int | None,
     invalid: int | None,
+    undervotes: int | None,
+    overvotes: int | None,
     registered: int | None,
     complete: bool | None,
     phase: str | None,
@@ -192,6 +218,10 @@ def _has_nothing_else(
         strings += 1
     if invalid is not None:
         strings += 1
+    if undervotes is not None or overvotes is not None:
+        if undervotes is None or overvotes is None:
+            return False  # rule S1: both or neither
+        strings += 2
     if registered is not None:
         strings += 1
     if complete is not None:

@@ -87,7 +87,7 @@ class TestPhaseTest:
         assert (root["status"], root["phase"]) == ("pre-election", "test")
         assert [c["votes"] for c in root["candidates"]] == [0, 0]
         assert root["outcome"]["state"] == "none"
-        assert root["ballots"] == {"cast": 0, "valid": 0, "blank": 0, "invalid": 0, "undervotes": None, "overvotes": None}
+        assert root["ballots"] == {"cast": 0, "valid": 0, "blank": 0, "invalid": 0, "undervotes": 0, "overvotes": 0}
 
     def test_a_record_of_any_time_ends_it(self) -> None:
         rehearsal = night("test")

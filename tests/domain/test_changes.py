@@ -9,12 +9,18 @@ from tally_stream.domain.report import Statement
 from tally_stream.domain.rules import Finding
 from tests.support.examples import examples
 from tests.support.random_nights import ELECTIONS, Plan, make_logs, plans, steps_ms
+from tests.support.second_model import BALLOTS
 from tests.support.small_elections import Night, contest, control, correct, decision, election, report, turnout
 
 
 def line(night: Night, statement: Any) -> tuple[int, int, tuple[int, ...], tuple[int | None, ...]] | None:
+    """Without undervotes and overvotes, which no report here has."""
     change = night.change(statement)
-    return None if change is None else (change.from_revision, change.to_revision, change.votes_delta, change.ballots_delta)
+    if change is None:
+        return None
+    *ballots, undervotes, overvotes = change.ballots_delta
+    assert undervotes is overvotes is None
+    return change.from_revision, change.to_revision, change.votes_delta, tuple(ballots)
 
 
 class TestWritten:
@@ -163,7 +169,7 @@ def check_record(night: Night, log_ms: int, read: Statement | Finding) -> None:
         delta: dict[str, int | None] = {}
         if change is not None and change.contest == index:
             delta = dict(zip(c.candidate_ids, change.votes_delta, strict=True))
-            delta |= dict(zip(("cast", "valid", "blank", "invalid"), change.ballots_delta, strict=True))
+            delta |= dict(zip(BALLOTS, change.ballots_delta, strict=True))
         for name, was in before[index].items():
             now = after[index][name]
             if was is None or now is None:

@@ -45,7 +45,7 @@ def _report(**fields: object) -> Report:
 
 
 def _fired(r: Report, station: Station, before: Report | None, limits: Limits) -> list[Finding]:
-    found = [rule(r, station, limits) for rule in (*ERROR_RULES, *WARNING_RULES)]
+    found = [rule(r, station, limits, 1) for rule in (*ERROR_RULES, *WARNING_RULES)]
     found.append(q7_clock(r, CLOSE_MS, limits))
     if before is not None:
         found += [q6_lowers(r, before, ("X", "Y")), p10_changes_much(r, before, limits)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tally_stream.domain.ledger import Change
 from tests.support.examples import examples
 from tests.support.random_nights import ELECTIONS, PARTITIONS, Plan, folded, make_logs, plans, standings_of, steps_ms
-from tests.support.second_model import area_ids, message, walk
+from tests.support.second_model import BALLOTS, area_ids, message, walk
 from tests.support.small_elections import CLOSE_MS, TOPIC
 
 Steps = list[int]
@@ -18,7 +18,7 @@ def as_model(change: Change | None) -> dict[str, Any] | None:
     if change is None:
         return None
     votes = {str(i): v for i, v in enumerate(change.votes_delta)}
-    ballots = dict(zip(("cast", "valid", "blank", "invalid"), change.ballots_delta, strict=True))
+    ballots = dict(zip(BALLOTS, change.ballots_delta, strict=True))
     return {"kind": change.kind, "from": change.from_revision, "to": change.to_revision, "delta": {**votes, **ballots}}
 
 

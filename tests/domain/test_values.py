@@ -19,7 +19,7 @@ def finding(*, code: str = "A3", message: str = "{left} ballots, {right} registe
 def change(**other: Any) -> Change:
     fields = {
         "contest": 0, "station": STATION, "kind": "correct", "from_revision": 1, "to_revision": 2, "reason": "misread",
-        "authority": "district", "votes_delta": (1, -1), "ballots_delta": (0, 0, None, 0),
+        "authority": "district", "votes_delta": (1, -1), "ballots_delta": (0, 0, None, 0, None, None),
     }  # fmt: skip
     return Change(**{**fields, **other})
 
@@ -33,11 +33,12 @@ OTHERS: dict[str, list[Any]] = {
     "finding": [finding(code="A8"), finding(message="{left}"), finding(left=8), finding(right=6)],
     "change": [
         change(contest=1), change(kind="recount"), change(from_revision=0), change(to_revision=3), change(reason=None),
-        change(authority="court"), change(votes_delta=(1, 0)), change(ballots_delta=(0, 0, 0, 0)),
+        change(authority="court"), change(votes_delta=(1, 0)), change(ballots_delta=(0, 0, 0, 0, None, None)),
         change(station=election(stations=[("A-2", "", None, None, ())]).stations["A-2"]),
     ],
     "verdict": [verdict(name="counted"), verdict(findings=()), verdict(change=None)],
-    "report": [placed(r, OF) for r in (report(revision=2), report(votes=(51, 46)), report(reason="r"), decision("annul"))],
+    "report": [placed(r, OF) for r in (report(revision=2), report(votes=(51, 46)), report(reason="r"), report(undervotes=0), report(overvotes=0),
+                                          decision("annul"))],
 }  # fmt: skip
 
 

@@ -97,6 +97,14 @@ ELECTIONS = (
         A3_register_percent=Fraction(90),
         bound_register_percent=Fraction(95),
     ),
+    a_night(
+        contests=[
+            contest("PRES", ("ANNA", "BELA", "CLEO"), rule="plurality", seats=2, votes_per_ballot=2),
+            contest("SEAT", ("DORA", "EMIL", "FAYE"), base="cast", votes_per_ballot=3, places=0),
+        ],
+        named={"SEAT": ["A-2", "B-1", "B-2"]},
+        channels=dict(zip(STATIONS, ("postal", "early", "postal", "election day", "postal"), strict=True)),
+    ),
 )
 
 Plan = dict[str, Any]
@@ -114,6 +122,7 @@ STATEMENT: Choices = {
     "invalid": [0, 0, 0, 0, 1, 2, 3, None],
     "cast": ["sum"] * 8 + ["unknown", "more"],
     "valid": ["sum"] * 12 + ["more"],
+    "under_over": [None, None, None, (0, 0), (1, 0), (2, 3), "rest"],
     "complete": [True, True, False],
     "registered": [None, None, None, 0, 90, 110, 130, 190],
     "counted_at_ms": [CLOSE_MS] * 6 + [CLOSE_MS - 1, CLOSE_MS + 400_000],
@@ -182,7 +191,11 @@ def statement_of(plan: Plan, of: Election, p: Position) -> Statement:
     if what in ("annul", "restore", "withdraw", "accept"):
         return decision(what, plan["station"], revision, contest=contest_index, **named)
     votes = plan["votes"][: len(of.contests[contest_index].candidates)]
-    valid = sum(votes) + (plan["valid"] == "more")
+    k = of.contests[contest_index].votes_per_ballot
+    under_over = plan["under_over"]
+    valid = (sum(votes) if k == 1 else max(votes)) + (plan["valid"] == "more")
+    if under_over == "rest":
+        under_over = (max(0, k * valid - sum(votes) - 1), 1)
     known = valid + (plan["blank"] or 0) + (plan["invalid"] or 0)
     return report(
         plan["station"],
@@ -191,6 +204,8 @@ def statement_of(plan: Plan, of: Election, p: Position) -> Statement:
         contest=contest_index,
         kind=what,
         valid=valid,
+        undervotes=under_over and under_over[0],
+        overvotes=under_over and under_over[1],
         cast={"sum": known, "unknown": None, "more": known + 1}[plan["cast"]],
         counted_at=f"at {plan['counted_at_ms']}",
         **{k: plan[k] for k in ("blank", "invalid", "complete", "registered", "counted_at_ms")},

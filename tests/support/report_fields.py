@@ -2,5 +2,6 @@
 
 REPORT_FIELDS = (
     "contest", "station", "revision", "kind", "complete", "counted_at", "counted_at_ms", "registered", "cast", "valid",
-    "blank", "invalid", "votes", "replaces", "reason", "authority",
+    "blank", "invalid", "votes", "replaces", "reason", "authority", "undervotes",
+    "overvotes",
 )  # fmt: skip

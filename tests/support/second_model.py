@@ -206,7 +206,7 @@ def _judge(election: Election, r: Report, p: Position, is_certified: bool, log_m
     known = [r.valid] + [x for x in (r.blank, r.invalid) if x is not None]
     errors = {
         "Q4": p.is_annulled or is_certified,
-        "A1": sum(r.votes) != r.valid,
+        "A1": _votes_contradict(r, election.contests[r.contest].votes_per_ballot),
         "A2": r.cast is not None and (sum(known) != r.cast if len(known) == 3 else sum(known) > r.cast),
         "A3": is_too_many,
         "A8": register == 0 and at_least > 0 and not is_unit,
@@ -232,6 +232,8 @@ def _judge(election: Election, r: Report, p: Position, is_certified: bool, log_m
         "P7": not is_unit
         and None not in (r.registered, station.registered)
         and 100 * abs(r.registered - station.registered) > c.P7_register_percent * station.registered,  # type: ignore[operator]
+        "P8": r.undervotes is not None
+        and sum(r.votes) + r.undervotes + (r.overvotes or 0) < election.contests[r.contest].votes_per_ballot * r.valid,
         "Q6": before is not None and (ballots < was or any(n < o for n, o in zip(r.votes, before.votes, strict=True))),
         "P10": before is not None and before.complete and 100 * abs(ballots - was) > c.P10_change_percent * was,
         "Q7": r.counted_at_ms is not None
@@ -243,11 +245,22 @@ def _judge(election: Election, r: Report, p: Position, is_certified: bool, log_m
     return [k for k, fired in errors.items() if fired], [k for k, fired in warnings.items() if fired]
 
 
+def _votes_contradict(r: Report, k: int) -> bool:
+    """Rule A1."""
+    if any(v > r.valid for v in r.votes):
+        return True
+    if r.undervotes is not None and r.overvotes is not None:
+        return sum(r.votes) + r.undervotes + r.overvotes > k * r.valid
+    return sum(r.votes) != r.valid if k == 1 else sum(r.votes) > k * r.valid
+
+
+BALLOTS = ("cast", "valid", "blank", "invalid", "undervotes", "overvotes")
+
+
 def _figures(r: Report | None, candidates: int) -> dict[str, int | None]:
     if r is None:
-        return {**dict.fromkeys(map(str, range(candidates)), 0), "cast": 0, "valid": 0, "blank": 0, "invalid": 0}
-    ballots = {"cast": r.cast, "valid": r.valid, "blank": r.blank, "invalid": r.invalid}
-    return {**{str(i): v for i, v in enumerate(r.votes)}, **ballots}
+        return {**dict.fromkeys(map(str, range(candidates)), 0), **dict.fromkeys(BALLOTS, 0)}
+    return {**{str(i): v for i, v in enumerate(r.votes)}, **{name: getattr(r, name) for name in BALLOTS}}
 
 
 def _change(r: Report, before: Report | None, after: Report | None, from_revision: int) -> dict[str, Any] | None:
@@ -296,7 +309,7 @@ def message(
     is_root = area == election.root
     in_force = [r for r in rows if r.counts]
     votes = [sum(r.counts.votes[i] for r in rows if r.counts) for i in range(len(c.candidates))]
-    ballots = {name: _sum(getattr(r.counts, name) for r in in_force) for name in ("cast", "valid", "blank", "invalid")}
+    ballots = {name: _sum(getattr(r.counts, name) for r in in_force) for name in BALLOTS}
     states = Counter(r.state for r in rows)
     shares = dict.fromkeys(c.candidate_ids) if is_hidden else _shares(c, votes, ballots["valid"] or 0)
     kinds = {r.position.kind_in_force for r in rows if r.state in ("counted", "partial", "annulled")}
@@ -341,10 +354,10 @@ def message(
             else _measure(c, ballots["cast"], _sum(r.expected_ballots for r in rows if r.state != "annulled"), rows),
         },
         "turnout": None if is_hidden else _turnout(c, rows),
-        "ballots": {**(dict.fromkeys(ballots) if is_hidden else ballots), "undervotes": None, "overvotes": None},
-        "voted": None,
+        "ballots": dict.fromkeys(ballots) if is_hidden else ballots,
+        "voted": _voted(c, rows),
         "candidates": _candidates(c, votes, shares, is_hidden),
-        "channels": None,
+        "channels": _channels(election, contest, rows, is_hidden, ballots["cast"] is None) if election.channels else None,
         "rounding": {"method": c.rounding.method, "places": c.rounding.places, "base": "valid"},
         "outcome": _outcome(election, c, votes, ballots, rows, status == "certified") if is_root and not is_hidden else None,
         "exit_polls": _polls(election, c, shares, as_of) if is_root else None,
@@ -433,6 +446,43 @@ def _turnout(c: Contest, rows: Sequence[Row]) -> dict[str, Any] | None:
     return {"cast": cast, "registered": registered, "percent": percent}
 
 
+def _voted(c: Contest, rows: Sequence[Row]) -> dict[str, Any] | None:
+    said = [r for r in rows if r.voted is not None]
+    if not said:
+        return None
+    done, of = _sum(r.voted for r in said) or 0, _sum(r.station.registered for r in said)
+    percent = _text(_percent_units(c, done, of), c.rounding.places) if of else None
+    return {"done": done, "of": of, "percent": percent, "stations": len(said)}
+
+
+def _channels(
+    election: Election, contest: int, rows: Sequence[Row], is_hidden: bool, is_cast_unknown: bool
+) -> list[dict[str, Any]]:
+    found = []
+    own = {s.channel for s in election.stations.values() if contest in s.contests}
+    for channel in sorted(own, key=lambda at: election.channels[at]):
+        here = [r for r in rows if r.station.channel == channel]
+        states = Counter(r.state for r in here)
+        counts = [r.counts for r in here if r.counts]
+        found.append({
+            "channel": election.channels[channel],
+            "stations": {
+                "expected": len(here),
+                "received": len(here) - states["outstanding"],
+                **{name: states[name] for name in ("counted", "partial", "held", "annulled", "outstanding")},
+            },
+            "ballots": {
+                "cast": None if is_hidden or is_cast_unknown else sum(r.cast or 0 for r in counts),
+                "valid": None if is_hidden else sum(r.valid for r in counts),
+            },
+            "votes": {
+                id: None if is_hidden else sum(r.votes[i] for r in counts)
+                for i, id in enumerate(election.contests[contest].candidate_ids)
+            },
+        })  # fmt: skip
+    return found
+
+
 def _shares(c: Contest, votes: Sequence[int], valid: int) -> dict[str, str | None]:
     if valid == 0:
         return dict.fromkeys(c.candidate_ids)
@@ -504,7 +554,8 @@ def _outcome(
     # What partial counts leave open beside: ballots cast and not told apart, and what contradicts itself.
     untold = sum(max(0, p.cast - told_apart(p)) for p in parts if p and p.cast is not None)
     amiss = sum(max(0, told_apart(p) - p.cast) for p in parts if p and p.cast is not None)
-    amiss += sum(max(0, p.valid - sum(p.votes)) for p in parts if p)
+    k = c.votes_per_ballot
+    amiss += sum(max(0, k * p.valid - sum(p.votes) - (p.undervotes or 0) - (p.overvotes or 0)) for p in parts if p)
     can_win = [i for i, k in enumerate(c.candidates) if k.eligible]
     ranking = sorted(can_win, key=lambda i: -votes[i])
     has_leader = bool(ranking) and votes[ranking[0]] > 0
@@ -531,7 +582,7 @@ def _outcome(
 
         def is_safe(i: int) -> bool:
             missing = [max(0, votes[i] - votes[o]) for o in can_win if o != i]
-            return all(sum(some) > free for some in combinations(missing, c.seats))
+            return all(max(some) > free or sum(some) > k * free for some in combinations(missing, c.seats))
 
         elected = [i for i in can_win if is_safe(i)]
         if len(elected) == min(c.seats, len(can_win)):

@@ -20,13 +20,13 @@ from tally_stream.domain.pages import (
     area_max_bytes,
     ranges_of,
 )
-from tally_stream.domain.tally import SCALARS, SUMS, AreaSums, integers_per_area
+from tally_stream.domain.tally import SCALARS, SUMS, AreaSums, widths_of_areas
 from tally_stream.wire.pages import ForeignPartial, PageReader, PageWriter, mark_key, page_key
 from tests.support import small_elections as small
 from tests.support.examples import examples
 from tests.support.report_messages import ELECTION, LOG_MS, Json, as_bytes
 
-WIDTH = integers_per_area(2)
+WIDTH, WIDTH_WITH_EXTRA = widths_of_areas(2, 0)
 LEAVES = ELECTION.leaf_areas
 COUNT = 4
 READER, WRITER = PageReader(ELECTION, COUNT), PageWriter(ELECTION, COUNT)

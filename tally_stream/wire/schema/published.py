@@ -14,7 +14,7 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, REVISION_MAX, TEXT_MAX_CODE_POINTS
-from tally_stream.wire.limits import ROUNDING_PLACES_MAX
+from tally_stream.wire.limits import CHANNEL_MAX_CODE_POINTS, ROUNDING_PLACES_MAX
 
 NOT_IN_TEXT = r"[\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]"
 """Control characters, line and paragraph separators, bidirectional controls."""
@@ -94,15 +94,39 @@ class Turnout(_Model):
 
 
 class Ballots(_Model):
-    """null: not known of some station that counts, or hidden before the polls close. Undervotes and overvotes are always
-    null: this version does not count them."""
+    """null: not known of some station that counts, or hidden before the polls close. Undervotes and overvotes are votes, not
+    ballots."""
 
     cast: Sum | None
     valid: Sum | None
     blank: Sum | None
     invalid: Sum | None
-    undervotes: None
-    overvotes: None
+    undervotes: Sum | None
+    overvotes: Sum | None
+
+
+class Voted(_Model):
+    """Voters who have taken part, by the newest turnout statement of each station that has made one; shown before the polls
+    close too. `of`: the registered voters of these stations, null where one's are unknown, and the percent with it."""
+
+    done: Sum
+    of: Sum | None
+    percent: Percent | None
+    stations: Annotated[int, Meta(ge=1)]
+
+
+class ChannelBallots(_Model):
+    cast: Sum | None
+    valid: Sum | None
+
+
+class ChannelLine(_Model):
+    """One way of voting. The figures of all channels add up to the message's own, and are null where those are."""
+
+    channel: Annotated[str, Meta(min_length=1, max_length=CHANNEL_MAX_CODE_POINTS)]
+    stations: Stations
+    ballots: ChannelBallots
+    votes: dict[Id, Sum | None]
 
 
 class CandidateLine(_Model):
@@ -188,9 +212,9 @@ class Standings(_Model):
     progress: Progress
     turnout: Turnout | None
     ballots: Ballots
-    voted: Annotated[None, Meta(description="Always null: this version does not add up turnout statements.")]
+    voted: Annotated[Voted | None, Meta(description="null: no station has made a turnout statement.")]
     candidates: Annotated[list[CandidateLine], Meta(min_length=1)]
-    channels: Annotated[None, Meta(description="Always null: this version does not know channels.")]
+    channels: Annotated[list[ChannelLine] | None, Meta(description="null: the definition knows no channels.")]
     rounding: RoundingPolicy
     outcome: Annotated[OutcomeState | None, Meta(description="On the root only, and null before the polls close.")]
     exit_polls: Annotated[list[ExitPollLine] | None, Meta(description="On the root only; [] before the first one.")]
@@ -238,6 +262,8 @@ class BallotsDelta(_Model):
     valid: int | None
     blank: int | None
     invalid: int | None
+    undervotes: int | None
+    overvotes: int | None
 
 
 class ChangeMessage(_Model):

@@ -48,6 +48,10 @@ class BallotsStated(_Model, kw_only=True):
     cast: Count | None = None
     blank: Count | None = None
     invalid: Count | None = None
+    undervotes: Annotated[
+        Count | None, Meta(description="Votes of valid ballots that were not given. Stands with overvotes, or neither does.")
+    ] = None
+    overvotes: Annotated[Count | None, Meta(description="Votes lost because a ballot gave too many.")] = None
 
 
 class _Counts(_Model, kw_only=True):

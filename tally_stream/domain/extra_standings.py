@@ -1,0 +1,46 @@
+"""What a message says of the figures that few elections have: turnout statements, and each way of voting.
+
+Decides these two fields. Refuses to know when they are published; see `standings.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tally_stream.domain.contest import Rounding
+from tally_stream.domain.extra_sums import ChannelSums, ExtraSums
+from tally_stream.domain.rounding import ratio_units, units_text
+
+
+def voted_of(extra: ExtraSums, rounding: Rounding) -> dict[str, Any] | None:
+    """Voters who have taken part, by the newest turnout statements, of the registered voters of the stations that made them;
+    None where none has. Rounded as turnout is."""
+    if not extra.voted_stations:
+        return None
+    of = None if extra.voted_registered_unknown else extra.voted_registered
+    percent = units_text(ratio_units(extra.voted, of, rounding), rounding.places) if of else None
+    return {"done": extra.voted, "of": of, "percent": percent, "stations": extra.voted_stations}
+
+
+def channel_of(
+    name: str, expected: int, sums: ChannelSums, candidate_ids: tuple[str, ...], is_hidden: bool, is_cast_unknown: bool
+) -> dict[str, Any]:
+    """A channel's entry. Before the polls close its counts are hidden; the ballots cast of all channels are unknown where
+    those of one are."""
+    done = sums.counted + sums.annulled
+    received = done + sums.partial + sums.held_only
+    votes = sums.to_list(len(candidate_ids))
+    return {
+        "channel": name,
+        "stations": {
+            "expected": expected,
+            "received": received,
+            "counted": sums.counted,
+            "partial": sums.partial,
+            "held": sums.held_only,
+            "annulled": sums.annulled,
+            "outstanding": expected - received,
+        },
+        "ballots": {"cast": None if is_cast_unknown else sums.cast, "valid": None if is_hidden else sums.valid},
+        "votes": {id: None if is_hidden else count for id, count in zip(candidate_ids, votes, strict=True)},
+    }
