@@ -114,9 +114,11 @@ def _as_a_run(reader: ReportReader, alone: PartitionFold, verdicts: list[Verdict
     assert fold.next_offset == len(records)
 
 
+BALLOTS = ("cast", "valid", "blank", "invalid", "undervotes", "overvotes")
 _REPORT_FIELDS = (
     "contest", "station", "revision", "kind", "complete", "counted_at", "counted_at_ms", "registered", "cast", "valid",
-    "blank", "invalid", "votes", "replaces", "reason", "authority",
+    "blank", "invalid", "votes", "replaces", "reason", "authority", "undervotes",
+    "overvotes",
 )  # fmt: skip
 
 
@@ -174,7 +176,7 @@ def as_message(election: Election, statement: Statement) -> Json:
         "replaces": s.replaces,
     }
     if s.votes:
-        common["ballots"] = {"cast": s.cast, "valid": s.valid, "blank": s.blank, "invalid": s.invalid}
+        common["ballots"] = {name: getattr(s, name) for name in BALLOTS}
         common["votes"] = dict(zip(contest.candidate_ids, s.votes, strict=True))
     return {name: v for name, v in common.items() if v is not None}
 

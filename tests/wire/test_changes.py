@@ -11,6 +11,7 @@ from tally_stream.wire.changes import encode_change
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.run import read_record
 from tests.support.report_messages import ELECTION, LOG_MS, READER, Json, as_bytes, counts, decision
+from tests.support.second_model import BALLOTS
 
 
 class TestChange:
@@ -36,7 +37,14 @@ class TestChange:
             "reason": "broken seal",
             "authority": "the court",
             "votes_delta": {"ANNA": -50, "BELA": -46},
-            "ballots_delta": {"cast": -100, "valid": -96, "blank": -2, "invalid": -2},
+            "ballots_delta": {
+                "cast": -100,
+                "valid": -96,
+                "blank": -2,
+                "invalid": -2,
+                "undervotes": None,
+                "overvotes": None,
+            },
             "definition": ELECTION.digest,
             "source": {"topic": "tally.reports", "partition": 0, "offset": 1, "timestamp": LOG_MS + 1},
         }
@@ -44,7 +52,7 @@ class TestChange:
     def test_unknown_is_null(self) -> None:
         found = self.changed(counts(), counts(revision=2, ballots={"valid": 96}))
         assert (found["reason"], found["authority"]) == (None, None)
-        assert found["ballots_delta"] == {"cast": None, "valid": 0, "blank": None, "invalid": None}
+        assert found["ballots_delta"] == {**dict.fromkeys(BALLOTS), "valid": 0}
 
     @pytest.mark.parametrize(
         ("ids", "expected"),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tally_stream.domain.extra_sums import CHANNEL_SCALARS, EXTRA_SCALARS, EXTRA_SUMS
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.pages import (
     FRAME_MAX_BYTES,
@@ -32,7 +33,10 @@ COUNT = 4
 READER, WRITER = PageReader(ELECTION, COUNT), PageWriter(ELECTION, COUNT)
 
 areas = st.lists(
-    st.none() | st.lists(st.integers(-(2**60), 2**60), min_size=WIDTH, max_size=WIDTH).map(tuple),
+    st.one_of(
+        st.none(),
+        *(st.lists(st.integers(-(2**60), 2**60), min_size=n, max_size=n).map(tuple) for n in (WIDTH, WIDTH_WITH_EXTRA)),
+    ),
     min_size=len(LEAVES),
     max_size=len(LEAVES),
 )
@@ -166,6 +170,8 @@ def test_of_another_definition_is_foreign_whatever_its_shape(good: Any) -> None:
         {"areas": [None] * 3},
         {"areas": [[0] * (WIDTH - 1), None]},
         {"areas": [[0] * (WIDTH + 1), None]},
+        {"areas": [[0] * (WIDTH_WITH_EXTRA - 1), None]},
+        {"areas": [[0] * (WIDTH_WITH_EXTRA + 1), None]},
         {"areas": [[None] * WIDTH, None]},
         {"areas": {}},
         {"contest": "SEAT"},
@@ -230,6 +236,31 @@ def test_a_page_is_never_longer_than_the_layout_foretells() -> None:
     assert len(value) <= longest <= len(value) + 120
     assert len(Layout(of).pages[0]) == 1
     assert longest < PAGE_MAX_BYTES
+
+
+def test_nor_a_page_of_ways_of_voting() -> None:
+    """Where there are channels each area has their sums, and all others that few elections have."""
+    stations = [small.station(f"S-{n}", path=("T",)) for n in range(9)]
+    channels = {f"S-{n}": ("early", "postal")[n % 2] for n in range(9)}
+    of = small.election(
+        stations, levels=("town",), depth=1, contests=[small.contest("C" * 64, ("ANNA", "BELA"))], channels=channels
+    )
+    largest = 9_999_999_999 * 9
+    names = (*SCALARS, *EXTRA_SCALARS, *(("VOTES", "VOTES", *CHANNEL_SCALARS) * 2))
+    sums = SUMS | EXTRA_SUMS | {"VOTES"}
+    integers = (-largest, -largest, *(-largest if name in sums else -9 for name in names))
+    assert (len(integers),) == widths_of_areas(2, 2)
+    writer, reader = PageWriter(of, 100_000), PageReader(of, 100_000)
+    page = Page(0, 99_999, 0, 2**63, of.leaf_areas, [integers])
+    _, value = writer.page(page)
+    longest = FRAME_MAX_BYTES + area_max_bytes(2, 9, 2)
+    assert len(value) <= longest <= len(value) + 120
+    read_back = reader.read(*writer.page(page))
+    assert isinstance(read_back, Page)
+    assert read_back.areas == [integers]
+    without = Page(0, 99_999, 0, 2**63, of.leaf_areas, [integers[:WIDTH]])
+    with pytest.raises(ValueError, match=f"does not have {len(integers)} integers"):
+        reader.read(*writer.page(without))
 
 
 def test_a_mark_that_says_of_every_contest_that_it_is_on_hold_fits_a_message() -> None:

@@ -37,6 +37,7 @@ REJECTION_MAX_BYTES = 200_000
 BASES: list[Json] = [
     counts(),
     counts(kind="correct", replaces=0, reason="r", authority="a", complete=False, registered=200, phase="official"),
+    counts(ballots={"valid": 96, "undervotes": 0, "overvotes": 2}, complete=False),
     counts(ballots={"valid": 96}, contest="SEAT", votes={"CLEO": 96}, counted_at="2024-02-07T16:00:00.5Z"),
     decision(),
     turnout(),
@@ -54,7 +55,7 @@ VALUES = [
 NAMES = [
     "schema", "election", "contest", "station", "revision", "kind", "phase", "complete", "counted_at", "registered",
     "ballots", "votes", "replaces", "reason", "authority", "voted", "as_of", "payload", "cast", "valid", "blank", "invalid",
-    "ANNA", "BELA", "CLEO", "ZOE", "", "colour",
+    "undervotes", "overvotes",     "ANNA", "BELA", "CLEO", "ZOE", "", "colour",
 ]  # fmt: skip
 
 

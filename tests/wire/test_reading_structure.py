@@ -205,9 +205,13 @@ class TestFields:
         assert code(counts(**{name: value})) == "S1"
 
     @pytest.mark.parametrize(
-        "ballots", [{}, {"cast": 100}, {"valid": None}, {"valid": 96, "spoiled": 1}, {"valid": 96, "x": None}]
-    )
-    def test_ballots_have_valid_and_know_four_figures(self, ballots: Json) -> None:
+        "ballots",
+        [
+            {}, {"cast": 100}, {"valid": None}, {"valid": 96, "spoiled": 1}, {"valid": 96, "x": None},
+            {"valid": 96, "undervotes": 0}, {"valid": 96, "overvotes": 3}, {"valid": 96, "undervotes": None, "overvotes": 3},
+        ],
+    )  # fmt: skip
+    def test_ballots_have_valid_and_know_six_figures_two_of_them_together(self, ballots: Json) -> None:
         assert code(counts(ballots=ballots)) == "S1"
 
     @pytest.mark.parametrize("text", ["2", "0", "-1", "1.0", "1e0", '"1"', "true", "[1]", "{}", "null", "1" * 40])

@@ -27,6 +27,7 @@ from tests.support.report_messages import (
     read,
     turnout,
 )
+from tests.support.second_model import BALLOTS
 
 A_1 = ELECTION.stations["A-1"]
 NO_PHASES: tuple[Any, ...] = ("", "Test", "rehearsal", 1, [], False)
@@ -288,10 +289,16 @@ class TestStatements:
             "asked for", "court",
         )  # fmt: skip
 
+    def test_undervotes_and_overvotes(self) -> None:
+        found = read(counts(ballots={"valid": 96, "undervotes": 3, "overvotes": 0}))
+        assert isinstance(found, Report)
+        assert (found.undervotes, found.overvotes, found.cast) == (3, 0, None)
+
     def test_unknown_is_never_0(self) -> None:
         found = read(counts(ballots={"valid": 96}))
         assert isinstance(found, Report)
         assert (found.cast, found.valid, found.blank, found.invalid, found.registered) == (None, 96, None, None, None)
+        assert (found.undervotes, found.overvotes) == (None, None)
 
     @pytest.mark.parametrize(("value", "expected"), [(ABSENT, True), (None, True), (True, True), (False, False)])
     def test_complete_is_true_where_unsaid(self, value: Any, expected: bool) -> None:
@@ -302,7 +309,7 @@ class TestStatements:
     def test_null_is_the_same_as_absent_for_every_optional_field(self) -> None:
         nulls = dict.fromkeys(("phase", "complete", "registered", "replaces", "reason", "authority"))
         assert read(counts(**nulls)) == read(counts())
-        thin, thinner = {"valid": 96, "cast": None, "blank": None, "invalid": None}, {"valid": 96}
+        thin, thinner = {**dict.fromkeys(BALLOTS), "valid": 96}, {"valid": 96}
         assert read(counts(ballots=thin)) == read(counts(ballots=thinner))
         assert read(decision(counted_at=None, **nulls)) == read(decision(replaces=ABSENT, reason=ABSENT, authority=ABSENT))
 

@@ -116,6 +116,8 @@ class Voted(_Model):
 
 
 class ChannelBallots(_Model):
+    """null where the message's own are."""
+
     cast: Sum | None
     valid: Sum | None
 
