@@ -32,6 +32,7 @@ COMPILED = (
     "tally_stream/domain/pages.py",
     "tally_stream/domain/fold.py",
     "tally_stream/domain/counted.py",
+    "tally_stream/domain/seats.py",
     "tally_stream/domain/outcome.py",
     "tally_stream/domain/rounding.py",
     "tally_stream/domain/extra_standings.py",

@@ -2,7 +2,8 @@
 
 Decides the state, who is elected, and who shares the last seat. It is given the most ballots that can still take effect
 without an authority's act (`tally.py`), and takes the worst way in which they can fall: to decide, all go to the second; to
-send into a runoff, each candidate gets all of them. Each adds one to a majority's base and one to one candidate at most.
+send into a runoff, each candidate gets all of them. Each adds one to a base and one to a candidate at most, and to all
+candidates together as many votes as one ballot has. What is certain of seats comes from `seats.py`.
 It assumes no later correction, annulment or acceptance, no later report of a station already counted, none that lowers a
 partial count, and registers as they stand; it declares nobody elected. A test enumerates every completion of small elections
 (`tests/certainty`). All in whole numbers. Read `standings.py` next.
@@ -16,15 +17,16 @@ from typing import Any
 
 from tally_stream.domain.contest import Contest, Majority
 from tally_stream.domain.counted import Counted, Verdict
+from tally_stream.domain.seats import Seats
 
 
-def outcome(contest: Contest, counted: Counted) -> dict[str, Any]:
-    """The message's `outcome`."""
+def outcome(contest: Contest, counted: Counted, seats: Seats | None = None) -> dict[str, Any]:
+    """The message's `outcome`. `seats` are those of a proportional contest (`seats_of`)."""
     votes = counted.votes
     order = sorted(contest.eligible, key=lambda i: (-votes[i], i))
     has_leader = bool(order) and votes[order[0]] > 0
     next_votes = votes[order[1]] if len(order) > 1 else 0
-    state, elected, tied = _verdict(contest, counted, order)
+    state, elected, tied = _verdict(contest, counted, order, seats)
     return {
         "state": state,
         "leader": contest.candidate_ids[order[0]] if has_leader else None,
@@ -37,13 +39,16 @@ def outcome(contest: Contest, counted: Counted) -> dict[str, Any]:
     }
 
 
-def _verdict(contest: Contest, counted: Counted, order: list[int]) -> Verdict:
-    if contest.rule == "none" or not order or not any(counted.votes):
+def _verdict(contest: Contest, counted: Counted, order: list[int], seats: Seats | None) -> Verdict:
+    rule = contest.rule
+    if rule == "none" or not order or not any(counted.votes):
         return "none", [], None
     if counted.bound is None:
         return "undecided", [], None
+    if rule == "proportional":
+        return _proportional(contest, counted.bound + counted.contradicted, seats)
     if contest.majority is None:
-        return _plurality(contest, counted.votes, order, counted.bound + counted.contradicted)
+        return _plurality(contest, counted, order, counted.bound)
     return _majority(contest, counted, contest.majority, order, counted.bound)
 
 
@@ -90,15 +95,30 @@ def _is_reached(votes: int, percent: Fraction, base: int) -> bool:
     return 100 * denominator * votes >= numerator * base
 
 
-def _plurality(contest: Contest, votes: Sequence[int], order: list[int], bound: int) -> Verdict:
-    """The state, those certain of a seat, and who shares the last one. Who is not certain has nobody certain behind."""
-    seats = contest.seats
+def _proportional(contest: Contest, still_out: int, seats: Seats | None) -> Verdict:
+    """Decided by seats that are certain; or, with nothing out, by those that lists have."""
+    if seats is None:
+        return "undecided", [], None
+    elected = [i for i in contest.eligible if seats.certain[i]]
+    if sum(seats.certain) == contest.seats or not (still_out or seats.tied_seats):
+        return "decided", elected, None
+    if still_out:
+        return "undecided", elected, None
+    return "tie", elected, {"seats": seats.tied_seats, "between": [contest.candidate_ids[i] for i in seats.tied]}
+
+
+def _plurality(contest: Contest, counted: Counted, order: list[int], bound: int) -> Verdict:
+    """The state, those certain of a seat, and who shares the last one. Who is not certain has nobody certain behind. A ballot
+    gives one vote at most to a candidate, and so many as the contest says to all."""
+    seats, votes = contest.seats, counted.votes
+    each = bound + counted.contradicted
+    together = contest.votes_per_ballot * bound + counted.contradicted
     elected: list[int] = []
-    while len(elected) < min(seats, len(order)) and _can_reach(votes, order, len(elected), seats, bound) < seats:
+    while len(elected) < min(seats, len(order)) and _can_reach(votes, order, len(elected), seats, each, together) < seats:
         elected.append(order[len(elected)])
     if len(elected) == min(seats, len(order)):
         return "decided", elected, None
-    if bound:
+    if each:
         return "undecided", elected, None
     line = votes[order[seats - 1]]
     above = sum(1 for i in order if votes[i] > line)
@@ -106,13 +126,14 @@ def _plurality(contest: Contest, votes: Sequence[int], order: list[int], bound: 
     return "tie", elected, {"seats": seats - above, "between": between}
 
 
-def _can_reach(votes: Sequence[int], order: list[int], place: int, enough: int, bound: int) -> int:
-    """How many others can together reach the votes of the one at `place` in the order, with `bound` ballots between them;
-    counted no further than `enough`. The nearest are the cheapest."""
+def _can_reach(votes: Sequence[int], order: list[int], place: int, enough: int, each: int, together: int) -> int:
+    """How many others can reach the votes of the one at `place` in the order, with no more than `each` more for one of them and
+    `together` for all; counted no further than `enough`. The nearest are the cheapest."""
     found, missing = place, 0
     for other in order[place + 1 :]:
-        missing += votes[order[place]] - votes[other]
-        if missing > bound or found >= enough:
+        lacks = votes[order[place]] - votes[other]
+        missing += lacks
+        if lacks > each or missing > together or found >= enough:
             break
         found += 1
     return found

@@ -18,6 +18,7 @@ from tally_stream.domain.pages import Figures, Page, Stand
 from tally_stream.domain.rounding import progress_percent, ratio_units, shares, units_text
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.scalars import format_time
+from tally_stream.domain.seats import Seats, seats_of
 from tally_stream.domain.tally import AreaSums, Baseline, Totals, baselines, expected_of
 
 Message = dict[str, Any]
@@ -59,6 +60,9 @@ class MergedFigures:
         self._is_all_dirty = True
         self._bodies: dict[int, Message] = {}
         self._rendered_flags: tuple[bool, bool, bool] | None = None
+        self._seats_of: Counted | None = None
+        self.seats: Seats | None = None
+        """Those of the root when it was last rendered; computed again when a figure of what they rest on has changed."""
 
     @property
     def is_complete(self) -> bool:
@@ -190,8 +194,9 @@ class MergedFigures:
         received = done + t.partial + t.held_only
         # Before the polls close an official election shows no result; a test election shows its zeros.
         is_hidden = is_before and election.phase == "official"
-        candidates, share_of = self._candidates(votes, t.valid, is_hidden)
         is_root = index == 0
+        judged, seats = self._judged(votes, t, start, is_certified) if is_root and not is_hidden else (None, None)
+        candidates, share_of = self._candidates(votes, t.valid, is_hidden, seats)
         return {
             "schema": 1,
             "election": election.id,
@@ -230,11 +235,13 @@ class MergedFigures:
             "candidates": candidates,
             "channels": self._channels_of(t, start, is_hidden),
             "rounding": {"method": contest.rounding.method, "places": contest.rounding.places, "base": "valid"},
-            "outcome": self._outcome(votes, t, start, is_certified) if is_root and not is_hidden else None,
+            "outcome": judged,
             "exit_polls": self._exit_polls(as_of_ms, share_of) if is_root else None,
         }
 
-    def _candidates(self, votes: AreaSums, valid: int, is_hidden: bool) -> tuple[list[Message], dict[str, str | None]]:
+    def _candidates(
+        self, votes: AreaSums, valid: int, is_hidden: bool, seats: Seats | None
+    ) -> tuple[list[Message], dict[str, str | None]]:
         contest = self.contest
         if is_hidden:
             rows: list[Message] = [
@@ -255,7 +262,8 @@ class MergedFigures:
                     rank, last = ranked, votes[i]
             rows.append(
                 {"id": candidate.id, "name": candidate.name, "votes": votes[i], "share": printed[i],
-                 "rank": rank if candidate.eligible else None, "seats": None}
+                 "rank": rank if candidate.eligible else None,
+                 "seats": None if seats is None else {"now": seats.now[i], "certain": seats.certain[i]}}
             )  # fmt: skip
         return rows, dict(zip(contest.candidate_ids, printed, strict=True))
 
@@ -298,8 +306,12 @@ class MergedFigures:
         percent = units_text(ratio_units(t.turnout_cast, t.turnout_registered, rounding), rounding.places)
         return {"cast": t.turnout_cast, "registered": t.turnout_registered, "percent": percent}
 
-    def _outcome(self, votes: AreaSums, t: Totals, start: dict[str, int], is_certified: bool) -> Message:
-        return outcome(self.contest, self._counted(votes, t, start, is_certified))
+    def _judged(self, votes: AreaSums, t: Totals, start: dict[str, int], is_certified: bool) -> tuple[Message, Seats | None]:
+        """The outcome, and the seats of a proportional contest."""
+        counted = self._counted(votes, t, start, is_certified)
+        if counted != self._seats_of:
+            self._seats_of, self.seats = counted, seats_of(self.contest, counted)
+        return outcome(self.contest, counted, self.seats), self.seats
 
     def _counted(self, votes: AreaSums, t: Totals, start: dict[str, int], is_certified: bool) -> Counted:
         bound = None if start["bound_unknown"] + t.bound_unknown else start["bound"] + t.bound

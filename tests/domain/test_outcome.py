@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tally_stream.domain.contest import Contest, Majority
+from tally_stream.domain.contest import Allocation, Contest, Majority, SeatMethod, SeatTie, ThresholdBase
 from tally_stream.domain.outcome import outcome
+from tally_stream.domain.seats import seats_of
 from tests.support.small_elections import Night, contest, control, counted, decision, election, report, station, turnout
 
 NAMES = ("ANNA", "BELA", "CLEO", "DORA")
@@ -214,6 +215,94 @@ class TestPlurality:
     def test_there_is_never_a_runoff_and_the_base_does_not_matter(self) -> None:
         assert state((20, 19), 100, 0, rule="plurality") == "decided"
         assert state((20, 19), None, 0, rule="plurality", base="cast") == "decided"
+
+
+class TestSeveralVotesABallot:
+    """Each other by no more than the bound, all of them by no more than votes_per_ballot times the bound."""
+
+    def elected(self, votes: Sequence[int], seats: int, bound: int, k: int, contradicted: int = 0) -> list[str]:
+        several = of(votes, rule="plurality", seats=seats, votes_per_ballot=k)
+        return outcome(several, counted(votes, None, bound, contradicted=contradicted))["elected"]
+
+    def test_no_candidate_gets_two_votes_of_one_ballot(self) -> None:
+        assert self.elected((30, 20), 1, 9, 2) == ["ANNA"]
+        assert self.elected((30, 20), 1, 10, 2) == []
+
+    def test_but_several_candidates_get_one_each(self) -> None:
+        assert self.elected((30, 24, 22), 2, 8, 1) == ["ANNA"], "BELA and CLEO lack 6 and 8"
+        assert self.elected((30, 24, 22), 2, 8, 2) == []
+        assert self.elected((30, 24, 22), 2, 7, 2) == ["ANNA"], "CLEO lacks 8, with 7 ballots out"
+        assert self.elected((30, 24, 22), 2, 13, 1) == ["ANNA"]
+        assert self.elected((30, 24, 22), 2, 14, 1) == []
+
+    def test_all_of_them_get_no_more_than_all_ballots_have(self) -> None:
+        assert self.elected((30, 24, 24, 24), 3, 8, 2) == ["ANNA"], "18 votes are lacking, 16 are out"
+        assert self.elected((30, 24, 24, 24), 3, 9, 2) == []
+
+    def test_what_contradicts_itself_is_so_many_votes(self) -> None:
+        assert self.elected((30, 26, 26, 26), 3, 4, 2, contradicted=3) == ["ANNA"], "12 are lacking, 11 are out"
+        assert self.elected((30, 26, 26, 26), 3, 4, 2, contradicted=4) == []
+
+    def test_a_majority_is_of_ballots_whatever_a_ballot_gives(self) -> None:
+        assert state((51, 49), 100, 1, votes_per_ballot=3) == "decided"
+        assert state((51, 49), 100, 2, votes_per_ballot=3) == "undecided"
+
+
+def shared(
+    votes: Sequence[int], seats: int, bound: int | None, contradicted: int = 0, method: SeatMethod = "dhondt",
+    tie: SeatTie = "nobody", base: ThresholdBase = "valid", percent: int = 0, **fields: Any,
+) -> dict[str, Any]:  # fmt: skip
+    contest_ = of(
+        votes, rule="proportional", seats=seats, allocation=Allocation(method, Fraction(percent), base, tie=tie), **fields
+    )
+    figures = counted(votes, None, bound, contradicted=contradicted, cast=None)
+    return outcome(contest_, figures, seats_of(contest_, figures))
+
+
+class TestProportional:
+    """Decided when Σ certain = seats, or with nothing outstanding and nothing tied."""
+
+    def test_decided_once_every_seat_is_certain(self) -> None:
+        assert shared((50, 33, 9), 5, 7)["state"] == "decided"
+        assert shared((50, 33, 9), 5, 8)["state"] == "undecided"
+
+    def test_elected_are_those_certain_of_a_seat_in_definition_order(self) -> None:
+        assert shared((33, 50, 9), 5, 7)["elected"] == ["ANNA", "BELA"]
+        assert shared((20, 50, 9), 2, 20)["elected"] == ["BELA"]
+        assert shared((33, 50, 9), 5, None)["elected"] == []
+
+    def test_undecided_with_an_unknown_bound_or_base(self) -> None:
+        assert shared((50, 33), 5, None)["state"] == "undecided"
+        assert shared((50, 33), 5, 0, base="cast")["state"] == "undecided"
+        assert shared((50, 33), 5, 0, base="cast")["elected"] == []
+
+    def test_none_while_nobody_has_votes(self) -> None:
+        assert shared((0, 0), 5, 9)["state"] == "none"
+        assert shared((0, 0), 5, 0)["state"] == "none"
+
+    def test_a_tie_with_nothing_out(self) -> None:
+        found = shared((30, 30, 9), 3, 0)
+        assert (found["state"], found["elected"]) == ("tie", ["ANNA", "BELA"])
+        assert found["tied"] == {"seats": 1, "between": ["ANNA", "BELA"]}
+        assert shared((30, 30, 9), 3, 1)["state"] == "undecided"
+        assert shared((30, 30, 9), 3, 1)["tied"] is None
+        assert shared((40, 20, 9), 2, 0)["state"] == "tie"
+        assert shared((40, 20, 9), 2, 0, tie="more-votes")["state"] == "decided"
+
+    def test_none_while_figures_contradict_each_other(self) -> None:
+        assert shared((30, 30, 9), 3, 0, contradicted=1)["state"] == "undecided"
+        assert shared((50, 33, 9), 5, 0, contradicted=8)["state"] == "undecided"
+        assert shared((50, 33, 9), 5, 0, contradicted=7)["state"] == "decided"
+
+    def test_decided_too_where_no_list_passes_or_fills_all_seats(self) -> None:
+        found = shared((3, 3, 3), 5, 0, percent=40)
+        assert (found["state"], found["elected"], found["tied"]) == ("decided", [], None)
+
+    def test_a_leader_by_votes_all_the_same(self) -> None:
+        assert (shared((33, 50, 9), 5, 7)["leader"], shared((33, 50, 9), 5, 7)["lead"]) == ("BELA", 17)
+
+    def test_where_nobody_is_eligible(self) -> None:
+        assert shared((3, 2), 5, 0, ineligible=["ANNA", "BELA"])["state"] == "none"
 
 
 class TestNone:

@@ -39,11 +39,11 @@ def contest(
     places: int = 2,
     majority: Majority | None = None,
     ineligible: Sequence[str] = (),
-    votes_per_ballot: int = 1,
+    **others: Any,
 ) -> Contest:
     return Contest(
         id, id.title(), seats, rule, base, (majority or Majority()) if rule == "majority" else None, Rounding(method, places),
-        tuple(Candidate(c, c.title(), eligible=c not in ineligible) for c in candidates), votes_per_ballot=votes_per_ballot,
+        tuple(Candidate(c, c.title(), eligible=c not in ineligible) for c in candidates), **others,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, REVISION_MAX, TEXT_MAX_CODE_POINTS
 from tally_stream.wire.limits import CHANNEL_MAX_CODE_POINTS, ROUNDING_PLACES_MAX
@@ -38,7 +39,6 @@ AreaId = Annotated[str, Meta(min_length=1, description="Path of an area below th
 InstantUtc = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="UTC, to the millisecond.")]
 Percent = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?$", description="Per cent, on a scale to 100, as text.")]
 Points = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="Percentage points.")]
-Halves = Annotated[str, Meta(pattern=r"^[0-9]+(\.5)?$", description="A number of areas, in halves.")]
 Partition = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]*)$", description="A partition of the reports topic.")]
 Status = Literal["pre-election", "unofficial-partial", "unofficial-complete", "correction", "recount", "certified"]
 
@@ -131,24 +131,25 @@ class ChannelLine(_Model):
     votes: dict[Id, Sum | None]
 
 
-class Seats(_Model):
-    """Of a list in a proportional contest: what its method gives for the votes counted, and how many of these can't be lost
-    whatever the ballots still out say."""
+class SeatsOfList(_Model):
+    """`now`: what the method gives for the votes counted. `certain`: those the list keeps in every way the ballots still out
+    can fall."""
 
-    now: Sum
-    certain: Sum
+    now: Annotated[int, Meta(ge=0)]
+    certain: Annotated[int, Meta(ge=0)]
 
 
 class CandidateLine(_Model):
-    """Candidates come by votes; equal votes share a rank. Ranks are among those who can win; the others have none. `seats`:
-    on the root of a proportional contest; null before the polls close and while what the threshold is of is not known."""
+    """Candidates come by votes; equal votes share a rank. Ranks are among those who can win; the others have none. `seats`
+    are there on the root of a proportional contest; null before the polls close, and while the base of its threshold is
+    unknown."""
 
     id: Id
     name: Text
     votes: Sum | None
     share: Percent | None
     rank: Annotated[int, Meta(ge=1)] | None
-    seats: Seats | None
+    seats: SeatsOfList | None
 
 
 class RoundingPolicy(_Model):
@@ -160,29 +161,11 @@ class RoundingPolicy(_Model):
 
 
 class Tied(_Model):
-    """Seats that candidates with equal votes (lists with equal quotients or remainders) share: nobody has them."""
+    """Seats that lie between candidates with equal votes, or lists with equal quotients, with nothing outstanding; of several
+    such ties the sum, and all who are in one of them."""
 
     seats: Annotated[int, Meta(ge=1)]
     between: Annotated[list[Id], Meta(min_length=2)]
-
-
-class QuorumReached(_Model):
-    """How much of its quorum a referendum has. `needed`: so many ballots (votes for yes, where it is of these)."""
-
-    done: Sum
-    of: Sum
-    percent: Percent
-    needed: Sum
-
-
-class AreasApproved(_Model):
-    """The areas of a double majority: those that are certain to approve, certain not to, and the rest. An area that counts
-    one half makes halves."""
-
-    approved: Halves
-    rejected: Halves
-    undecided: Halves
-    of: Halves
 
 
 class OutcomeState(_Model):
@@ -190,7 +173,7 @@ class OutcomeState(_Model):
     no later correction, annulment or acceptance, no later report of a station already counted, none that lowers a partial
     count, and registers as they stand."""
 
-    state: Literal["none", "undecided", "decided", "runoff", "tie", "accepted", "rejected", "void"]
+    state: Literal["none", "undecided", "decided", "runoff", "tie"]
     leader: Id | None
     lead: Sum | None
     outstanding_bound: Annotated[
@@ -198,13 +181,12 @@ class OutcomeState(_Model):
     ]
     elected: Annotated[list[Id], Meta(description="Certain of a seat, by arithmetic alone; in the definition's order.")]
     tied: Tied | None
-    quorum: Annotated[QuorumReached | None, Meta(description="Of a referendum with a quorum whose figures are known.")]
-    double_majority: Annotated[AreasApproved | None, Meta(description="Of a referendum that areas must approve too.")]
+    quorum: Annotated[None, Meta(description="Always null: this version does not count referendums.")]
+    double_majority: Annotated[None, Meta(description="Always null: this version does not count referendums.")]
 
     def as_published(self) -> dict[str, Any]:
         """As it stands in the message."""
-        published: dict[str, Any] = msgspec.to_builtins(self)
-        return published
+        return {**{name: getattr(self, name) for name in self.__struct_fields__}, "tied": self.tied and asdict(self.tied)}
 
 
 class ExitPollLine(_Model):
