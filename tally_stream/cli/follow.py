@@ -102,6 +102,8 @@ class Following:
     area: str | None
     election: Election | None = None
     """Whose names the boards have; None: ids."""
+    has_channels: bool = False
+    """Whether the boards have the votes of each way of voting."""
     standings: ShownStandings = field(default_factory=ShownStandings)
     freshness: Freshness = field(default_factory=lambda: Freshness(monotonic()))
 
@@ -156,7 +158,11 @@ def picture(following: Following, most: int) -> Group:
     found = following.on_screen()
     messages = [shown.message for shown in found[:most]]
     more = [Text(line) for line in more_contests(len(found), most, MORE_CONTESTS_AT)]
-    return Group(following.freshness.line(monotonic()), *(board(m, following.election) for m in messages), *more)
+    return Group(
+        following.freshness.line(monotonic()),
+        *(board(m, following.election, has_channels=following.has_channels) for m in messages),
+        *more,
+    )
 
 
 async def follow_on_screen(following: Following) -> None:

@@ -53,9 +53,11 @@ def _is_whole_number(text: str) -> bool:
 @click.option("--until", metavar="TIME", help="Stop before the first record whose log time is later (RFC 3339).")
 @click.option("--at", metavar="P=OFFSET,…", help="Stop each partition at its offset.")
 @click.option("--contest", help="Only this contest.")
+@click.option("--channels", is_flag=True, help="With the votes of each way of voting, where the election has several.")
 def replay(
-    folder: str, log: Path | None, as_json: bool, verdicts: bool, until: str | None, at: str | None, contest: str | None
-) -> None:
+    folder: str, log: Path | None, as_json: bool, verdicts: bool, until: str | None, at: str | None, contest: str | None,
+    channels: bool,
+) -> None:  # fmt: skip
     """Fold the report log LOG of the election in DIR, without Kafka.
 
     DIR is an election folder, or the name of a night that ships. Without LOG the folder's own recorded night is folded.
@@ -82,7 +84,7 @@ def replay(
             for message in messages:
                 write_out(canonical_json(message) + b"\n")
         else:
-            out.print(board(messages[-1], election))
+            out.print(board(messages[-1], election, has_channels=channels))
     refused = result.refusals.lines(result.record_count, "--verdicts has all counts")
     if not as_json:
         for line in [*more_contests(len(indices), CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT), *refused]:

@@ -31,10 +31,11 @@ from tally_stream.wire.newest import OtherDefinition
 @click.option("--election", type=ELECTION, metavar="NAME|DIR", help="Whose names the titles have; without it, ids.")
 @click.option("--contest", help="Only this contest.")
 @click.option("--area", help="Only this area, for example AZ/041.")
+@click.option("--channels", is_flag=True, help="With the votes of each way of voting, where the election has several.")
 @click.option("--follow", is_flag=True, help="Go on as standings change, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="The messages themselves, one a line: areas first, root last.")
 def standings(
-    election: str | None, contest: str | None, area: str | None, follow: bool, as_json: bool, **flags: object
+    election: str | None, contest: str | None, area: str | None, channels: bool, follow: bool, as_json: bool, **flags: object
 ) -> None:
     """Show the newest standings.
 
@@ -50,7 +51,7 @@ def standings(
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
 
     try:
-        run_async(_show(settings, definition, contest, area, follow, as_json))
+        run_async(_show(settings, definition, contest, area, channels, follow, as_json))
     except (BrokerUnavailable, KafkaError, OSError) as error:
         refuse([str(error)])
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -58,13 +59,14 @@ def standings(
 
 
 async def _show(
-    settings: Settings, election: Election | None, contest: str | None, area: str | None, follow: bool, as_json: bool
-) -> None:
+    settings: Settings, election: Election | None, contest: str | None, area: str | None, channels: bool, follow: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     from tally_stream.kafka.client import TopicReader, wait_for_broker
 
     await wait_for_broker(settings, warn)
     async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
-        following = Following(reader, contest, area, election)
+        following = Following(reader, contest, area, election, has_channels=channels)
         async for records in reader.read_to_end():
             following.take(records, is_start=True)
         if follow and out.is_terminal and not as_json:
@@ -93,7 +95,7 @@ async def _print_once(following: Following, as_json: bool) -> None:
         return
     wanted = following.wanted(found)
     for shown in wanted[:CONTESTS_SHOWN_MAX]:
-        out.print(board(shown.message, following.election))
+        out.print(board(shown.message, following.election, has_channels=following.has_channels))
     for line in more_contests(len(wanted), CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT):
         out.print(Text(line))
 

@@ -15,8 +15,17 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from tally_stream.cli.view_ballots import (
+    channel_lines,
+    channel_table,
+    seats_lines,
+    several_votes_line,
+    undervotes_line,
+    voted_line,
+)
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election
+from tally_stream.export.ballot_figures import has_seats
 from tally_stream.export.outcome_words import outcome_sentences
 from tally_stream.wire.newest import is_root
 
@@ -26,7 +35,7 @@ BOARD_MIN_LINES = 8
 BAR_CELLS = 16
 BAR_MIN_CELLS = 4
 NAME_MIN_CELLS, NAME_MAX_CELLS = 16, 40
-VOTES_MIN_CELLS, SHARE_CELLS, POLL_CELLS = 9, 7, 13
+VOTES_MIN_CELLS, SHARE_CELLS, POLL_CELLS, SEATS_CELLS = 9, 7, 13, 7
 CELL_EDGES = 3
 """A line and two spaces."""
 CONTESTS_SHOWN_MAX = 50
@@ -80,15 +89,16 @@ def plain_line(message: dict[str, Any]) -> str:
     return f"{marks}{message['as_of'] or 'no report yet'}  {place}{said}"
 
 
-def board(message: dict[str, Any], election: Election | None) -> RenderableType:
+def board(message: dict[str, Any], election: Election | None, *, has_channels: bool = False) -> RenderableType:
     """The leader board of one message, with names and limits of the definition; with ids where it is not there, or is another
-    one than the message's. Texts of messages and definitions are never markup."""
+    one than the message's. Texts of messages and definitions are never markup. `has_channels`: with the votes of each way of
+    voting, where there are any."""
     index = None if election is None else election.contest_index(message["contest"])
     if election is None or index is None or election.digest != message["definition"]:
-        return _Board(message, f"{message['election']} · {message['contest']} · {message['area']}")
+        return _Board(message, f"{message['election']} · {message['contest']} · {message['area']}", has_channels=has_channels)
     contest, area = election.contests[index], message["area"]
     place = "" if is_root(area) else f" · {next((name for id, name in election.area_names if id == area), area)}"
-    return _Board(message, f"{election.name}: {contest.name}{place}", election, contest)
+    return _Board(message, f"{election.name}: {contest.name}{place}", election, contest, has_channels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,7 @@ class _Board:
     title: str
     election: Election | None = None
     contest: Contest | None = None
+    has_channels: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         polls = self.message["exit_polls"] or []
@@ -106,15 +117,20 @@ class _Board:
         are_beside = room >= len(polls) * (POLL_CELLS + CELL_EDGES)
         room -= len(polls) * (POLL_CELLS + CELL_EDGES) if are_beside else 0
         yield self._table(polls if are_beside else [], min(BAR_CELLS, room - CELL_EDGES))
-        for line in (*([] if are_beside else map(self._poll_line, polls)), *_lines(self.message), *self._outcome_lines()):
+        beneath = (*_lines(self.message, self.contest), *seats_lines(self.message, self.contest), *self._outcome_lines())
+        for line in (*([] if are_beside else map(self._poll_line, polls)), *beneath):
             yield Text(line, style=_style(line))
+        of_channels = channel_table(self.message) if self.has_channels else None
+        if of_channels is not None:
+            yield of_channels
 
     def _width(self) -> int:
         """Columns that rank, name, votes and share take."""
         candidates = self.message["candidates"]
         name = max(NAME_MIN_CELLS, *(min(NAME_MAX_CELLS, cell_len(c["name"])) for c in candidates))
         votes = max(VOTES_MIN_CELLS, *(len(f"{c['votes'] or 0:,}") for c in candidates))
-        return 1 + sum(cells + CELL_EDGES for cells in (len(str(len(candidates))), name, votes, SHARE_CELLS))
+        seats = [SEATS_CELLS, SEATS_CELLS] if has_seats(self.message) else []
+        return 1 + sum(cells + CELL_EDGES for cells in (len(str(len(candidates))), name, votes, SHARE_CELLS, *seats))
 
     def _table(self, polls: list[dict[str, Any]], bar_cells: int) -> Table:
         table = Table(title=Text(self.title, style="bold"), caption_justify="left", expand=False)
@@ -122,6 +138,9 @@ class _Board:
         table.add_column("candidate", min_width=NAME_MIN_CELLS, max_width=NAME_MAX_CELLS, no_wrap=True)
         table.add_column("votes", justify="right", no_wrap=True, min_width=VOTES_MIN_CELLS)
         table.add_column("share %", justify="right", no_wrap=True)
+        are_seats = has_seats(self.message)
+        for of_seats in ("seats", "certain") if are_seats else ():
+            table.add_column(of_seats, justify="right", no_wrap=True, min_width=SEATS_CELLS)
         for poll in polls:
             header = Text(f"{_short(poll['pollster'])}\nexit poll")
             table.add_column(header, justify="right", no_wrap=True, min_width=POLL_CELLS)
@@ -136,6 +155,7 @@ class _Board:
                 Text(candidate["name"]),
                 "–" if votes is None else f"{votes:,}",
                 "–" if share is None else share,
+                *(_seats_cells(candidate["seats"]) if are_seats else ()),
                 *(_poll_cell(poll, candidate["id"]) for poll in polls),
                 *([Text(bar, style="cyan")] if has_bar else []),
             )
@@ -146,7 +166,8 @@ class _Board:
         if outcome is None:
             return []
         names = {c["id"]: c["name"] for c in self.message["candidates"]}
-        return outcome_sentences(outcome, names, self.election, self.contest)
+        seats = {c["id"]: c["seats"] for c in self.message["candidates"] if c["seats"]}
+        return outcome_sentences(outcome, names, self.election, self.contest, seats)
 
     def _poll_line(self, poll: dict[str, Any]) -> str:
         cells = [(c["name"], _poll_cell(poll, c["id"])) for c in self.message["candidates"]]
@@ -174,14 +195,18 @@ class Fitted:
             yield from line
 
 
-def _lines(message: dict[str, Any]) -> list[str]:
+def _lines(message: dict[str, Any], contest: Contest | None) -> list[str]:
     lines = [
         *(["TEST: these figures are no result of an election"] if message["phase"] == "test" else []),
         *(["ON HOLD by the authority: these figures stand still while counting goes on"] if message["on_hold"] else []),
         f"as of {message['as_of'] or 'no report yet'} · version {message['version']:,} · {_STATUS_WORDS[message['status']]}",
         _shares_line(message),
+        *several_votes_line(message, contest),
         "processed  " + " · ".join(progress_lines(message)),
         _stations_line(message),
+        *channel_lines(message),
+        *undervotes_line(message),
+        *voted_line(message),
     ]
     if message["turnout"]:
         t = message["turnout"]
@@ -193,6 +218,10 @@ def _shares_line(message: dict[str, Any]) -> str:
     valid = message["ballots"]["valid"]
     of = "valid votes" if valid is None else f"{valid:,} valid votes"
     return f"shares of {of}, rounded: {message['rounding']['method']}"
+
+
+def _seats_cells(seats: dict[str, int] | None) -> tuple[str, str]:
+    return ("–", "–") if seats is None else (f"{seats['now']:,}", f"{seats['certain']:,}")
 
 
 def _style(line: str) -> str:

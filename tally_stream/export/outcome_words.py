@@ -14,6 +14,7 @@ from typing import Any
 
 from tally_stream.domain.contest import Contest, Majority
 from tally_stream.domain.election import Election
+from tally_stream.export.ballot_figures import is_quorum_reached
 
 NOT_A_DECLARATION = (
     "not an official declaration: arithmetic alone, it assumes no later correction, annulment or acceptance, no later report "
@@ -24,29 +25,69 @@ NOT_A_DECLARATION = (
 HALF = Fraction(50)
 
 
+Seats = Mapping[str, Any]
+"""Candidate → `{"now": n, "certain": m}`, as a message has them; empty where nobody has any."""
+
+
 def outcome_sentences(
-    outcome: Mapping[str, Any], names: Mapping[str, str], election: Election | None, contest: Contest | None
+    outcome: Mapping[str, Any],
+    names: Mapping[str, str],
+    election: Election | None,
+    contest: Contest | None,
+    seats: Seats | None = None,
 ) -> list[str]:
-    """`outcome` as a standings message has it, `names` of its candidates; [] while no votes are counted. Where the definition
-    is not there (`election` and `contest` None), its limits are named without their figures."""
-    said = _state(outcome, names, contest)
+    """`outcome` as a standings message has it, `names` of its candidates and their `seats`; [] while no votes are counted.
+    Where the definition is not there (`election` and `contest` None), its limits are named without their figures."""
+    said = _state(outcome, names, contest, seats or {})
     if said is None:
         return []
-    state, bound, elected = outcome["state"], outcome["outstanding_bound"], outcome["elected"]
+    state, bound = outcome["state"], outcome["outstanding_bound"]
     still_out = [_still_out(election)] if bound and state in BOUND_SAID else []
-    seats = [f"certain of a seat: {_listed(elected, names)}"] if elected and state != "decided" else []
-    return [said, *still_out, *seats, NOT_A_DECLARATION]
+    return [said, *still_out, *_certain_of_seats(outcome, names, seats), *_referendum(outcome, contest), NOT_A_DECLARATION]
 
 
-BOUND_SAID = frozenset({"undecided", "decided", "runoff"})
+BOUND_SAID = frozenset({"undecided", "decided", "runoff", "accepted", "rejected", "void"})
 """States in which it matters how many ballots may still come."""
 
 
-def _state(outcome: Mapping[str, Any], names: Mapping[str, str], contest: Contest | None) -> str | None:
+def _certain_of_seats(outcome: Mapping[str, Any], names: Mapping[str, str], seats: Seats | None) -> list[str]:
+    """What of seats is not said by the state itself."""
+    elected, tied, state = outcome["elected"], outcome["tied"], outcome["state"]
+    said = []
+    if elected and state != "decided":
+        of_lists = [f"{names.get(id, id)} {seats[id]['certain']:,}" for id in elected] if seats else None
+        said.append(f"certain of {'seats' if of_lists else 'a seat'}: {', '.join(of_lists or [_listed(elected, names)])}")
+    if tied is not None and state != "tie":
+        said.append(f"equal for now: {_listed(tied['between'], names)}; seats between them: {tied['seats']}")
+    return said
+
+
+def _referendum(outcome: Mapping[str, Any], contest: Contest | None) -> list[str]:
+    """How it stands with a quorum and with the areas that must approve too."""
+    quorum, areas, said = outcome["quorum"], outcome["double_majority"], []
+    if quorum is not None:
+        reached = is_quorum_reached(outcome)
+        state = "reached" if reached else "can't be reached any more" if outcome["state"] == "void" else "not reached so far"
+        said.append(f"quorum {state}: {quorum['done']:,} of {quorum['needed']:,} needed, which is {quorum['percent']} % of "
+                    f"{quorum['of']:,} registered voters")  # fmt: skip
+    if areas is not None:
+        level = "" if contest is None or contest.double_majority is None else f" ({contest.double_majority.level})"
+        said.append(f"areas{level}: {areas['approved']} approve, {areas['rejected']} reject, {areas['undecided']} undecided, "
+                    f"of {areas['of']}; more than half must approve")  # fmt: skip
+    return said
+
+
+def _state(outcome: Mapping[str, Any], names: Mapping[str, str], contest: Contest | None, seats: Seats) -> str | None:
     state, bound, elected = outcome["state"], outcome["outstanding_bound"], outcome["elected"]
     if bound == 0 and state in BOUND_SAID:
-        return _when_all_are_in(outcome, names, contest)
+        return _when_all_are_in(outcome, names, contest, seats)
     leads = _leads(outcome, names)
+    if seats and state in ("decided", "undecided"):
+        return _of_lists(outcome, names, seats)
+    if state in REFERENDUM:
+        return f"{state}, and the ballots still out can't change it: {leads}; at most {bound:,} still out"
+    if state == "void":
+        return f"void: its quorum can't be reached any more, not with all the ballots still out: at most {bound:,}"
     if state == "decided" and _is_of_seats(outcome):
         return f"no seat can be taken by the ballots still out: {_listed(elected, names)}; at most {bound:,} still out"
     if state == "decided":
@@ -62,7 +103,31 @@ def _state(outcome: Mapping[str, Any], names: Mapping[str, str], contest: Contes
     return None if outcome["leader"] is None else f"{leads}; no rule of this contest says who wins"
 
 
-def _when_all_are_in(outcome: Mapping[str, Any], names: Mapping[str, str], contest: Contest | None) -> str:
+REFERENDUM = frozenset({"accepted", "rejected"})
+
+
+def _of_lists(outcome: Mapping[str, Any], names: Mapping[str, str], seats: Seats) -> str:
+    """How far the seats of lists are certain, while ballots are still out."""
+    bound = outcome["outstanding_bound"]
+    if outcome["state"] == "decided":
+        return f"no seat can be taken by the ballots still out: {_lists(seats, names)}; at most {bound:,} still out"
+    out = "how many ballots are still out is not known" if bound is None else f"at most {bound:,} ballots still out"
+    return f"open: {sum(each['certain'] for each in seats.values()):,} seats are certain; {out}"
+
+
+def _lists(seats: Seats, names: Mapping[str, str]) -> str:
+    """Lists with their seats, the most first."""
+    order = sorted((id for id in seats if seats[id]["now"]), key=lambda id: -int(seats[id]["now"]))
+    return ", ".join(f"{names.get(id, id)} {seats[id]['now']:,}" for id in order)
+
+
+def _when_all_are_in(outcome: Mapping[str, Any], names: Mapping[str, str], contest: Contest | None, seats: Seats) -> str:
+    if outcome["state"] in REFERENDUM:
+        return f"all ballots are in: {outcome['state']}; {_leads(outcome, names)}"
+    if outcome["state"] == "void":
+        return "all ballots are in: void, its quorum is not reached"
+    if seats and outcome["state"] == "decided":
+        return f"all ballots are in; seats: {_lists(seats, names)}"
     if outcome["state"] == "undecided":
         return f"open: {_leads(outcome, names)}; all ballots are in, but their figures leave it open"
     if outcome["state"] == "runoff":
