@@ -84,6 +84,30 @@ class TestStandings:
         with pytest.raises(ValueError, match="its bytes are not canonical JSON"):
             read_canonical_standings(spaced)
 
+    def test_seats_a_quorum_and_a_double_majority_are_read_as_they_were_published(self, root: bytes) -> None:
+        message = json.loads(root)
+        for candidate, now, certain in zip(message["candidates"], (12, 9), (11, 0), strict=True):
+            candidate["seats"] = {"now": now, "certain": certain}
+        message["outcome"] |= {
+            "state": "void",
+            "tied": {"seats": 1, "between": ["ANNA", "BELA"]},
+            "quorum": {"done": 100, "of": 600, "percent": "16.67", "needed": 300},
+            "double_majority": {"approved": "14.5", "rejected": "8.5", "undecided": "0", "of": "23"},
+        }
+        found = read_canonical_standings(canonical_json(message))
+        assert found.outcome is not None
+        assert found.outcome.as_published() == message["outcome"]
+        assert [(c.seats.now, c.seats.certain) for c in found.candidates if c.seats] == [(12, 11), (9, 0)]
+
+    @pytest.mark.parametrize(
+        "wrong", [{"seats": {"now": 1}}, {"seats": {"now": 1, "certain": 1, "tied": 0}}, {"seats": {"now": -1, "certain": 0}}]
+    )
+    def test_seats_of_another_form_are_refused(self, root: bytes, wrong: dict[str, object]) -> None:
+        message = json.loads(root)
+        message["candidates"][0] |= wrong
+        with pytest.raises(ValueError, match="not a standings message: "):
+            read_standings(canonical_json(message))
+
     @pytest.mark.parametrize("value", [b"", b"{}", b"\xff", b"[" * 100_000], ids=["empty", "an object", "no text", "deep"])
     def test_anything_else_is_refused_in_a_sentence(self, value: bytes) -> None:
         with pytest.raises(ValueError, match="not a standings message: "):

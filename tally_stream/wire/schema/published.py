@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
-from msgspec.structs import asdict
 
 from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, REVISION_MAX, TEXT_MAX_CODE_POINTS
 from tally_stream.wire.limits import CHANNEL_MAX_CODE_POINTS, ROUNDING_PLACES_MAX
@@ -39,6 +38,7 @@ AreaId = Annotated[str, Meta(min_length=1, description="Path of an area below th
 InstantUtc = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="UTC, to the millisecond.")]
 Percent = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?$", description="Per cent, on a scale to 100, as text.")]
 Points = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="Percentage points.")]
+Halves = Annotated[str, Meta(pattern=r"^[0-9]+(\.5)?$", description="A number of areas, in halves.")]
 Partition = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]*)$", description="A partition of the reports topic.")]
 Status = Literal["pre-election", "unofficial-partial", "unofficial-complete", "correction", "recount", "certified"]
 
@@ -168,12 +168,31 @@ class Tied(_Model):
     between: Annotated[list[Id], Meta(min_length=2)]
 
 
+class QuorumReached(_Model):
+    """How much of its quorum a referendum has. `needed`: so many ballots (votes for yes, where it is of these)."""
+
+    done: Sum
+    of: Sum
+    percent: Percent
+    needed: Sum
+
+
+class AreasApproved(_Model):
+    """The areas of a double majority: those that are certain to approve, certain not to, and the rest. An area that counts
+    one half makes halves."""
+
+    approved: Halves
+    rejected: Halves
+    undecided: Halves
+    of: Halves
+
+
 class OutcomeState(_Model):
     """What is certain in every way the ballots still out can fall. Not an official declaration: arithmetic alone, it assumes
     no later correction, annulment or acceptance, no later report of a station already counted, none that lowers a partial
     count, and registers as they stand."""
 
-    state: Literal["none", "undecided", "decided", "runoff", "tie"]
+    state: Literal["none", "undecided", "decided", "runoff", "tie", "accepted", "rejected", "void"]
     leader: Id | None
     lead: Sum | None
     outstanding_bound: Annotated[
@@ -181,12 +200,13 @@ class OutcomeState(_Model):
     ]
     elected: Annotated[list[Id], Meta(description="Certain of a seat, by arithmetic alone; in the definition's order.")]
     tied: Tied | None
-    quorum: Annotated[None, Meta(description="Always null: this version does not count referendums.")]
-    double_majority: Annotated[None, Meta(description="Always null: this version does not count referendums.")]
+    quorum: Annotated[QuorumReached | None, Meta(description="Of a referendum with a quorum whose figures are known.")]
+    double_majority: Annotated[AreasApproved | None, Meta(description="Of a referendum that areas must approve too.")]
 
     def as_published(self) -> dict[str, Any]:
         """As it stands in the message."""
-        return {**{name: getattr(self, name) for name in self.__struct_fields__}, "tied": self.tied and asdict(self.tied)}
+        published: dict[str, Any] = msgspec.to_builtins(self)
+        return published
 
 
 class ExitPollLine(_Model):
