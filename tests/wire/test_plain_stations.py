@@ -122,7 +122,7 @@ class TestBothWaysToReadStations:
             for cell in HOSTILE:
                 row = [*fine[:column], cell, *fine[column + 1 :]]
                 quoted = ",".join('"' + text.replace('"', '""') + '"' for text in row)
-                table.write_bytes("\n".join([",".join(COLUMNS), "A-1,,,,North,Alder,early,", quoted, ""]).encode())
+                table.write_bytes("\n".join([",".join(COLUMNS), "A-1,,,,North,Alder,postal,", quoted, ""]).encode())
                 errors: list[Mistake] = []
                 said, _ = by_row.stations_by_row(table, LEVELS, CLOSES_MS, errors)
                 plain = plain_stations.plain_stations(table, LEVELS, CLOSES_MS, 9)

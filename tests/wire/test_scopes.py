@@ -108,7 +108,7 @@ class TestMistakesInScopes:
 
     def test_of_a_wrong_type(self, folder: Folder) -> None:
         scoped(folder, ("SEAT", '"X/North"'))
-        assert folder.mistakes() == ['election.toml:31: contest SEAT: scope should be a list in square brackets, as ["North"]']
+        assert folder.mistakes() == ['election.toml:31: contest SEAT: scope should be a list in square brackets, as ["AZ/041"]']
 
     @pytest.mark.parametrize(
         ("row", "mistake"),

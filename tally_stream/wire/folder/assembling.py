@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from pydantic import AwareDatetime, TypeAdapter
 
-from tally_stream.domain.contest import Candidate, Contest, Majority, Rounding
+from tally_stream.domain.contest import Allocation, Candidate, Contest, DoubleMajority, Majority, Quorum, Rounding
 from tally_stream.domain.election import Checks, Election, ExitPoll, Skip, build_election
 from tally_stream.domain.scalars import COUNT_MAX
 from tally_stream.wire.folder.areas import AreaTable, check_look_alikes
@@ -135,6 +135,8 @@ def _read_places(
     areas = None if areas_path is None else AreaTable(areas_path, root, mistakes)
     if stations is not None:
         check_look_alikes(stations, areas, root, mistakes)
+        if stations.is_whole:
+            contests.check_half_areas(root, stations.areas)
     if shapes_path is not None:
         check_shapes(shapes_path, root, mistakes)
     if baseline_path is not None:
@@ -210,9 +212,11 @@ def _contest(stated: StatedContest, scopes: Scopes, root: str) -> Contest:
     assert k is not None, "nothing is wrong with it"
     scope = () if k.id in scopes.named or k.scope == [root] else tuple(sorted(k.scope or ()))
     listed = (Candidate(c.id, c.name, c.party, c.eligible, c.color) for c in k.candidates or ())
+    majority = _majority(k) if k.rule in ("majority", "referendum") else None
     return Contest(
-        k.id, k.name, k.seats, k.rule, k.majority_base or "valid", _majority(k) if k.rule == "majority" else None,
-        Rounding(k.rounding.method, k.rounding.places), (*listed, *stated.candidates), scope,
+        k.id, k.name, k.seats, k.rule, k.majority_base or "valid", majority,
+        Rounding(k.rounding.method, k.rounding.places), (*listed, *stated.candidates), scope, k.votes_per_ballot, k.group,
+        _allocation(k), tuple(map(tuple, k.combinations)), k.approval, _quorum(k), _double_majority(k),
     )  # fmt: skip
 
 
@@ -225,6 +229,20 @@ def _majority(k: ContestModel) -> Majority:
         None if m.or_percent is None else Fraction(m.or_percent),
         None if m.or_lead_percent is None else Fraction(m.or_lead_percent),
     )  # fmt: skip
+
+
+def _allocation(k: ContestModel) -> Allocation | None:
+    if (a := k.allocation) is None:
+        return None
+    return Allocation(a.method, Fraction(a.threshold_percent), a.threshold_base, tuple(a.exempt), a.tie)
+
+
+def _quorum(k: ContestModel) -> Quorum | None:
+    return None if (q := k.quorum) is None else Quorum(Fraction(q.percent), q.of, q.more_than)
+
+
+def _double_majority(k: ContestModel) -> DoubleMajority | None:
+    return None if (d := k.double_majority) is None else DoubleMajority(d.level, tuple(d.half))
 
 
 def _build(

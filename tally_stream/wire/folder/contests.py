@@ -1,13 +1,13 @@
 """The contests of a folder, from election.toml and the tables beside it, each whole or with its mistakes.
 
 Decides what a contest is in the end: its own fields, those of [contest_defaults] that it leaves out and its rule has, and its
-candidates from the one place where they stand. Refuses to know what a field may say (`shape.py`) and where a contest is
-held (`scopes.py`). Read next: `scopes.py`.
+candidates from the one place where they stand. Refuses to know what a field may say (`shape.py`), what fields say together
+(`contest_rules.py`) and where a contest is held (`scopes.py`). Read next: `scopes.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from tally_stream.domain.contest import Candidate
+from tally_stream.wire.folder.contest_rules import (
+    check_candidates_named,
+    check_half_areas,
+    check_level,
+    check_needed,
+    check_own,
+    check_seats,
+    filled_from,
+)
 from tally_stream.wire.folder.contest_tables import candidate_rows, contest_rows
-from tally_stream.wire.folder.shape import COUNTED_RULES, FIELDS_OF_RULES, ContestModel
+from tally_stream.wire.folder.shape import ContestModel
 from tally_stream.wire.folder.table import Mistake, Table, is_language_column, text_mistake
 from tally_stream.wire.folder.toml import FieldPath, Toml, field_text, sentence_of
 from tally_stream.wire.limits import CANDIDATES_MAX, CONTESTS_MAX
@@ -54,9 +63,14 @@ class StatedContest:
     def line(self) -> int:
         return self.place(())[0]
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """All that it says or is filled with."""
+        return {**self.own, **self.filled}
+
     def candidate_ids(self) -> set[str] | None:
         """None where not all could be read."""
-        rows = {**self.own, **self.filled}.get("candidates", [])
+        rows = self.fields.get("candidates", [])
         if self.may_have_others or not isinstance(rows, list):
             return None
         listed = [row.get("id") if isinstance(row, dict) else None for row in rows]
@@ -65,7 +79,7 @@ class StatedContest:
 
     def scope(self) -> list[str] | None:
         """Where it is a list of texts; else None, and the model says so."""
-        scope = {**self.own, **self.filled}.get("scope")
+        scope = self.fields.get("scope")
         return scope if isinstance(scope, list) and all(isinstance(area, str) for area in scope) else None
 
 
@@ -91,6 +105,7 @@ class Contests:
         self.by_id: dict[str, StatedContest] = {}
         for stated in self.stated:
             self._note(stated)
+        self._default: StatedContest | None = None
         has_all_candidates = candidates is None or self._read_candidates(Table(candidates, mistakes))
         defaults = self._defaults()
         for stated in self.stated:
@@ -152,10 +167,14 @@ class Contests:
             self._toml.path, lambda where: self._toml.place(("contest_defaults", *where)),
             {name: value for name, value in given.items() if name not in NEVER_BY_DEFAULT},
         )  # fmt: skip
+        self._default = default
         self._take_out_languages(default)
         # What it leaves out each contest may say; and which rule its fields will meet is not known here.
         stand_ins = {"id": "X", "name": "", "rule": "majority", "rounding": {"method": "half-up", "places": 0}}
-        self._check_fields(default, default.own)
+        wrong = partial(self._wrong, default)
+        check_own(default.own, None, wrong)
+        check_seats(default.own, wrong)
+        self._check_level(default)
         self._validate(default, {**stand_ins, **default.own}, stand_ins.keys() - default.own.keys())
         return default.own
 
@@ -164,57 +183,44 @@ class Contests:
     def _check(self, stated: StatedContest, defaults: dict[str, Any] | None) -> None:
         before = len(self._mistakes)
         self._take_out_languages(stated)
-        own = stated.own
-        known = defaults or {}
-        rule = own.get("rule", known.get("rule"))
-        for name, rules in FIELDS_OF_RULES.items():
-            if name in own and rule in COUNTED_RULES and rule not in rules:
-                self._wrong(stated, (name,), f"is not known to rule {rule}")
-        stated.filled = {
-            name: value
-            for name, value in known.items()
-            if name not in own
-            and (name not in FIELDS_OF_RULES or rule in FIELDS_OF_RULES[name])
-            and not (name == "candidates" and stated.candidates)
-        }
-        self._check_fields(stated, own)
-        if rule == "majority" and "seats" not in own:
-            self._check_seats(stated, stated.filled.get("seats", 1))
-        stated.model = self._validate(
-            stated, {**own, **stated.filled}, stated.filled.keys(), are_all_known=defaults is not None
-        )
+        own, known = stated.own, defaults or {}
+        stated.filled = filled_from(known, own, has_candidates=bool(stated.candidates))
+        fields, wrong = stated.fields, partial(self._wrong, stated)
+        check_own(own, fields.get("rule"), wrong)
+        if "seats" in own or "rule" in own:  # else [contest_defaults] has both, and it was said there
+            check_seats(fields, wrong)
+        if defaults is not None:
+            check_needed(fields, wrong)
+        if (ids := stated.candidate_ids()) and self._is_first(stated):
+            check_candidates_named(fields, ids, wrong)
+        self._check_level(stated)
+        stated.model = self._validate(stated, fields, stated.filled.keys(), are_all_known=defaults is not None)
         self._check_candidates(stated)
         if len(self._mistakes) > before:
             stated.model = None
 
+    def _is_first(self, stated: StatedContest) -> bool:
+        return stated.id is None or self.by_id[stated.id] is stated
+
+    def _check_level(self, stated: StatedContest) -> None:
+        published = self._toml.published_levels
+        if published is not None:
+            check_level(stated.own, published, partial(self._wrong, stated))
+
+    def check_half_areas(self, root: str, there: Collection[tuple[str, ...]]) -> None:
+        """Whether areas of double majorities are there; `there` has the paths of all areas in which a station lies."""
+        published = self._toml.published_levels
+        if published is not None:
+            for stated in (*([] if self._default is None else [self._default]), *self.stated):
+                check_half_areas(stated.own, published, root, there, partial(self._wrong, stated))
+
     def _check_candidates(self, stated: StatedContest) -> None:
         """Whether there are any; of a contest that stands twice the first has them."""
         has_some = "candidates" in stated.own or "candidates" in stated.filled or stated.candidates
-        is_first = stated.id is None or self.by_id[stated.id] is stated
-        if is_first and not has_some and not stated.may_have_others:
+        if self._is_first(stated) and not has_some and not stated.may_have_others:
             which = "the contest" if stated.id is None else f"contest {stated.id[:80]!r}"
             where = "they stand in [[contests.candidates]] or in candidates.csv"
             self._mistakes.append(Mistake(stated.path, stated.line, f"{which} has no candidates ({where})"))
-
-    def _check_fields(self, stated: StatedContest, fields: dict[str, Any]) -> None:
-        """What two fields say together; of fields of any type, so that one broken field hides no other mistake."""
-        if fields.get("rule") == "majority":
-            self._check_seats(stated, fields.get("seats", 1))
-        majority = fields.get("majority")
-        if isinstance(majority, dict) and ("or_percent" in majority) != ("or_lead_percent" in majority):
-            self._wrong(stated, ("majority",), "has one of or_percent and or_lead_percent: they go together")
-        rows = fields.get("candidates")
-        seen: set[str] = set()
-        for j, candidate in enumerate(rows if isinstance(rows, list) else []):
-            id = candidate.get("id") if isinstance(candidate, dict) else None
-            if isinstance(id, str):
-                if id in seen:
-                    self._wrong(stated, ("candidates", j, "id"), f"{id!r} occurs twice")
-                seen.add(id)
-
-    def _check_seats(self, stated: StatedContest, seats: Any) -> None:
-        if isinstance(seats, int) and seats > 1:
-            self._wrong(stated, ("seats",), f"is {seats}: a majority is of one seat")
 
     def _take_out_languages(self, stated: StatedContest) -> None:
         """Names in other languages are texts, and no part of the definition: they are looked at and taken out."""

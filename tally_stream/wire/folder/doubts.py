@@ -119,7 +119,8 @@ def _of_registers(stations: StationTable) -> Iterable[Mistake]:
 def _of_seats(folder: ReadFolder) -> Iterable[Mistake]:
     for contest, stated in zip(folder.election.contests, folder.contests.stated, strict=True):
         eligible = sum(candidate.eligible for candidate in contest.candidates)
-        if contest.rule != "none" and 0 < eligible < contest.seats:
+        # Lists take several seats each.
+        if contest.rule not in ("proportional", "none") and 0 < eligible < contest.seats:
             line, _ = stated.place(("seats",))
             what = f"contest {contest.id} has {contest.seats:,} seats, and only {eligible:,} who can take one"
             yield Mistake(stated.path, line, what)

@@ -12,6 +12,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from tally_stream.domain.contest import (
+    ContestRule,
+    MajorityBase,
+    QuorumOf,
+    RoundingMethod,
+    SeatMethod,
+    SeatTie,
+    ThresholdBase,
+)
 from tally_stream.domain.scalars import COUNT_MAX, is_id
 from tally_stream.wire.folder.table import not_an_id, text_mistake
 from tally_stream.wire.limits import (
@@ -61,12 +70,6 @@ def _exact(value: object) -> Decimal:
     return number
 
 
-def _one_vote(value: int) -> int:
-    if value != 1:
-        raise ValueError(f"is {value}: this version counts one vote a ballot")
-    return value
-
-
 def is_color(value: str) -> bool:
     return _COLOR.match(value) is not None
 
@@ -100,24 +103,6 @@ _Exact = Annotated[Decimal, BeforeValidator(_exact)]
 _Share = Annotated[Decimal, BeforeValidator(_share)]
 
 
-COUNTED_RULES = ("majority", "plurality", "none")
-FIELDS_OF_RULES = {"majority_base": ("majority",), "majority": ("majority",)}
-"""A contest's fields that only these rules have; where another one says them it is refused."""
-
-NOT_COUNTED_YET = {
-    "proportional": "this version does not share out seats",
-    "allocation": "this version does not share out seats",
-    "combinations": "this version does not share out seats",
-    "referendum": "this version does not count referendums",
-    "approval": "this version does not count referendums",
-    "quorum": "this version does not count referendums",
-    "double_majority": "this version does not count referendums",
-    "group": "this version does not look at the seats of several contests together",
-    "security": "this version does not check signatures",
-}
-"""Fields and rules of the format that a folder may not ask for: refused by name, never passed over."""
-
-
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -130,7 +115,7 @@ class _AreasModel(_Model):
 
 
 class _RoundingModel(_Model):
-    method: Literal["half-up", "truncate", "largest-remainder"]
+    method: RoundingMethod
     places: int = Field(ge=0, le=ROUNDING_PLACES_MAX)
 
 
@@ -149,16 +134,41 @@ class _MajorityModel(_Model):
     or_lead_percent: _Share | None = None
 
 
+class _AllocationModel(_Model):
+    method: SeatMethod
+    threshold_percent: _Share = Decimal(0)
+    threshold_base: ThresholdBase = "valid"
+    exempt: list[str] = []
+    tie: SeatTie = "nobody"
+
+
+class _QuorumModel(_Model):
+    percent: _Share
+    of: QuorumOf
+    more_than: bool = False
+
+
+class _DoubleMajorityModel(_Model):
+    level: str
+    half: list[str] = []
+
+
 class ContestModel(_Model):
     """`candidates` and `scope` are None where the contest leaves them to the tables (candidates.csv, scopes.csv)."""
 
     id: _Id
     name: Annotated[str, AfterValidator(_contest_name)]
     seats: int = Field(default=1, ge=1, le=SEATS_MAX)
-    rule: Literal["majority", "plurality", "none"]
-    votes_per_ballot: Annotated[int, AfterValidator(_one_vote)] = Field(default=1, ge=1)
-    majority_base: Literal["valid", "cast"] | None = None
+    rule: ContestRule
+    votes_per_ballot: int = Field(default=1, ge=1)
+    group: _Text | None = None
+    majority_base: MajorityBase | None = None
     majority: _MajorityModel | None = None
+    allocation: _AllocationModel | None = None
+    combinations: list[list[str]] = []
+    approval: str | None = None
+    quorum: _QuorumModel | None = None
+    double_majority: _DoubleMajorityModel | None = None
     rounding: _RoundingModel
     scope: list[str] | None = None
     candidates: Annotated[list[_CandidateModel], Field(min_length=1, max_length=CANDIDATES_MAX)] | None = None

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tally_stream.domain.scalars import is_id
-from tally_stream.wire.folder.shape import NOT_COUNTED_YET, ElectionModel
+from tally_stream.wire.folder.shape import ElectionModel
 from tally_stream.wire.folder.stations import OWN_COLUMNS
 from tally_stream.wire.folder.table import Mistake
 
@@ -88,6 +88,12 @@ _TABLES: dict[str | int, str] = {
 }  # fmt: skip
 """Fields that are lists of tables, and the header of each table."""
 
+_LISTS: dict[str | int, str] = {
+    "scope": '["AZ/041"]', "allocation": '["SSW"]', "combinations": '[["LIKUD", "RZP"]]', "double_majority": '["CH/OW"]',
+}  # fmt: skip
+"""Fields of a contest that are lists, or tables with one, and what such a list looks like."""
+_NO_SIGNATURES = "is not counted: this version does not check signatures"
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -115,7 +121,8 @@ class Toml:
         except ValidationError as error:
             for item in error.errors(include_url=False):
                 where = tuple(part for part in item["loc"] if part != "[key]")
-                self.wrong(where, sentence_of(where, item))
+                is_later = item["type"] == "extra_forbidden" and where == ("security",)
+                self.wrong(where, _NO_SIGNATURES if is_later else sentence_of(where, item))
         self._check_areas()
         self._check_bound()
         self._check_skips()
@@ -174,6 +181,13 @@ class Toml:
         if levels is None or len(levels) != len(self.document["areas"]["levels"]):
             return None
         return None if _twice(levels) or set(levels).intersection(OWN_COLUMNS) or "" in levels else levels
+
+    @property
+    def published_levels(self) -> list[str] | None:
+        """Those with areas that have standings, outermost first; None where they are not known."""
+        levels = self.level_columns
+        depth = None if levels is None else self.document["areas"].get("publish_depth")
+        return None if levels is None or not isinstance(depth, int) or not 0 <= depth <= len(levels) else levels[:depth]
 
     @property
     def root(self) -> str | None:
@@ -237,25 +251,13 @@ class Toml:
 
 def sentence_of(where: FieldPath, item: Any, *, is_in_table: bool = False) -> str:
     """What an error of pydantic at a field means, in plain words. `is_in_table`: the field is a cell of contests.csv."""
-    if (not_yet := _not_counted_yet(where, item)) is not None:
-        return not_yet
-    if item["type"] == "list_type" and is_in_table:
-        return 'should be a JSON array, as ["AZ/041"]'
+    if item["type"] == "list_type" and where[0] in _LISTS:
+        return f"should be a {'JSON array' if is_in_table else 'list in square brackets'}, as {_LISTS[where[0]]}"
     if item["type"] == "list_type" and where[-1] in _TABLES:
         return f"should be tables, each under [[{_TABLES[where[-1]]}]]"
     if item["type"] == "too_long":
         return f"has {item['ctx']['actual_length']} entries, at most {item['ctx']['max_length']}"
     return _SENTENCES.get(item["type"]) or _plain(item["msg"])
-
-
-def _not_counted_yet(where: FieldPath, item: Any) -> str | None:
-    """The sentence for a field or a rule of the format that this version does not count; None of anything else."""
-    name = where[-1] if where else None
-    if item["type"] == "extra_forbidden" and len(where) == 1:
-        return None if (why := NOT_COUNTED_YET.get(str(name))) is None else f"is not counted: {why}"
-    if name == "rule" and (why := NOT_COUNTED_YET.get(str(item["input"]))) is not None:
-        return f"is {item['input']}: {why}"
-    return None
 
 
 def _plain(message: str) -> str:
