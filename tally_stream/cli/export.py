@@ -29,7 +29,7 @@ from tally_stream.domain.election import Election
 from tally_stream.export.nist import nist_report
 from tally_stream.export.nist_checks import nist_problems
 from tally_stream.export.snapshot import ElectionSnapshot
-from tally_stream.export.table import csv_table
+from tally_stream.export.table import csv_channels, csv_table
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import election_day
 from tally_stream.wire.messages import canonical_json
@@ -40,8 +40,8 @@ from tally_stream.wire.schema.published import read_standings
 @click.command()
 @click.argument("folder", metavar="DIR", type=ELECTION)
 @click.argument("log", type=LOG, required=False)
-@click.option("--format", "form", type=click.Choice(["nist-err-v2", "csv"]), required=True,
-              help="NIST SP 1500-100 version 2 as JSON, or a table.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["nist-err-v2", "csv", "csv-channels"]), required=True,
+              help="NIST SP 1500-100 version 2 as JSON, a table, or a table of the votes of each way of voting.")  # fmt: skip
 @click.option("--standings", type=click.File("rb"), metavar="FILE",
               help="Messages to export, one a line, instead of the topic's; - is standard input.")  # fmt: skip
 @click.option("--contest", help="Only this contest.")
@@ -71,8 +71,8 @@ def export(folder: str, log: Path | None, form: str, standings: IO[bytes] | None
     problems = [problem for of_contest in snapshots for problem in of_contest.problems()]
     if problems:
         refuse([f"not exported: {problem}" for problem in problems])
-    if form == "csv":
-        content = csv_table(snapshots).encode()
+    if form != "nist-err-v2":
+        content = (csv_table if form == "csv" else csv_channels)(snapshots).encode()
     else:
         report = nist_report(snapshots, election_day(directory), time.time_ns() // 1_000_000)
         broken = nist_problems(report)

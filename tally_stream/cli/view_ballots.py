@@ -91,10 +91,12 @@ def _combination_lines(message: dict[str, Any], contest: Contest) -> list[str]:
 
 
 def channel_lines(message: dict[str, Any]) -> list[str]:
-    """How far each way of voting is counted."""
+    """How far each way of voting is counted that the area has."""
     lines = []
     for channel in message["channels"] or []:
         stations = channel["stations"]
+        if not stations["expected"]:
+            continue
         done = f"{stations['counted'] + stations['annulled']:,} of {stations['expected']:,} polling stations"
         valid = channel["ballots"]["valid"]
         said = "" if valid is None else f" · {valid:,} valid votes"

@@ -72,10 +72,12 @@ def is_quorum_reached(outcome: Message) -> bool | None:
     return None if quorum is None else bool(quorum["done"] >= quorum["needed"])
 
 
-def channel_percent(channel: Message, rounding: Message) -> str:
-    """How much of its polling stations is processed, rounded as progress is: below 100 while any is missing. A contest has a
-    channel only with stations of it."""
+def channel_percent(channel: Message, rounding: Message) -> str | None:
+    """How much of its polling stations is processed, rounded as progress is: below 100 while any is missing. None where the
+    area has none of them."""
     stations = channel["stations"]
+    if not stations["expected"]:
+        return None
     done = stations["counted"] + stations["annulled"]
     rule = Rounding(rounding["method"], rounding["places"])
     return progress_percent(done, stations["expected"], rule, is_finished=done == stations["expected"])

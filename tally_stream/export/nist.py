@@ -3,6 +3,8 @@
 Decides what goes where, and what is left out because the format has no place for it or would let it be misread:
 - a test election is marked (IsTest); figures that are hidden before the polls close are not there at all;
 - units reported are polling stations processed: counted or annulled;
+- a way of voting is a type of count where the format has a word for it, else `other` with its name (`nist_ways.py`);
+- seats are those that the votes counted so far give; which of them are certain stands in the notes;
 - voters who participated are given only where an area is finished, because the format relates them to all registered;
 - shares, progress in per cent and exit polls are left out; nobody is called a winner, which is an authority's word: what is
   certain by arithmetic stands in the notes, in words.
@@ -14,15 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 from fractions import Fraction
-from typing import Any
 
 from tally_stream import __version__
 from tally_stream.domain.contest import Candidate, Contest, Majority
 from tally_stream.domain.scalars import format_time
-from tally_stream.export.outcome_words import outcome_sentences
+from tally_stream.export.nist_ways import TOTAL, Object, nist_object, ways_of
+from tally_stream.export.outcome_words import decimal_text, outcome_sentences
 from tally_stream.export.snapshot import AreaStandings, ContestSnapshot
 from tally_stream.wire.messages import canonical_json
-from tally_stream.wire.schema.published import Standings
+from tally_stream.wire.schema.published import ChannelLine, OutcomeState, Standings
 
 LANGUAGE = "und"  # BCP 47: the definition does not say which language its names are in
 
@@ -35,14 +37,12 @@ _STATUSES = ("pre-election", "unofficial-partial", "recount", "correction", "uno
 _COUNT_STATUSES = ("not-processed", "in-process", "completed")
 """What says least comes first."""
 
-Object = dict[str, Any]
-
 
 def nist_report(snapshots: Sequence[ContestSnapshot], day: date, generated_ms: int) -> Object:
     """The ElectionReport of one or more contests of one election, each without `problems`. `day` is the election's."""
     election = snapshots[0].election
     parties = sorted({c.party for s in snapshots for c in s.contest.candidates if c.party})
-    return _object(
+    return nist_object(
         "ElectionReport",
         Format="summary-contest",
         GeneratedDate=_whole_seconds(generated_ms),
@@ -56,22 +56,18 @@ def nist_report(snapshots: Sequence[ContestSnapshot], day: date, generated_ms: i
         **({"TestType": "rehearsal"} if election.phase == "test" else {}),
         Notes=" ".join(_notes(snapshots)),
         ExternalIdentifier=[_identifier("definition", election.digest)],
-        Party=[_object("Party", **{"@id": _id("party", party)}, Name=_text(party)) for party in parties],
+        Party=[nist_object("Party", **{"@id": _id("party", party)}, Name=_text(party)) for party in parties],
         GpUnit=_units(snapshots),
         Election=[_election(snapshots, day)],
     )
 
 
-def _object(name: str, **fields: Any) -> Object:
-    return {"@type": f"ElectionResults.{name}", **fields}
-
-
 def _text(content: str) -> Object:
-    return _object("InternationalizedText", Text=[_object("LanguageString", Language=LANGUAGE, Content=content)])
+    return nist_object("InternationalizedText", Text=[nist_object("LanguageString", Language=LANGUAGE, Content=content)])
 
 
 def _identifier(name: str, value: str) -> Object:
-    return _object("ExternalIdentifier", Type="other", OtherType=name, Value=value)
+    return nist_object("ExternalIdentifier", Type="other", OtherType=name, Value=value)
 
 
 def _whole_seconds(time_ms: int) -> str:
@@ -106,12 +102,19 @@ def _notes(snapshots: Sequence[ContestSnapshot]) -> Iterable[str]:
                    "their votes are not counted.")  # fmt: skip
         yield f"{contest}: as of {root.as_of or 'no report yet'}."
         if root.outcome is not None:
-            names = {candidate.id: candidate.name for candidate in snapshot.contest.candidates}
-            for sentence in outcome_sentences(root.outcome.as_published(), names, snapshot.election, snapshot.contest):
-                yield f"{contest}: {sentence}."
+            yield from (f"{contest}: {sentence}." for sentence in _of_outcome(snapshot, root.outcome))
+        if root.voted is not None:
+            yield (f"{contest}: {root.voted.done} voters had taken part, as {root.voted.stations} polling stations stated "
+                   "before they counted.")  # fmt: skip
     if len(snapshots) > 1:
         yield "Ballots are left out: the format has one place for them, and there are several contests."
     yield "SubUnits are polling stations."
+
+
+def _of_outcome(snapshot: ContestSnapshot, outcome: OutcomeState) -> list[str]:
+    names = {candidate.id: candidate.name for candidate in snapshot.contest.candidates}
+    seats = {line.id: {"now": line.seats.now, "certain": line.seats.certain} for line in snapshot.root.candidates if line.seats}
+    return outcome_sentences(outcome.as_published(), names, snapshot.election, snapshot.contest, seats)
 
 
 # -- areas ---------------------------------------------------------------------------------------------------------
@@ -138,7 +141,7 @@ def _unit(row: Sequence[AreaStandings], parts: list[str]) -> Object:
     messages = [shown.message for shown in row]
     behind = min(messages, key=_how_far)
     kind = {"Type": first.level} if first.level in UNIT_TYPES else {"Type": "other", "OtherType": first.level}
-    unit = _object(
+    unit = nist_object(
         "ReportingUnit",
         **{"@id": _area_id(first.area.id)},
         **kind,
@@ -146,7 +149,7 @@ def _unit(row: Sequence[AreaStandings], parts: list[str]) -> Object:
         ExternalIdentifier=[_identifier("area", first.area.id)],
         SubUnitsReported=_processed(behind),
         TotalSubUnits=behind.stations.expected,
-        CountStatus=[_object("CountStatus", Type="total", Status=_count_status(behind))],
+        CountStatus=[nist_object("CountStatus", Type="total", Status=_count_status(behind))],
     )
     if parts:
         unit["ComposingGpUnitIds"] = parts
@@ -179,7 +182,7 @@ def _how_far(message: Standings) -> tuple[int, Fraction, int]:
 
 def _election(snapshots: Sequence[ContestSnapshot], day: date) -> Object:
     election = snapshots[0].election
-    body = _object(
+    body = nist_object(
         "Election",
         Name=_text(election.name),
         Type="other",
@@ -188,7 +191,7 @@ def _election(snapshots: Sequence[ContestSnapshot], day: date) -> Object:
         EndDate=day.isoformat(),
         ElectionScopeId=_area_id(election.root),
         ExternalIdentifier=[_identifier("election", election.id)],
-        Candidate=[_candidate(s.contest, c) for s in snapshots for c in s.contest.candidates],
+        Candidate=[_candidate(s.contest, c) for s in snapshots if s.contest.rule != "referendum" for c in s.contest.candidates],
         Contest=[_contest(snapshot) for snapshot in snapshots],
     )
     if len(snapshots) == 1:
@@ -197,7 +200,7 @@ def _election(snapshots: Sequence[ContestSnapshot], day: date) -> Object:
 
 
 def _candidate(contest: Contest, candidate: Candidate) -> Object:
-    body = _object(
+    body = nist_object(
         "Candidate",
         **{"@id": _id("candidate", contest.id, candidate.id)},
         BallotName=_text(candidate.name),
@@ -214,15 +217,22 @@ def _ballot_counts(shown: AreaStandings) -> Iterable[Object]:
     total = {"BallotsCast": ballots.cast, "BallotsRejected": ballots.invalid}
     known = {name: figure for name, figure in total.items() if figure is not None}
     if known:
-        yield _object("BallotCounts", GpUnitId=unit, Type="total", **known)
+        yield nist_object("BallotCounts", GpUnitId=unit, Type="total", **known)
+    for kind, channel in ways_of(shown.message):
+        if channel.ballots.cast is not None:
+            yield nist_object("BallotCounts", GpUnitId=unit, **kind, BallotsCast=channel.ballots.cast)
     for name, figure in (("valid", ballots.valid), ("blank", ballots.blank)):
         if figure is not None:
-            yield _object("BallotCounts", GpUnitId=unit, Type="other", OtherType=name, BallotsCast=figure)
+            yield nist_object("BallotCounts", GpUnitId=unit, Type="other", OtherType=name, BallotsCast=figure)
 
 
 def _vote_variation(contest: Contest) -> Object:
-    if contest.rule == "plurality" or contest.majority == Majority():
-        return {"VoteVariation": contest.rule}
+    if contest.rule == "proportional":
+        return {"VoteVariation": "proportional"}
+    if contest.rule == "plurality":
+        return {"VoteVariation": "n-of-m" if contest.votes_per_ballot > 1 else "plurality"}
+    if contest.majority == Majority():
+        return {"VoteVariation": "majority"}
     named = "majority with other limits" if contest.majority else "no rule"
     return {"VoteVariation": "other", "OtherVoteVariation": named}
 
@@ -236,38 +246,85 @@ def _district(snapshot: ContestSnapshot) -> str:
 
 def _contest(snapshot: ContestSnapshot) -> Object:
     contest, root = snapshot.contest, snapshot.root
-    counts: dict[str, list[Object]] = {candidate: [] for candidate in contest.candidate_ids}
-    for shown in snapshot.areas():
-        for line in shown.message.candidates:
-            if line.votes is not None:
-                unit = _area_id(shown.area.id)
-                counts[line.id].append(_object("VoteCounts", GpUnitId=unit, Type="total", Count=line.votes))
     provenance = {"topic": root.provenance.topic, "next_offsets": root.provenance.next_offsets}
-    return _object(
-        "CandidateContest",
+    other_counts = list(_other_counts(snapshot))
+    return nist_object(
+        "BallotMeasureContest" if contest.rule == "referendum" else "CandidateContest",
         **{"@id": _id("contest", contest.id)},
         Name=contest.name,
         ElectionDistrictId=_area_id(_district(snapshot)),
-        VotesAllowed=1,  # the votes of a station add up to its valid ballots (A1)
-        NumberElected=contest.seats,
+        **_what_is_voted_on(contest),
         **_vote_variation(contest),
         SubUnitsReported=_processed(root),
         TotalSubUnits=root.stations.expected,
-        CountStatus=[_object("CountStatus", Type="total", Status=_count_status(root))],
+        CountStatus=[
+            nist_object("CountStatus", **TOTAL, Status=_count_status(root)),
+            *(nist_object("CountStatus", **kind, Status=_channel_status(root, channel)) for kind, channel in ways_of(root)),
+        ],
         ExternalIdentifier=[
             _identifier("contest", contest.id),
             _identifier("version", str(root.version)),
             _identifier("provenance", canonical_json(provenance).decode()),
             *([_identifier("as-of", root.as_of)] if root.as_of else []),
         ],
-        ContestSelection=[
-            _object(
-                "CandidateSelection",
-                **{"@id": _id("selection", contest.id, candidate)},
-                SequenceOrder=order,
-                CandidateIds=[_id("candidate", contest.id, candidate)],
-                **({"VoteCounts": counts[candidate]} if counts[candidate] else {}),
-            )
-            for order, candidate in enumerate(contest.candidate_ids, 1)
-        ],
+        ContestSelection=_selections(snapshot),
+        **({"OtherCounts": other_counts} if other_counts else {}),
     )
+
+
+def _what_is_voted_on(contest: Contest) -> Object:
+    if contest.rule != "referendum" or contest.majority is None:
+        return {"VotesAllowed": contest.votes_per_ballot, "NumberElected": contest.seats}
+    m = contest.majority
+    limit = f"{'at least' if m.at_least else 'more than'} {decimal_text(m.percent)} % of the {contest.majority_base} ballots"
+    return {"Type": "referendum", "PassageThreshold": _text(limit)}
+
+
+def _channel_status(root: Standings, channel: ChannelLine) -> str:
+    if root.status == "pre-election" or channel.stations.received == 0:
+        return "not-processed"
+    is_through = channel.stations.counted + channel.stations.annulled == channel.stations.expected
+    return "completed" if is_through else "in-process"
+
+
+def _other_counts(snapshot: ContestSnapshot) -> Iterable[Object]:
+    """Votes that were not given, or lost because a ballot gave too many."""
+    for shown in snapshot.areas():
+        ballots = shown.message.ballots
+        if ballots.undervotes is not None and ballots.overvotes is not None:
+            yield nist_object(
+                "OtherCounts", GpUnitId=_area_id(shown.area.id), Undervotes=ballots.undervotes, Overvotes=ballots.overvotes
+            )
+
+
+def _selections(snapshot: ContestSnapshot) -> list[Object]:
+    contest, counts = snapshot.contest, _vote_counts(snapshot)
+    found = []
+    for order, candidate in enumerate(contest.candidates, 1):
+        common = {
+            "@id": _id("selection", contest.id, candidate.id),
+            "SequenceOrder": order,
+            **({"VoteCounts": counts[candidate.id]} if counts[candidate.id] else {}),
+        }
+        if contest.rule == "referendum":
+            of_yes_or_no = {"Selection": _text(candidate.name), "ExternalIdentifier": [_identifier("candidate", candidate.id)]}
+            found.append(nist_object("BallotMeasureSelection", **common, **of_yes_or_no))
+        else:
+            found.append(nist_object("CandidateSelection", **common, CandidateIds=[_id("candidate", contest.id, candidate.id)]))
+    return found
+
+
+def _vote_counts(snapshot: ContestSnapshot) -> dict[str, list[Object]]:
+    """Of each candidate, by area: all its votes, those of each way of voting; and on the root its seats."""
+    counts: dict[str, list[Object]] = {candidate: [] for candidate in snapshot.contest.candidate_ids}
+    for shown in snapshot.areas():
+        unit, ways = _area_id(shown.area.id), ways_of(shown.message)
+        for line in shown.message.candidates:
+            if line.votes is None:
+                continue
+            counts[line.id].append(nist_object("VoteCounts", GpUnitId=unit, **TOTAL, Count=line.votes))
+            for kind, channel in ways:
+                counts[line.id].append(nist_object("VoteCounts", GpUnitId=unit, **kind, Count=channel.votes[line.id]))
+            if line.seats is not None:
+                counts[line.id].append(nist_object("VoteCounts", GpUnitId=unit, Type="seats", Count=line.seats.now))
+    return counts

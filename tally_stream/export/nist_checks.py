@@ -22,7 +22,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(Z|[+-](0\
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _COUNTS = frozenset({
     "Count", "BallotsCast", "BallotsOutstanding", "BallotsRejected", "SubUnitsReported", "TotalSubUnits",
-    "VotersRegistered", "VotersParticipated", "VotesAllowed", "NumberElected",
+    "VotersRegistered", "VotersParticipated", "VotesAllowed", "NumberElected", "Undervotes", "Overvotes",
 })  # fmt: skip
 _REFERENCES = {
     "GpUnitId": "ReportingUnit",
@@ -96,8 +96,13 @@ def _of_counts(o: Object) -> Iterator[str]:
         return
     if reported > total:
         yield f"{_named(o)}: {reported} sub units reported of {total}"
-    if reported < total and any(s.get("Status") == "completed" for s in o.get("CountStatus", [])):
+    if reported < total and any(_is_all_of_it(s) for s in o.get("CountStatus", [])):
         yield f"{_named(o)}: completed with {reported} sub units of {total}"
+
+
+def _is_all_of_it(status: Object) -> bool:
+    """A way of voting can be through while others are not."""
+    return bool(status.get("Status") == "completed" and status.get("Type") == "total")
 
 
 def _of_other_types(o: Object) -> Iterator[str]:
@@ -165,6 +170,7 @@ def _of_election(report: Object, election: Object) -> Iterator[str]:
             chosen.update(selection.get("CandidateIds", []))
             yield from _twice(votes, _named(selection))
             yield from _sums(votes, parts, _named(selection))
+            yield from _sums_of_ways(votes, _named(selection))
             covered.add(frozenset((v["GpUnitId"], v["Type"], v.get("OtherType")) for v in votes))
         if len(covered) > 1:
             yield f"{_named(contest)}: its selections have votes of different units"
@@ -189,3 +195,15 @@ def _sums(votes: list[Object], parts: dict[str, list[str]], where: str) -> Itera
             total = sum(count_of[part] for part in below)
             if total != count_of[unit]:
                 yield f"{where}: {count_of[unit]} votes in {unit}, its parts add up to {total}"
+
+
+def _sums_of_ways(votes: list[Object], where: str) -> Iterator[str]:
+    """Where a unit has votes by way of voting, these add up to all its votes."""
+    total = {v["GpUnitId"]: v["Count"] for v in votes if v["Type"] == "total" and _is_count(v["Count"])}
+    by_way: Counter[str] = Counter()
+    for v in votes:
+        if v["Type"] not in ("total", "seats") and _is_count(v["Count"]):
+            by_way[v["GpUnitId"]] += v["Count"]
+    for unit, count in by_way.items():
+        if unit in total and count != total[unit]:
+            yield f"{where}: {total[unit]} votes in {unit}, its ways of voting add up to {count}"

@@ -1,6 +1,7 @@
 """Standings as CSV (RFC 4180): one row for each area and candidate, under a header that is the same for every election.
 
-Decides the columns, and that no cell can be taken for a formula. One row a candidate and not one a wide row an area:
+Votes by way of voting are a table of their own, `csv_channels`. Decides the columns, and that no cell can be taken for a
+formula. One row a candidate and not one a wide row an area:
 the header then never depends on who stands, and every spreadsheet makes the wide form of it. docs/exports.md has the
 columns' meanings; a test compares. Reads nothing but a snapshot that has no problems.
 """
@@ -12,10 +13,13 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from msgspec.structs import asdict
+
 from tally_stream.domain.contest import Candidate
+from tally_stream.export.ballot_figures import channel_percent
 from tally_stream.export.snapshot import AreaStandings, ContestSnapshot
 from tally_stream.wire.messages import canonical_json
-from tally_stream.wire.schema.published import CandidateLine, Measure
+from tally_stream.wire.schema.published import CandidateLine, ChannelLine, Measure, SeatsOfList, Standings, Voted
 
 COLUMNS = (
     "election", "phase", "contest", "contest_name", "area", "area_name", "level", "status", "on_hold", "as_of", "version",
@@ -27,6 +31,8 @@ COLUMNS = (
     "ballots_cast", "ballots_blank", "ballots_invalid",
     "stations_counted", "stations_partial", "stations_held", "stations_annulled", "stations_outstanding",
     "rounding", "definition", "next_offsets",
+    "votes_per_ballot", "undervotes", "overvotes", "seats_now", "seats_certain",
+    "voted", "voted_registered", "voted_percent", "voted_stations", "outcome",
 )  # fmt: skip
 
 _Cell = str | int | None
@@ -51,9 +57,58 @@ def csv_table(snapshots: Sequence[ContestSnapshot]) -> str:
         for shown in snapshot.areas():
             before, behind = _of_area(snapshot, shown)
             for line in shown.message.candidates:
-                row = (*before, *_of_candidate(candidates[line.id], line, shown.message.ballots.valid), *behind)
+                m = shown.message
+                row = (
+                    *before, *_of_candidate(candidates[line.id], line, m.ballots.valid), *behind,
+                    snapshot.contest.votes_per_ballot, m.ballots.undervotes, m.ballots.overvotes, *_of_seats(line.seats),
+                    *_of_voted(m.voted), None if m.outcome is None else m.outcome.state,
+                )  # fmt: skip
                 writer.writerow([text_cell(cell) if isinstance(cell, str) else cell for cell in row])
     return file.getvalue()
+
+
+def _of_seats(seats: SeatsOfList | None) -> tuple[_Cell, ...]:
+    return (None, None) if seats is None else (seats.now, seats.certain)
+
+
+def _of_voted(voted: Voted | None) -> tuple[_Cell, ...]:
+    return (None,) * 4 if voted is None else (voted.done, voted.of, voted.percent, voted.stations)
+
+
+CHANNEL_COLUMNS = (
+    "election", "phase", "contest", "contest_name", "area", "area_name", "level", "status", "on_hold", "as_of", "version",
+    "channel", "stations_processed", "stations_expected", "stations_percent", "stations_counted", "stations_partial",
+    "stations_held", "stations_annulled", "stations_outstanding", "ballots_cast", "valid", "candidate", "candidate_name",
+    "party", "votes", "definition", "next_offsets",
+)  # fmt: skip
+
+
+def csv_channels(snapshots: Sequence[ContestSnapshot]) -> str:
+    """As `csv_table`: one row for each area, way of voting and candidate; the header alone where there are no channels."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow(CHANNEL_COLUMNS)
+    for snapshot in snapshots:
+        provenance = canonical_json(snapshot.root.provenance.next_offsets).decode()
+        for shown in snapshot.areas():
+            before, _ = _of_area(snapshot, shown)
+            for channel in shown.message.channels or []:
+                of_channel = _of_channel(channel, shown.message)
+                for candidate in snapshot.contest.candidates:
+                    votes = channel.votes[candidate.id]
+                    of_candidate = (candidate.id, candidate.name, candidate.party, votes, shown.message.definition, provenance)
+                    row = (*before, *of_channel, *of_candidate)
+                    writer.writerow([text_cell(cell) if isinstance(cell, str) else cell for cell in row])
+    return file.getvalue()
+
+
+def _of_channel(channel: ChannelLine, message: Standings) -> tuple[_Cell, ...]:
+    stations = channel.stations
+    percent = channel_percent({"stations": asdict(stations)}, asdict(message.rounding))
+    return (
+        channel.channel, stations.counted + stations.annulled, stations.expected, percent, stations.counted, stations.partial,
+        stations.held, stations.annulled, stations.outstanding, channel.ballots.cast, channel.ballots.valid,
+    )  # fmt: skip
 
 
 def _of_area(snapshot: ContestSnapshot, shown: AreaStandings) -> tuple[list[_Cell], list[_Cell]]:

@@ -123,6 +123,7 @@ class TestBallots:
         assert "voted by postal: 50.00 % counted (1 of 2 polling stations) · 900 valid votes" in said
         assert "voted by early: 100.00 % counted (1 of 1 polling stations) · 900 valid votes" in said
         assert "votes by way of voting" not in said
+        assert "postal" not in shown(played.area("X/East"), played.election), "which has no station of it"
 
     def test_their_votes_stand_in_a_table_for_whoever_asks(self, played: Night) -> None:
         said = shown(roots(played)["COUNCIL"], played.election, has_channels=True).partition("votes by way of voting")[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tally_stream.export.table import COLUMNS, csv_table, text_cell
+from tally_stream.export.table import CHANNEL_COLUMNS, COLUMNS, csv_table, text_cell
 from tests.export.nights import (
     ALL,
     AZ_03_13,
@@ -41,7 +41,7 @@ def of_night(night: str, until: str | None = None) -> Rows:
 
 def test_the_header_is_the_documented_one() -> None:
     documented = re.findall(r"^\| `([a-z_]+)` \|", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
-    assert tuple(documented) == COLUMNS
+    assert tuple(documented) == (*COLUMNS, *(column for column in CHANNEL_COLUMNS if column not in COLUMNS))
     assert csv_table([snapshot("az-2024")]).split("\r\n")[0] == ",".join(COLUMNS)
 
 
@@ -72,6 +72,8 @@ def test_azerbaijan_at_03_13_to_the_digit() -> None:
         "stations_counted": "6102", "stations_partial": "0", "stations_held": "0", "stations_annulled": "0",
         "stations_outstanding": "435", "rounding": "half-up, 2 places",
         "definition": definition("az-2024").digest, "next_offsets": '{"0":38649}',
+        "votes_per_ballot": "1", "undervotes": "", "overvotes": "", "seats_now": "", "seats_certain": "", "voted": "4971032",
+        "voted_registered": "6463602", "voted_percent": "76.91", "voted_stations": "6522", "outcome": "decided",
     }  # fmt: skip
     assert [r["votes"] for r in found[:7]] == ["4281625", "101851", "92980", "81799", "37386", "31033", "24799"]
     assert [r["share_percent"] for r in found[:7]] == ["92.05", "2.19", "2.00", "1.76", "0.80", "0.67", "0.53"]
@@ -99,6 +101,7 @@ def test_every_percent_stands_behind_its_numerator_and_denominator() -> None:
             assert COLUMNS[place - 2 : place] in {
                 ("votes", "valid"), ("stations_processed", "stations_expected"), ("turnout_cast", "turnout_registered"),
                 ("registered_processed", "registered_expected"), ("ballots_counted", "ballots_expected"),
+                ("voted", "voted_registered"),
             }  # fmt: skip
 
 

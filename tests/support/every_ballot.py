@@ -45,7 +45,7 @@ CHANNELS = {"A-1": "early", "A-2": "election day", "B-1": "election day", "B-2":
 
 def town(**more: Any) -> Election:
     stations = [station(id, 2_000, None, ("East" if id[0] == "A" else "West",)) for id in CHANNELS]
-    return election(stations, (COUNCIL, BRIDGE, SCHOOLS), levels=("ward",), depth=1, channels=CHANNELS, **more)
+    return election(stations, (COUNCIL, BRIDGE, SCHOOLS), levels=("ward",), depth=1, **{"channels": CHANNELS, **more})
 
 
 def night(of: Election | None = None) -> Night:
