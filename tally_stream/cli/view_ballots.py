@@ -93,14 +93,15 @@ def _combination_lines(message: dict[str, Any], contest: Contest) -> list[str]:
 def channel_lines(message: dict[str, Any]) -> list[str]:
     """How far each way of voting is counted that the area has."""
     lines = []
+    rounding = message["rounding"]
     for channel in message["channels"] or []:
-        stations = channel["stations"]
-        if not stations["expected"]:
+        done, of = channel["stations"]["counted"] + channel["stations"]["annulled"], channel["stations"]["expected"]
+        percent = channel_percent(done, of, rounding["method"], rounding["places"])
+        if percent is None:
             continue
-        done = f"{stations['counted'] + stations['annulled']:,} of {stations['expected']:,} polling stations"
         valid = channel["ballots"]["valid"]
         said = "" if valid is None else f" · {valid:,} valid votes"
-        lines.append(f"voted by {channel['channel']}: {channel_percent(channel, message['rounding'])} % counted ({done}){said}")
+        lines.append(f"voted by {channel['channel']}: {percent} % counted ({done:,} of {of:,} polling stations){said}")
     return lines
 
 

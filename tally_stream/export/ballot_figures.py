@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tally_stream.domain.contest import Contest, Rounding
+from tally_stream.domain.contest import Contest, Rounding, RoundingMethod
 from tally_stream.domain.rounding import progress_percent
 
 Message = Mapping[str, Any]
@@ -72,12 +72,9 @@ def is_quorum_reached(outcome: Message) -> bool | None:
     return None if quorum is None else bool(quorum["done"] >= quorum["needed"])
 
 
-def channel_percent(channel: Message, rounding: Message) -> str | None:
+def channel_percent(done: int, expected: int, method: RoundingMethod, places: int) -> str | None:
     """How much of its polling stations is processed, rounded as progress is: below 100 while any is missing. None where the
     area has none of them."""
-    stations = channel["stations"]
-    if not stations["expected"]:
+    if not expected:
         return None
-    done = stations["counted"] + stations["annulled"]
-    rule = Rounding(rounding["method"], rounding["places"])
-    return progress_percent(done, stations["expected"], rule, is_finished=done == stations["expected"])
+    return progress_percent(done, expected, Rounding(method, places), is_finished=done == expected)

@@ -13,8 +13,6 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from msgspec.structs import asdict
-
 from tally_stream.domain.contest import Candidate
 from tally_stream.export.ballot_figures import channel_percent
 from tally_stream.export.snapshot import AreaStandings, ContestSnapshot
@@ -104,9 +102,10 @@ def csv_channels(snapshots: Sequence[ContestSnapshot]) -> str:
 
 def _of_channel(channel: ChannelLine, message: Standings) -> tuple[_Cell, ...]:
     stations = channel.stations
-    percent = channel_percent({"stations": asdict(stations)}, asdict(message.rounding))
+    done = stations.counted + stations.annulled
+    percent = channel_percent(done, stations.expected, message.rounding.method, message.rounding.places)
     return (
-        channel.channel, stations.counted + stations.annulled, stations.expected, percent, stations.counted, stations.partial,
+        channel.channel, done, stations.expected, percent, stations.counted, stations.partial,
         stations.held, stations.annulled, stations.outstanding, channel.ballots.cast, channel.ballots.valid,
     )  # fmt: skip
 
