@@ -120,6 +120,24 @@ class TestAzerbaijan2024:
         assert set(votes(found).values()) == {None}
         assert found["version"] == 6_493 + 6_499 + 6_515 + 6_518, "the turnout bulletins until 17:00"
 
+    @pytest.mark.parametrize(
+        ("records", "voted", "percent", "stations"),
+        [
+            (6_493, 1_259_371, "19.57", 6_493),
+            (12_992, 2_499_033, "38.80", 6_499),
+            (19_507, 3_922_187, "60.75", 6_515),
+            (26_025, 4_590_075, "71.05", 6_518),
+            (32_547, 4_971_032, "76.91", 6_522),
+        ],
+        ids=["10:00", "12:00", "15:00", "17:00", "19:00"],
+    )
+    def test_the_bulletins_of_the_day(self, records: int, voted: int, percent: str, stations: int) -> None:
+        """Of the registers of the stations that stated it: the commission's per cent are of all (19.44 to 76.73)."""
+        found = root(self.NIGHT, records=records)["voted"]
+        assert (found["done"], found["percent"], found["stations"]) == (voted, percent, stations)
+        *areas, whole = replayed(self.NIGHT, records=records).messages(0)
+        assert sum(area["voted"]["done"] for area in areas if area["voted"]) == whole["voted"]["done"]
+
     def test_every_record_counts(self) -> None:
         counts = replayed(self.NIGHT).verdict_counts()
         assert counts == {

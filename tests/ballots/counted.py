@@ -15,11 +15,14 @@ from typing import Any
 
 from tally_stream.audit.replay import Replay, replay
 from tally_stream.domain.election import Election
+from tally_stream.domain.scalars import parse_time
 from tally_stream.wire.folder.assembling import load_election
+from tests.ballots.conversions import kalamazoo_valid
 from tests.ballots.folder import LOG_NAME
 from tests.ballots.source import Ballots
 
 Message = dict[str, Any]
+Sums = dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Counted:
     """A set and its replay."""
 
     ballots: Ballots
+    folder: Path
     election: Election
     replay: Replay
 
@@ -39,27 +43,75 @@ class Counted:
     def roots(self) -> dict[str, Message]:
         return {contest: messages[-1] for contest, messages in self.messages.items()}
 
+    def root_until(self, contest: str, time: str) -> Message:
+        """What stood there at a time of the night (RFC 3339)."""
+        then = replay(self.election, self.folder / LOG_NAME, until_ms=parse_time(time))
+        (index,) = (index for index, of in enumerate(self.election.contests) if of.id == contest)
+        return then.messages(index)[-1]
+
     def states(self) -> dict[str, str]:
         """Contest → the state of its outcome."""
         return {contest: root["outcome"]["state"] for contest, root in self.roots.items()}
 
-    def by_party(self, *contests: str) -> dict[str, int]:
+    @cached_property
+    def party_of(self) -> dict[tuple[str, str], str]:
+        """(contest, candidate) → party, as the definition has it."""
+        return {(of.id, c.id): c.party or "" for of in self.election.contests for c in of.candidates}
+
+    def rule_of(self, contest: str) -> str:
+        (found,) = (of.rule for of in self.election.contests if of.id == contest)
+        return found
+
+    def by_party(self, *contests: str) -> Sums:
         """Party → votes, over the roots of these contests."""
         found: Counter[str] = Counter()
         for contest in contests:
             for candidate, count in votes(self.roots[contest]).items():
-                found[self.ballots.party_of[contest, candidate]] += count
+                found[self.party_of[contest, candidate]] += count
         return dict(found)
 
-    def recounted(self) -> dict[tuple[str, str], dict[str, int]]:
-        """(contest, area) → item → the sum over the protocols below it, for every area of every level."""
+    @cached_property
+    def recounted(self) -> dict[tuple[str, str], Sums]:
+        """(contest, area) → item → the sum over the protocols below it, for every area of every level. Protocols of stations
+        that were annulled add nothing; `@stations` counts the others."""
         found: dict[tuple[str, str], Counter[str]] = {}
         for (contest, station), protocol in self.ballots.protocols.items():
-            path = self.ballots.path_of[station]
-            for depth in range(len(path) + 1):
-                area = "/".join((self.election.root, *path[:depth]))
-                found.setdefault((contest, area), Counter()).update(protocol)
+            items = Counter() if station in self.ballots.annulled else Counter(self._figures(contest, protocol))
+            for area in self.areas_of(station):
+                found.setdefault((contest, area), Counter()).update(items)
         return {key: dict(sums) for key, sums in found.items()}
+
+    @cached_property
+    def recounted_by_channel(self) -> dict[tuple[str, str, str], Sums]:
+        """(contest, area, channel) → the same, where stations have channels."""
+        found: dict[tuple[str, str, str], Counter[str]] = {}
+        for (contest, station), protocol in self.ballots.protocols.items():
+            channel = self.election.channels[self.election.stations[station].channel]
+            for area in self.areas_of(station):
+                found.setdefault((contest, area, channel), Counter()).update(self._figures(contest, protocol))
+        return {key: dict(sums) for key, sums in found.items()}
+
+    def voted(self) -> dict[tuple[str, str], Sums]:
+        """(contest, area) → voters who had taken part when last asked, the registers they are of, and of how many stations."""
+        found: dict[tuple[str, str], Counter[str]] = {}
+        registered = {row["station_id"]: row["registered"] for row in self.ballots.stations}
+        for contest, station in self.ballots.protocols:
+            if station in self.ballots.turnout_of:
+                stated = {"done": self.ballots.turnout_of[station][1], "of": int(registered[station]), "stations": 1}
+                for area in self.areas_of(station):
+                    found.setdefault((contest, area), Counter()).update(stated)
+        return {key: dict(sums) for key, sums in found.items()}
+
+    def areas_of(self, station: str) -> list[str]:
+        path = self.ballots.path_of[station]
+        return ["/".join((self.election.root, *path[:depth])) for depth in range(len(path) + 1)]
+
+    def _figures(self, contest: str, protocol: Sums) -> Sums:
+        """A protocol, and `@stations`; `@valid` too where the source does not say it."""
+        more = {"@stations": 1}
+        if "@valid" not in protocol:
+            more["@valid"] = kalamazoo_valid(protocol, self.ballots.votes_per_ballot[contest])
+        return {**protocol, **more}
 
 
 CountedSet = Callable[[str], Counted]
@@ -68,8 +120,13 @@ CountedSet = Callable[[str], Counted]
 
 def counted(ballots: Ballots, folder: Path) -> Counted:
     election = load_election(folder)
-    return Counted(ballots, election, replay(election, folder / LOG_NAME))
+    return Counted(ballots, folder, election, replay(election, folder / LOG_NAME))
 
 
-def votes(message: Message) -> dict[str, int]:
+def votes(message: Message) -> Sums:
     return {candidate["id"]: candidate["votes"] for candidate in message["candidates"]}
+
+
+def seats(root: Message, which: str = "now") -> Sums:
+    """Candidate → its seats (`now` or `certain`), of those that have one."""
+    return {c["id"]: c["seats"][which] for c in root["candidates"] if c["seats"][which]}

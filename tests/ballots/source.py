@@ -79,6 +79,33 @@ class Ballots:
         return found
 
     @cached_property
+    def turnout_of(self) -> dict[str, tuple[int, int]]:
+        """Station → how many had voted at two times of the first day, where its protocols say so. Where those of several
+        contests differ (slips in Georgia), the one that every station has counts: its party list's."""
+        found: dict[str, tuple[int, int]] = {}
+        for (contest, station), protocol in self.protocols.items():
+            if "@turnout1" in protocol and (contest.startswith("SAKPR-") or len(self.protocols_of[station]) == 1):
+                found[station] = protocol["@turnout1"], protocol["@turnout2"]
+        return found
+
+    @cached_property
+    def protocols_of(self) -> dict[str, list[Protocol]]:
+        """Station → its protocols, one a contest."""
+        found: dict[str, list[Protocol]] = {}
+        for (_, station), protocol in self.protocols.items():
+            found.setdefault(station, []).append(protocol)
+        return found
+
+    @cached_property
+    def annulled(self) -> frozenset[str]:
+        """Stations that the official result leaves out."""
+        return frozenset(self.official.get("annul_to_reach_official", ()))
+
+    @cached_property
+    def votes_per_ballot(self) -> dict[str, int]:
+        return {row["contest"]: int(row["votes_per_ballot"]) for row in self.contests}
+
+    @cached_property
     def candidates_of(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for row in self.candidates:
@@ -92,11 +119,6 @@ class Ballots:
         for row in self.candidates:
             found.setdefault(row["contest"], {})[row["candidate"]] = int(row["official_votes"])
         return found
-
-    @cached_property
-    def party_of(self) -> dict[tuple[str, str], str]:
-        """(contest, candidate) → party."""
-        return {(row["contest"], row["candidate"]): row["party"] for row in self.candidates}
 
 
 def ballots_of(name: str) -> Ballots:

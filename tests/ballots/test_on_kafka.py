@@ -1,6 +1,7 @@
 """Wide elections through a real Kafka with two workers, of which the one that publishes is killed in the middle.
 
-Georgia's 1,222 contests as they were counted; 8,000 areas; 2,000 contests. Every area of every contest must be, byte for
+Georgia's 1,222 contests as they were counted; the islands' seats; Kalamazoo's votes for several; 8,000 areas; 2,000
+contests. Every area of every contest must be, byte for
 byte, what a stranger computes from the saved log, and the commands that read the topics must take them.
 """
 
@@ -18,6 +19,7 @@ import pytest
 from tally_stream.audit.replay import Replay
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
+from tests.ballots.counted import seats
 from tests.ballots.folder import LOG_NAME
 from tests.ballots.generated import long_ballot, wide
 from tests.ballots.source import MadeSet
@@ -90,7 +92,7 @@ def plays(kafka_one: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def georgia(plays: Plays, made_set: MadeSet) -> Played:
-    return plays(made_set("ge-local-2017"), 11_218)
+    return plays(made_set("ge-local-2017"), 11_218 + 2 * 3_634)
 
 
 def test_georgia_counted_by_two_workers_of_which_one_is_killed(georgia: Played) -> None:
@@ -113,6 +115,31 @@ def test_the_commands_that_read_the_topics_take_1222_contests(georgia: Played) -
     assert json.loads(lines[-1])["contest"] == "MAYOR-TBILISI"
     report = json.loads(run("export", folder, "--format", "nist-err-v2", settings=settings).stdout)
     assert len(report["Election"][0]["Contest"]) == 1_222
+
+
+def test_the_seats_of_seven_islands(plays: Plays, made_set: MadeSet) -> None:
+    """Turnout before the close, seats, two annulments and a report that an authority lets in."""
+    played = plays(made_set("es-cabildos-2019"), 3 * 2_825 + 3)
+    verdicts = played.check().verdict_counts()
+    assert (verdicts["held"], verdicts["rejected"]) == (2, 0)
+    roots = [json.loads(value) for key, value in played.newest.items() if b"/" not in key]
+    assert sum(sum(seats(root).values()) for root in roots) == 157
+    assert list(seats(played.root("CABILDO-TENERIFE", "ES05")).values()) == [11, 11, 4, 3, 2]
+    assert played.root("CABILDO-GRAN-CANARIA", "ES05")["stations"]["annulled"] == 2
+    assert all(root["voted"]["stations"] == root["stations"]["expected"] for root in roots)
+
+
+def test_149_contests_with_up_to_six_votes_a_ballot(plays: Plays, made_set: MadeSet) -> None:
+    """38 reports with more votes than their ballots can give, held until an authority lets them in."""
+    played = plays(made_set("us-mi-kalamazoo-2024"), 3_235 + 38)
+    verdicts = played.check().verdict_counts()
+    assert (verdicts["held"], verdicts["codes"]) == (38, {"A2": 38, "P8": 249})
+    president = played.root("PRESIDENT", "KALAMAZOO")
+    assert [c["votes"] for c in president["candidates"][:2]] == [84_501, 58_671]
+    assert president["ballots"]["cast"] == 146_736
+    roots = [json.loads(value) for key, value in played.newest.items() if b"/" not in key]
+    assert len(roots) == 149
+    assert not any(root["flags"]["held"] or root["stations"]["outstanding"] for root in roots)
 
 
 def test_an_election_of_8000_areas(plays: Plays, tmp_path: Path) -> None:
