@@ -1,9 +1,9 @@
 """Every way in which a small night can end without an authority's act, and who has won then.
 
 Decides what a completion is: each station neither counted nor annulled says nothing more, or makes one more report that
-counts by the product's own rules and lowers nothing of its partial count. (Several reports after each other end where the
-last one ends.) Ends are judged by the contest's rule alone, with all ballots known. Refuses to know bounds and states.
-Read `nights.py` next.
+counts by the product's own rules, lowers nothing of its partial count and gives no candidate more votes than ballots came
+and were not told. (Several reports after each other end where the last one ends.) Ends are judged by the contest's rule alone, with all ballots known; seats by the second model of them
+(`tests/support/seats_model.py`). Refuses to know bounds and states. Read `nights.py` next.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import cache
 from itertools import product
 
-from tally_stream.domain.contest import Contest
+from tally_stream.domain.contest import Contest, ThresholdBase
 from tally_stream.domain.election import Checks, Election, Station
 from tally_stream.domain.ledger import Entry, judge
 from tally_stream.domain.report import Report
@@ -23,7 +23,7 @@ from tests.support.small_elections import CLOSE_MS, COUNTED_AT, COUNTED_MS, cont
 
 Votes = tuple[int, ...]
 Brought = tuple[Votes, int]
-"""What a station adds to the votes, and to the base of a majority."""
+"""What a station adds to the votes, and to the base of a majority or of a threshold."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Partial:
     valid: int
     blank: int | None
     invalid: int | None
+    undervotes: int = 0
+    """0 where they are unknown."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +50,39 @@ class OpenStation:
     """Reports of up to so many ballots are tried; more than any that can count."""
 
 
-def _tuples(length: int, most: int) -> Iterator[Votes]:
-    """Every tuple of so many integers that add up to no more than `most`."""
+def base_kind(of: Contest) -> ThresholdBase:
+    """What the rule's percentages are of."""
+    return of.majority_base if of.allocation is None else of.allocation.threshold_base
+
+
+def _tuples(length: int, most: int, top: int) -> Iterator[Votes]:
+    """Every tuple of so many integers that add up to no more than `most`, and are no more than `top` each."""
     if not length:
         yield ()
         return
-    for first in range(most + 1):
-        for rest in _tuples(length - 1, most - first):
+    for first in range(min(most, top) + 1):
+        for rest in _tuples(length - 1, most - first, top):
             yield (first, *rest)
+
+
+def _reports_of_several(station: Station, candidates: int, most: int, votes_per_ballot: int) -> Iterator[Report]:
+    """As `_reports`, where a ballot has several votes and what is not used is not said; nothing is tried that other rules
+    than A1 would hold: `_reports` has all of those."""
+    for votes in _tuples(candidates, votes_per_ballot * most, most):
+        for valid in range(max(max(votes) - 1, 0), most + 1):
+            for blank, invalid in product((None, *range(most + 1 - valid)), repeat=2):
+                told_apart = valid + (blank or 0) + (invalid or 0)
+                for cast in (None, *range(told_apart, most + 1)):
+                    yield Report(
+                        0, station, 2, "report", True, COUNTED_AT, COUNTED_MS, None, cast, valid, blank, invalid, votes
+                    )
 
 
 def _reports(station: Station, candidates: int, most: int) -> Iterator[Report]:
     """Every further report of up to `most` ballots, whatever the rules will say of it; figures may be unknown."""
     register = station.registered or 0
     registers = {0, 1, register, register + 1, most - 1, most}
-    for votes in _tuples(candidates, most):
+    for votes in _tuples(candidates, most, most):
         total = sum(votes)
         for blank, invalid in product((None, *range(most + 1 - total)), repeat=2):
             if total + (blank or 0) + (invalid or 0) > most:
@@ -78,45 +98,67 @@ def _reports(station: Station, candidates: int, most: int) -> Iterator[Report]:
                 )  # fmt: skip
 
 
-def _lowers(r: Report, before: Partial, is_of_cast: bool) -> bool:
+def _lowers(r: Report, before: Partial, base: ThresholdBase) -> bool:
     """Whether a figure is lower than in the partial count, or not known any more. A known `cast` may become unknown where no
     base is of it: nothing rests on it there."""
     pairs: list[tuple[int | None, int | None]] = [
         (r.valid, before.valid), (r.blank, before.blank), (r.invalid, before.invalid),
         *zip(r.votes, before.votes, strict=True),
     ]  # fmt: skip
-    if is_of_cast or r.cast is not None:
+    if base == "cast" or r.cast is not None:
         pairs.append((r.cast, before.cast))
     return any(old is not None and (new is None or new < old) for new, old in pairs)
 
 
+def _base(base: ThresholdBase, cast: int | None, valid: int, blank: int | None) -> int | None:
+    if base == "valid":
+        return valid
+    if base == "cast":
+        return cast
+    return None if blank is None else valid + blank
+
+
 @cache
-def _further(open_station: OpenStation, checks: Checks, candidates: int, is_of_cast: bool) -> frozenset[Brought]:
+def _further(
+    open_station: OpenStation, checks: Checks, candidates: int, base: ThresholdBase, votes_per_ballot: int
+) -> frozenset[Brought]:
     """What one open station can still bring, each way once; to say nothing more is one of them."""
     station = Station("A-1", "A-1", open_station.registered, open_station.expected, (), 0)
     limits, entry = Limits(checks, CLOSE_MS), Entry(station)
-    of = contest(candidates=[f"C-{i}" for i in range(candidates)])
+    of = contest(candidates=[f"C-{i}" for i in range(candidates)], votes_per_ballot=votes_per_ballot)
     partial = open_station.partial
     before = partial or Partial((0,) * candidates, 0, 0, 0, 0)
     found: set[Brought] = {((0,) * candidates, 0)}
-    for r in _reports(station, candidates, open_station.most):
-        if is_of_cast and r.cast is None:
-            continue  # every ballot is in cast, whether it is said or not
-        if partial is not None and _lowers(r, partial, is_of_cast):
+    if votes_per_ballot == 1:
+        reports = _reports(station, candidates, open_station.most)
+    else:
+        reports = _reports_of_several(station, candidates, open_station.most, votes_per_ballot)
+    for r in reports:
+        has = _base(base, r.cast, r.valid, r.blank)
+        if has is None:
+            continue  # every ballot is cast, and blank or not, whether it is said or not
+        if partial is not None and _lowers(r, partial, base):
             continue
         if judge(entry, r, of, limits, False, COUNTED_MS).name != "counted":
             continue
-        base = (r.cast or 0) - (before.cast or 0) if is_of_cast else r.valid - before.valid
-        found.add((tuple(n - o for n, o in zip(r.votes, before.votes, strict=True)), base))
+        brought = tuple(n - o for n, o in zip(r.votes, before.votes, strict=True))
+        # Where a ballot has several votes, sums allow what no ballots do: that a candidate gains more votes than ballots came.
+        used = sum(before.votes) + before.undervotes
+        not_said = max(0, votes_per_ballot * before.valid - used)
+        if max(brought) > r.valid - before.valid + not_said:
+            continue
+        if sum(r.votes) + before.undervotes > votes_per_ballot * r.valid:
+            continue  # fewer undervotes than before
+        found.add((brought, has - (_base(base, before.cast, before.valid, before.blank) or 0)))
     return frozenset(found)
 
 
 def ends(of: Election, votes: Votes, base: int, open_stations: Iterable[OpenStation]) -> frozenset[tuple[Votes, int]]:
     """Votes and base at every end of a night that stands at `votes` and `base`."""
-    is_of_cast = of.contests[0].majority_base == "cast"
+    (the_contest,) = of.contests
     reached = {(votes, base)}
     for station in open_stations:
-        brought = _further(station, of.checks, len(votes), is_of_cast)
+        brought = _further(station, of.checks, len(votes), base_kind(the_contest), the_contest.votes_per_ballot)
         reached = {
             (tuple(a + b for a, b in zip(so_far, more, strict=True)), so_much + more_base)
             for so_far, so_much in reached

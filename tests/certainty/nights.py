@@ -8,13 +8,13 @@ Read `test_every_completion.py` next.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations_with_replacement, product
 from typing import Any
 
-from tally_stream.domain.contest import Contest, Majority
+from tally_stream.domain.contest import Allocation, Contest, Majority, SeatMethod, ThresholdBase
 from tally_stream.domain.election import Checks, Election
 from tally_stream.domain.report import Statement
 from tests.certainty.completions import OpenStation, Partial, Votes
@@ -37,6 +37,45 @@ CONTESTS: tuple[Contest, ...] = (
     contest(candidates=THREE, rule="plurality", seats=2, ineligible=["CLEO"]),
     contest(candidates=THREE, rule="plurality", seats=3),
 )
+
+
+def _lists(method: SeatMethod, seats: int, percent: int = 0, base: ThresholdBase = "valid", **fields: Any) -> Contest:
+    tie, exempt = fields.pop("tie", "nobody"), fields.pop("exempt", ())
+    allocation = Allocation(method, Fraction(percent), base, exempt, tie)
+    return contest(candidates=THREE, rule="proportional", seats=seats, allocation=allocation, **fields)
+
+
+SEATS: tuple[Contest, ...] = (
+    _lists("dhondt", 3),
+    _lists("dhondt", 2, 30),
+    _lists("dhondt", 4, 15, "cast", tie="more-votes"),
+    _lists("dhondt", 3, ineligible=["BELA"]),
+    _lists("dhondt", 4, 20, combinations=(("BELA", "CLEO"),)),
+    _lists("dhondt", 3, tie="more-votes", combinations=(THREE,)),
+    _lists("sainte-lague", 4, 25, "valid-and-blank"),
+    _lists("sainte-lague", 1, 40, exempt=("CLEO",)),
+    _lists("sainte-lague", 5, 20, combinations=(("ANNA", "BELA"),)),
+    _lists("sainte-lague-1.4", 5),
+    _lists("sainte-lague-1.4", 3, 20, "cast", tie="more-votes"),
+    _lists("sainte-lague-1.4", 4, 25, "valid-and-blank", combinations=(("BELA", "CLEO"),)),
+    _lists("sainte-lague-1.4", 4, combinations=(("ANNA", "CLEO"),), exempt=("ANNA",)),
+    _lists("hare", 3),
+    _lists("hare", 4, 30, "cast", exempt=("CLEO",)),
+    _lists("hare", 5, 20, "valid-and-blank", combinations=(("ANNA", "CLEO"),)),
+    _lists("hare", 4, combinations=(THREE,), tie="more-votes"),
+)
+SEVERAL: tuple[Contest, ...] = (
+    *(contest(candidates=THREE, rule="plurality", seats=seats, votes_per_ballot=2) for seats in (1, 2)),
+    contest(candidates=THREE, rule="plurality", seats=1, votes_per_ballot=3),
+    contest(candidates=THREE, rule="plurality", seats=2, votes_per_ballot=3),
+    contest(candidates=THREE, rule="plurality", seats=1, votes_per_ballot=2, ineligible=["CLEO"]),
+    contest(candidates=THREE, votes_per_ballot=2),
+    _lists("dhondt", 3, votes_per_ballot=2),
+    _lists("sainte-lague", 3, 30, combinations=(("BELA", "CLEO"),), votes_per_ballot=2),
+    _lists("sainte-lague-1.4", 2, 25, "cast", votes_per_ballot=3),
+    _lists("hare", 4, 20, votes_per_ballot=2),
+)
+"""Contests in which a ballot has several votes."""
 CHECKS: tuple[Checks, ...] = (
     Checks(),
     Checks(A3_register_percent=Fraction(100), bound_register_percent=Fraction(100)),
@@ -96,9 +135,43 @@ def _openings() -> Iterator[Opening]:
         yield _said((*votes[:2], votes[2] + 4), **accepted)
 
 
+def _large() -> Iterator[Opening]:
+    """More than the station can have, and all the same accepted: lists that the ballots still out can't overtake."""
+    for votes in ((9, 5, 2), (6, 6, 1), (12, 4, 3), (3, 7, 20), (4, 2, 0), (5, 5, 5), (30, 9, 9)):
+        yield _said(votes, is_accepted=True)
+
+
+SEVERAL_VOTES: tuple[tuple[Votes, int], ...] = (
+    ((1, 1, 0), 1), ((2, 1, 1), 2), ((1, 0, 0), 1), ((2, 2, 0), 2), ((0, 1, 2), 2), ((2, 0, 0), 2), ((0, 0, 0), 1),
+    ((9, 5, 2), 9), ((4, 4, 1), 5), ((0, 3, 7), 8),
+)  # fmt: skip
+"""Votes, and the valid ballots that had them: two at most on each."""
+
+
+def _openings_of_several() -> Iterator[Opening]:
+    for votes, valid in SEVERAL_VOTES:
+        yield _said(votes, valid=valid, is_accepted=max(votes) > 2)
+    yield lambda station: []
+    yield lambda station: [turnout(station, 1, 4)]
+    yield lambda station: [_held(1, 3)(station)]
+    for votes, valid in SEVERAL_VOTES[:7]:
+        partial: dict[str, Any] = {"valid": valid, "complete": False}
+        yield _said(votes, **partial)
+        yield _said(votes, cast=valid + 1, blank=None, invalid=None, **partial)
+        yield _said(votes, cast=None, blank=1, invalid=None, **partial)
+        yield _said((*votes[:2], votes[2] + 4), is_accepted=True, **partial)
+    for votes in ((1, 0, 0), (2, 0, 0), (0, 2, 0)):
+        yield _said(votes, complete=False, undervotes=sum(votes), overvotes=0)
+
+
 OPENINGS = tuple(_openings())
 DRAWN = (*range(len(OPENINGS)), *range(len(FEW)), *range(len(FEW)))
 """Complete counts more often than one in six: else nearly all is undecided."""
+LARGE = tuple(_large())
+OF_SEVERAL = tuple(_openings_of_several())
+ALL_OPENINGS = (*OPENINGS, *LARGE, *OF_SEVERAL)
+FOR_SEATS = (*DRAWN, *range(len(OPENINGS), len(OPENINGS) + len(LARGE)), *range(len(OPENINGS), len(OPENINGS) + len(LARGE)))
+FOR_SEVERAL = range(len(OPENINGS) + len(LARGE), len(ALL_OPENINGS))
 
 
 @dataclass(frozen=True)
@@ -113,7 +186,7 @@ class Case:
         rows = [(f"A-{i}", f"A-{i}", registered, expected, ()) for i, (registered, expected, _) in enumerate(self.stations)]
         checks = {name: getattr(self.checks, name) for name in ("A3_register_percent", "bound_register_percent")}
         of = election(rows, [self.of], phase="test", **checks)
-        heard = [OPENINGS[opening](f"A-{i}") for i, (_, _, opening) in enumerate(self.stations)]
+        heard = [ALL_OPENINGS[opening](f"A-{i}") for i, (_, _, opening) in enumerate(self.stations)]
         return Night(of, *(statement for statements in heard for statement in statements))
 
 
@@ -127,10 +200,24 @@ def all_cases() -> Iterator[Case]:
 
 def some_cases(count: int, seed: int) -> Iterator[Case]:
     """One to three stations, drawn."""
+    yield from _drawn(count, seed, CONTESTS, DRAWN)
+
+
+def some_cases_of_seats(count: int, seed: int) -> Iterator[Case]:
+    """Proportional contests."""
+    yield from _drawn(count, seed, SEATS, FOR_SEATS)
+
+
+def some_cases_of_several_votes(count: int, seed: int) -> Iterator[Case]:
+    """Contests in which a ballot has several votes."""
+    yield from _drawn(count, seed, SEVERAL, FOR_SEVERAL)
+
+
+def _drawn(count: int, seed: int, contests: Sequence[Contest], openings: Sequence[int]) -> Iterator[Case]:
     order = random.Random(seed)
     for _ in range(count):
-        drawn = [(*order.choice(STATIONS), order.choice(DRAWN)) for _ in range(order.choice((1, 2, 2, 2, 3)))]
-        yield Case(order.choice(CONTESTS), order.choice(CHECKS), tuple(drawn))
+        drawn = [(*order.choice(STATIONS), order.choice(openings)) for _ in range(order.choice((1, 2, 2, 2, 3)))]
+        yield Case(order.choice(contests), order.choice(CHECKS), tuple(drawn))
 
 
 def open_stations(night: Night) -> list[OpenStation]:
@@ -143,7 +230,9 @@ def open_stations(night: Night) -> list[OpenStation]:
             continue
         partial = None
         if counts is not None:
-            partial = Partial(counts.votes, counts.cast, counts.valid, counts.blank, counts.invalid)
+            partial = Partial(
+                counts.votes, counts.cast, counts.valid, counts.blank, counts.invalid, counts.undervotes or 0
+            )  # fmt: skip
         found.append(OpenStation(station.registered, station.ballots_expected, partial, _most(night.election, station.id)))
     return found
 

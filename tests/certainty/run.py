@@ -1,4 +1,5 @@
-"""Every pair of stations in every contest, and as many drawn nights of three as asked for; the long form of the test.
+"""Every pair of stations in every contest, and as many drawn nights as asked for, of seats and of several votes too; the long
+form of the test.
 
 python -m tests.certainty.run [--drawn N] [--seed S] [--pairs-one-in K]
 """
@@ -11,7 +12,7 @@ from collections import Counter
 from itertools import chain, islice
 
 from tests.certainty.checking import Broken, Count, checked
-from tests.certainty.nights import all_cases, some_cases
+from tests.certainty.nights import all_cases, some_cases, some_cases_of_seats, some_cases_of_several_votes
 
 
 def main() -> int:
@@ -24,7 +25,8 @@ def main() -> int:
     nights = 0
     pairs = islice(all_cases(), asked.seed % asked.pairs_one_in, None, asked.pairs_one_in)
     try:
-        for case in chain(some_cases(asked.drawn, asked.seed), pairs):
+        drawn = [draw(asked.drawn, asked.seed) for draw in (some_cases, some_cases_of_seats, some_cases_of_several_votes)]
+        for case in chain(*drawn, pairs):
             nights += 1
             count += checked(case)
     except Broken as broken:
