@@ -19,6 +19,14 @@ from tally_stream.domain.election import Election, Station
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import format_time, murmur2_partition
+from tests.support.second_outcomes import (
+    Totals,
+    double_majority_of,
+    proportional,
+    quorum_of,
+    referendum,
+    seats_of,
+)
 
 Record = tuple[int, bytes, Statement | Finding]  # log time in ms, key, what the bytes were
 Codes = list[str]
@@ -312,6 +320,14 @@ def message(
     ballots = {name: _sum(getattr(r.counts, name) for r in in_force) for name in BALLOTS}
     states = Counter(r.state for r in rows)
     shares = dict.fromkeys(c.candidate_ids) if is_hidden else _shares(c, votes, ballots["valid"] or 0)
+    is_final = all(contest in w.certified for w in walks)
+    stand = _stand(election, c, rows, is_final)
+    areas: dict[str, Totals] = {}
+    if c.double_majority and is_root:
+        depth = 1 + election.levels.index(c.double_majority.level)
+        for area_id in sorted({_areas_of(election, r.station)[depth] for r in rows}):
+            areas[area_id] = _stand(election, c, [r for r in rows if area_id in _areas_of(election, r.station)], is_final)
+    seats = seats_of(c, stand) if c.rule == "proportional" and is_root and not is_hidden else None
     kinds = {r.position.kind_in_force for r in rows if r.state in ("counted", "partial", "annulled")}
     if as_of is None or is_hidden:
         status = "pre-election"
@@ -356,10 +372,10 @@ def message(
         "turnout": None if is_hidden else _turnout(c, rows),
         "ballots": dict.fromkeys(ballots) if is_hidden else ballots,
         "voted": _voted(c, rows),
-        "candidates": _candidates(c, votes, shares, is_hidden),
+        "candidates": _candidates(c, votes, shares, is_hidden, seats),
         "channels": _channels(election, contest, rows, is_hidden, ballots["cast"] is None) if election.channels else None,
         "rounding": {"method": c.rounding.method, "places": c.rounding.places, "base": "valid"},
-        "outcome": _outcome(election, c, votes, ballots, rows, status == "certified") if is_root and not is_hidden else None,
+        "outcome": _outcome(election, c, stand, areas) if is_root and not is_hidden else None,
         "exit_polls": _polls(election, c, shares, as_of) if is_root else None,
         "provenance": {"topic": topic, "next_offsets": {str(i): len(log) for i, log in enumerate(prefixes)}},
     }
@@ -496,7 +512,13 @@ def _shares(c: Contest, votes: Sequence[int], valid: int) -> dict[str, str | Non
     return {k: _text(u, c.rounding.places) for k, u in zip(c.candidate_ids, units, strict=True)}
 
 
-def _candidates(c: Contest, votes: Sequence[int], shares: dict[str, str | None], is_hidden: bool) -> list[dict[str, Any]]:
+def _candidates(
+    c: Contest,
+    votes: Sequence[int],
+    shares: dict[str, str | None],
+    is_hidden: bool,
+    seats: tuple[list[tuple[int, int]], dict[str, Any] | None] | None,
+) -> list[dict[str, Any]]:
     rows = [
         {
             "id": k.id,
@@ -506,9 +528,9 @@ def _candidates(c: Contest, votes: Sequence[int], shares: dict[str, str | None],
             "rank": 1 + sum(other > v and x.eligible for other, x in zip(votes, c.candidates, strict=True))
             if k.eligible and not is_hidden
             else None,
-            "seats": None,
+            "seats": seats and {"now": seats[0][i][0], "certain": seats[0][i][1]},
         }
-        for k, v in zip(c.candidates, votes, strict=True)
+        for i, (k, v) in enumerate(zip(c.candidates, votes, strict=True))
     ]
     return rows if is_hidden else sorted(rows, key=lambda row: -row["votes"])
 
@@ -544,45 +566,68 @@ def _has_won(c: Contest, votes: Sequence[int], who: int, base: int) -> bool:
     return m.or_percent is not None and share >= m.or_percent * base and 100 * lead >= (m.or_lead_percent or 0) * base
 
 
-def _outcome(
-    election: Election, c: Contest, votes: Sequence[int], ballots: dict[str, int | None], rows: Sequence[Row], is_final: bool
-) -> dict[str, Any]:
+def _stand(election: Election, c: Contest, rows: Sequence[Row], is_final: bool) -> Totals:
+    """What an outcome rests on, of these stations."""
     open_rows = [] if is_final else [r for r in rows if not r.is_done]
     most = [_most(election, r) for r in open_rows]
     parts = [r.counts for r in open_rows]
+    in_force = [r.counts for r in rows if r.counts]
     bound = _sum(None if m is None else max(0, m - (told_apart(p) if p else 0)) for m, p in zip(most, parts, strict=True))
     # What partial counts leave open beside: ballots cast and not told apart, and what contradicts itself.
     untold = sum(max(0, p.cast - told_apart(p)) for p in parts if p and p.cast is not None)
     amiss = sum(max(0, told_apart(p) - p.cast) for p in parts if p and p.cast is not None)
     k = c.votes_per_ballot
     amiss += sum(max(0, k * p.valid - sum(p.votes) - (p.undervotes or 0) - (p.overvotes or 0)) for p in parts if p)
+    valid, blank = sum(r.valid for r in in_force), _sum(r.blank for r in in_force)
+    known = bound or 0
+    return Totals(
+        [sum(r.votes[i] for r in in_force) for i in range(len(c.candidates))],
+        {"valid": valid, "cast": _sum(r.cast for r in in_force), "valid-and-blank": None if blank is None else valid + blank},
+        _sum(r.registered for r in rows),
+        bound,
+        known + amiss,
+        {
+            "valid": known, "least valid": known, "valid-and-blank": known, "cast": known - untold + amiss,
+            "least cast": known - untold,
+        },
+    )  # fmt: skip
+
+
+def _outcome(election: Election, c: Contest, t: Totals, areas: dict[str, Totals]) -> dict[str, Any]:
+    votes, bound, free = t.votes, t.bound, t.more_votes
     can_win = [i for i, k in enumerate(c.candidates) if k.eligible]
     ranking = sorted(can_win, key=lambda i: -votes[i])
     has_leader = bool(ranking) and votes[ranking[0]] > 0
     elected: list[int] = []
     tied = None
     state = "undecided"
+    quorum = quorum_of(c, t, lambda part, whole: _text(_percent_units(c, part, whole), c.rounding.places))
+    double = double_majority_of(c, areas)
     if not any(votes) or not can_win or c.rule == "none":
         state = "none"
+    elif c.rule == "proportional":
+        state, elected, tied = proportional(c, t)
+    elif c.rule == "referendum":
+        yes = c.candidate_ids.index(c.approval or "")
+        state = referendum(c, t, lambda fall, base: _has_won(c, fall, yes, base), quorum, double)
     elif bound is None:
         pass
     elif c.rule == "majority":
-        base = ballots[c.majority_base]
+        base = t.bases[c.majority_base]
         if base is not None:
-            new = bound - untold if c.majority_base == "cast" else bound
-            worst_base = base + new + (amiss if c.majority_base == "cast" else 0)
             # All that is open to one of them, or to nobody: no mixture is worse or better than one of these.
-            falls = [[v + (bound + amiss if i == to else 0) for i, v in enumerate(votes)] for to in range(-1, len(votes))]
-            if all(_has_won(c, fall, ranking[0], worst_base) for fall in falls if fall[ranking[0]] == votes[ranking[0]]):
+            falls = [[v + (free if i == to else 0) for i, v in enumerate(votes)] for to in range(-1, len(votes))]
+            worst, best = base + t.more_base[c.majority_base], base + t.more_base["least " + c.majority_base]
+            if all(_has_won(c, fall, ranking[0], worst) for fall in falls if fall[ranking[0]] == votes[ranking[0]]):
                 state, elected = "decided", [ranking[0]]
-            elif not any(_has_won(c, fall, i, base + new) for fall in falls for i in can_win):
+            elif not any(_has_won(c, fall, i, best) for fall in falls for i in can_win):
                 state = "runoff"
     else:
-        free = bound + amiss
 
         def is_safe(i: int) -> bool:
             missing = [max(0, votes[i] - votes[o]) for o in can_win if o != i]
-            return all(max(some) > free or sum(some) > k * free for some in combinations(missing, c.seats))
+            together = c.votes_per_ballot * free
+            return all(max(some) > free or sum(some) > together for some in combinations(missing, c.seats))
 
         elected = [i for i in can_win if is_safe(i)]
         if len(elected) == min(c.seats, len(can_win)):
@@ -599,8 +644,8 @@ def _outcome(
         "outstanding_bound": bound,
         "elected": [c.candidate_ids[i] for i in elected],
         "tied": tied,
-        "quorum": None,
-        "double_majority": None,
+        "quorum": quorum,
+        "double_majority": double,
     }
 
 
