@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tally_stream.domain import rules, scalars
+from tally_stream.domain.extra_sums import CHANNEL_SCALARS, EXTRA_SCALARS
 from tally_stream.domain.tally import SCALARS
 from tally_stream.wire import limits
 from tally_stream.wire.folder.assembling import load_election
@@ -69,8 +70,8 @@ class TestDigest:
 
 
 def test_the_integers_of_an_area() -> None:
-    (block,) = marked(vectors.PAGE, "scalars").values()
-    assert tuple(json.loads(block.text)) == SCALARS
+    stated = {name: tuple(json.loads(block.text)) for name, block in marked(vectors.PAGE, "scalars").items()}
+    assert stated == {"": SCALARS, "extra": EXTRA_SCALARS, "channel": CHANNEL_SCALARS}
 
 
 def test_the_limits() -> None:
