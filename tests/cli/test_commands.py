@@ -132,7 +132,7 @@ def test_a_port_past_the_last_one_is_refused_for_each_worker_of_a_command() -> N
 def test_a_night_that_is_misspelt_is_told_the_nights_there_are() -> None:
     done = call("replay", "az-2042", expect=2)
     assert done.stderr == (
-        "tally-stream: az-2042: no such election folder, and no night of that name ships (az-2024, bolivia-2019, wisconsin-2024)\n"
+        "tally-stream: az-2042: no such election folder, and no night of that name ships (az-2024, bolivia-2019, council, wisconsin-2024)\n"
     )
 
 

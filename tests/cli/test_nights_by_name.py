@@ -19,7 +19,7 @@ from tests.cli.calling import AZ, call
 from tests.support.paths import NIGHTS
 from tests.support.processes import command
 
-NAMES = ["az-2024", "bolivia-2019", "wisconsin-2024"]
+NAMES = ["az-2024", "bolivia-2019", "council", "wisconsin-2024"]
 
 
 def test_replay_without_a_log_folds_the_folder_s_own() -> None:

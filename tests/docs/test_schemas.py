@@ -44,6 +44,7 @@ BEYOND_A_SCHEMA = {
     ("structure", 7): "so is the schema 1.0",
     ("structure", 8): "a key that occurs twice is gone when a schema sees it",
     ("structure", 9): "a lone surrogate in a text",
+    ("several-votes-a-ballot", 5): "undervotes without overvotes: null is the same as absent",
     ("text", 0): "normal form C",
     ("times", 5): "29 February of 2023",
     ("size", 0): "the length of a value",

@@ -21,11 +21,13 @@ from typing import Any
 import pytest
 
 ELECTIONS = Path(__file__).resolve().parents[2] / "tally_stream" / "elections"
-NIGHTS = ("az-2024", "bolivia-2019", "wisconsin-2024")
+NIGHTS = ("az-2024", "bolivia-2019", "council", "wisconsin-2024")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COUNTS = ("report", "correct")
 
 every_night = pytest.mark.parametrize("name", NIGHTS)
+every_real_night = pytest.mark.parametrize("name", [name for name in NIGHTS if name != "council"])
+"""Of one contest, of stations that have a register: `test_council_source.py` has what holds of the invented one."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,18 @@ import unicodedata
 from datetime import datetime
 from pathlib import Path
 
-from tests.elections.published import COUNTS, ELECTIONS, content, definition, every_night, fold, records, rows, stations
+from tests.elections.published import (
+    COUNTS,
+    ELECTIONS,
+    content,
+    definition,
+    every_night,
+    every_real_night,
+    fold,
+    records,
+    rows,
+    stations,
+)
 
 
 @every_night
@@ -61,7 +72,7 @@ def test_packed_files_carry_no_time_and_no_name_and_stay_small(name: str) -> Non
     assert sum(path.stat().st_size for path in packed) < 3_000_000
 
 
-@every_night
+@every_real_night
 def test_statements_fit_the_definition_and_name_what_they_replace(name: str) -> None:
     contest = definition(name)["contests"][0]
     candidates = [candidate["id"] for candidate in contest["candidates"]]
@@ -93,7 +104,7 @@ def test_statements_fit_the_definition_and_name_what_they_replace(name: str) -> 
         in_force[station] = revision
 
 
-@every_night
+@every_real_night
 def test_no_report_contradicts_itself(name: str) -> None:
     """A1, A2, A3 and A8, for every revision and not the last alone."""
     for record in records(name):

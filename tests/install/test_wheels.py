@@ -82,7 +82,7 @@ def test_it_plays_a_night_on_the_embedded_broker(said: dict[str, str]) -> None:
 def test_a_shell_completes(said: dict[str, str]) -> None:
     assert "complete -o nosort -F _tally_stream_completion tally-stream" in said["script"]
     offered = [line for line in said["completion"].splitlines() if line.startswith("plain,")]
-    assert offered == ["plain,az-2024", "plain,bolivia-2019", "plain,wisconsin-2024"]
+    assert offered == ["plain,az-2024", "plain,bolivia-2019", "plain,council", "plain,wisconsin-2024"]
 
 
 def test_the_board_has_its_page(wheels: dict[str, Path], tmp_path: Path) -> None:

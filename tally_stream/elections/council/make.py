@@ -71,7 +71,7 @@ def units(draw: random.Random) -> list[Unit]:
     for number, ward in enumerate(WARDS, 1):
         for place in range(1, POLLING_STATIONS_A_WARD + 1):
             registered = draw.randint(980, 1_420)
-            cast = registered * draw.randint(46, 61) // 100
+            cast = registered * draw.randint(38, 52) // 100
             ready = CLOSE + timedelta(minutes=draw.randint(35, 130))
             name = f"{ward}, polling station {place}"
             found.append(Unit(f"{number}{place}", name, ward, "election day", registered, cast, None, ready))
