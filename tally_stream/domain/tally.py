@@ -341,7 +341,7 @@ def _tally_untold(t: Totals, counts: Report, sign: int) -> None:
         if cast > told_apart:
             t.untold += sign * (cast - told_apart)
         else:
-            t.contradicted += sign * (told_apart - cast)
+            t.contradicted += sign * (told_apart - cast) * t.votes_per_ballot
     missing = counts.votes_missing(t.votes_per_ballot)
     if missing > 0:
         t.contradicted += sign * missing

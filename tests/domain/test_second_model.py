@@ -22,7 +22,7 @@ def as_model(change: Change | None) -> dict[str, Any] | None:
     return {"kind": change.kind, "from": change.from_revision, "to": change.to_revision, "delta": {**votes, **ballots}}
 
 
-@examples(150)
+@examples(200)
 @given(plans, steps_ms, st.integers(0, len(ELECTIONS) - 1), st.sampled_from([0, -60_000]))
 def test_every_message_is_what_the_second_model_says(drawn: list[Plan], steps: Steps, which: int, start: int) -> None:
     of = ELECTIONS[which]

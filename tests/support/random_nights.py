@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tally_stream.domain.contest import Majority
+from tally_stream.domain.contest import Allocation, Majority
 from tally_stream.domain.election import Election, ExitPoll
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Control, Report, Statement
@@ -48,6 +48,14 @@ def a_night(**overrides: Any) -> Election:
     return election(**{**given, **overrides})
 
 
+_ALLOCATIONS: tuple[tuple[Any, ...], ...] = (
+    ("dhondt", 20, "valid", (), "nobody", (), (), 1),
+    ("sainte-lague", 30, "cast", ("CLEO",), "more-votes", (("ANNA", "CLEO"),), (), 1),
+    ("sainte-lague-1.4", 25, "valid-and-blank", (), "nobody", (), (), 1),
+    ("hare", 10, "valid", (), "more-votes", (("BELA", "CLEO"),), (), 1),
+    ("hare", 0, "cast", ("ANNA",), "nobody", (), ("BELA",), 1),
+    ("dhondt", 15, "valid", (), "more-votes", (("BELA", "CLEO"),), (), 2),
+)
 ELECTIONS = (
     a_night(P6_votes_min=40),
     a_night(
@@ -104,6 +112,25 @@ ELECTIONS = (
         ],
         named={"SEAT": ["A-2", "B-1", "B-2"]},
         channels=dict(zip(STATIONS, ("postal", "early", "postal", "election day", "postal"), strict=True)),
+    ),
+    *(
+        a_night(
+            contests=[
+                contest(
+                    "PRES",
+                    ("ANNA", "BELA", "CLEO"),
+                    rule="proportional",
+                    seats=7,
+                    ineligible=ineligible,
+                    allocation=Allocation(method, Fraction(percent), base, exempt, tie),
+                    combinations=together,
+                    votes_per_ballot=k,
+                ),
+                contest("SEAT", ("DORA", "EMIL"), rule="proportional", seats=4, allocation=Allocation(method)),
+            ],
+            stations=[station(s, 50, None, ("R", "T")) for s in STATIONS],
+        )
+        for method, percent, base, exempt, tie, together, ineligible, k in _ALLOCATIONS
     ),
 )
 

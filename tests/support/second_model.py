@@ -575,8 +575,8 @@ def _stand(election: Election, c: Contest, rows: Sequence[Row], is_final: bool) 
     bound = _sum(None if m is None else max(0, m - (told_apart(p) if p else 0)) for m, p in zip(most, parts, strict=True))
     # What partial counts leave open beside: ballots cast and not told apart, and what contradicts itself.
     untold = sum(max(0, p.cast - told_apart(p)) for p in parts if p and p.cast is not None)
-    amiss = sum(max(0, told_apart(p) - p.cast) for p in parts if p and p.cast is not None)
     k = c.votes_per_ballot
+    amiss = k * sum(max(0, told_apart(p) - p.cast) for p in parts if p and p.cast is not None)
     amiss += sum(max(0, k * p.valid - sum(p.votes) - (p.undervotes or 0) - (p.overvotes or 0)) for p in parts if p)
     valid, blank = sum(r.valid for r in in_force), _sum(r.blank for r in in_force)
     known = bound or 0
@@ -586,10 +586,9 @@ def _stand(election: Election, c: Contest, rows: Sequence[Row], is_final: bool) 
         _sum(r.registered for r in rows),
         bound,
         known + amiss,
-        {
-            "valid": known, "least valid": known, "valid-and-blank": known, "cast": known - untold + amiss,
-            "least cast": known - untold,
-        },
+        k * known + amiss,
+        {"valid": known, "least valid": known, "cast": known - untold + amiss, "least cast": known - untold},
+        known + amiss,
     )  # fmt: skip
 
 
@@ -626,8 +625,7 @@ def _outcome(election: Election, c: Contest, t: Totals, areas: dict[str, Totals]
 
         def is_safe(i: int) -> bool:
             missing = [max(0, votes[i] - votes[o]) for o in can_win if o != i]
-            together = c.votes_per_ballot * free
-            return all(max(some) > free or sum(some) > together for some in combinations(missing, c.seats))
+            return all(max(some) > free or sum(some) > t.more_together for some in combinations(missing, c.seats))
 
         elected = [i for i in can_win if is_safe(i)]
         if len(elected) == min(c.seats, len(can_win)):

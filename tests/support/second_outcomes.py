@@ -15,15 +15,17 @@ from tally_stream.domain.contest import Contest
 
 @dataclass(frozen=True)
 class Totals:
-    """What a contest, or an area of it, stands at. `more_votes`: the most that one candidate can still get; `more_base`: the most
-    that each base can still grow."""
+    """What a contest, or an area of it, stands at. `more_votes`: the most that one candidate can still get,
+    `more_together` all of them; `more_base`: the most that each base can still grow, `more_threshold` that of a threshold."""
 
     votes: Sequence[int]
     bases: dict[str, int | None]
     registered: int | None
     bound: int | None
     more_votes: int
+    more_together: int
     more_base: dict[str, int]
+    more_threshold: int
 
 
 @dataclass
@@ -95,18 +97,11 @@ def _passing(c: Contest, votes: Sequence[int], base: int, more: int = 0) -> set[
     }
 
 
-def _base(c: Contest, t: Totals) -> tuple[int | None, int]:
-    a = c.allocation
-    assert a is not None
-    name = a.threshold_base
-    return t.bases[name], t.more_base[name]
-
-
 def seats_of(c: Contest, t: Totals) -> tuple[list[tuple[int, int]], dict[str, Any] | None] | None:
     """(now, certain) of each candidate, and what is tied; None where the base is unknown."""
     a = c.allocation
     assert a is not None
-    base, more_base = _base(c, t)
+    base = t.bases[a.threshold_base]
     if base is None:
         return None
     now, tied_seats, tied = [0] * len(t.votes), 0, set()
@@ -124,17 +119,17 @@ def seats_of(c: Contest, t: Totals) -> tuple[list[tuple[int, int]], dict[str, An
     if t.bound is None:
         certain = [0] * len(now)
     elif t.more_votes:
-        certain = _certain(c, t, base, more_base)
+        certain = _certain(c, t, base)
     shared = {"seats": tied_seats, "between": [c.candidate_ids[i] for i in sorted(tied)]} if tied_seats else None
     return list(zip(now, certain, strict=True)), shared
 
 
-def _certain(c: Contest, t: Totals, base: int, more_base: int) -> list[int]:
+def _certain(c: Contest, t: Totals, base: int) -> list[int]:
     a = c.allocation
     assert a is not None
     found = [0] * len(t.votes)
-    extra = c.votes_per_ballot * t.more_votes
-    sure, possible = _passing(c, t.votes, base + more_base), _passing(c, t.votes, base, extra)
+    extra = t.more_together
+    sure, possible = _passing(c, t.votes, base + t.more_threshold), _passing(c, t.votes, base, extra)
     rivals = _groups(c, possible, t.votes)
     for group in _groups(c, sure, t.votes):
         others = [r.votes for r in rivals if not set(r.members) & set(group.members)]
