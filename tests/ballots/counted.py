@@ -16,7 +16,7 @@ from typing import Any
 from tally_stream.audit.replay import Replay, replay
 from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import parse_time
-from tally_stream.wire.folder.assembling import load_election
+from tally_stream.wire.folder.assembling import ReadFolder, read_folder
 from tests.ballots.conversions import kalamazoo_valid
 from tests.ballots.folder import LOG_NAME
 from tests.ballots.source import Ballots
@@ -27,12 +27,16 @@ Sums = dict[str, int]
 
 @dataclass(frozen=True)
 class Counted:
-    """A set and its replay."""
+    """A set, its folder as the product reads it, and its replay."""
 
     ballots: Ballots
     folder: Path
-    election: Election
+    read: ReadFolder
     replay: Replay
+
+    @property
+    def election(self) -> Election:
+        return self.read.election
 
     @cached_property
     def messages(self) -> dict[str, list[Message]]:
@@ -119,8 +123,8 @@ CountedSet = Callable[[str], Counted]
 
 
 def counted(ballots: Ballots, folder: Path) -> Counted:
-    election = load_election(folder)
-    return Counted(ballots, folder, election, replay(election, folder / LOG_NAME))
+    read = read_folder(folder)
+    return Counted(ballots, folder, read, replay(read.election, folder / LOG_NAME))
 
 
 def votes(message: Message) -> Sums:
