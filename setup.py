@@ -33,6 +33,8 @@ COMPILED = (
     "tally_stream/domain/fold.py",
     "tally_stream/domain/counted.py",
     "tally_stream/domain/seats.py",
+    "tally_stream/domain/majority.py",
+    "tally_stream/domain/referendum.py",
     "tally_stream/domain/outcome.py",
     "tally_stream/domain/rounding.py",
     "tally_stream/domain/extra_standings.py",

@@ -3,30 +3,36 @@
 Decides the state, who is elected, and who shares the last seat. It is given the most ballots that can still take effect
 without an authority's act (`tally.py`), and takes the worst way in which they can fall: to decide, all go to the second; to
 send into a runoff, each candidate gets all of them. Each adds one to a base and one to a candidate at most, and to all
-candidates together as many votes as one ballot has. What is certain of seats comes from `seats.py`.
-It assumes no later correction, annulment or acceptance, no later report of a station already counted, none that lowers a
-partial count, and registers as they stand; it declares nobody elected. A test enumerates every completion of small elections
-(`tests/certainty`). All in whole numbers. Read `standings.py` next.
+candidates together as many votes as one ballot has. What is certain of seats comes from `seats.py`, of a question from
+`referendum.py`. It assumes no later correction, annulment or acceptance, no later report of a station already counted, none
+that lowers a partial count, and registers as they stand; it declares nobody elected. A test enumerates every completion of
+small elections (`tests/certainty`). All in whole numbers. Read `standings.py` next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 from tally_stream.domain.contest import Contest, Majority
 from tally_stream.domain.counted import Counted, Verdict
+from tally_stream.domain.majority import wins
+from tally_stream.domain.referendum import WeightedArea, answer
 from tally_stream.domain.seats import Seats
 
 
-def outcome(contest: Contest, counted: Counted, seats: Seats | None = None) -> dict[str, Any]:
-    """The message's `outcome`. `seats` are those of a proportional contest (`seats_of`)."""
+def outcome(
+    contest: Contest, counted: Counted, seats: Seats | None = None, areas: Sequence[WeightedArea] = ()
+) -> dict[str, Any]:
+    """The message's `outcome`. `seats` are those of a proportional contest (`seats_of`); `areas` those that must approve a
+    referendum too."""
     votes = counted.votes
     order = sorted(contest.eligible, key=lambda i: (-votes[i], i))
     has_leader = bool(order) and votes[order[0]] > 0
     next_votes = votes[order[1]] if len(order) > 1 else 0
-    state, elected, tied = _verdict(contest, counted, order, seats)
+    asked = answer(contest, counted, areas) if contest.rule == "referendum" else None
+    verdict: Verdict = _verdict(contest, counted, order, seats) if asked is None else (asked.state, [], None)
+    state, elected, tied = verdict
     return {
         "state": state,
         "leader": contest.candidate_ids[order[0]] if has_leader else None,
@@ -34,8 +40,8 @@ def outcome(contest: Contest, counted: Counted, seats: Seats | None = None) -> d
         "outstanding_bound": counted.bound,
         "elected": [contest.candidate_ids[i] for i in sorted(elected)],
         "tied": tied,
-        "quorum": None,
-        "double_majority": None,
+        "quorum": None if asked is None else asked.quorum,
+        "double_majority": None if asked is None else asked.double_majority,
     }
 
 
@@ -64,35 +70,13 @@ def _majority(contest: Contest, counted: Counted, majority: Majority, order: lis
     leads, second = votes[order[0]], votes[order[1]] if len(order) > 1 else None
     # Worst for the leader: all go to the second. Each takes as much from the leader's share as at any other, and the most
     # from the lead.
-    if _wins(majority, leads, None if second is None else second + more_votes, base + most_more):
+    if wins(majority, leads, None if second is None else second + more_votes, base + most_more):
         return "decided", [order[0]], None
     # Best for the leader: all are its own. A limit is 100 per cent at most, so a vote never costs more than it brings. Who
     # has fewer votes can't win where the leader can't: it gets no further, and has the leader against it.
-    if not _wins(majority, leads + more_votes, second, base + least_more):
+    if not wins(majority, leads + more_votes, second, base + least_more):
         return "runoff", [], None
     return "undecided", [], None
-
-
-def _wins(m: Majority, votes: int, best_other: int | None, base: int) -> bool:
-    """Whether so many votes win, against the most that any other eligible candidate has (None: there is no other)."""
-    if best_other is not None and votes <= best_other:
-        return False
-    if _is_above(votes, m.percent, base) or (m.at_least and _is_reached(votes, m.percent, base)):
-        return True
-    if m.or_percent is None or m.or_lead_percent is None:
-        return False
-    lead = votes - (best_other or 0)
-    return _is_reached(votes, m.or_percent, base) and _is_reached(lead, m.or_lead_percent, base)
-
-
-def _is_above(votes: int, percent: Fraction, base: int) -> bool:
-    numerator, denominator = percent.as_integer_ratio()
-    return 100 * denominator * votes > numerator * base
-
-
-def _is_reached(votes: int, percent: Fraction, base: int) -> bool:
-    numerator, denominator = percent.as_integer_ratio()
-    return 100 * denominator * votes >= numerator * base
 
 
 def _proportional(contest: Contest, still_out: int, seats: Seats | None) -> Verdict:

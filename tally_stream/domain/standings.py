@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from tally_stream.domain.contest import Contest
 from tally_stream.domain.counted import Counted
 from tally_stream.domain.election import Election
 from tally_stream.domain.extra_standings import channel_of, voted_of
@@ -60,6 +61,7 @@ class MergedFigures:
         self._is_all_dirty = True
         self._bodies: dict[int, Message] = {}
         self._rendered_flags: tuple[bool, bool, bool] | None = None
+        self._asked = _areas_asked(election, self.contest, self._areas)
         self._seats_of: Counted | None = None
         self.seats: Seats | None = None
         """Those of the root when it was last rendered; computed again when a figure of what they rest on has changed."""
@@ -157,7 +159,9 @@ class MergedFigures:
         self._is_all_dirty, self._rendered_flags = False, flags
         self._dirty.clear()
         areas.append(0)
-        return Publication(self, areas, {area: self._sums.get(area) for area in areas}, as_of_ms, flags)
+        sums = {area: self._sums.get(area) for area in areas}
+        sums.update({area: self._sums.get(area) for area, _ in self._asked})
+        return Publication(self, areas, sums, as_of_ms, flags)
 
     def stamp(self, as_of_ms: int | None) -> Message:
         """What stands beside a body in each message of the present vector."""
@@ -171,9 +175,10 @@ class MergedFigures:
         }
 
     def render(
-        self, area: int, sums: AreaSums | None, as_of_ms: int | None, flags: tuple[bool, bool, bool]
+        self, area: int, sums: dict[int, AreaSums | None], as_of_ms: int | None, flags: tuple[bool, bool, bool]
     ) -> tuple[Message, bool]:
-        """The body of an area with these sums, and whether it differs from the one rendered before."""
+        """The body of an area with these sums (of the root those of areas that must approve too), and whether it differs from
+        the one rendered before."""
         body = self._body(area, sums, as_of_ms, *flags)
         is_changed = self._bodies.get(area) != body
         self._bodies[area] = body
@@ -182,10 +187,16 @@ class MergedFigures:
     # -- one area --------------------------------------------------------------------------------------------------
 
     def _body(
-        self, index: int, sums: AreaSums | None, as_of_ms: int | None, is_before: bool, is_on_hold: bool, is_certified: bool
+        self,
+        index: int,
+        all_sums: dict[int, AreaSums | None],
+        as_of_ms: int | None,
+        is_before: bool,
+        is_on_hold: bool,
+        is_certified: bool,
     ) -> Message:
         election, contest = self.election, self.contest
-        start = self._baseline[index]
+        start, sums = self._baseline[index], all_sums[index]
         count = len(contest.candidate_ids)
         t = Totals(count, sums, self._channels)
         votes = (0,) * count if sums is None else sums[:count]
@@ -195,7 +206,7 @@ class MergedFigures:
         # Before the polls close an official election shows no result; a test election shows its zeros.
         is_hidden = is_before and election.phase == "official"
         is_root = index == 0
-        judged, seats = self._judged(votes, t, start, is_certified) if is_root and not is_hidden else (None, None)
+        judged, seats = self._judged(all_sums, is_certified) if is_root and not is_hidden else (None, None)
         candidates, share_of = self._candidates(votes, t.valid, is_hidden, seats)
         return {
             "schema": 1,
@@ -306,14 +317,19 @@ class MergedFigures:
         percent = units_text(ratio_units(t.turnout_cast, t.turnout_registered, rounding), rounding.places)
         return {"cast": t.turnout_cast, "registered": t.turnout_registered, "percent": percent}
 
-    def _judged(self, votes: AreaSums, t: Totals, start: dict[str, int], is_certified: bool) -> tuple[Message, Seats | None]:
-        """The outcome, and the seats of a proportional contest."""
-        counted = self._counted(votes, t, start, is_certified)
+    def _judged(self, sums: dict[int, AreaSums | None], is_certified: bool) -> tuple[Message, Seats | None]:
+        """The outcome, and the seats of a proportional contest. Areas that must approve too are all looked at again, each time:
+        there are few."""
+        counted = self._counted(0, sums[0], is_certified)
         if counted != self._seats_of:
             self._seats_of, self.seats = counted, seats_of(self.contest, counted)
-        return outcome(self.contest, counted, self.seats), self.seats
+        asked = [(halves, self._counted(area, sums[area], is_certified)) for area, halves in self._asked]
+        return outcome(self.contest, counted, self.seats, asked), self.seats
 
-    def _counted(self, votes: AreaSums, t: Totals, start: dict[str, int], is_certified: bool) -> Counted:
+    def _counted(self, area: int, sums: AreaSums | None, is_certified: bool) -> Counted:
+        start, count = self._baseline[area], len(self.contest.candidate_ids)
+        t = Totals(count, sums, self._channels)
+        votes = (0,) * count if sums is None else sums[:count]
         bound = None if start["bound_unknown"] + t.bound_unknown else start["bound"] + t.bound
         untold, contradicted = t.untold, t.contradicted
         if is_certified:  # in every partition: nothing takes effect any more but by an authority's act
@@ -368,8 +384,17 @@ class Publication:
 
     def message(self, area: int) -> tuple[Message, bool]:
         """The area's message, and whether it differs from the one before in more than its stamp."""
-        body, is_changed = self._merged.render(area, self._sums[area], self._as_of_ms, self._flags)
+        body, is_changed = self._merged.render(area, self._sums, self._as_of_ms, self._flags)
         return {**body, **self.stamp}, is_changed
+
+
+def _areas_asked(election: Election, contest: Contest, areas: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Of these areas, those that must approve a referendum too, and how many halves each counts."""
+    double = contest.double_majority
+    if double is None:
+        return []
+    depth, half = election.levels.index(double.level) + 1, set(double.half)
+    return [(area, 1 if election.areas[area].id in half else 2) for area in areas if election.areas[area].depth == depth]
 
 
 def _padded(one: AreaSums, other: AreaSums) -> AreaSums:

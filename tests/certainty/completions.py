@@ -118,29 +118,36 @@ def _base(base: ThresholdBase, cast: int | None, valid: int, blank: int | None) 
     return None if blank is None else valid + blank
 
 
-@cache
-def _further(
-    open_station: OpenStation, checks: Checks, candidates: int, base: ThresholdBase, votes_per_ballot: int
-) -> frozenset[Brought]:
-    """What one open station can still bring, each way once; to say nothing more is one of them."""
+def counted_reports(
+    open_station: OpenStation, checks: Checks, candidates: int, base: ThresholdBase, votes_per_ballot: int = 1
+) -> Iterator[Report]:
+    """Every further report of an open station that counts and lowers nothing. `base`: what something rests on."""
     station = Station("A-1", "A-1", open_station.registered, open_station.expected, (), 0)
     limits, entry = Limits(checks, CLOSE_MS), Entry(station)
     of = contest(candidates=[f"C-{i}" for i in range(candidates)], votes_per_ballot=votes_per_ballot)
     partial = open_station.partial
-    before = partial or Partial((0,) * candidates, 0, 0, 0, 0)
-    found: set[Brought] = {((0,) * candidates, 0)}
     if votes_per_ballot == 1:
         reports = _reports(station, candidates, open_station.most)
     else:
         reports = _reports_of_several(station, candidates, open_station.most, votes_per_ballot)
     for r in reports:
-        has = _base(base, r.cast, r.valid, r.blank)
-        if has is None:
+        if _base(base, r.cast, r.valid, r.blank) is None:
             continue  # every ballot is cast, and blank or not, whether it is said or not
         if partial is not None and _lowers(r, partial, base):
             continue
-        if judge(entry, r, of, limits, False, COUNTED_MS).name != "counted":
-            continue
+        if judge(entry, r, of, limits, False, COUNTED_MS).name == "counted":
+            yield r
+
+
+@cache
+def _further(
+    open_station: OpenStation, checks: Checks, candidates: int, base: ThresholdBase, votes_per_ballot: int
+) -> frozenset[Brought]:
+    """What one open station can still bring, each way once; to say nothing more is one of them."""
+    before = open_station.partial or Partial((0,) * candidates, 0, 0, 0, 0)
+    found: set[Brought] = {((0,) * candidates, 0)}
+    for r in counted_reports(open_station, checks, candidates, base, votes_per_ballot):
+        has = _base(base, r.cast, r.valid, r.blank) or 0
         brought = tuple(n - o for n, o in zip(r.votes, before.votes, strict=True))
         # Where a ballot has several votes, sums allow what no ballots do: that a candidate gains more votes than ballots came.
         used = sum(before.votes) + before.undervotes

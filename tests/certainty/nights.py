@@ -2,7 +2,7 @@
 
 Decides which elections are small enough to enumerate and still have every case: partial counts that know more or less,
 held reports, turnout statements, postal units, counts that an authority let count though they contradict themselves.
-Read `test_every_completion.py` next.
+Read `test_every_completion.py` and `questions.py` next.
 """
 
 from __future__ import annotations
@@ -105,25 +105,27 @@ def _then(first: Opening, second: Statement | Callable[[str], Statement]) -> Ope
     return lambda station: [*first(station), second(station) if callable(second) else second]
 
 
-def _held(revision: int, ballots: int) -> Callable[[str], Statement]:
-    return lambda station: report(station, revision, (ballots, 0, 0), valid=ballots, cast=ballots + 9, blank=0, invalid=0)
+def _held(revision: int, votes: Votes) -> Callable[[str], Statement]:
+    ballots = sum(votes)
+    return lambda station: report(station, revision, votes, valid=ballots, cast=ballots + 9, blank=0, invalid=0)
 
 
-def _openings() -> Iterator[Opening]:
-    """What may have been heard of a station: complete counts first."""
-    for votes in FEW:
+def openings(few: tuple[Votes, ...]) -> Iterator[Opening]:
+    """What may have been heard of a station, with these votes: complete counts first."""
+    three = (3, *[0] * (len(few[0]) - 1))
+    for votes in few:
         yield _said(votes)
     yield lambda station: []
     yield lambda station: [turnout(station, 1, 4)]
-    yield lambda station: [_held(1, 3)(station)]
+    yield lambda station: [_held(1, three)(station)]
     yield lambda station: [decision("annul", station, 1, 0)]
-    for votes in FEW:
+    for votes in few:
         yield _said(votes, complete=False)
-    for votes in FEW[:4]:
+    for votes in few[:4]:
         yield _said(votes, complete=False, cast=sum(votes) + 1, blank=None, invalid=None)
         yield _said(votes, complete=False, cast=sum(votes) + 1, blank=1, invalid=None)
         yield _said(votes, complete=False, cast=None, blank=1, invalid=None)
-        yield _then(_said(votes, complete=False), _held(2, 3))
+        yield _then(_said(votes, complete=False), _held(2, three))
         yield _then(_said(votes, complete=False), lambda station: turnout(station, 1, 4))
         yield _said(votes, cast=sum(votes) + 1, blank=None, invalid=None)
         # What contradicts itself counts where an authority accepts it, and a later report may mend it.
@@ -132,7 +134,7 @@ def _openings() -> Iterator[Opening]:
         yield _said(votes, valid=0, cast=sum(votes), **accepted)
         yield _said(votes, cast=0, **accepted)
         yield _said(votes, cast=sum(votes) + 2, **accepted)
-        yield _said((*votes[:2], votes[2] + 4), **accepted)
+        yield _said((*votes[:-1], votes[-1] + 4), **accepted)
 
 
 def _large() -> Iterator[Opening]:
@@ -153,7 +155,7 @@ def _openings_of_several() -> Iterator[Opening]:
         yield _said(votes, valid=valid, is_accepted=max(votes) > 2)
     yield lambda station: []
     yield lambda station: [turnout(station, 1, 4)]
-    yield lambda station: [_held(1, 3)(station)]
+    yield lambda station: [_held(1, (3, 0, 0))(station)]
     for votes, valid in SEVERAL_VOTES[:7]:
         partial: dict[str, Any] = {"valid": valid, "complete": False}
         yield _said(votes, **partial)
@@ -164,7 +166,7 @@ def _openings_of_several() -> Iterator[Opening]:
         yield _said(votes, complete=False, undervotes=sum(votes), overvotes=0)
 
 
-OPENINGS = tuple(_openings())
+OPENINGS = tuple(openings(FEW))
 DRAWN = (*range(len(OPENINGS)), *range(len(FEW)), *range(len(FEW)))
 """Complete counts more often than one in six: else nearly all is undecided."""
 LARGE = tuple(_large())
@@ -222,19 +224,20 @@ def _drawn(count: int, seed: int, contests: Sequence[Contest], openings: Sequenc
 
 def open_stations(night: Night) -> list[OpenStation]:
     """The stations neither counted nor annulled, as a completion sees them."""
-    found = []
-    for station in night.election.stations.values():
-        entry = night.fold.entries[0][station.id]
-        counts = entry.counts
-        if entry.is_annulled or (counts is not None and counts.complete):
-            continue
-        partial = None
-        if counts is not None:
-            partial = Partial(
-                counts.votes, counts.cast, counts.valid, counts.blank, counts.invalid, counts.undervotes or 0
-            )  # fmt: skip
-        found.append(OpenStation(station.registered, station.ballots_expected, partial, _most(night.election, station.id)))
-    return found
+    found = [open_station(night, station) for station in night.election.stations]
+    return [station for station in found if station is not None]
+
+
+def open_station(night: Night, id: str) -> OpenStation | None:
+    """None of one that is counted or annulled."""
+    station, entry = night.election.stations[id], night.fold.entries[0][id]
+    counts = entry.counts
+    if entry.is_annulled or (counts is not None and counts.complete):
+        return None
+    partial = None
+    if counts is not None:
+        partial = Partial(counts.votes, counts.cast, counts.valid, counts.blank, counts.invalid, counts.undervotes or 0)
+    return OpenStation(station.registered, station.ballots_expected, partial, _most(night.election, id))
 
 
 def _most(of: Election, station_id: str) -> int:

@@ -2,7 +2,8 @@
 
 from tests.mutants.planted import DOMAIN, Mutant
 
-CERTAINTY, OUTCOME = "tests/certainty", "tests/domain/test_outcome.py"
+CERTAINTY, OUTCOME = "tests/certainty/test_every_completion.py", "tests/domain/test_outcome.py"
+QUESTIONS, REFERENDUM = "tests/certainty/test_every_question.py", "tests/domain/test_referendum.py"
 
 MUTANTS = (
     Mutant("accept older figures", f"{DOMAIN}/standings.py",
@@ -102,9 +103,9 @@ MUTANTS = (
            "second + more_votes, base + most_more)", "second + more_votes, base)", CERTAINTY),
     Mutant("a runoff without the outstanding ballots at the leader", f"{DOMAIN}/outcome.py",
            "leads + more_votes, second, base", "leads, second, base", CERTAINTY),
-    Mutant("equal votes win a majority", f"{DOMAIN}/outcome.py",
+    Mutant("equal votes win a majority", f"{DOMAIN}/majority.py",
            "best_other is not None and votes <= best_other:", "best_other is not None and votes < best_other:", CERTAINTY),
-    Mutant("a lead of nothing with 40 per cent", f"{DOMAIN}/outcome.py",
+    Mutant("a lead of nothing with 40 per cent", f"{DOMAIN}/majority.py",
            "_is_reached(votes, m.or_percent, base) and _is_reached(lead, m.or_lead_percent, base)",
            "_is_reached(votes, m.or_percent, base)", CERTAINTY),
     Mutant("a seat that can be shared is certain", f"{DOMAIN}/outcome.py",
@@ -117,6 +118,32 @@ MUTANTS = (
            "    if each:\n        return", "    if False:\n        return", CERTAINTY),
     Mutant("rule none has a winner", f"{DOMAIN}/outcome.py",
            'rule == "none" or not order', "not order", OUTCOME),
+    Mutant("a quorum that must be passed is reached", f"{DOMAIN}/referendum.py",
+           "share // whole + 1 if quorum.more_than else -(-share // whole)", "-(-share // whole)", f"{QUESTIONS} {REFERENDUM}"),
+    Mutant("a quorum rounded down", f"{DOMAIN}/referendum.py",
+           "else -(-share // whole)", "else share // whole", f"{QUESTIONS} {REFERENDUM}"),
+    Mutant("accepted without a quorum", f"{DOMAIN}/referendum.py",
+           "if reached is not None and reached.done < reached.needed:", "if False:", f"{QUESTIONS} {REFERENDUM}"),
+    Mutant("void while ballots are out", f"{DOMAIN}/referendum.py",
+           "else done + counted.bound + beyond", "else done", f"{QUESTIONS} {REFERENDUM}"),
+    Mutant("ballots not told apart reach a quorum of cast again", f"{DOMAIN}/referendum.py",
+           "counted.contradicted - counted.untold", "counted.contradicted", REFERENDUM),
+    Mutant("half areas count whole", f"{DOMAIN}/standings.py",
+           "1 if election.areas[area].id in half else 2", "2", f"{QUESTIONS} {REFERENDUM}"),
+    Mutant("half of the areas are enough", f"{DOMAIN}/referendum.py",
+           "2 * approving.approved > approving.of", "2 * approving.approved >= approving.of", f"{QUESTIONS} {REFERENDUM}"),
+    Mutant("accepted whatever the areas say", f"{DOMAIN}/referendum.py",
+           "if approving is None or 2", "if True or 2", f"{QUESTIONS} {REFERENDUM}"),
+    Mutant("an area approves with votes equal", f"{DOMAIN}/referendum.py",
+           "if lead > more:", "if lead >= more:", f"{QUESTIONS} {REFERENDUM}"),
+    Mutant("an area is rejected with ballots out", f"{DOMAIN}/referendum.py",
+           "elif lead + more <= 0:", "elif lead <= 0:", f"{QUESTIONS} {REFERENDUM}"),
+    Mutant("a question accepted without the ballots out against it", f"{DOMAIN}/referendum.py",
+           "votes[no] + more_votes, base + most_more)", "votes[no], base)", f"{QUESTIONS} {REFERENDUM}"),
+    Mutant("a question rejected without the ballots out for it", f"{DOMAIN}/referendum.py",
+           "votes[yes] + more_votes, votes[no], base + least_more)", "votes[yes], votes[no], base)", f"{QUESTIONS} {REFERENDUM}"),
+    Mutant("ballots not told apart of a question add to a base of cast", f"{DOMAIN}/referendum.py",
+           "least_more = bound - counted.untold if is_of_cast else bound", "least_more = bound", REFERENDUM),
     Mutant("a bound after the last certificate", f"{DOMAIN}/standings.py",
            "if is_certified:  # in every partition", "if False:  # in every partition", OUTCOME),
     Mutant("skip the offset of one partition in all", f"{DOMAIN}/fold.py",

@@ -42,7 +42,8 @@ def contest(
     **others: Any,
 ) -> Contest:
     return Contest(
-        id, id.title(), seats, rule, base, (majority or Majority()) if rule == "majority" else None, Rounding(method, places),
+        id, id.title(), seats, rule, base,
+        (majority or Majority()) if rule in ("majority", "referendum") else None, Rounding(method, places),
         tuple(Candidate(c, c.title(), eligible=c not in ineligible) for c in candidates), **others,
     )  # fmt: skip
 
