@@ -138,8 +138,10 @@ class Api:
                 "majority_base": contest.majority_base if contest.majority else None,
                 "majority": majority_of(contest.majority),
                 "rounding": {"method": contest.rounding.method, "places": contest.rounding.places},
+                **ballot_of(contest),
                 "candidates": [
-                    {"id": x.id, "name": x.name, "party": x.party, "eligible": x.eligible} for x in contest.candidates
+                    {"id": x.id, "name": x.name, "party": x.party, "eligible": x.eligible, "color": x.color}
+                    for x in contest.candidates
                 ],
             }
             answer = self._answers.put(asked, token, json_answer({**self._definition(), "contest": of_contest}))
@@ -318,6 +320,24 @@ def majority_of(m: Majority | None) -> dict[str, Any] | None:
         "at_least": m.at_least,
         "or_percent": None if m.or_percent is None else decimal_text(m.or_percent),
         "or_lead_percent": None if m.or_lead_percent is None else decimal_text(m.or_lead_percent),
+    }
+
+
+def ballot_of(contest: Contest) -> dict[str, Any]:
+    """What the rules say of its ballots, seats and referendum; null where the contest has no such thing."""
+    a, q, d = contest.allocation, contest.quorum, contest.double_majority
+    allocation = None if a is None else {
+        "method": a.method, "threshold_percent": decimal_text(a.threshold_percent), "threshold_base": a.threshold_base,
+        "exempt": list(a.exempt), "tie": a.tie,
+    }  # fmt: skip
+    return {
+        "votes_per_ballot": contest.votes_per_ballot,
+        "group": contest.group,
+        "allocation": allocation,
+        "combinations": [list(together) for together in contest.combinations],
+        "approval": contest.approval,
+        "quorum": None if q is None else {"percent": decimal_text(q.percent), "of": q.of, "more_than": q.more_than},
+        "double_majority": None if d is None else {"level": d.level, "half": list(d.half)},
     }
 
 

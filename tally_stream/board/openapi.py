@@ -91,6 +91,20 @@ def _schemas() -> dict[str, Schema]:
         "description": "What wins: more than `percent` of the base (`at_least`: that much is enough), or `or_percent` of it "
         "with a lead of `or_lead_percent`. null: the contest has another rule.",
     }
+    allocation = {
+        **_object(method=TEXT, threshold_percent=TEXT, threshold_base=TEXT, exempt=_list(TEXT), tie=TEXT),
+        "description": "How seats are shared out. null: the contest has another rule.",
+    }
+    ballot = {
+        "votes_per_ballot": COUNT, "group": _or_null(TEXT), "allocation": _or_null(allocation),
+        "combinations": _list(_list(TEXT)), "approval": _or_null(TEXT),
+        "quorum": _or_null(_object(percent=TEXT, of=TEXT, more_than=FLAG)),
+        "double_majority": _or_null(_object(level=TEXT, half=_list(TEXT))),
+    }  # fmt: skip
+    seats = {
+        **_object(now=COUNT, certain=COUNT),
+        "description": "On the root of a proportional contest: what its votes give so far, and what can not be lost any more.",
+    }
     return {
         "Error": {
             **_object(error=TEXT),
@@ -103,8 +117,12 @@ def _schemas() -> dict[str, Schema]:
             progress=PROGRESS, turnout={"type": ["object", "null"]},
             ballots={"type": "object", "additionalProperties": _or_null(COUNT)},
             candidates=_list(
-                _object(id=TEXT, name=TEXT, votes=_or_null(COUNT), share=_or_null(TEXT), rank=_or_null(COUNT))
+                _object(
+                    id=TEXT, name=TEXT, votes=_or_null(COUNT), share=_or_null(TEXT), rank=_or_null(COUNT), seats=_or_null(seats)
+                )
             ),
+            voted=_or_null(_object(done=COUNT, of=_or_null(COUNT), percent=_or_null(TEXT), stations=COUNT)),
+            channels={"type": ["array", "null"]},
             rounding={"type": "object"}, outcome={"type": ["object", "null"]}, exit_polls={"type": ["array", "null"]},
             provenance=_object(topic=TEXT, next_offsets={"type": "object", "additionalProperties": COUNT}),
         ),
@@ -114,8 +132,8 @@ def _schemas() -> dict[str, Schema]:
             **definition,
             contest=_object(
                 **contest_line, majority_base=_or_null({"enum": ["valid", "cast"]}), majority=_or_null(majority),
-                rounding=_object(method=TEXT, places=COUNT),
-                candidates=_list(_object(id=TEXT, name=TEXT, party=_or_null(TEXT), eligible=FLAG)),
+                rounding=_object(method=TEXT, places=COUNT), **ballot,
+                candidates=_list(_object(id=TEXT, name=TEXT, party=_or_null(TEXT), eligible=FLAG, color=_or_null(TEXT))),
             ),
         ),
         "Areas": _object(

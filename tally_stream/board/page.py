@@ -20,6 +20,9 @@ from tally_stream.board.area_rows import AreaRows, Asked
 from tally_stream.board.feed import Feed
 from tally_stream.board.page_lists import PageLists
 from tally_stream.board.page_outcome import outcome_of
+from tally_stream.board.page_referendum import referendum_of
+from tally_stream.board.page_seats import seats_of
+from tally_stream.board.page_ways import bar_width, voted_measure, ways_of
 from tally_stream.board.places import Places
 from tally_stream.board.shown import Published
 from tally_stream.board.stations import Stations
@@ -32,7 +35,6 @@ from tally_stream.export.outcome_words import decimal_text
 PAGES_KEPT = 128
 STATES = ("counted", "partial", "held", "annulled", "outstanding")
 FLAGS = ("corrected", "recounted", "disputed", "warned")
-BAR_MOST = 99.0
 MEASURES = ("stations", "registered", "ballots")
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -219,14 +221,23 @@ class Pages:
 
     def _figures(self, contest: Contest, root: dict[str, Any], t: Words) -> dict[str, str]:
         if not root:
-            names = ("hold", "leaders", "base", "measures", "states", "outcome", "polls_head", "polls", "source")
-            return {**dict.fromkeys(names, ""), "polls_hidden": " hidden", "line": f"<span>{_escape(t('empty'))}</span>"}
+            names = ("hold", "leaders", "base", "seats", "referendum", "measures", "ways", "ways_head", "ways_votes", "states",
+                     "outcome", "polls_head", "polls", "source")  # fmt: skip
+            return {
+                **dict.fromkeys(names, ""),
+                "polls_hidden": " hidden",
+                "ways_hidden": " hidden",
+                "line": f"<span>{_escape(t('empty'))}</span>",
+            }
         return {
             "line": self._line(root, t),
             "hold": f'<p class="hold">{_escape(t("hold"))}</p>' if root["on_hold"] else "",
             "leaders": "".join(self._leader(contest, c, t) for c in root["candidates"]),
             "base": _escape(_base(contest, root, t)),
-            "measures": "".join(_measure(name, root["progress"][name], t) for name in MEASURES),
+            "seats": seats_of(contest, root, t),
+            "referendum": referendum_of(contest, root, _limit_of_shares(contest), t),
+            "measures": "".join(_measure(name, root["progress"][name], t) for name in MEASURES) + voted_measure(root, t),
+            **ways_of(root, t),
             "states": "".join(
                 f"<div><dt>{_escape(name)}</dt><dd>{_escape(value)}</dd></div>" for name, value in _states(root, t)
             ),
@@ -262,7 +273,7 @@ class Pages:
     def _leader(self, contest: Contest, c: dict[str, Any], t: Words) -> str:
         party = next((x.party for x in contest.candidates if x.id == c["id"]), None)
         under = f' <span class="party"><bdi>{_escape(party)}</bdi></span>' if party else ""
-        width = _bar_width(c["share"])
+        width = bar_width(c["share"])
         limit = _limit_of_shares(contest)
         line = "" if limit is None else f'<line x1="{limit}%" x2="{limit}%" y1="0" y2="100%"/>'
         bar = f'<svg class="bar" aria-hidden="true"><rect width="{width}%" height="100%"/>{line}</svg>'
@@ -279,21 +290,19 @@ def _template(name: str) -> str:
     return (STATIC / f"{name}.html").read_text(encoding="utf-8")
 
 
-def _bar_width(percent: str | None) -> str:
-    """What is not whole never looks full, however little is missing. A picture, not a figure."""
-    width = float(percent or 0)
-    return f"{width if width >= 100 else min(width, BAR_MOST):g}"
-
-
 def _base(contest: Contest, root: dict[str, Any], t: Words) -> str:
     valid = root["ballots"]["valid"]
+    has_several = contest.votes_per_ballot > 1
     base = (
         t("base.unknown")
         if valid is None
-        else t("base", valid=t.number(valid), method=t("method." + root["rounding"]["method"]))
+        else t(
+            "base.several" if has_several else "base", valid=t.number(valid), method=t("method." + root["rounding"]["method"])
+        )
     )
     limit = _limit_of_shares(contest)
-    return base if limit is None else f"{base} {t('limit', percent=t.percent(limit))}"
+    base = base if limit is None else f"{base} {t('limit', percent=t.percent(limit))}"
+    return f"{base} {t('several', n=t.number(contest.votes_per_ballot))}" if has_several else base
 
 
 def _limit_of_shares(contest: Contest) -> str | None:
@@ -315,6 +324,8 @@ def _states(root: dict[str, Any], t: Words) -> list[tuple[str, str]]:
         rows.append((t("state.turnout"), f"{t.percent(root['turnout']['percent'])} %"))
     if root["ballots"]["invalid"] is not None:
         rows.append((t("state.invalid"), t.number(root["ballots"]["invalid"])))
+    missing = {name: root["ballots"][name] for name in ("undervotes", "overvotes")}
+    rows += [(t(f"state.{name}"), t.number(count)) for name, count in missing.items() if count is not None]
     return rows
 
 
@@ -345,6 +356,6 @@ def _measure(name: str, measure: dict[str, Any] | None, t: Words) -> str:
     if measure is None:
         return f'<div class="unknown">{title}<dd>{_escape(t("unknown"))}</dd></div>'
     of = t("of", done=t.number(measure["done"]), of=t.number(measure["of"]))
-    bar = f'<svg class="bar" aria-hidden="true"><rect width="{_bar_width(measure["percent"])}%" height="100%"/></svg>'
+    bar = f'<svg class="bar" aria-hidden="true"><rect width="{bar_width(measure["percent"])}%" height="100%"/></svg>'
     percent = f"<strong>{_escape(t.percent(measure['percent']))} %</strong>"
     return f"<div>{title}<dd>{percent} <span>{_escape(of)}</span>{bar}</dd></div>"

@@ -20,6 +20,11 @@ WHEN_ALL_ARE_IN = {
     "outcome.decided": "outcome.decided.in",
     "outcome.decided.seats": "outcome.elected",
     "outcome.runoff": "outcome.runoff.in",
+    "outcome.undecided.lists": "outcome.undecided.in",
+    "outcome.decided.lists": "outcome.decided.lists.in",
+    "outcome.accepted": "outcome.accepted.in",
+    "outcome.rejected": "outcome.rejected.in",
+    "outcome.void": "outcome.void.in",
 }
 """Sentences that name how many ballots may still come, and what is said instead when there is none."""
 
@@ -30,7 +35,8 @@ def outcome_of(contest: Contest, root: dict[str, Any], bound_percent: Fraction, 
     if outcome is None:
         return ""
     elected, tied = outcome["elected"], outcome["tied"] or {"seats": 0, "between": []}
-    bound, key = outcome["outstanding_bound"], _sentence(outcome, root["ballots"]["valid"])
+    lists = [c for c in root["candidates"] if c["seats"]] if contest.rule == "proportional" else []
+    bound, key = outcome["outstanding_bound"], _sentence(outcome, root["ballots"]["valid"], has_seats=bool(lists))
     is_said = key in WHEN_ALL_ARE_IN
     values = {
         "leader": next((c.name for c in contest.candidates if c.id == outcome["leader"]), ""),
@@ -39,19 +45,31 @@ def outcome_of(contest: Contest, root: dict[str, Any], bound_percent: Fraction, 
         "names": _listed(contest, tied["between"] or elected),
         "seats": t.number(tied["seats"]),
         "limit": _what_wins(contest, t),
+        "lists": ", ".join(f"{c['name']} {t.number(c['seats']['now'])}" for c in _by_seats(lists)),
+        "certain": t.number(sum(c["seats"]["certain"] for c in lists)),
+        "of": t.number(contest.seats),
     }
     all_in = is_said and bound == 0
     texts = [f"{t('outcome.in')} {t(WHEN_ALL_ARE_IN[key], **values)}" if all_in else t(key, **values)]
-    if elected and outcome["state"] != "decided":
+    if outcome["tied"] and outcome["state"] != "tie":
+        texts.append(t("outcome.equal", names=_listed(contest, tied["between"]), seats=t.number(tied["seats"])))
+    if elected and outcome["state"] != "decided" and not lists:  # lists have theirs in a table
         texts.append(t("outcome.elected", names=_listed(contest, elected)))
     said = "".join(f'<p class="outcome">{html.escape(text)}</p>' for text in texts)
     still_out = f"{t('outcome.bound', percent=t.percent(decimal_text(bound_percent)))} " if is_said and bound else ""
     return f'{said}<p class="note">{html.escape(still_out + t("outcome.note"))}</p>'
 
 
-def _sentence(outcome: dict[str, Any], valid: int | None) -> str:
+def _by_seats(lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those with seats, the most first."""
+    return sorted((c for c in lists if c["seats"]["now"]), key=lambda c: -int(c["seats"]["now"]))
+
+
+def _sentence(outcome: dict[str, Any], valid: int | None, *, has_seats: bool) -> str:
     """The sentence for a state, by what is known beside it."""
     state, has_leader = outcome["state"], outcome["leader"] is not None
+    if has_seats and state in ("undecided", "decided") and outcome["outstanding_bound"] is not None:
+        return f"outcome.{state}.lists"
     if state == "none" and has_leader:
         return "outcome.none.leader"
     if state == "undecided" and outcome["outstanding_bound"] is None:

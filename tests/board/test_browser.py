@@ -26,7 +26,9 @@ from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tests.board.many import ManyBoard, served
 from tests.board.texts import SOON, wait_text, wait_true
+from tests.board.town import told_town
 from tests.support.board_scene import HOSTILE, Scene
+from tests.support.every_ballot import night as night_of_town
 from tests.support.paths import NIGHTS
 from tests.support.processes import free_port, run
 from tests.support.small_elections import contest, counted
@@ -459,3 +461,24 @@ def test_silence_of_the_board_and_of_the_count_are_told_apart_and_mended(doomed:
             doomed.worker.process.send_signal(signal.SIGCONT)
     finally:
         board.stop()
+
+
+@pytest.mark.parametrize("path", ["COUNCIL", "BRIDGE", "SCHOOLS", "COUNCIL/area/X/West"])
+def test_of_every_ballot_the_script_draws_what_the_board_has_written(page: Any, path: str) -> None:
+    told = told_town(night_of_town())
+    boxes = ["base", "seats", "referendum", "measures", "ways", "ways-head", "ways-votes", "states", "outcome"]
+    page.set_viewport_size({"width": 360, "height": 780})
+    with served(told.board) as address:
+        page.goto(f"{address}/contest/{path}")
+        page.locator(".fresh.live, .fresh.quiet").wait_for(timeout=SOON)  # then the figures are drawn: they come first
+        page.evaluate(
+            "ids => fetch(location.href).then((a) => a.text()).then((text) => {"
+            " const written = new DOMParser().parseFromString(text, 'text/html');"
+            " window.differing = ids.filter((id) => document.getElementById(id).innerHTML !== written.getElementById(id).innerHTML);"
+            "})",
+            boxes,
+        )
+        wait_true(page, "window.differing !== undefined")
+        assert page.evaluate("window.differing") == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert violations(page) == []

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tally_stream.board.page import _bar_width  # noqa: PLC2701  (at its edges: a page has one)
 from tally_stream.board.page_outcome import outcome_of
+from tally_stream.board.page_ways import bar_width
 from tally_stream.board.wording import Words
 from tally_stream.domain.contest import Majority
 from tally_stream.domain.outcome import outcome
@@ -18,7 +18,7 @@ from tests.support.small_elections import contest, counted
 
 
 def test_what_is_not_whole_never_looks_full() -> None:
-    assert [_bar_width(x) for x in (None, "0.00", "52.08", "99.75", "100.00")] == ["0", "0", "52.08", "99", "100"]
+    assert [bar_width(x) for x in (None, "0.00", "52.08", "99.75", "100.00")] == ["0", "0", "52.08", "99", "100"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 // The root figures: results, how much is counted, states, outcome, exit polls. The board has written most of them into
 // the page already (page.py); here they are drawn again for each message.
 import { $, bar, counted, el, fill, linked, number, percent, t, time } from "./words.js";
+import { referendumOf } from "./referendum.js";
+import { seatsOf } from "./seats.js";
+import { drawWays, voted } from "./ways.js";
 
 const STATES = ["counted", "partial", "held", "annulled", "outstanding"];
 
@@ -8,7 +11,11 @@ export function drawRoot(root, contest, election) {
   drawLine(root, election);
   fill($("hold"), root.on_hold ? [el("p", { class: "hold" }, t("hold"))] : []);
   drawLeaders(root, contest);
-  fill($("measures"), ["stations", "registered", "ballots"].map((name) => measure(name, root.progress[name])));
+  fill($("referendum"), referendumOf(root, contest, limitOfShares(contest)));
+  fill($("seats"), seatsOf(root, contest));
+  const measures = ["stations", "registered", "ballots"].map((name) => measure(name, root.progress[name]));
+  fill($("measures"), [...measures, ...voted(root)]);
+  drawWays(root);
   fill($("states"), states(root));
   if (root.area === election.root) fill($("outcome"), outcomeOf(root, contest, election));
   drawPolls(root);
@@ -40,9 +47,11 @@ function drawLeaders(root, contest) {
         bar(c.share, limit)),
       el("td", { class: "n" }, number(c.votes)),
       el("td", { class: "n share" }, percent(c.share)))));
+  const several = contest.votes_per_ballot > 1;
   const base = root.ballots.valid === null ? t("base.unknown")
-    : t("base", { valid: number(root.ballots.valid), method: t(`method.${root.rounding.method}`) });
-  $("base").textContent = limit === null ? base : `${base} ${t("limit", { percent: percent(limit) })}`;
+    : t(several ? "base.several" : "base", { valid: number(root.ballots.valid), method: t(`method.${root.rounding.method}`) });
+  $("base").textContent = [base, ...(limit === null ? [] : [t("limit", { percent: percent(limit) })]),
+    ...(several ? [t("several", { n: number(contest.votes_per_ballot) })] : [])].join(" ");
 }
 
 // Who leads: nobody does without votes, and nobody who can't win has a rank.
@@ -67,7 +76,9 @@ function states(root) {
   const besides = { corrected, recounted, disputed, warned, waiting: held - root.stations.held };
   for (const [name, count] of Object.entries(besides)) if (count > 0) rows.push([t(`state.${name}`), number(count)]);
   if (root.turnout) rows.push([t("state.turnout"), `${percent(root.turnout.percent)} %`]);
-  if (root.ballots.invalid !== null) rows.push([t("state.invalid"), number(root.ballots.invalid)]);
+  for (const name of ["invalid", "undervotes", "overvotes"]) {
+    if (root.ballots[name] !== null) rows.push([t(`state.${name}`), number(root.ballots[name])]);
+  }
   return rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
 }
 
@@ -78,20 +89,28 @@ export function drawOutcomeOfWhole(root, contest, election) {
   fill($("outcome"), [el("p", { class: "outcome" }, before, link, after), ...outcomeOf(root, contest, election)]);
 }
 
-const ALL_IN = { undecided: "undecided.in", decided: "decided.in", "decided.seats": "elected", runoff: "runoff.in" };
+const ALL_IN = {
+  undecided: "undecided.in", decided: "decided.in", "decided.seats": "elected", runoff: "runoff.in",
+  "undecided.lists": "undecided.in", "decided.lists": "decided.lists.in", accepted: "accepted.in", rejected: "rejected.in", void: "void.in",
+};
 
 function outcomeOf(root, contest, election) {
   const outcome = root.outcome;
   if (!outcome) return [];
   const listed = (ids) => contest.candidates.filter((c) => ids.includes(c.id)).map((c) => c.name).join(", ");
   const { elected, tied, outstanding_bound: bound } = outcome;
-  const key = outcomeKey(outcome, root.ballots.valid), allIn = ALL_IN[key];
+  const lists = contest.rule === "proportional" ? root.candidates.filter((c) => c.seats) : [];
+  const bySeats = lists.filter((c) => c.seats.now).sort((a, b) => b.seats.now - a.seats.now);
+  const key = outcomeKey(outcome, root.ballots.valid, lists.length > 0), allIn = ALL_IN[key];
   const values = {
     leader: listed([outcome.leader]), lead: counted("votes", outcome.lead), bound: counted("ballots", bound),
     names: listed(tied?.between ?? elected), seats: number(tied?.seats ?? 0), limit: whatWins(contest),
+    lists: bySeats.map((c) => `${c.name} ${number(c.seats.now)}`).join(", "),
+    certain: number(lists.reduce((sum, c) => sum + c.seats.certain, 0)), of: number(contest.seats),
   };
   const texts = [bound === 0 && allIn ? `${t("outcome.in")} ${t(`outcome.${allIn}`, values)}` : t(`outcome.${key}`, values)];
-  if (elected.length && outcome.state !== "decided") texts.push(t("outcome.elected", { names: listed(elected) }));
+  if (tied && outcome.state !== "tie") texts.push(t("outcome.equal", { names: listed(tied.between), seats: number(tied.seats) }));
+  if (elected.length && outcome.state !== "decided" && !lists.length) texts.push(t("outcome.elected", { names: listed(elected) }));
   const out = allIn && bound ? `${t("outcome.bound", { percent: percent(election.bound_register_percent) })} ` : "";
   return [...texts.map((text) => el("p", { class: "outcome" }, text)), el("p", { class: "note" }, out + t("outcome.note"))];
 }
@@ -105,7 +124,8 @@ function whatWins({ majority: m, majority_base: of }) {
 }
 
 // The sentence for a state, by what is known beside it.
-function outcomeKey({ state, leader, elected, outstanding_bound: bound }, valid) {
+function outcomeKey({ state, leader, elected, outstanding_bound: bound }, valid, hasSeats) {
+  if (hasSeats && ["undecided", "decided"].includes(state) && bound !== null) return `${state}.lists`;
   if (state === "none" && leader !== null) return "none.leader";
   if (state === "undecided" && bound === null) return "undecided.unknown";
   if (leader === null && (state === "undecided" || (state === "none" && valid))) return "nobody";

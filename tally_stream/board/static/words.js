@@ -65,7 +65,7 @@ export function duration(seconds) {
 
 // `children`: nodes or text.
 export function el(tag, attributes = {}, ...children) {
-  const svg = ["svg", "rect", "line", "path", "g", "text", "circle"].includes(tag);
+  const svg = ["svg", "rect", "line", "path", "g", "text", "circle", "defs", "pattern"].includes(tag);
   const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
