@@ -14,7 +14,7 @@ from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.schema.published import read_standings
 from tests.ballots.conversions import CONVERSIONS
 from tests.ballots.counted import Counted, CountedSet
-from tests.export.test_nist import errors
+from tests.support.nist_schema import errors
 
 WRITTEN_MS = 1_764_500_000_000
 SETS = pytest.mark.parametrize("name", sorted(CONVERSIONS))

@@ -14,8 +14,8 @@ from tally_stream.export.nist import nist_report
 from tally_stream.export.nist_checks import nist_problems
 from tally_stream.export.table import csv_channels, csv_table
 from tests.export.nights import DAY, GENERATED_MS, snapshot_of
-from tests.export.test_nist import errors
 from tests.support.every_ballot import QUORUM, night, roots, town, with_outcome
+from tests.support.nist_schema import errors
 from tests.support.small_elections import Night, report
 
 Report = dict[str, Any]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema_rs import Draft4Validator
 
 from tally_stream.export.nist import nist_report
 from tally_stream.export.nist_checks import nist_problems
@@ -33,18 +32,9 @@ from tests.export.nights import (
     small,
     snapshot_of,
 )
+from tests.support.nist_schema import NIST, SCHEMA, WITHOUT_FORMATS, errors
 
-NIST = Path(__file__).parent / "nist-err-v2"
-SCHEMA = NIST / "NIST_V2_election_results_reporting.json"
-VALIDATOR = Draft4Validator(json.loads(SCHEMA.read_text()), validate_formats=True)
-WITHOUT_FORMATS = Draft4Validator(json.loads(SCHEMA.read_text()), validate_formats=False)
-"""As most validators read a schema."""
 Report = dict[str, Any]
-
-
-def errors(report: Report) -> list[str]:
-    """Of the schema and of our own checks."""
-    return [f"{e.instance_path}: {e.message}" for e in VALIDATOR.iter_errors(report)] + nist_problems(report)
 
 
 def unit(report: Report, area: str) -> Report:
