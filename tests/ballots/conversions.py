@@ -168,7 +168,8 @@ MORE_VOTES = "published so: more votes than these ballots can give"
 def us_mi_kalamazoo_2024(ballots: Ballots) -> Made:
     """Kalamazoo County: 149 contests by lists of precincts, with up to six votes a ballot. Cast are the ballots that the
     source has beside a contest, also of voters whose ballot did not carry it; `kalamazoo_valid` says which carried it.
-    38 reports have more votes than ballots; published they are all the same, so an authority lets them in."""
+    A question needs more yes than no, however many ballots leave it open. 38 reports have more votes than ballots; published
+    they are all the same, so an authority lets them in."""
     id = "US-MI-KALAMAZOO-2024"
     votes_of = ballots.votes_per_ballot
 
@@ -187,7 +188,7 @@ def us_mi_kalamazoo_2024(ballots: Ballots) -> Made:
             "rule": "referendum" if is_question else "plurality",
             "votes_per_ballot": row["votes_per_ballot"],
             "approval": "YES" if is_question else "",
-            "majority.percent": "50" if is_question else "",
+            "majority.percent": "0" if is_question else "",
         }
 
     too_many = [

@@ -219,6 +219,16 @@ class TestSwitzerland:
         assert votes(root) == {"YES": 1_463_854, "NO": 1_444_552} == {"YES": official["yes"], "NO": official["no"]}
         assert (root["ballots"]["cast"], root["ballots"]["valid"]) == (official["cast"], official["valid"])
         assert root["turnout"]["registered"] == official["registered"]
+        outcome = root["outcome"]
+        assert (outcome["state"], outcome["lead"], outcome["elected"]) == ("accepted", 1_463_854 - 1_444_552, [])
+
+    def test_fourteen_cantons_and_a_half_approve(self, counted_set: CountedSet) -> None:
+        of = counted_set("ch-2014-02-09")
+        (root,) = of.roots.values()
+        due = of.ballots.official
+        assert root["outcome"]["double_majority"] == {
+            "approved": "14.5", "rejected": "8.5", "undecided": "0", "of": "23"
+        } == {"approved": str(due["cantons_yes"]), "rejected": str(due["cantons_no"]), "undecided": "0", "of": "23"}  # fmt: skip
 
     def test_the_share_of_yes_in_each_canton(self, counted_set: CountedSet) -> None:
         of = counted_set("ch-2014-02-09")
@@ -320,3 +330,14 @@ class TestKalamazoo:
                 assert ("WRITE-IN" in elected) == (elected != due.get(contest)), contest
                 written_in += "WRITE-IN" in elected
         assert (len(without), written_in) == (11, 7)
+
+    def test_four_questions_of_which_one_has_a_majority_of_those_who_answered_it_only(self, of: Counted) -> None:
+        climax = of.roots["CLIMAX-TOWNSHIP-ROAD-MAINTENANCE-AND-IMPROVEMENT-RENEWAL-M"]
+        assert (votes(climax), climax["ballots"]["valid"]) == ({"YES": 668, "NO": 617}, 1_415)
+        states = {contest: state for contest, state in of.states().items() if of.rule_of(contest) == "referendum"}
+        assert states == {
+            "PLAINWELL-SCHOOL-BOND-PROPOSAL": "rejected",
+            "CLIMAX-TOWNSHIP-ROAD-MAINTENANCE-AND-IMPROVEMENT-RENEWAL-M": "accepted",
+            "GALESBURG-CITY-ROAD-MILLAGE": "rejected",
+            "ATHENS-SCHOOLS-SINKING-FUND-RENEWAL": "none",
+        }
