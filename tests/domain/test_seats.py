@@ -213,6 +213,8 @@ class TestTies:
         assert tied((30, 30), 3, tie="more-votes") == ([1, 1], 1, [0, 1])
         assert tied((60, 30, 30), 3, tie="more-votes") == ([2, 0, 0], 1, [1, 2])
         assert tied((60, 30, 30), 2, tie="more-votes") == ([2, 0, 0], 0, [])
+        assert tied((60, 60, 30), 3, tie="more-votes") == ([1, 1, 0], 1, [0, 1])
+        assert tied((60, 60, 30), 3) == ([1, 1, 0], 1, [0, 1, 2])
         assert tied((30, 60, 30), 2) == ([0, 1, 0], 1, [0, 1, 2])
 
     def test_a_combination_is_tied_by_its_members(self) -> None:

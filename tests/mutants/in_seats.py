@@ -11,7 +11,7 @@ FILE = f"{DOMAIN}/seats.py"
 
 MUTANTS = (
     Mutant("just the threshold is not enough", FILE,
-           "factor * (votes[i] + more) >= limit", "factor * (votes[i] + more) > limit", f"{SEATS} {MODEL}"),
+           "factor * (votes[i] + more) >= limit", "factor * (votes[i] + more) > limit", SEATS),
     Mutant("blank ballots are in no base", FILE,
            "None if counted.blank is None else counted.valid + counted.blank", "None if counted.blank is None else counted.valid", SEATS),
     Mutant("a threshold of ballots cast is of valid ones", FILE,
@@ -45,7 +45,7 @@ MUTANTS = (
            "for place in tied_lists for i in passing[place]}", "for place in tied_lists for i in passing[place][:1]}", SEATS),
     Mutant("a tie inside a combination is none", FILE, "        tied_seats += more_tied_seats\n", "", SEATS),
     Mutant("something is certain with an unknown bound", FILE,
-           "        certain = [0] * len(votes)\n    elif", "        certain = now\n    elif", f"{SEATS} {OUTCOME}"),
+           "        certain = [0] * len(votes)\n    elif", "        certain = now\n    elif", SEATS),
     Mutant("what contradicts itself is no vote still out", FILE,
            "elif not counted.bound + counted.contradicted:", "elif not counted.bound:", f"{SEATS} {OUTCOME}"),
     Mutant("a ballot has one vote", FILE,
