@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.elections.published import ELECTIONS
 from tests.support.doc_pages import blocks, marked
 from tests.support.paths import DOCS
 from tests.support.processes import command
@@ -46,6 +48,16 @@ def test_every_command_in_turn_prints_what_stands_below_it(fresh: Path) -> None:
     assert [(said.returncode, said.stderr) for said in done] == [(0, "")] * 3
     assert words_of(done[0].stdout) == words_of(outputs["check"].text)
     assert words_of(done[2].stdout) == words_of(outputs["mayor"].text)
+
+
+def test_the_parts_of_the_invented_town_stand_in_its_folder() -> None:
+    council = ELECTIONS / "council"
+    parts = [block for block in blocks(PAGE) if block.marker == "part-of-council"]
+    assert {block.name for block in parts} == {"election.toml", "contests.csv", "stations.csv"}
+    for block in parts:
+        path = council / block.name
+        text = path.read_text(encoding="utf-8") if path.exists() else gzip.decompress(Path(f"{path}.gz").read_bytes()).decode()
+        assert set(block.text.splitlines()) <= set(text.splitlines()), block.where
 
 
 def test_the_mistakes_are_those_that_it_names(fresh: Path) -> None:
