@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tally_stream.domain.contest import Allocation, Majority
+from tally_stream.domain.contest import Allocation, DoubleMajority, Majority, Quorum
 from tally_stream.domain.election import Election, ExitPoll
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.report import Control, Report, Statement
@@ -55,6 +55,12 @@ _ALLOCATIONS: tuple[tuple[Any, ...], ...] = (
     ("hare", 10, "valid", (), "more-votes", (("BELA", "CLEO"),), (), 1),
     ("hare", 0, "cast", ("ANNA",), "nobody", (), ("BELA",), 1),
     ("dhondt", 15, "valid", (), "more-votes", (("BELA", "CLEO"),), (), 2),
+)
+_REFERENDUMS: tuple[tuple[Any, ...], ...] = (
+    ("valid", Majority(), Quorum(Fraction(30), "cast"), None),
+    ("cast", Majority(Fraction(40), at_least=True), Quorum(Fraction(25), "approval", more_than=True), None),
+    ("valid", Majority(Fraction(55)), Quorum(Fraction(100, 3), "valid"), DoubleMajority("town", ("X/N/ELM",))),
+    ("cast", Majority(), None, DoubleMajority("region")),
 )
 ELECTIONS = (
     a_night(P6_votes_min=40),
@@ -131,6 +137,22 @@ ELECTIONS = (
             stations=[station(s, 50, None, ("R", "T")) for s in STATIONS],
         )
         for method, percent, base, exempt, tie, together, ineligible, k in _ALLOCATIONS
+    ),
+    *(
+        a_night(
+            contests=[
+                contest(
+                    "PRES", ("ANNA", "BELA"), rule="referendum", approval="BELA", base=base, majority=majority, quorum=quorum,
+                    double_majority=double,
+                ),
+                contest("SEAT", ("DORA", "EMIL"), rule="referendum", approval="DORA"),
+            ],
+            stations=[
+                station(s, 50, None, (region, town))
+                for s, region, town in zip(STATIONS, ("N", "N", "N", "S", "S"), ("ELM", "ELM", "OAK", "ASH", "FIR"), strict=True)
+            ],
+        )
+        for base, majority, quorum, double in _REFERENDUMS
     ),
 )
 
