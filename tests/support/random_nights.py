@@ -142,15 +142,24 @@ ELECTIONS = (
         a_night(
             contests=[
                 contest(
-                    "PRES", ("ANNA", "BELA"), rule="referendum", approval="BELA", base=base, majority=majority, quorum=quorum,
+                    "PRES",
+                    ("ANNA", "BELA"),
+                    rule="referendum",
+                    approval="BELA",
+                    base=base,
+                    majority=majority,
+                    quorum=quorum,
                     double_majority=double,
                 ),
                 contest("SEAT", ("DORA", "EMIL"), rule="referendum", approval="DORA"),
             ],
             stations=[
                 station(s, 50, None, (region, town))
-                for s, region, town in zip(STATIONS, ("N", "N", "N", "S", "S"), ("ELM", "ELM", "OAK", "ASH", "FIR"), strict=True)
+                for s, region, town in zip(
+                    STATIONS, ("N", "N", "N", "S", "S"), ("ELM", "ELM", "OAK", "ASH", "FIR"), strict=True
+                )
             ],
+            polls=[],
         )
         for base, majority, quorum, double in _REFERENDUMS
     ),
