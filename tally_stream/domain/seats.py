@@ -247,7 +247,7 @@ def _certain(
     certain = [0] * len(votes)
     for place, its in zip(racing, of_lists, strict=True):
         members = able[place]
-        if len(lists[place]) == 1:
+        if len(members) == 1:
             certain[members[0]] = its
             continue
         sure_votes = [votes[i] if i in sure[place] else 0 for i in members]

@@ -380,6 +380,16 @@ class TestCertainInCombinations:
         # 80 × 10 / 110 = 7.3; of the 7, 50 × 7 / 90 = 3.9 and 30 × 7 / 90 = 2.3
         assert certain((20, 50, 30), 10, 10, "hare", combinations=(("L-1", "L-2"),)) == [1, 3, 2]
 
+    def test_a_member_that_may_not_pass_is_certain_of_none_and_takes_some_from_the_other(self) -> None:
+        # 22 of 102 votes, and of 110, are 20 per cent; not of 112.
+        assert certain((10, 70, 22), 10, 8, percent=20, combinations=(("L-1", "L-2"),)) == [0, 7, 2]
+        assert certain((10, 70, 22), 10, 10, percent=20, combinations=(("L-1", "L-2"),)) == [0, 7, 0]
+
+    def test_a_member_that_is_the_only_one_to_pass_keeps_them_all(self) -> None:
+        # L-2 has 5 of 100 votes, and with 10 more still no 20 per cent: 60 × 10 / 105 = 5.7 for L-1.
+        assert certain((35, 60, 5), 10, 10, "hare", 20, combinations=(("L-1", "L-2"),)) == [3, 5, 0]
+        assert certain((35, 60, 5), 10, 10, percent=20, combinations=(("L-1", "L-2"),)) == [*certain((35, 60), 10, 10), 0]
+
 
 class TestInMessages:
     """On the root alone, after the close, for proportional contests."""

@@ -63,7 +63,7 @@ MUTANTS = (
     Mutant("a member is certain of seats that its combination is not", FILE,
            "[votes[i] for i in members], its, more,", "[votes[i] for i in members], lists_now[place], more,", f"{SEATS} {MODEL}"),
     Mutant("a member is certain without passing", FILE,
-           "votes[i] if i in sure[place] else 0 for i in members", "votes[i] for i in members", MODEL),
+           "votes[i] if i in sure[place] else 0 for i in members", "votes[i] for i in members", SEATS),
     Mutant("Hare forgets the votes still out", FILE, "all_votes = sum(able) + more", "all_votes = sum(able)", f"{SEATS} {COMPLETIONS}"),
     Mutant("as much is not enough to take a seat", FILE,
            "return lacking <= self.more * divisor", "return lacking < self.more * divisor", f"{SEATS} {MODEL} {COMPLETIONS}"),

@@ -60,13 +60,13 @@ def passes(of: Contest, allocation: Allocation, who: int, votes: int, base: int)
     return 100 * votes >= allocation.threshold_percent * base or of.candidate_ids[who] in allocation.exempt
 
 
-def lists(of: Contest) -> list[tuple[tuple[int, ...], bool]]:
-    """(members, whether there is something to share among them)."""
+def lists(of: Contest) -> list[tuple[int, ...]]:
+    """The members of each."""
     places = {candidate: i for i, candidate in enumerate(of.candidate_ids)}
     together = [tuple(i for i in of.eligible if of.candidate_ids[i] in members) for members in of.combinations]
     combined = {i for members in together for i in members}
-    alone = [((i,), False) for i in places.values() if i in of.eligible and i not in combined]
-    return [*((members, len(members) > 1) for members in together if members), *alone]
+    alone = [(i,) for i in places.values() if i in of.eligible and i not in combined]
+    return [*(members for members in together if members), *alone]
 
 
 def base_of(of: Contest, counted: Counted) -> int | None:
@@ -82,7 +82,7 @@ def seats_now(of: Contest, votes: tuple[int, ...], base: int) -> Shared:
     allocation = of.allocation
     assert allocation is not None
     found, tied = [0] * len(votes), set[int]()
-    passing = [[i for i in members if passes(of, allocation, i, votes[i], base)] for members, _ in lists(of)]
+    passing = [[i for i in members if passes(of, allocation, i, votes[i], base)] for members in lists(of)]
     of_lists, tied_seats, tied_lists = share(
         allocation.method, [sum(votes[i] for i in m) for m in passing], of.seats, allocation.tie
     )
@@ -105,15 +105,15 @@ def seats_certain(of: Contest, votes: tuple[int, ...], base: int, bound: int | N
     if bound == 0:
         return seats_now(of, votes, base)[0]
     more, all_lists = of.votes_per_ballot * bound, lists(of)
-    sure = [[i for i in m if passes(of, allocation, i, votes[i], base + bound)] for m, _ in all_lists]
-    able = [[i for i in m if passes(of, allocation, i, votes[i] + more, base)] for m, _ in all_lists]
+    sure = [[i for i in m if passes(of, allocation, i, votes[i], base + bound)] for m in all_lists]
+    able = [[i for i in m if passes(of, allocation, i, votes[i] + more, base)] for m in all_lists]
     found = [0] * len(votes)
     rivals = {at: sum(votes[i] for i in members) for at, members in enumerate(able) if members}
-    for at, (_, is_combination) in enumerate(all_lists):
+    for at in range(len(all_lists)):
         if not sure[at]:
             continue
         its = _keeps(allocation.method, sum(votes[i] for i in sure[at]), at, rivals, of.seats, more)
-        if not is_combination:
+        if len(able[at]) == 1:  # nobody to share with
             found[sure[at][0]] = its
             continue
         inside = {i: votes[i] for i in able[at]}
