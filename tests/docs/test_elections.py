@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tally_stream.wire.folder.contest_rules import FIELDS_OF_RULES
+from tally_stream.wire.folder.contest_tables import CONTEST_COLUMNS
 from tests.elections.published import ELECTIONS
 from tests.support.doc_pages import blocks, marked
 from tests.support.paths import DOCS
@@ -58,6 +60,15 @@ def test_the_parts_of_the_invented_town_stand_in_its_folder() -> None:
         path = council / block.name
         text = path.read_text(encoding="utf-8") if path.exists() else gzip.decompress(Path(f"{path}.gz").read_bytes()).decode()
         assert set(block.text.splitlines()) <= set(text.splitlines()), block.where
+
+
+def test_the_table_of_a_contest_s_fields_has_every_one_in_its_rules() -> None:
+    rows = re.findall(r"^\| `([a-z_.]+)` \| ([a-z, ]+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(field for field, _ in rows) == sorted(CONTEST_COLUMNS)
+    for field, rules in rows:
+        name = field.partition(".")[0]
+        of = set(FIELDS_OF_RULES.get(name, ("all",))) - ({"referendum"} if ".or_" in field else set())
+        assert set(rules.split(", ")) == of, field
 
 
 def test_the_mistakes_are_those_that_it_names(fresh: Path) -> None:

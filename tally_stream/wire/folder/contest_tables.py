@@ -57,14 +57,14 @@ _KINDS: dict[str, Callable[[str], Any]] = {
     "double_majority.level": _text, "double_majority.half": _list,
 }  # fmt: skip
 """Every column of contests.csv but `id` and `name` → what a cell of it becomes."""
+CONTEST_COLUMNS = ("id", "name", *_KINDS)
 
 
 def contest_rows(table: Table) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line, and the fields as TOML would have them."""
-    columns = ("id", "name", *_KINDS)
     for row in table.rows(("id", "name"), tuple(_KINDS), has_languages=True):
         fields: dict[str, Any] = {}
-        for column, cell in zip(columns, row, strict=True):
+        for column, cell in zip(CONTEST_COLUMNS, row, strict=True):
             if not cell:
                 continue
             name, _, inner = column.partition(".")
