@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tally_stream.audit.replay import replay
+from tally_stream.audit.replay import Replay, replay
 from tally_stream.wire.folder.assembling import load_election
+from tally_stream.wire.report_log import ReportLog
 from tests.ballots.counted import Counted, CountedSet, seats, votes
 from tests.ballots.folder import LOG_NAME
 
@@ -147,6 +148,24 @@ class TestCanaryIslands:
         assert seats(before) == seats(before, "certain") == seats(found)
         outcome = before["outcome"]
         assert (outcome["state"], outcome["outstanding_bound"]) == ("decided", 2_119), "a list is 3,250 votes short of a seat"
+
+    def test_a_seat_that_is_certain_during_the_night_stays_certain(self, of: Counted) -> None:
+        """Looked at nine times between the first report and the last."""
+        final = {contest: seats(root) for contest, root in of.roots.items()}
+        before: dict[str, Counter[str]] = {contest: Counter() for contest in final}
+        certain_of_all = []
+        then = Replay(of.election, of.replay.topic, None)
+        looks = {2 * 2_825 + 2_825 * tenth // 10 for tenth in range(1, 10)}
+        for number, record in enumerate(ReportLog(of.folder / LOG_NAME), 1):
+            then.take(record)
+            if number not in looks:
+                continue
+            for index, contest in enumerate(final):
+                certain = Counter(seats(then.messages(index)[-1], "certain"))
+                assert before[contest] <= certain <= Counter(final[contest]), (contest, number)
+                before[contest] = certain
+            certain_of_all.append(sum(those.total() for those in before.values()))
+        assert 0 < certain_of_all[4] < certain_of_all[8] < 157
 
 
 class TestSpain:
