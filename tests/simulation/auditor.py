@@ -31,11 +31,10 @@ from tally_stream.domain.pages import Layout
 from tally_stream.domain.report import Report, Turnout
 from tally_stream.wire.reading import ReportReader
 from tests.simulation.cluster import Record
+from tests.support.second_model import BALLOTS, Walk, message, step
 from tests.support.second_model import Record as Judged
-from tests.support.second_model import Walk, message, step
 
 REJECTED = ("rejected", "held", "conflicting", "stale")
-BALLOTS = ("cast", "valid", "blank", "invalid")
 VOLATILE = ("version", "as_of", "provenance")
 """An area is not sent again when only these change."""
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from random import Random
 from typing import Any
 
-from tally_stream.domain.contest import Contest
+from tally_stream.domain.contest import Allocation, Contest, ContestRule, Quorum, SeatMethod, SeatTie, ThresholdBase
 from tally_stream.domain.election import Election
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.scalars import format_time, murmur2_partition
 from tests.support.random_nights import STATEMENT, TURNOUT, statement_of
-from tests.support.second_model import Position, Walk, step
+from tests.support.second_model import BALLOTS, Position, Walk, step
 from tests.support.small_elections import CLOSE_MS, contest, election, key_of, placed, report, station
 
 STATIONS, RECORDS, PARTITIONS = (5, 30), (50, 300), (2, 4)
@@ -59,10 +60,14 @@ def _definition(chance: Random) -> Election:
     ]
 
     def a_contest(id: str, candidates: tuple[str, ...]) -> Contest:
+        rules: list[ContestRule] = ["majority", "plurality", "proportional"]
+        if len(candidates) == 2:
+            rules.append("referendum")
+        rule = chance.choice(rules)
         return contest(
-            id, candidates, seats=chance.randint(1, 2), rule=chance.choice(("majority", "plurality")),
+            id, candidates, seats=chance.randint(1, 2), rule=rule,
             base=chance.choice(("valid", "cast")), method=chance.choice(("half-up", "truncate", "largest-remainder")),
-            places=chance.randint(0, 3),
+            places=chance.randint(0, 3), votes_per_ballot=chance.choice((1, 1, 1, 2)), **_fields_of(rule, candidates, chance),
         )  # fmt: skip
 
     contests = [a_contest("PRES", ("ANNA", "BELA", "CLEO"))]
@@ -70,9 +75,24 @@ def _definition(chance: Random) -> Election:
         contests.append(a_contest("SEAT", ("DORA", "EMIL")))
     if chance.random() < 0.3:
         contests.append(a_contest("MAYOR", ("FAY", "GIL")))
+    channels = {row[0]: chance.choice(("early", "postal", "election day")) for row in stations}
     return election(
-        stations, contests, levels=("region", "town"), depth=chance.randint(0, 2), phase=chance.choice(("official", "test"))
-    )
+        stations, contests, levels=("region", "town"), depth=chance.randint(0, 2), phase=chance.choice(("official", "test")),
+        channels=channels if chance.random() < 0.3 else None,
+    )  # fmt: skip
+
+
+def _fields_of(rule: ContestRule, candidates: tuple[str, ...], chance: Random) -> dict[str, Any]:
+    """What only contests of that rule have."""
+    if rule == "proportional":
+        method: SeatMethod = chance.choice(("dhondt", "sainte-lague", "sainte-lague-1.4", "hare"))
+        base: ThresholdBase = chance.choice(("valid", "valid-and-blank", "cast"))
+        tie: SeatTie = chance.choice(("nobody", "more-votes"))
+        return {"allocation": Allocation(method, Fraction(chance.choice((0, 10, 30))), base, candidates[:1], tie)}
+    if rule == "referendum":
+        quorum = Quorum(Fraction(chance.randint(5, 40)), chance.choice(("cast", "valid", "approval")), chance.random() < 0.5)
+        return {"approval": candidates[1], "quorum": chance.choice((None, quorum))}
+    return {}
 
 
 class _Writer:
@@ -197,7 +217,7 @@ def _counts(r: Report, of: Election) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "complete": r.complete,
         "counted_at": format_time(r.counted_at_ms),
-        "ballots": {name: getattr(r, name) for name in ("cast", "valid", "blank", "invalid")},
+        "ballots": {name: getattr(r, name) for name in BALLOTS},
         "votes": dict(zip(of.contests[r.contest].candidate_ids, r.votes, strict=True)),
     }
     return fields if r.registered is None else {**fields, "registered": r.registered}
