@@ -92,7 +92,7 @@ MUTANTS = (
            "tests/wire/test_doubts.py::TestAreas"),
     Mutant("warn of no letter of another alphabet", "tally_stream/wire/folder/doubts.py",
            "unseen(value) or mixed_scripts(value)", "unseen(value)", "tests/wire/test_doubts.py::TestAreas"),
-    Mutant("fill a default into a contest whose rule does not have it", "tally_stream/wire/folder/contests.py",
+    Mutant("fill a default into a contest whose rule does not have it", "tally_stream/wire/folder/contest_rules.py",
            "and (name not in FIELDS_OF_RULES or rule in FIELDS_OF_RULES[name])", "",
            "tests/wire/test_contest_tables.py::TestDefaults"),
     Mutant("a default's scope beside the rows of scopes.csv", "tally_stream/wire/folder/assembling.py",
