@@ -291,7 +291,7 @@ class _Race:
         if not votes:
             return 0
         method = self.method
-        low, high = 0, min(most, self.seats)
+        low, high = 0, most
         is_alike = votes == self.able[own]
         if is_alike and self.certain_votes:
             low = min(high, method.reached(votes * self.certain_divisor, self.certain_votes))

@@ -145,7 +145,7 @@ def _large() -> Iterator[Opening]:
 
 SEVERAL_VOTES: tuple[tuple[Votes, int], ...] = (
     ((1, 1, 0), 1), ((2, 1, 1), 2), ((1, 0, 0), 1), ((2, 2, 0), 2), ((0, 1, 2), 2), ((2, 0, 0), 2), ((0, 0, 0), 1),
-    ((9, 5, 2), 9), ((4, 4, 1), 5), ((0, 3, 7), 8),
+    ((9, 5, 2), 9), ((4, 4, 1), 5), ((0, 3, 7), 8), ((4, 2, 2), 4), ((3, 2, 1), 3), ((3, 3, 5), 6),
 )  # fmt: skip
 """Votes, and the valid ballots that had them: two at most on each."""
 

@@ -9,7 +9,7 @@ from collections import Counter
 from tests.certainty.checking import Count, checked
 from tests.certainty.nights import CONTESTS, SEATS, SEVERAL, some_cases, some_cases_of_seats, some_cases_of_several_votes
 
-CASES, SEATS_CASES, SEVERAL_CASES, SEED = 3_000, 700, 350, 20_241_130
+CASES, SEATS_CASES, SEVERAL_CASES, SEED = 3_000, 600, 450, 20_241_130
 
 
 def test_no_completion_breaks_a_certainty() -> None:

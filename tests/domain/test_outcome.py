@@ -269,6 +269,7 @@ class TestProportional:
     def test_elected_are_those_certain_of_a_seat_in_definition_order(self) -> None:
         assert shared((33, 50, 9), 5, 7)["elected"] == ["ANNA", "BELA"]
         assert shared((20, 50, 9), 2, 20)["elected"] == ["BELA"]
+        assert shared((20, 30, 9), 2, 20)["elected"] == ["BELA"], "ANNA has a seat now"
         assert shared((33, 50, 9), 5, None)["elected"] == []
 
     def test_undecided_with_an_unknown_bound_or_base(self) -> None:

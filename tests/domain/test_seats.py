@@ -256,6 +256,7 @@ class TestCertain:
         # L-0's first seat of one: L-1 lacks 10, L-2 lacks 11.
         assert certain((30, 20, 19), 1, 9) == [1, 0, 0]
         assert certain((30, 20, 19), 1, 10) == [0, 0, 0]
+        assert certain((30, 19, 20), 1, 10) == [0, 0, 0]
         # Two seats: both must pass it, for 21.
         assert certain((30, 20, 19), 2, 20) == [1, 0, 0]
         assert certain((30, 20, 19), 2, 21) == [0, 0, 0]
@@ -283,6 +284,8 @@ class TestCertain:
         assert certain((28, 0), 1, 28, "sainte-lague-1.4") == [0, 0]
         assert certain((28, 0), 2, 59, "sainte-lague-1.4") == [1, 0]
         assert certain((28, 0), 2, 60, "sainte-lague-1.4") == [0, 0]
+        # What one list's first quotient is certain of says nothing of another's second: that one's rival lacks less.
+        assert certain((4, 9), 3, 5, "sainte-lague-1.4") == [1, 1]
         assert certain((28, 0), 3, 99, "sainte-lague-1.4")[0] == 1
         assert certain((28, 0), 3, 100, "sainte-lague-1.4")[0] == 0
 
@@ -354,6 +357,11 @@ class TestCertainInCombinations:
         fields: dict[str, Any] = {"percent": Fraction(1000, 109), "combinations": (("L-1", "L-2"),)}
         assert certain((56, 44, 9), 1, 2, **fields) == [1, 0, 0]
         assert certain((56, 44, 9), 1, 3, **fields) == [0, 0, 0]
+
+    def test_what_it_is_sure_of_says_nothing_of_a_list_with_as_many_votes(self) -> None:
+        # L-1 lacks 4 votes for a second quotient of 4: L-0 with L-2 is sure of a seat. Those two lack 3, as L-2 may pass: L-1 is not.
+        assert certain((4, 4, 1), 2, 3, percent=30, combinations=(("L-0", "L-2"),)) == [0, 0, 0]
+        assert certain((4, 4, 1), 2, 2, percent=30, combinations=(("L-0", "L-2"),)) == [1, 1, 0]
 
     def test_inside_it_the_same_among_its_members(self) -> None:
         together = (("L-1", "L-2"),)
