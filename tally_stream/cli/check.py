@@ -66,6 +66,9 @@ def _never_tells(contest: Contest, root: dict[str, int]) -> list[str]:
     elif root["bound_unknown"]:
         found.append(f"that it is decided, before {root['bound_unknown']:,} of {stations:,} stations are counted: their "
                      "register is unknown")  # fmt: skip
+    if contest.quorum is not None and root["registered_of_unknown"]:
+        found.append(f"whether its quorum is reached, before {root['registered_of_unknown']:,} of {stations:,} stations report "
+                     "a register")  # fmt: skip
     if root["registered_of_unknown"]:
         found.append(f"progress by registered voters and turnout, before {root['registered_of_unknown']:,} of {stations:,} "
                      "stations report a register")  # fmt: skip

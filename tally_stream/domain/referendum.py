@@ -16,6 +16,7 @@ from typing import Any
 
 from tally_stream.domain.contest import Contest, Quorum, Rounding
 from tally_stream.domain.counted import Counted
+from tally_stream.domain.election import Election
 from tally_stream.domain.majority import wins
 from tally_stream.domain.rounding import ratio_units, units_text
 
@@ -122,6 +123,15 @@ def _quorum_shown(reached: _Reached, rounding: Rounding) -> dict[str, Any]:
 
 
 # -- the areas -----------------------------------------------------------------------------------------------------
+
+
+def areas_asked(election: Election, contest: Contest, areas: Sequence[int]) -> list[tuple[int, int]]:
+    """Of these published areas (indices), those that must approve a referendum too, and how many halves each counts."""
+    double = contest.double_majority
+    if double is None:
+        return []
+    depth, half = election.levels.index(double.level) + 1, set(double.half)
+    return [(area, 1 if election.areas[area].id in half else 2) for area in areas if election.areas[area].depth == depth]
 
 
 def _approving(areas: Sequence[WeightedArea], yes: int) -> _Areas:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from tally_stream.domain.contest import Contest
 from tally_stream.domain.counted import Counted
 from tally_stream.domain.election import Election
 from tally_stream.domain.extra_standings import channel_of, voted_of
 from tally_stream.domain.outcome import outcome
 from tally_stream.domain.pages import Figures, Page, Stand
+from tally_stream.domain.referendum import areas_asked
 from tally_stream.domain.rounding import progress_percent, ratio_units, shares, units_text
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.scalars import format_time
@@ -61,7 +61,7 @@ class MergedFigures:
         self._is_all_dirty = True
         self._bodies: dict[int, Message] = {}
         self._rendered_flags: tuple[bool, bool, bool] | None = None
-        self._asked = _areas_asked(election, self.contest, self._areas)
+        self._asked = areas_asked(election, self.contest, self._areas)
         self._seats_of: Counted | None = None
         self.seats: Seats | None = None
         """Those of the root when it was last rendered; computed again when a figure of what they rest on has changed."""
@@ -386,15 +386,6 @@ class Publication:
         """The area's message, and whether it differs from the one before in more than its stamp."""
         body, is_changed = self._merged.render(area, self._sums, self._as_of_ms, self._flags)
         return {**body, **self.stamp}, is_changed
-
-
-def _areas_asked(election: Election, contest: Contest, areas: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Of these areas, those that must approve a referendum too, and how many halves each counts."""
-    double = contest.double_majority
-    if double is None:
-        return []
-    depth, half = election.levels.index(double.level) + 1, set(double.half)
-    return [(area, 1 if election.areas[area].id in half else 2) for area in areas if election.areas[area].depth == depth]
 
 
 def _padded(one: AreaSums, other: AreaSums) -> AreaSums:

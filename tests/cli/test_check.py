@@ -61,6 +61,15 @@ def test_where_nobody_is_eligible(folder: Folder) -> None:
     assert "SEAT can not tell who is elected: nobody is eligible" in call("check", str(folder.path)).stdout
 
 
+def test_a_quorum_of_a_register_that_is_unknown(folder: Folder) -> None:
+    question = 'rule = "referendum"\napproval = "ANNA"\n'
+    folder.replace(('rule = "majority"\n', question))
+    sentence = "PRES can not tell whether its quorum is reached, before 1 of 3 stations report a register"
+    assert sentence not in call("check", str(folder.path)).stdout
+    folder.replace((question, f'{question}quorum = {{ percent = 50, of = "cast" }}\n'))
+    assert sentence in call("check", str(folder.path)).stdout
+
+
 def test_every_mistake_and_exit_2(folder: Folder) -> None:
     folder.replace(('"official"', '"live"')).replace((",200,", ",2oo,"), name="stations.csv")
     done = call("check", str(folder.path), expect=2)

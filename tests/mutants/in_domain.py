@@ -163,7 +163,7 @@ MUTANTS = (
            "else done + counted.bound + beyond", "else done", f"{QUESTIONS} {REFERENDUM}"),
     Mutant("ballots not told apart reach a quorum of cast again", f"{DOMAIN}/referendum.py",
            "counted.contradicted - counted.untold", "counted.contradicted", REFERENDUM),
-    Mutant("half areas count whole", f"{DOMAIN}/standings.py",
+    Mutant("half areas count whole", f"{DOMAIN}/referendum.py",
            "1 if election.areas[area].id in half else 2", "2", f"{QUESTIONS} {REFERENDUM}"),
     Mutant("half of the areas are enough", f"{DOMAIN}/referendum.py",
            "2 * approving.approved > approving.of", "2 * approving.approved >= approving.of", f"{QUESTIONS} {REFERENDUM}"),
