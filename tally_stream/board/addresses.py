@@ -13,6 +13,11 @@ CONTESTS = "/contests"
 """Where a contest is looked for."""
 
 
+def group_path(group: str) -> str:
+    """Of the seats of all contests of a group, `/group/PARLIAMENT`."""
+    return f"/group/{quote(group, safe='')}"
+
+
 def page_path(contest: str, area: str | None = None) -> str:
     """Of a contest, `/contest/PRES`, or of an area, `/contest/PRES/area/WI/DANE`."""
     path = f"/contest/{quote(contest, safe='')}"

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from tally_stream.board.addresses import area_path, page_path
+from tally_stream.board.addresses import area_path, group_path, page_path
 from tally_stream.board.answers import Answer, Answers, json_answer
 from tally_stream.board.area_rows import SORTS, AreaRows, Asked
 from tally_stream.board.changes import without_figures
 from tally_stream.board.feed import Feed
+from tally_stream.board.groups import PARTIES_MAX, ContestOfGroup, Groups
 from tally_stream.board.places import Places
 from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.shown import ContestShown, Published, as_of_ms
@@ -56,12 +57,15 @@ class Api:
     def __init__(self, places: Places, rows: AreaRows, feed: Feed, stations: Stations) -> None:
         self._places, self._rows, self._feed, self._stations = places, rows, feed, stations
         self._election = places.election
+        self._groups = Groups(places, feed)
         self._answers = Answers(ANSWERS_KEPT)
 
     def add_to(self, app: web.Application) -> None:
         for path, handler in (
             ("/api/v1/contests", self.contests),
             ("/api/v1/contests/{contest}", self.contest),
+            ("/api/v1/groups", self.groups),
+            ("/api/v1/groups/{group}", self.group),
             ("/api/v1/standings/{contest}", self.standings),
             ("/api/v1/standings/{contest}/{area:.+}", self.standings),
             ("/api/v1/areas/{contest}", self.areas),
@@ -114,8 +118,7 @@ class Api:
     async def contests(self, request: web.Request) -> web.Response:
         """A page of them. Never kept: whoever has it is told so by its digest, and it is soon made."""
         self._refuse_while_behind()
-        begin = _count(request.query.get("from"), 0, FROM_MAX, "from", least=0)
-        limit = _count(request.query.get("limit"), CONTESTS_PAGE, CONTESTS_PAGE_MAX, "limit")
+        begin, limit = _page_of(request, CONTESTS_PAGE, CONTESTS_PAGE_MAX)
         found = self._places.found_contests(_words(request))
         content = {
             **self._definition(),
@@ -180,6 +183,43 @@ class Api:
             "standings": f"/api/v1/standings/{contest.id}",
             "page": page_path(contest.id),
         }
+
+    async def groups(self, request: web.Request) -> web.Response:
+        """A page of the groups whose seats are looked at together."""
+        self._refuse_while_behind()
+        begin, limit = _page_of(request, CONTESTS_PAGE, CONTESTS_PAGE_MAX)
+        names = list(self._groups.all)
+        lines = [{**_group_line(name), "contests": len(self._groups.all[name])} for name in names[begin : begin + limit]]
+        return json_answer({"found": len(names), "groups": lines}).to(request)
+
+    async def group(self, request: web.Request) -> web.Response:
+        """Its seats by party, and a page of its contests."""
+        self._refuse_while_behind()
+        group = request.match_info["group"]
+        if group not in self._groups.all:
+            raise Refused(404, f"there is no group {group!r}")
+        begin, limit = _page_of(request, CONTESTS_PAGE, CONTESTS_PAGE_MAX)
+        asked, token = ("group", group, begin, limit), self._groups.token(group)
+        answer = self._answers.get(asked, token)
+        if answer is None:
+            shown = self._groups.shown(group)
+            content = {
+                **_group_line(group), "seats": shown.seats, "majority": shown.majority, "now": shown.now,
+                "certain": shown.certain, "as_of": shown.as_of, "party_count": len(shown.parties),
+                "parties": [
+                    {"party": x.party, "now": x.now, "certain": x.certain, "color": x.color}
+                    for x in shown.parties[:PARTIES_MAX]
+                ],
+                "found": len(shown.contests),
+                "contests": [self._line_in_group(row) for row in self._groups.contests(group, begin, limit)],
+            }  # fmt: skip
+            answer = self._answers.put(asked, token, json_answer(content))
+        return answer.to(request)
+
+    def _line_in_group(self, row: ContestOfGroup) -> dict[str, Any]:
+        stations = row.root["progress"]["stations"] if row.root else None
+        figures = {"seats_to_share": row.seats, "now": row.now, "certain": row.certain, "stations": stations}
+        return {**self._line_of(row.contest), **figures}
 
     async def standings(self, request: web.Request) -> web.Response:
         contest, area = request.match_info["contest"], self._area(request)
@@ -364,6 +404,17 @@ def _count(text: str | None, default: int, most: int, name: str, least: int = 1)
     if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
         raise Refused(400, f"{name} is a whole number from {least} to {most}")
     return int(text)
+
+
+def _page_of(request: web.Request, default: int, most: int) -> tuple[int, int]:
+    """Where a page of a list begins, and how long it is."""
+    query = request.query
+    return _count(query.get("from"), 0, FROM_MAX, "from", least=0), _count(query.get("limit"), default, most, "limit")
+
+
+def _group_line(group: str) -> dict[str, str]:
+    path = group_path(group)
+    return {"group": group, "seats_of_parties": f"/api/v1{path.replace('/group/', '/groups/', 1)}", "page": path}
 
 
 def _place(text: str | None) -> tuple[int, int, int] | None:

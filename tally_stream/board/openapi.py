@@ -25,6 +25,7 @@ from tally_stream.board.area_rows import SORTS
 from tally_stream.board.described import ASYNCAPI, SCHEMAS
 from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.domain.election import Election
+from tally_stream.export.group_seats import groups_of
 from tally_stream.wire.schema.documents import schemas
 
 Schema = dict[str, Any]
@@ -86,6 +87,7 @@ def _schemas() -> dict[str, Schema]:
         "id": TEXT, "name": TEXT, "seats": COUNT, "rule": TEXT, "version": _or_null(COUNT), "status": _or_null(TEXT),
         "as_of": _or_null(TEXT), "standings": TEXT, "page": TEXT,
     }  # fmt: skip
+    group_line = {"group": TEXT, "seats_of_parties": TEXT, "page": TEXT}
     majority = {
         **_object(percent=TEXT, at_least=FLAG, or_percent=_or_null(TEXT), or_lead_percent=_or_null(TEXT)),
         "description": "What wins: more than `percent` of the base (`at_least`: that much is enough), or `or_percent` of it "
@@ -136,6 +138,20 @@ def _schemas() -> dict[str, Schema]:
                 candidates=_list(_object(id=TEXT, name=TEXT, party=_or_null(TEXT), eligible=FLAG, color=_or_null(TEXT))),
             ),
         ),
+        "Groups": _object(found=COUNT, groups=_list(_object(**group_line, contests=COUNT))),
+        "Group": {
+            **_object(
+                **group_line, seats=COUNT, majority=COUNT, now=COUNT, certain=COUNT, as_of=_or_null(TEXT), party_count=COUNT,
+                parties=_list(_object(party=TEXT, now=COUNT, certain=COUNT, color=_or_null(TEXT))), found=COUNT,
+                contests=_list(
+                    _object(
+                        **contest_line, seats_to_share=COUNT, now=_or_null(COUNT), certain=_or_null(COUNT), stations=MEASURE
+                    )
+                ),
+            ),
+            "description": "Seats of all its contests by the candidates' party, by name where one has none; the most first. "
+            "`now` and `certain` of a contest are null before its polls close.",
+        },
         "Areas": _object(
             contest=TEXT, area=TEXT, trail=_list(_object(area=TEXT, name=TEXT)), found=COUNT, areas=_list(_ref("AreaRow")),
         ),
@@ -225,6 +241,10 @@ def document(election: Election) -> dict[str, Any]:
     example = election.contests[0].id
     contest = _parameter("contest", "path", {**TEXT, "example": example}, "A contest's id.")
     contest_asked = _parameter("contest", "query", {**TEXT, "example": example}, "A contest's id.")
+    group = _parameter(
+        "group", "path", {**TEXT, **({"example": next(iter(groups_of(election)))} if groups_of(election) else {})},
+        "A group, as the definition writes it.",
+    )  # fmt: skip
     area = _parameter("area", "path", {**TEXT, "example": election.root}, AREA_TEXT)
     station = _parameter("station", "path", {**TEXT, "example": next(iter(election.stations), "S1")}, "A station's id.")
     area_asked = _parameter("area", "query", {**TEXT, "example": election.root}, "An area's id; all below it are in it.")
@@ -262,6 +282,14 @@ def document(election: Election) -> dict[str, Any]:
             ),
             "/api/v1/contests/{contest}": _get(
                 "The election and one contest with its candidates", "Contest", contest, errors=(404, 503),
+            ),
+            "/api/v1/groups": _get(
+                "Groups of contests whose seats are looked at together", "Groups", begin,
+                limit(CONTESTS_PAGE, CONTESTS_PAGE_MAX), errors=(400, 503),
+            ),
+            "/api/v1/groups/{group}": _get(
+                "The seats of a group by party, and its contests", "Group", group, begin,
+                limit(CONTESTS_PAGE, CONTESTS_PAGE_MAX), errors=(400, 404, 503),
             ),
             "/api/v1/standings/{contest}": _get(f"{newest}: the whole", "Standings", contest, errors=(404, 503)),
             "/api/v1/standings/{contest}/{area}": _get(f"{newest}: one area", "Standings", contest, area, errors=(404, 503)),

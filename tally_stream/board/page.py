@@ -14,10 +14,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from tally_stream.board.addresses import CONTESTS, area_path, page_path, with_query
+from tally_stream.board.addresses import CONTESTS, area_path, group_path, page_path, with_query
 from tally_stream.board.answers import Answer, Answers
 from tally_stream.board.area_rows import AreaRows, Asked
 from tally_stream.board.feed import Feed
+from tally_stream.board.groups import Groups
+from tally_stream.board.page_group import group_link, group_links, group_places
 from tally_stream.board.page_lists import PageLists
 from tally_stream.board.page_outcome import outcome_of
 from tally_stream.board.page_referendum import referendum_of
@@ -58,9 +60,10 @@ class Pages:
 
     def __init__(self, places: Places, rows: AreaRows, feed: Feed, stations: Stations) -> None:
         self._places, self._election, self._feed = places, places.election, feed
+        self._groups = Groups(places, feed)
         self._lists = PageLists(places, rows, feed, stations)
         head = _template("head")
-        self._templates = {name: _template(name).replace("{{head}}\n", head) for name in ("index", "contests", "none")}
+        self._templates = {name: _template(name).replace("{{head}}\n", head) for name in ("index", "contests", "none", "group")}
         self._words = {language: Words(language) for language in LANGUAGES}
         self._pages = Answers(PAGES_KEPT)
         self._files = {
@@ -73,6 +76,7 @@ class Pages:
         app.router.add_get("/", self.page)
         app.router.add_get("/contest/{contest}", self.page)
         app.router.add_get(CONTESTS, self.contests)
+        app.router.add_get("/group/{group}", self.group)
         for path in (
             CONTESTS + "{_:/+}",
             "/contest/{contest}{_:/+}",
@@ -121,9 +125,28 @@ class Pages:
         places = {
             **self._head(view, t, CONTESTS, view.whole_query),
             "title": _escape(f"{t('contests')} · {self._election.name}"),
+            "groups": group_links(self._groups, t, view.query),
             **self._lists.contests(t, view.query, view.words, view.begin),
         }
         return self._sent(request, self._filled("contests", places, t), view)
+
+    async def group(self, request: web.Request) -> web.Response:
+        """The seats of contests that are looked at together."""
+        view, group = view_of(request), request.match_info["group"]
+        if group not in self._groups.all:
+            return self._none(request, view, None)
+        asked, token = ("group", group, view), (self._feed.is_caught_up, self._groups.token(group))
+        answer = self._pages.get(asked, token)
+        if answer is None:
+            t = self._words[view.language]
+            shown = group_places(self._groups, group, view.begin, t, view.query) if self._feed.is_caught_up else {
+                **dict.fromkeys(("seats", "rows", "next"), ""), "group": _escape(group), "line": _escape(t("empty")),
+                "group_api": _escape("/api/v1/groups"),
+            }  # fmt: skip
+            head = self._head(view, t, group_path(group), view.whole_query)
+            places = {**head, "title": _escape(f"{group} · {self._election.name}"), **shown}
+            answer = self._pages.put(asked, token, self._filled("group", places, t))
+        return self._sent(request, answer, view)
 
     def _none(self, request: web.Request, view: View, contest: Contest | None) -> web.Response:
         """There is no such place: said to people in words, beside the way to what there is, of the contest where it is one."""
@@ -173,6 +196,7 @@ class Pages:
             "leaders_title": _escape(t("leaders") if is_root else t("leaders.in", area=self._places.name(area))),
             "contests": self._lists.contest_links(contest, area, t, view.query),
             "trail": self._lists.trail(contest.id, area, t, view.query),
+            "group": group_link(contest.group, t, view.query),
             "standings": _escape(f"/api/v1/standings/{contest.id}" + ("" if is_root else f"/{area_path(area)}")),
             "stream": _escape(
                 with_query("/api/v1/stream", {"contest": contest.id, **({} if is_root else {"area": area})})

@@ -103,7 +103,7 @@ class PageLists:
             "search": self._contest_search(t, query, words),
             "found": _escape(t("contests.found", n=t.number(len(found)))),
             "items": "".join(items),
-            "next": _next(CONTESTS, {**query, **({"q": words} if words else {})}, begin, CONTESTS_A_PAGE, len(found), t),
+            "next": next_link(CONTESTS, {**query, **({"q": words} if words else {})}, begin, CONTESTS_A_PAGE, len(found), t),
         }
 
     # -- areas -----------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class PageLists:
             "areas_box_hidden": "" if rows else " hidden",
             "areas_head": "<tr>" + "".join(self._head_cell(key, t) for key in SORTS) + "</tr>",
             "areas": "".join(self._area_row(contest.id, row, asked, t, query) for row in rows),
-            "areas_next": _next(path, whole_query, asked.begin, asked.limit, count, t),
+            "areas_next": next_link(path, whole_query, asked.begin, asked.limit, count, t),
             "words": _escape(asked.words),
             "areas_action": _escape(path),
             "areas_kept": _hidden({k: v for k, v in whole_query.items() if k not in ("q", "from", "stations_from")}),
@@ -186,7 +186,7 @@ class PageLists:
             "stations_box_hidden": "" if rows else " hidden",
             "stations_head": f"<tr>{head}</tr>",
             "stations": "".join(_station_row(contest, row, t) for row in rows),
-            "stations_next": _next(path, whole_query, begin, STATIONS_A_PAGE, len(found), t, "stations_from"),
+            "stations_next": next_link(path, whole_query, begin, STATIONS_A_PAGE, len(found), t, "stations_from"),
         }, len(found)
 
     # -- changes ---------------------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ def _class(kind: str) -> str:
     return f' class="{kind}"' if kind else ""
 
 
-def _next(path: str, query: Query, begin: int, step: int, count: int, t: Words, name: str = "from") -> str:
+def next_link(path: str, query: Query, begin: int, step: int, count: int, t: Words, name: str = "from") -> str:
     """A link to the next page of a list, where there is one. `name`: what says in the address where that begins."""
     if begin + step >= count:
         return ""

@@ -42,9 +42,9 @@ def seats_of(contest: Contest, root: dict[str, Any], t: Words) -> str:
     """The bar, the table and the notes of a proportional contest; \"\" for others, and before the polls close."""
     if contest.rule != "proportional" or root["outcome"] is None:
         return ""
-    return seats_drawn(_parts(contest, root), contest.seats, t, t("seats.list")) + "".join(
-        f'<p class="note">{_escape(text)}</p>' for text in _rules(contest, root, t)
-    )
+    drawn = seats_drawn(_parts(contest, root), contest.seats, t, t("seats.list"))
+    rules = "".join(f'<p class="note">{_escape(text)}</p>' for text in _rules(contest, root, t))
+    return f"<h3>{_escape(t('seats'))}</h3>{drawn}{rules}" if drawn or rules else ""
 
 
 def seats_drawn(parts: list[Part], seats: int, t: Words, of_what: str) -> str:
@@ -66,7 +66,7 @@ def seats_drawn(parts: list[Part], seats: int, t: Words, of_what: str) -> str:
     note = t("seats.note", majority=t.number(majority_of_seats(seats)), seats=t.number(seats))
     note += f" {t('seats.left', n=t.number(left))}" if left else ""
     return (
-        f'<h3>{_escape(t("seats"))}</h3>{_bar(order, seats)}<p class="note">{_escape(note)}</p>'
+        f'{_bar(order, seats)}<p class="note">{_escape(note)}</p>'
         f'<table class="seats"><caption class="unseen">{_escape(t("seats.caption"))}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     )

@@ -19,6 +19,7 @@ from rich.text import Text
 from tally_stream.cli.common import err, out, write_out
 from tally_stream.cli.shown import ShownStandings
 from tally_stream.cli.view import BOARD_MIN_LINES, CONTESTS_SHOWN_MAX, Fitted, board, more_contests, plain_line
+from tally_stream.cli.view_group import group_tables, roots_of
 from tally_stream.domain.election import Election
 
 PLAIN_EVERY_SECONDS = 2.0
@@ -73,6 +74,11 @@ class Screen:
             for shown in roots[:CONTESTS_SHOWN_MAX]:
                 out.print(board(shown.message, self.show.election))
             self._lines(more_contests(len(roots), CONTESTS_SHOWN_MAX, self._all_stand()))
+            for table in self._groups():
+                out.print(table)
+
+    def _groups(self) -> list[Group]:
+        return group_tables(self.show.election, roots_of(self.show.standings, self.show.election))
 
     def _lines(self, texts: list[str]) -> None:
         for text in texts:
@@ -104,7 +110,7 @@ class Screen:
         boards = [board(shown.message, self.show.election) for shown in roots[:most]]
         more = [Text(line) for line in more_contests(len(roots), most, self._all_stand())]
         moments = [Text(line, style="yellow") for line in self.show.moments]
-        return Group(*boards, *more, *moments)
+        return Group(*boards, *more, *self._groups(), *moments)
 
     def _foot(self, bar: Progress) -> Group:
         """What stands on the screen however many boards there are."""

@@ -30,6 +30,7 @@ from tally_stream.cli.view import (
     more_contests,
     plain_line,
 )
+from tally_stream.cli.view_group import group_tables, roots_of
 from tally_stream.domain.election import Election
 from tally_stream.wire.newest import is_root
 
@@ -102,6 +103,8 @@ class Following:
     area: str | None
     election: Election | None = None
     """Whose names the boards have; None: ids."""
+    group: str | None = None
+    """Only the seats of this group are shown."""
     has_channels: bool = False
     """Whether the boards have the votes of each way of voting."""
     standings: ShownStandings = field(default_factory=ShownStandings)
@@ -155,6 +158,9 @@ async def _probed(following: Following) -> AsyncIterator[None]:
 
 def picture(following: Following, most: int) -> Group:
     """What stands on the screen: of a thousand contests `most`, those that begin on it."""
+    if following.group is not None:
+        roots = roots_of(following.standings, following.election)
+        return Group(following.freshness.line(monotonic()), *group_tables(following.election, roots, following.group))
     found = following.on_screen()
     messages = [shown.message for shown in found[:most]]
     more = [Text(line) for line in more_contests(len(found), most, MORE_CONTESTS_AT)]

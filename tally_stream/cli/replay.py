@@ -21,7 +21,9 @@ from tally_stream.cli.common import (
     write_out,
 )
 from tally_stream.cli.view import CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT, board, more_contests
+from tally_stream.cli.view_group import group_tables
 from tally_stream.domain.scalars import parse_time
+from tally_stream.export.group_seats import groups_of
 from tally_stream.wire.limits import INTEGER_MAX_DIGITS
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.report_log import LogError
@@ -85,6 +87,12 @@ def replay(
                 write_out(canonical_json(message) + b"\n")
         else:
             out.print(board(messages[-1], election, has_channels=channels))
+    if not as_json and contest is None:
+        groups = groups_of(election)
+        in_groups = {one.id for contests in groups.values() for one in contests}
+        roots = {c.id: result.messages(i)[-1] for i, c in enumerate(election.contests) if c.id in in_groups}
+        for table in group_tables(election, roots):
+            out.print(table)
     refused = result.refusals.lines(result.record_count, "--verdicts has all counts")
     if not as_json:
         for line in [*more_contests(len(indices), CONTESTS_SHOWN_MAX, MORE_CONTESTS_AT), *refused]:

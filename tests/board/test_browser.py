@@ -26,8 +26,9 @@ from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tests.board.many import ManyBoard, served
 from tests.board.texts import SOON, wait_text, wait_true
-from tests.board.town import told_town
+from tests.board.town import show, told_town
 from tests.support.board_scene import HOSTILE, Scene
+from tests.support.every_ballot import SEATS, roots, with_seats
 from tests.support.every_ballot import night as night_of_town
 from tests.support.paths import NIGHTS
 from tests.support.processes import free_port, run
@@ -470,7 +471,8 @@ def test_of_every_ballot_the_script_draws_what_the_board_has_written(page: Any, 
     page.set_viewport_size({"width": 360, "height": 780})
     with served(told.board) as address:
         page.goto(f"{address}/contest/{path}")
-        page.locator(".fresh.live, .fresh.quiet").wait_for(timeout=SOON)  # then the figures are drawn: they come first
+        # How fresh it is, is said after the first figures, which come first.
+        wait_true(page, "!document.querySelector('#fresh noscript') || !document.getElementById('alarm').hidden")
         page.evaluate(
             "ids => fetch(location.href).then((a) => a.text()).then((text) => {"
             " const written = new DOMParser().parseFromString(text, 'text/html');"
@@ -482,3 +484,21 @@ def test_of_every_ballot_the_script_draws_what_the_board_has_written(page: Any, 
         assert page.evaluate("window.differing") == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert violations(page) == []
+
+
+def test_the_seats_of_a_group_move_by_themselves(page: Any) -> None:
+    played = night_of_town()
+    told = told_town(played)
+    page.set_viewport_size({"width": 360, "height": 780})
+    with served(told.board) as address:
+        page.goto(f"{address}/group/TOWN")
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        council = with_seats(played.root(), {**SEATS, "BLUE": (8, 8)})
+        show(told, played, {**roots(played), "COUNCIL": council}, version=1)
+        wait_text(page, "table.seats tr", re.compile(r"^Blue\s*8\s*8$"), 30_000)
+        wait_text(page, "#line", "24 of 24 seats in 2 contests")
+        page.locator("#contests a").first.click()
+        page.wait_for_url(re.compile("/contest/COUNCIL$"))
+        page.locator("p.group a").click()
+        page.wait_for_url(re.compile("/group/TOWN$"))

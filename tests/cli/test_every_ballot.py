@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from tally_stream.cli.shown import ShownStandings
 from tally_stream.cli.view import board
+from tally_stream.cli.view_group import group_tables, roots_of
 from tally_stream.domain.standings import Message
+from tally_stream.wire.messages import canonical_json
+from tests.cli.calling import call
 from tests.support.every_ballot import AREAS, QUORUM, SEATS, closed, night, roots, town, with_outcome, with_seats
 from tests.support.small_elections import Night, contest, election, report
 
@@ -136,6 +141,38 @@ class TestBallots:
         said = shown(plain.root(), plain.election, has_channels=True)
         for word in ("seats", "voted", "way of voting", "undervotes", "a ballot has", "quorum", "threshold"):
             assert word not in said
+
+
+class TestGroups:
+    def test_seats_of_parties_stand_in_a_table_of_their_own(self, played: Night) -> None:
+        (table,) = group_tables(played.election, roots(played))
+        console = Console(width=100, color_system=None)
+        with console.capture() as said:
+            console.print(table)
+        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.get().splitlines() if "│" in line]
+        assert rows[:3] == [["Red", "9", "9"], ["Blue", "7", "6"], ["Green List", "3", "2"]]
+        assert "An election: seats of TOWN" in said.get()
+        assert "seats 23 of 24 in 2 contests, 18 certain · majority 13" in said.get()
+
+    def test_of_another_group_or_definition_there_is_none(self, played: Night) -> None:
+        assert group_tables(played.election, roots(played), "OTHER") == []
+        assert group_tables(None, roots(played)) == []
+        assert group_tables(election(), {}) == []
+
+    def test_roots_of_another_definition_are_not_taken(self, played: Night) -> None:
+        shown = ShownStandings()
+        shown.take(canonical_json(roots(played)["COUNCIL"]))
+        assert list(roots_of(shown, played.election)) == ["COUNCIL"]
+        assert roots_of(shown, town(bound_register_percent=Fraction(160))) == {}
+        assert roots_of(shown, election()) == {}, "it has no groups"
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [((), "--group needs --election"), (("--election", "az-2024", "--json"), "it goes without --contest, --area and --json"),
+         (("--election", "az-2024"), "NOWHERE: no group of AZ-2024; it has none")],
+    )  # fmt: skip
+    def test_a_group_that_can_not_be_shown_is_refused_in_words(self, arguments: tuple[str, ...], said: str) -> None:
+        assert said in call("standings", "--group", "NOWHERE", *arguments, expect=2).stderr
 
 
 def test_lists_that_are_certain_of_every_seat_are_told_with_their_seats() -> None:

@@ -12,7 +12,9 @@ export function seatsOf(root, contest) {
   const parts = root.candidates.filter((c) => c.seats).map((c) => ({
     name: c.name, ...c.seats, place: places.get(c.id), color: contest.candidates[places.get(c.id)].color,
   }));
-  return [...seatsDrawn(parts, contest.seats, t("seats.list")), ...rules(root, contest).map((text) => el("p", { class: "note" }, text))];
+  const drawn = [...seatsDrawn(parts, contest.seats, t("seats.list")),
+    ...rules(root, contest).map((text) => el("p", { class: "note" }, text))];
+  return drawn.length ? [el("h3", {}, t("seats")), ...drawn] : [];
 }
 
 // `parts`: name, now, certain, place, color of lists or parties.
@@ -24,7 +26,6 @@ export function seatsDrawn(parts, seats, ofWhat) {
   const head = [el("th", { scope: "col" }, ofWhat), ...["now", "certain"].map((name) =>
     el("th", { scope: "col", class: "n" }, t(`seats.${name}`)))];
   return [
-    el("h3", {}, t("seats")),
     seatBar(order, seats),
     el("p", { class: "note" }, majority + (left ? ` ${t("seats.left", { n: number(left) })}` : "")),
     el("table", { class: "seats" },
