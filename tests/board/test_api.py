@@ -401,7 +401,7 @@ def test_every_endpoint_is_what_its_description_says(full: Scene) -> None:
 
         ask()
         asked.add(operation.path)
-    assert len(asked) == 13
+    assert len(asked) == 15
 
 
 def test_the_description_is_served_with_a_name(full: Scene) -> None:

@@ -484,6 +484,11 @@ def test_of_every_ballot_the_script_draws_what_the_board_has_written(page: Any, 
         assert page.evaluate("window.differing") == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert violations(page) == []
+        if "area" not in path:
+            hall = page.context.new_page()
+            hall.set_viewport_size({"width": 1600, "height": 900})
+            hall.goto(f"{address}/contest/{path}?screen")
+            wait_true(hall, "document.documentElement.scrollHeight <= innerHeight")  # nobody scrolls there
 
 
 def test_the_seats_of_a_group_move_by_themselves(page: Any) -> None:
@@ -500,5 +505,4 @@ def test_the_seats_of_a_group_move_by_themselves(page: Any) -> None:
         wait_text(page, "#line", "24 of 24 seats in 2 contests")
         page.locator("#contests a").first.click()
         page.wait_for_url(re.compile("/contest/COUNCIL$"))
-        page.locator("p.group a").click()
-        page.wait_for_url(re.compile("/group/TOWN$"))
+        assert page.locator("p.group a").get_attribute("href") == "/group/TOWN"

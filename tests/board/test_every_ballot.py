@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import html
 import re
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from tally_stream.board.page_outcome import outcome_of
 from tally_stream.board.page_referendum import referendum_of
@@ -19,28 +15,11 @@ from tally_stream.board.page_ways import ways_of
 from tally_stream.board.wording import LANGUAGES, Words
 from tally_stream.domain.contest import Allocation, Candidate, Contest
 from tests.board.many import ManyBoard
-from tests.board.town import told_town
+from tests.board.town import pages, read, told_town
 from tests.support.every_ballot import AREAS, BRIDGE, COUNCIL, QUORUM, SEATS, night, roots, with_outcome, with_seats
 from tests.support.small_elections import Night, contest, election, report
 
 EN = Words("en")
-
-
-def pages(told: ManyBoard, *paths: str) -> list[Any]:
-    """What is answered: text, or what JSON says."""
-
-    async def ask() -> list[Any]:
-        async with TestClient(TestServer(told.board.application())) as client:
-            answers = [await client.get(path) for path in paths]
-            assert [a.status for a in answers] == [200] * len(paths)
-            return [await a.json() if "/api/" in path else await a.text() for a, path in zip(answers, paths, strict=True)]
-
-    return asyncio.run(ask())
-
-
-def read(markup: str) -> str:
-    """As a reader reads it."""
-    return " ".join(html.unescape(re.sub("<[^>]+>", " ", markup)).split())
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,13 @@ own on the roots."""
 
 from __future__ import annotations
 
+import asyncio
+import html
+import re
 from collections.abc import Mapping
+from typing import Any
+
+from aiohttp.test_utils import TestClient, TestServer
 
 from tally_stream.board.feed import now_ms
 from tally_stream.domain.standings import Message
@@ -29,3 +35,20 @@ def show(told: ManyBoard, played: Night, instead: Mapping[str, Message], version
             StoredRecord(0, 0, now_ms(), None, canonical_json({**message, "version": message["version"] + version}))
             for message in messages
         )
+
+
+def pages(told: ManyBoard, *paths: str) -> list[Any]:
+    """What is answered: text, or what JSON says."""
+
+    async def ask() -> list[Any]:
+        async with TestClient(TestServer(told.board.application())) as client:
+            answers = [await client.get(path) for path in paths]
+            assert [a.status for a in answers] == [200] * len(paths)
+            return [await a.json() if "/api/" in path else await a.text() for a, path in zip(answers, paths, strict=True)]
+
+    return asyncio.run(ask())
+
+
+def read(markup: str) -> str:
+    """As a reader reads it."""
+    return " ".join(html.unescape(re.sub("<[^>]+>", " ", markup)).split())
