@@ -37,13 +37,13 @@ def show(told: ManyBoard, played: Night, instead: Mapping[str, Message], version
         )
 
 
-def pages(told: ManyBoard, *paths: str) -> list[Any]:
+def pages(told: ManyBoard, *paths: str, status: int = 200) -> list[Any]:
     """What is answered: text, or what JSON says."""
 
     async def ask() -> list[Any]:
         async with TestClient(TestServer(told.board.application())) as client:
             answers = [await client.get(path) for path in paths]
-            assert [a.status for a in answers] == [200] * len(paths)
+            assert {a.status for a in answers} == {status}, paths
             return [await a.json() if "/api/" in path else await a.text() for a, path in zip(answers, paths, strict=True)]
 
     return asyncio.run(ask())
