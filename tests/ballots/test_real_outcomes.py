@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tally_stream.audit.replay import Replay, replay
+from tally_stream.export.group_seats import groups_of, party_seats, seats_to_share
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.report_log import ReportLog
 from tests.ballots.counted import Counted, CountedSet, seats, votes
@@ -193,16 +194,14 @@ class TestSpain:
         assert set(of.states().values()) == {"decided"}
 
     def test_350_seats_by_party(self, of: Counted) -> None:
-        assert {contest.group for contest in of.election.contests} == {"CONGRESO"}
-        found: Counter[str] = Counter()
-        for contest, root in of.roots.items():
-            for list_id, n in _won(root).items():
-                found[of.party_of[contest, list_id]] += n
-        assert found == of.ballots.official["seats_by_party_nationally"]
-        assert [found[party] for party in ("PSOE", "PP", "VOX", "PODEMOS-IU", "ERC-SOBIRANISTES", "Cs")] == [
-            120, 89, 52, 26, 13, 10
+        (group,) = groups_of(of.election).values()
+        assert (len(group), seats_to_share(group)) == (52, 350)
+        lines = party_seats(group, of.roots)
+        assert {line.party: line.now for line in lines} == of.ballots.official["seats_by_party_nationally"]
+        assert [(line.party, line.now, line.certain) for line in lines[:4]] == [
+            ("PSOE", 120, 120), ("PP", 89, 89), ("VOX", 52, 52), ("PODEMOS-IU", 26, 26)
         ]  # fmt: skip
-        assert found.total() == 350
+        assert sum(line.certain for line in lines) == 350
 
     def test_residents_abroad_are_stations_with_a_register(self, of: Counted) -> None:
         abroad = [station for id, station in of.election.stations.items() if id.endswith("CERA")]
