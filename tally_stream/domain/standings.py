@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from tally_stream.domain.counted import Counted
+from tally_stream.domain.counted import Counted, counted_of
 from tally_stream.domain.election import Election
 from tally_stream.domain.extra_standings import channel_of, voted_of
 from tally_stream.domain.outcome import outcome
@@ -327,20 +327,9 @@ class MergedFigures:
         return outcome(self.contest, counted, self.seats, asked), self.seats
 
     def _counted(self, area: int, sums: AreaSums | None, is_certified: bool) -> Counted:
-        start, count = self._baseline[area], len(self.contest.candidate_ids)
-        t = Totals(count, sums, self._channels)
+        count = len(self.contest.candidate_ids)
         votes = (0,) * count if sums is None else sums[:count]
-        bound = None if start["bound_unknown"] + t.bound_unknown else start["bound"] + t.bound
-        untold, contradicted = t.untold, t.contradicted
-        if is_certified:  # in every partition: nothing takes effect any more but by an authority's act
-            bound, untold, contradicted = 0, 0, 0
-        registered = None
-        if not start["registered_of_unknown"] + t.registered_of_unknown:
-            registered = start["registered_of"] + t.registered_of
-        return Counted(
-            votes, t.valid, None if t.cast_unknown else t.cast, None if t.blank_unknown else t.blank, registered, bound, untold,
-            contradicted,
-        )  # fmt: skip
+        return counted_of(votes, Totals(count, sums, self._channels), self._baseline[area], is_certified)
 
     def _exit_polls(self, as_of_ms: int | None, share_of: dict[str, str | None]) -> list[Message]:
         polls = []
