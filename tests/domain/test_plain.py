@@ -112,10 +112,13 @@ def test_it_never_spares_a_clock() -> None:
 
 @pytest.mark.parametrize("bound_percent", [100, NEVER])
 @pytest.mark.parametrize("expected", [None, 0, 4, 1000])
-def test_the_one_step_is_the_general_one(expected: int | None, bound_percent: int | Fraction) -> None:
+@pytest.mark.parametrize(("votes_per_ballot", "channels"), [(1, ()), (2, (0, 1))])
+def test_the_one_step_is_the_general_one(
+    expected: int | None, bound_percent: int | Fraction, votes_per_ballot: int, channels: tuple[int, ...]
+) -> None:
     """Totals, entry and change after each, for every pair of plain reports of a few figures."""
     limits = Limits(replace(OPEN, bound_register_percent=Fraction(bound_percent)), CLOSE_MS)
-    station = Station("A", "A", 100, expected, (), 0)
+    station = Station("A", "A", 100, expected, (), 0, channel=1)
     figures = list(product([(2, 1), (1, 2), (3, 1), (2, 2)], [0, 1, 2], [0, 1, 2], [True, False], [None, 100]))
     reports = [
         _report(votes=v, valid=sum(v), blank=b, invalid=i, cast=sum(v) + b + i, complete=c, registered=r, revision=1)
@@ -131,7 +134,7 @@ def test_the_one_step_is_the_general_one(expected: int | None, bound_percent: in
                 continue
             pairs += 1
             plain, general = Entry(station), Entry(station)
-            in_steps, as_ever = Totals(2), Totals(2)
+            in_steps, as_ever = (Totals(2, None, channels, votes_per_ballot) for _ in range(2))
             if before is not None:
                 add_plain(in_steps, station, None, before, limits)
                 put_plain(plain, before)

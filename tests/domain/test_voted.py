@@ -54,6 +54,15 @@ def test_it_is_rounded_as_turnout_is() -> None:
     assert voted(night)["percent"] == "66.6"
 
 
+def test_an_area_that_has_none_takes_nothing_from_the_whole() -> None:
+    of = election([station("A-1", path=("NORTH",)), station("B-1", path=("SOUTH",))], levels=("region",), depth=1)
+    for statements in ((turnout("A-1", voted=80), report("B-1")), (report("B-1"), turnout("A-1", voted=80))):
+        night = Night(of, *statements)
+        assert night.area("X/SOUTH")["voted"] is None
+        assert night.area("X/NORTH")["voted"] == night.root()["voted"]
+        assert night.root()["voted"]["done"] == 80
+
+
 def test_each_contest_has_those_of_its_own_stations() -> None:
     night = two(contests=[contest(), contest("SEAT", ("DORA",))], named={"SEAT": ["A-2"]})
     night.take(turnout(voted=80))
