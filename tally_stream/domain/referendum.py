@@ -25,7 +25,7 @@ WeightedArea = tuple[int, Counted]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReferendumVerdict:
     """The message's fields of those names."""
 
     state: str
@@ -53,13 +53,13 @@ class _Areas:
     of: int
 
 
-def answer(contest: Contest, counted: Counted, areas: Sequence[WeightedArea]) -> Answer:
+def answer(contest: Contest, counted: Counted, areas: Sequence[WeightedArea]) -> ReferendumVerdict:
     """What is certain of a referendum. `areas`: those of its double majority's level in which it has stations; else none."""
     assert contest.approval is not None, "a referendum says which candidate is yes"
     yes = contest.candidate_ids.index(contest.approval)
     reached = None if contest.quorum is None else _reached(contest.quorum, counted, yes)
     approving = None if contest.double_majority is None else _approving(areas, yes)
-    return Answer(
+    return ReferendumVerdict(
         _state(contest, counted, yes, reached, approving),
         None if reached is None else _quorum_shown(reached, contest.rounding),
         None if approving is None else _areas_shown(approving),
