@@ -15,6 +15,7 @@ from rich.text import Text
 from tally_stream.domain.contest import Contest
 from tally_stream.export.ballot_figures import channel_percent, has_seats, majority_of_seats, threshold_of
 from tally_stream.export.outcome_words import decimal_text
+from tally_stream.wire.newest import is_root
 
 BASE_WORDS = {"valid": "valid votes", "valid-and-blank": "valid and blank ballots", "cast": "ballots cast"}
 LISTS_NAMED_MAX = 8
@@ -48,7 +49,9 @@ def voted_line(message: dict[str, Any]) -> list[str]:
 
 
 def seats_lines(message: dict[str, Any], contest: Contest | None) -> list[str]:
-    """How many seats a majority has, who is below the threshold, and what is counted together."""
+    """How many seats a majority has, who is below the threshold, and what is counted together; of the whole alone."""
+    if not is_root(message["area"]):
+        return []
     lines = []
     if has_seats(message):
         now = sum(line["seats"]["now"] for line in message["candidates"] if line["seats"])
@@ -67,7 +70,7 @@ def _threshold_line(message: dict[str, Any], contest: Contest) -> list[str]:
     names = {candidate.id: candidate.name for candidate in contest.candidates}
     said = f"threshold {decimal_text(rule.threshold_percent)} % of {BASE_WORDS[rule.threshold_base]}"
     if threshold.needed is None:
-        said += "" if threshold.base == 0 else ", which are not known"
+        said += "" if threshold.base == 0 or message["outcome"] is None else ", which are not known"
     else:
         said += f": {threshold.needed:,}; below it: {_some([names[id] for id in threshold.below]) or 'nobody'}"
     exempt = _some([names[id] for id in rule.exempt])

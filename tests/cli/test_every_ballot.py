@@ -58,6 +58,14 @@ class TestSeats:
                 played.take(report(id, votes=votes))
             assert f"below it: {below}; exempt" in shown(with_seats(played.root()), played.election), votes
 
+    def test_a_threshold_is_of_the_whole_and_hidden_figures_are_not_unknown_ones(self, played: Night) -> None:
+        assert "threshold" not in shown(played.area("X/West"), played.election)
+        before = Night(town())
+        assert "threshold 5 % of valid votes; exempt: Old Town\n" in shown(before.root(), before.election)
+        council = roots(played)["COUNCIL"]
+        unknown = {**council, "ballots": {**council["ballots"], "valid": None}}
+        assert "threshold 5 % of valid votes, which are not known; exempt" in shown(unknown, played.election)
+
     def test_without_the_definition_the_figures_stand_there_all_the_same(self, played: Night) -> None:
         said = shown(roots(played)["COUNCIL"])
         assert "seats 20 shared out, 18 certain\n" in said

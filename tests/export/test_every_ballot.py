@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from tally_stream.audit.replay import replay
 from tally_stream.export.nist import nist_report
 from tally_stream.export.nist_checks import nist_problems
 from tally_stream.export.table import csv_channels, csv_table
-from tests.export.nights import DAY, GENERATED_MS, snapshot_of
+from tests.export.nights import DAY, GENERATED_MS, NIGHTS, definition, snapshot_of
 from tests.support.every_ballot import QUORUM, night, roots, town, with_outcome
 from tests.support.nist_schema import errors
 from tests.support.small_elections import Night, report
@@ -198,3 +199,20 @@ class TestCsv:
 def test_a_quorum_of_figures_that_are_not_known_is_not_spoken_of(played: Night) -> None:
     assert "quorum" in nist(played, "BRIDGE", quorum=QUORUM)["Notes"]
     assert "quorum" not in nist(played, "BRIDGE", quorum=None)["Notes"]
+
+
+@pytest.mark.parametrize("records", [0, 25, 60, 110, 150])
+def test_the_invented_town_is_valid_at_every_hour(records: int) -> None:
+    """All its contests, as a worker publishes them."""
+    town = definition("council")
+    played = replay(town, NIGHTS / "council" / "reports.jsonl.gz", at={0: records})
+    found = [snapshot_of(town, played.messages(index), index) for index in range(len(town.contests))]
+    made = nist_report(found, DAY, GENERATED_MS)
+    assert errors(made) == []
+    selections = [s for s in contest_of(made, "COUNCIL")["ContestSelection"] if "VoteCounts" in s]
+    assert sum(counts_of(s, "area__LM")["seats"] for s in selections) == sum(
+        c.seats.now for c in found[1].root.candidates if c.seats
+    )
+    assert len(rows(csv_channels(found))) == sum(
+        len(one.message.channels or []) * len(one.message.candidates) for snapshot in found for one in snapshot.areas()
+    )
