@@ -13,9 +13,8 @@ import pytest
 
 from tally_stream.wire.folder.contest_rules import FIELDS_OF_RULES
 from tally_stream.wire.folder.contest_tables import CONTEST_COLUMNS
-from tests.elections.published import ELECTIONS
 from tests.support.doc_pages import blocks, marked
-from tests.support.paths import DOCS
+from tests.support.paths import DOCS, NIGHTS
 from tests.support.processes import command
 
 PAGE = DOCS / "elections.md"
@@ -53,7 +52,7 @@ def test_every_command_in_turn_prints_what_stands_below_it(fresh: Path) -> None:
 
 
 def test_the_parts_of_the_invented_town_stand_in_its_folder() -> None:
-    council = ELECTIONS / "council"
+    council = NIGHTS / "council"
     parts = [block for block in blocks(PAGE) if block.marker == "part-of-council"]
     assert {block.name for block in parts} == {"election.toml", "contests.csv", "stations.csv"}
     for block in parts:
