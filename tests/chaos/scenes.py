@@ -55,7 +55,7 @@ def kill_a_worker(stage: Stage) -> None:
 def freeze_a_worker(stage: Stage) -> None:
     """Past its session, beside a worker that takes over; then it thaws, believing that no time has passed."""
     stage.may_end_of += SESSION_OVER
-    stage.start("two").wait_ready()
+    stage.start("two").wait_ready(stage.settle_seconds)
     for _ in range(1 if stage.is_short else 3):
         frozen = wait_for(lambda: next((w for w in stage.workers.values() if is_publisher(w)), None), "a publisher")
         other = next(w for w in stage.workers.values() if w is not frozen)
