@@ -4,7 +4,6 @@ from tests.mutants.planted import DOMAIN, Mutant
 
 SEATS, CERTAIN = "tests/domain/test_seats.py", "tests/domain/test_seats_certain.py"
 OTHERS = "tests/domain/test_seats_properties.py::TestOthers"
-MODEL = "tests/domain/test_seats_properties.py::TestSecondModel"
 OUTCOME = "tests/domain/test_outcome.py"
 COMPLETIONS = "tests/certainty/test_every_completion.py::test_no_completion_takes_a_seat_that_was_certain"
 OF_SEVERAL = "tests/certainty/test_every_completion.py::test_nor_where_a_ballot_has_several_votes"
@@ -50,28 +49,28 @@ MUTANTS = (
     Mutant("what contradicts itself is no vote still out", FILE,
            "elif not counted.bound + counted.contradicted:", "elif not counted.bound:", f"{CERTAIN} {OUTCOME}"),
     Mutant("a ballot has one vote", FILE,
-           "more = contest.votes_per_ballot * counted.bound +", "more = counted.bound +", f"{CERTAIN} {MODEL} {OF_SEVERAL}"),
+           "more = contest.votes_per_ballot * counted.bound +", "more = counted.bound +", f"{CERTAIN} {OF_SEVERAL}"),
     Mutant("ballots still out are in no base of a threshold", FILE,
-           "lists, 0, base + counted.bound + counted.contradicted)", "lists, 0, base)", f"{CERTAIN} {MODEL} {COMPLETIONS}"),
+           "lists, 0, base + counted.bound + counted.contradicted)", "lists, 0, base)", f"{CERTAIN} {COMPLETIONS}"),
     Mutant("nobody passes any more", FILE,
            "able = _those_at(contest, allocation, votes, lists, more, base)",
-           "able = _those_at(contest, allocation, votes, lists, 0, base)", f"{CERTAIN} {MODEL} {COMPLETIONS}"),
+           "able = _those_at(contest, allocation, votes, lists, 0, base)", f"{CERTAIN} {COMPLETIONS}"),
     Mutant("a rival combination has those sure to pass", FILE,
-           "[_sum_of(votes, able[place]) for place in racing]", "[_sum_of(votes, sure[place]) for place in racing]", f"{CERTAIN} {MODEL}"),
+           "[_sum_of(votes, able[place]) for place in racing]", "[_sum_of(votes, sure[place]) for place in racing]", CERTAIN),
     Mutant("a combination is sure of all that may pass", FILE,
            "[_sum_of(votes, sure[place]) for place in racing]", "[_sum_of(votes, able[place]) for place in racing]",
-           f"{CERTAIN} {MODEL} {COMPLETIONS}"),
+           f"{CERTAIN} {COMPLETIONS}"),
     Mutant("a member is certain of seats that its combination is not", FILE,
-           "[votes[i] for i in members], its, more,", "[votes[i] for i in members], lists_now[place], more,", f"{CERTAIN} {MODEL}"),
+           "[votes[i] for i in members], its, more,", "[votes[i] for i in members], lists_now[place], more,", CERTAIN),
     Mutant("a member is certain without passing", FILE,
            "votes[i] if i in sure[place] else 0 for i in members", "votes[i] for i in members", CERTAIN),
     Mutant("Hare forgets the votes still out", FILE, "all_votes = sum(able) + more", "all_votes = sum(able)", f"{CERTAIN} {COMPLETIONS}"),
     Mutant("as much is not enough to take a seat", FILE,
-           "return lacking <= self.more * divisor", "return lacking < self.more * divisor", f"{CERTAIN} {MODEL} {COMPLETIONS}"),
-    Mutant("votes still out go to the first", FILE, "        lacks.sort()\n", "", f"{CERTAIN} {MODEL}"),
+           "return lacking <= self.more * divisor", "return lacking < self.more * divisor", f"{CERTAIN} {COMPLETIONS}"),
+    Mutant("votes still out go to the first", FILE, "        lacks.sort()\n", "", CERTAIN),
     Mutant("nobody gains two quotients", FILE,
            "sum(lacks[:enough]) + max(0, enough - len(lacks)) * votes * method.step",
-           "sum(lacks[:enough]) + max(0, enough - len(lacks)) * self.more * divisor * votes", f"{CERTAIN} {MODEL} {COMPLETIONS}"),
+           "sum(lacks[:enough]) + max(0, enough - len(lacks)) * self.more * divisor * votes", f"{CERTAIN} {COMPLETIONS}"),
     Mutant("the second quotient after 1.4 costs a whole step", FILE,
            "                lacks.append(votes * (method.at(2) - method.first))\n", "                pass\n", CERTAIN),
     Mutant("a first quotient by 1.4 is judged by all others", FILE,
