@@ -64,7 +64,7 @@ def test_what_holds_a_promise_must_be_a_test() -> None:
 
 def test_what_was_soaked_says_where_and_when_and_how_it_ended() -> None:
     """P23 is open: what stands there may be no success, and has to say so."""
-    (soaked,) = re.findall(r"^## What an hour of faults cost\n(.+?)(?=^## |\Z)", PAGE, re.M | re.S)
+    (soaked,) = re.findall(r"^## What hours of faults cost\n(.+?)(?=^## |\Z)", PAGE, re.M | re.S)
     assert re.search(r"\d{4}-\d\d-\d\d", soaked)
     assert "cores" in soaked
     assert len(re.findall(r"^\| \d ", soaked, re.M)) >= 4, "a row for each quarter"
