@@ -32,6 +32,7 @@ from tally_stream.board.view import View, view_of
 from tally_stream.board.wording import LANGUAGES, STATIC, Words
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.scalars import format_time
+from tally_stream.export.ballot_figures import has_missing_votes
 from tally_stream.export.outcome_words import decimal_text
 
 PAGES_KEPT = 128
@@ -263,7 +264,7 @@ class Pages:
             "measures": "".join(_measure(name, root["progress"][name], t) for name in MEASURES) + voted_measure(root, t),
             **ways_of(root, t),
             "states": "".join(
-                f"<div><dt>{_escape(name)}</dt><dd>{_escape(value)}</dd></div>" for name, value in _states(root, t)
+                f"<div><dt>{_escape(name)}</dt><dd>{_escape(value)}</dd></div>" for name, value in _states(contest, root, t)
             ),
             "outcome": outcome_of(contest, root, self._election.checks.bound_register_percent, t),
             **_polls(root, t),
@@ -338,7 +339,7 @@ def _limit_of_shares(contest: Contest) -> str | None:
     return decimal_text(majority.percent)
 
 
-def _states(root: dict[str, Any], t: Words) -> list[tuple[str, str]]:
+def _states(contest: Contest, root: dict[str, Any], t: Words) -> list[tuple[str, str]]:
     """Every station in its one state; then what else is to be known of some of them; then turnout and invalid ballots."""
     rows = [(t(f"state.{name}"), t.number(root["stations"][name])) for name in STATES]
     flags = root["flags"]
@@ -348,8 +349,8 @@ def _states(root: dict[str, Any], t: Words) -> list[tuple[str, str]]:
         rows.append((t("state.turnout"), f"{t.percent(root['turnout']['percent'])} %"))
     if root["ballots"]["invalid"] is not None:
         rows.append((t("state.invalid"), t.number(root["ballots"]["invalid"])))
-    missing = {name: root["ballots"][name] for name in ("undervotes", "overvotes")}
-    rows += [(t(f"state.{name}"), t.number(count)) for name, count in missing.items() if count is not None]
+    if has_missing_votes(contest, root):
+        rows += [(t(f"state.{name}"), t.number(root["ballots"][name])) for name in ("undervotes", "overvotes")]
     return rows
 
 

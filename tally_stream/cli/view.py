@@ -205,7 +205,7 @@ def _lines(message: dict[str, Any], contest: Contest | None) -> list[str]:
         "processed  " + " · ".join(progress_lines(message)),
         _stations_line(message),
         *channel_lines(message),
-        *undervotes_line(message),
+        *undervotes_line(message, contest),
         *voted_line(message),
     ]
     if message["turnout"]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tally_stream.domain.contest import Contest
-from tally_stream.export.ballot_figures import channel_percent, has_seats, majority_of_seats, threshold_of
+from tally_stream.export.ballot_figures import channel_percent, has_missing_votes, has_seats, majority_of_seats, threshold_of
 from tally_stream.export.outcome_words import decimal_text
 from tally_stream.wire.newest import is_root
 
@@ -31,11 +31,11 @@ def several_votes_line(message: dict[str, Any], contest: Contest | None) -> list
     return [f"a ballot has {has}: shares are of valid ballots, and can add up to more than 100 %"]
 
 
-def undervotes_line(message: dict[str, Any]) -> list[str]:
+def undervotes_line(message: dict[str, Any], contest: Contest | None) -> list[str]:
     """Votes that were not given, and those lost because a ballot gave too many."""
-    under, over = message["ballots"]["undervotes"], message["ballots"]["overvotes"]
-    if under is None:
+    if not has_missing_votes(contest, message):
         return []
+    under, over = message["ballots"]["undervotes"], message["ballots"]["overvotes"]
     return [f"undervotes {under:,} · overvotes {over:,} (votes not given; votes of ballots that gave too many)"]
 
 

@@ -33,6 +33,15 @@ def has_seats(message: Message) -> bool:
     return any(line["seats"] is not None for line in message["candidates"])
 
 
+def has_missing_votes(contest: Contest | None, message: Message) -> bool:
+    """Whether its undervotes and overvotes say anything: without a statement in force they are 0, and where a ballot has one
+    vote, nobody asks for that."""
+    under, over = message["ballots"]["undervotes"], message["ballots"]["overvotes"]
+    if under is None or over is None:
+        return False
+    return under + over > 0 or (contest is not None and contest.votes_per_ballot > 1)
+
+
 def majority_of_seats(seats: int) -> int:
     """So many are more than half."""
     return seats // 2 + 1

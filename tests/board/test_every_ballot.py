@@ -15,9 +15,9 @@ from tally_stream.board.page_ways import ways_of
 from tally_stream.board.wording import LANGUAGES, Words
 from tally_stream.domain.contest import Allocation, Candidate, Contest
 from tests.board.many import ManyBoard
-from tests.board.town import pages, read, told_town
-from tests.support.every_ballot import AREAS, BRIDGE, COUNCIL, QUORUM, SEATS, night, roots, with_outcome, with_seats
-from tests.support.small_elections import Night, contest, election, report
+from tests.board.town import pages, read, show, told_town
+from tests.support.every_ballot import AREAS, BRIDGE, COUNCIL, QUORUM, SEATS, night, roots, town, with_outcome, with_seats
+from tests.support.small_elections import Night, contest, decision, election, report
 
 EN = Words("en")
 
@@ -181,6 +181,16 @@ class TestBallots:
         assert "Votes not given (undervotes) 3,180 Votes lost, too many given (overvotes) 20" in read(schools)
         assert "A ballot has up to" not in bridge
         assert "undervotes" not in bridge
+
+    def test_before_any_report_nobody_is_told_of_votes_that_are_not_missing(self) -> None:
+        empty = Night(town())
+        for contest_index in range(3):
+            empty.take(decision("annul", "A-1", 1, 0, contest=contest_index))
+        told = ManyBoard(empty.election)
+        show(told, empty, {c.id: empty.root(n) for n, c in enumerate(empty.election.contests)})
+        bridge, schools = pages(told, "/contest/BRIDGE", "/contest/SCHOOLS")
+        assert "undervotes" not in bridge
+        assert "(undervotes) 0" in read(schools)
 
     def test_ways_of_voting_and_voters_so_far(self, told: ManyBoard) -> None:
         whole, east = map(read, pages(told, "/", "/contest/COUNCIL/area/X/East"))

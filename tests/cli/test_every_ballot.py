@@ -15,7 +15,7 @@ from tally_stream.domain.standings import Message
 from tally_stream.wire.messages import canonical_json
 from tests.cli.calling import call
 from tests.support.every_ballot import AREAS, QUORUM, SEATS, closed, night, roots, town, with_outcome, with_seats
-from tests.support.small_elections import Night, contest, election, report
+from tests.support.small_elections import Night, contest, decision, election, report
 
 
 def shown(message: Message, of: Any = None, width: int = 200, **more: Any) -> str:
@@ -123,6 +123,14 @@ class TestBallots:
     def test_undervotes_and_overvotes_stand_where_they_are_known(self, played: Night) -> None:
         assert "undervotes 3,180 · overvotes 20" in shown(roots(played)["SCHOOLS"], played.election)
         assert "undervotes" not in shown(roots(played)["BRIDGE"], played.election)
+
+    def test_before_any_report_nobody_is_told_of_votes_that_are_not_missing(self) -> None:
+        empty = Night(town())
+        empty.take(decision("annul", "A-1", 1, 0))
+        empty.take(decision("annul", "A-1", 1, 0, contest=2))
+        assert empty.root()["ballots"]["undervotes"] == 0
+        assert "undervotes" not in shown(empty.root(), empty.election)
+        assert "undervotes 0 · overvotes 0" in shown(empty.root(2), empty.election)
 
     def test_voters_so_far_are_said_before_the_close_too(self, played: Night) -> None:
         said = "voted so far 2,700 (45.00 % of 6,000 registered there), as 3 polling stations stated"

@@ -16,7 +16,7 @@ export function drawRoot(root, contest, election) {
   const measures = ["stations", "registered", "ballots"].map((name) => measure(name, root.progress[name]));
   fill($("measures"), [...measures, ...voted(root)]);
   drawWays(root);
-  fill($("states"), states(root));
+  fill($("states"), states(root, contest));
   if (root.area === election.root) fill($("outcome"), outcomeOf(root, contest, election));
   drawPolls(root);
   const offsets = Object.entries(root.provenance.next_offsets).map(([p, o]) => `${p}: ${o}`).join(", ");
@@ -70,14 +70,17 @@ function measure(name, value) {
     el("span", {}, t("of", { done: number(value.done), of: number(value.of) })), bar(value.percent)));
 }
 
-function states(root) {
+function states(root, contest) {
   const rows = STATES.map((name) => [t(`state.${name}`), number(root.stations[name])]);
   const { corrected, recounted, disputed, warned, held } = root.flags;
   const besides = { corrected, recounted, disputed, warned, waiting: held - root.stations.held };
   for (const [name, count] of Object.entries(besides)) if (count > 0) rows.push([t(`state.${name}`), number(count)]);
   if (root.turnout) rows.push([t("state.turnout"), `${percent(root.turnout.percent)} %`]);
-  for (const name of ["invalid", "undervotes", "overvotes"]) {
-    if (root.ballots[name] !== null) rows.push([t(`state.${name}`), number(root.ballots[name])]);
+  const { invalid, undervotes, overvotes } = root.ballots;
+  if (invalid !== null) rows.push([t("state.invalid"), number(invalid)]);
+  // Without a statement in force they are 0: where a ballot has one vote, nobody asks for that.
+  if (undervotes !== null && (undervotes + overvotes > 0 || contest.votes_per_ballot > 1)) {
+    rows.push([t("state.undervotes"), number(undervotes)], [t("state.overvotes"), number(overvotes)]);
   }
   return rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
 }
