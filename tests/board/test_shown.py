@@ -484,10 +484,11 @@ def test_every_word_that_is_asked_for_is_in_the_catalogue_and_none_is_idle() -> 
     """Keys made of a prefix and a name (`state.` + name) count by their prefix."""
     words = json.loads((STATIC / "lang" / "en.json").read_text(encoding="utf-8"))
     sources = [p for p in STATIC.rglob("*") if p.suffix in (".js", ".html")]
-    sources += [STATIC.parent / name for name in ("page.py", "page_lists.py", "page_outcome.py")]
+    sources += STATIC.parent.glob("page*.py")
     text = "\n".join(p.read_text(encoding="utf-8") for p in sources)
     idle = [k for k in words if f'"{k}"' not in text and f"t:{k}}}" not in text and f"'{k}'" not in text]
-    prefixes = ("status.", "method.", "measure.", "state.", "outcome.", "verdict.", "kind.", "station.", "fresh.", "_", "area.")
+    prefixes = ("status.", "method.", "measure.", "state.", "outcome.", "verdict.", "kind.", "station.", "fresh.", "_", "area.",
+                "ways.", "quorum.", "wins.")  # fmt: skip
     assert [k for k in idle if not k.startswith(prefixes)] == []
 
 
@@ -524,7 +525,8 @@ def test_what_makes_markup_of_text_would_be_found(code: str) -> None:
 
 
 def test_what_a_phone_loads_is_small() -> None:
-    """On a bad network, uncompressed: all there is, of the catalogues the longest."""
+    """On a bad network, uncompressed: all there is, of the catalogues the longest. Seats, referendums, ways of voting and groups
+    are a quarter of it."""
     sizes = {p.relative_to(STATIC): p.stat().st_size for p in STATIC.rglob("*") if p.is_file()}
     catalogues = [size for path, size in sizes.items() if path.parts[0] == "lang"]
-    assert sum(sizes.values()) - sum(catalogues) + max(catalogues) < 80_000
+    assert sum(sizes.values()) - sum(catalogues) + max(catalogues) < 110_000
