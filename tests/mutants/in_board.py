@@ -6,6 +6,7 @@ API, PUBLISH, READERS = "tally_stream/board/api.py", "tally_stream/board/publish
 PAGE, LISTS, FEED = "tally_stream/board/page.py", "tally_stream/board/page_lists.py", "tally_stream/board/feed.py"
 CLOSE, CACHE, TOLD = "tests/board/test_before_the_close.py", "tests/board/test_cache.py", "tests/board/test_snapshots_told.py"
 RULES = "tests/board/test_rules_shown.py"
+FIGURES, BALLOTS = "tally_stream/export/ballot_figures.py", "tests/board/test_every_ballot.py"
 LINE = f"{RULES}::test_a_line_stands_where_the_limit_of_the_shares_lies_and_nowhere_else"
 LEADS = f"{RULES}::test_nobody_without_votes_leads_and_nobody_who_can_not"
 STREAM, PLACES = "tests/board/test_shown.py::TestTheStream", "tests/board/test_area_pages.py"
@@ -105,4 +106,15 @@ MUTANTS = (
     Mutant("nobody with votes leads", PAGE, ' and c["votes"] else ""', ' else ""', LEADS),
     Mutant("a finished small contest ends an area in an export", "tally_stream/export/nist.py",
            "key=_how_far", "key=_processed", "tests/export/test_nist.py"),
+    Mutant("put a list that has the threshold below it", FIGURES, 'line["votes"] >= numerator * base',
+           'line["votes"] > numerator * base', "tests/cli/test_every_ballot.py"),
+    Mutant("call a quorum reached once it is passed", FIGURES, 'quorum["done"] >= quorum["needed"]',
+           'quorum["done"] > quorum["needed"]', BALLOTS),
+    Mutant("take half of the seats for a majority", FIGURES, "seats // 2 + 1", "(seats + 1) // 2", BALLOTS),
+    Mutant("tell of ways of voting that an area does not have", "tally_stream/board/page_ways.py",
+           "for channel, done, of in channels if of]", "for channel, done, of in channels]", BALLOTS),
+    Mutant("give a party's seats to its candidates' names", "tally_stream/export/group_seats.py",
+           "candidate.party or candidate.name", "candidate.name", "tests/export/test_group_seats.py"),
+    Mutant("show the seats of a group as they were", "tally_stream/board/groups.py",
+           "changed_version for contest", "areas_taken for contest", "tests/board/test_groups.py"),
 )  # fmt: skip
