@@ -29,6 +29,7 @@ COMPILED = (
     "tally_stream/domain/votes.py",
     "tally_stream/domain/extra_sums.py",
     "tally_stream/domain/tally.py",
+    "tally_stream/domain/baselines.py",
     "tally_stream/domain/pages.py",
     "tally_stream/domain/fold.py",
     "tally_stream/domain/counted.py",

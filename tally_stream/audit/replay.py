@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from tally_stream.audit.refusals import REFUSED, RefusedRecords
+from tally_stream.domain.baselines import Baseline, baselines
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import folds_of
 from tally_stream.domain.ledger import Verdict
 from tally_stream.domain.rules import VERDICTS, Limits, message_of
 from tally_stream.domain.standings import MergedFigures, Message
-from tally_stream.domain.tally import Baseline, baselines
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog
 from tally_stream.wire.run import read_record

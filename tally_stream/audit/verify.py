@@ -18,12 +18,12 @@ from typing import Any
 
 import msgspec
 
+from tally_stream.domain.baselines import baselines
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import PartitionFold, folds_of
 from tally_stream.domain.pages import Figures
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.standings import MergedFigures
-from tally_stream.domain.tally import baselines
 from tally_stream.wire.messages import canonical_json, read_published, standings_key
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogRecord

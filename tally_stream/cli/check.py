@@ -16,11 +16,11 @@ from rich.text import Text
 
 from tally_stream.cli.common import ELECTION, EXIT_USAGE, election_folder, open_folder, out
 from tally_stream.cli.view import CONTESTS_SHOWN_MAX, more_contests
+from tally_stream.domain.baselines import baselines
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.scalars import format_time
-from tally_stream.domain.tally import baselines
 from tally_stream.wire.folder.assembling import ElectionFolderError, read_folder
 from tally_stream.wire.folder.doubts import doubts_of
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from tally_stream.domain.baselines import Baseline, baselines, expected_of
 from tally_stream.domain.counted import Counted, counted_of
 from tally_stream.domain.election import Election
 from tally_stream.domain.extra_standings import channel_of, voted_of
@@ -20,7 +21,7 @@ from tally_stream.domain.rounding import progress_percent, ratio_units, shares, 
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.scalars import format_time
 from tally_stream.domain.seats import Seats, seats_of
-from tally_stream.domain.tally import AreaSums, Baseline, Totals, baselines, expected_of
+from tally_stream.domain.tally import AreaSums, Totals
 
 Message = dict[str, Any]
 

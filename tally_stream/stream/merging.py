@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from time import monotonic, perf_counter
 from typing import Any
 
+from tally_stream.domain.baselines import baselines
 from tally_stream.domain.election import Election
 from tally_stream.domain.pages import PAGE_MAX_BYTES, Mark, Page
 from tally_stream.domain.rules import Limits
-from tally_stream.domain.tally import baselines
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.kafka.topics import Topics
 from tally_stream.stream.counting import PAGES_AGAIN_BYTES_A_SECOND

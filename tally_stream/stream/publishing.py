@@ -19,10 +19,10 @@ from itertools import islice
 from time import monotonic, perf_counter, time
 from typing import Any
 
+from tally_stream.domain.baselines import Baseline
 from tally_stream.domain.election import Election
 from tally_stream.domain.pages import Page
 from tally_stream.domain.standings import MergedFigures
-from tally_stream.domain.tally import Baseline
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.kafka.topics import Topics
 from tally_stream.stream.invariant import BrokenInvariant

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tally_stream.domain.baselines import baselines
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.pages import Figures
 from tally_stream.domain.report import Control, Report, Turnout
 from tally_stream.domain.standings import MergedFigures, Message, body_of
-from tally_stream.domain.tally import baselines
 from tests.support.examples import examples
 from tests.support.random_nights import (
     ELECTIONS,

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tally_stream.domain.baselines import baselines
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import PartitionFold, folds_of
 from tally_stream.domain.rules import Limits
 from tally_stream.domain.scopes import ContestLists, Path, areas_of_contests, contests_alike
 from tally_stream.domain.standings import MergedFigures
-from tally_stream.domain.tally import baselines
 from tests.support.examples import examples
 from tests.support.small_elections import (
     CLOSE_MS,

@@ -29,7 +29,7 @@ MUTANTS = (
            "        _tally_channel(channel, before, -1)\n", "        pass\n", "tests/domain/test_plain.py"),
     Mutant("a channel's cast known where the message's is not", f"{DOMAIN}/standings.py",
            "is_hidden, is_hidden or t.cast_unknown > 0)", "is_hidden, is_hidden)", "tests/domain/test_channels.py"),
-    Mutant("stations of another channel are expected", f"{DOMAIN}/tally.py",
+    Mutant("stations of another channel are expected", f"{DOMAIN}/baselines.py",
            "            area[expected_of(station.channel)] += 1\n", "            area[expected_of(0)] += 1\n",
            "tests/domain/test_channels.py"),
     Mutant("add turnout instead of the difference", f"{DOMAIN}/extra_sums.py",
