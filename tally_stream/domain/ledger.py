@@ -343,7 +343,8 @@ def _ballots(counts: Report | None) -> Ballots:
 def _some_figure_falls(before: Report, after: Report | None) -> bool:
     """Whether any vote or ballot figure falls; a known figure that becomes unknown counts as one that falls."""
     if after is None:
-        return bool(any(before.votes) or before.valid or before.cast or before.blank or before.invalid)
+        ballots = (before.cast, before.valid, before.blank, before.invalid, before.undervotes, before.overvotes)
+        return bool(any(before.votes) or any(ballots))
     if after.valid < before.valid or some_lower(after.votes, before.votes):
         return True
     return (

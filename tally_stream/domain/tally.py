@@ -31,8 +31,7 @@ TURNOUT = ("turnout_cast", "turnout_cast_unknown", "turnout_registered", "turnou
 BOUND = ("bound", "bound_unknown", "untold", "contradicted")
 """`bound` is the most ballots that can still take effect, relative to all stations outstanding. `untold` and `contradicted`
 are of partial counts: ballots cast that are not said to be valid, blank or invalid; and by how much figures contradict each
-other that an authority let count, which a later report must mend, and votes that the ballots could have given and of which
-nothing is said."""
+other that an authority let count, which a later report must mend."""
 
 SCALARS = (
     *BALLOTS,
@@ -286,8 +285,6 @@ def add_plain(t: Totals, station: Station, before: Report | None, r: Report, lim
     add_votes(t, votes)
     if t.extra is not None:
         add_plain_extra(t.extra, station, before, r)
-    if t.votes_per_ballot > 1:
-        _add_plain_missing(t, before, r)
     if before is None:
         t.valid += r.valid
         t.cast += cast
@@ -341,18 +338,11 @@ def _tally_untold(t: Totals, counts: Report, sign: int) -> None:
             t.untold += sign * (cast - told_apart)
         else:
             t.contradicted += sign * (told_apart - cast) * t.votes_per_ballot
-    missing = counts.votes_missing(t.votes_per_ballot)
-    if missing > 0:
-        t.contradicted += sign * missing
-
-
-def _add_plain_missing(t: Totals, before: Report | None, r: Report) -> None:
-    """What `_tally_untold` adds where a ballot has several votes: of a partial count those that it does not have. A plain one
-    contradicts nothing."""
-    if before is not None:
-        t.contradicted -= before.votes_missing(t.votes_per_ballot)
-    if not r.complete:
-        t.contradicted += r.votes_missing(t.votes_per_ballot)
+    # Where a ballot has several votes, or it is said which were not given, what is missing contradicts nothing.
+    if t.votes_per_ballot == 1 and counts.undervotes is None:
+        votes = sum(counts.votes)
+        if votes < counts.valid:
+            t.contradicted += sign * (counts.valid - votes)
 
 
 def _tally_kind(t: Totals, kind: str, sign: int) -> None:

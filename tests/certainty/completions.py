@@ -149,10 +149,9 @@ def _further(
     for r in counted_reports(open_station, checks, candidates, base, votes_per_ballot):
         has = _base(base, r.cast, r.valid, r.blank) or 0
         brought = tuple(n - o for n, o in zip(r.votes, before.votes, strict=True))
-        # Where a ballot has several votes, sums allow what no ballots do: that a candidate gains more votes than ballots came.
-        used = sum(before.votes) + before.undervotes
-        not_said = max(0, votes_per_ballot * before.valid - used)
-        if max(brought) > r.valid - before.valid + not_said:
+        # Where a ballot has several votes, sums allow what no ballots do: that more votes come than ballots bring.
+        came = r.valid - before.valid
+        if votes_per_ballot > 1 and (max(brought) > came or sum(brought) > votes_per_ballot * came):
             continue
         if sum(r.votes) + before.undervotes > votes_per_ballot * r.valid:
             continue  # fewer undervotes than before

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.small_elections import Night, contest, correct, election, report, station
+from tests.support.small_elections import Night, contest, correct, decision, election, report, station
 
 THREE = ("ANNA", "BELA", "CLEO")
 
@@ -131,27 +131,34 @@ class TestChanges:
         assert change is not None
         assert change.ballots_delta == (0, 0, 0, 0, None, None)
 
+    def test_what_is_taken_back_owes_one_though_only_undervotes_fall(self) -> None:
+        accepted = report(votes=(0, 0), valid=0, cast=0, blank=0, invalid=0, complete=False, undervotes=5, overvotes=0)
+        night = Night(None, accepted, decision("accept", revision=2, replaces=1))
+        assert night.root()["ballots"]["undervotes"] == 5
+        change = night.change(decision("withdraw", revision=3, replaces=2))
+        assert change is not None
+        assert change.ballots_delta[4] == -5
+
 
 class TestWhatAPartialCountMayStillBring:
-    """Its ballots may have votes that are not counted yet: nothing is certain against them."""
+    """Votes come with ballots: those of a partial count gave what it says, and what they left blank is no vote still out."""
 
-    def test_votes_of_which_nothing_is_said(self) -> None:
-        of = election([station("A-1"), station("A-2")], [contest(rule="plurality", votes_per_ballot=2)])
-        night = Night(of, report("A-1", votes=(50, 40), valid=50, cast=50, blank=0, invalid=0, undervotes=10, overvotes=0))
-        night.take(report("A-2", votes=(0, 0), valid=100, cast=300, blank=200, invalid=0, complete=False, registered=300))
-        assert night.root()["outcome"]["outstanding_bound"] == 0
-        assert night.root()["outcome"]["state"] == "undecided"
-        night.take(report(
-            "A-2", 2, votes=(0, 0), valid=100, cast=300, blank=200, invalid=0, complete=False, registered=300, undervotes=200,
-            overvotes=0,
-        ))  # fmt: skip
-        assert night.root()["outcome"]["state"] == "decided"
+    @pytest.mark.parametrize("told", [{}, {"undervotes": 70, "overvotes": 0}], ids=["not told", "undervotes told"])
+    def test_votes_that_its_ballots_did_not_give(self, told: dict[str, Any]) -> None:
+        of = election(
+            [station(registered=100)],
+            [contest(rule="plurality", votes_per_ballot=2)],
+            A3_register_percent=100,
+            bound_register_percent=100,
+        )
+        counts: dict[str, Any] = {"votes": (80, 50), "valid": 100, "cast": 100, "blank": 0, "invalid": 0, "complete": False}
+        night = Night(of, report(**counts, **told))
+        outcome = night.root()["outcome"]
+        assert (outcome["outstanding_bound"], outcome["state"], outcome["elected"]) == (0, "decided", ["ANNA"])
 
-    def test_in_one_step_and_in_many_alike(self) -> None:
-        """A count in which each ballot gave one vote of two is plain; what it leaves open is kept all the same."""
-        of = election([station("A-1"), station("A-2")], [contest(rule="plurality", votes_per_ballot=2)])
-        plain: dict[str, Any] = {"votes": (60, 40), "blank": 0, "invalid": 0, "complete": False, "registered": 200}
-        night = Night(of, report("A-2", votes=(90, 10), blank=0, invalid=0), report("A-1", **plain))
-        assert night.root()["outcome"]["state"] == "undecided"
-        night.take(report("A-1", 2, **{**plain, "complete": True}))
+    def test_nor_where_a_ballot_has_one_vote_and_some_are_missing(self) -> None:
+        of = election([station(registered=100)], [contest()], A3_register_percent=100, bound_register_percent=100)
+        counts: dict[str, Any] = {"votes": (60, 30), "valid": 100, "cast": 100, "blank": 0, "invalid": 0, "complete": False}
+        night = Night(of)
+        assert night.verdict(report(**counts, undervotes=0, overvotes=0)) == "counted P5 P8"
         assert night.root()["outcome"]["state"] == "decided"

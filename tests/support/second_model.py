@@ -577,7 +577,7 @@ def _stand(election: Election, c: Contest, rows: Sequence[Row], is_final: bool) 
     untold = sum(max(0, p.cast - told_apart(p)) for p in parts if p and p.cast is not None)
     k = c.votes_per_ballot
     amiss = k * sum(max(0, told_apart(p) - p.cast) for p in parts if p and p.cast is not None)
-    amiss += sum(max(0, k * p.valid - sum(p.votes) - (p.undervotes or 0) - (p.overvotes or 0)) for p in parts if p)
+    amiss += sum(max(0, p.valid - sum(p.votes)) for p in parts if p and k == 1 and p.undervotes is None)
     valid, blank = sum(r.valid for r in in_force), _sum(r.blank for r in in_force)
     known = bound or 0
     return Totals(
