@@ -47,6 +47,6 @@ SUM_MAX = 9_007_199_254_740_991
 CELL_MAX_CHARS = 10_000_000
 """Of a table: a scope may name each of 100,000 areas, of a hundred characters. Python's own limit is 131,072."""
 ROUNDING_PLACES_MAX = 6
-SEATS_MAX = 1_000
+SEATS_MAX = 1_000_000
 FOLDER_ERRORS_SHOWN_MAX = 200
 """Mistakes of an election folder that are listed before the rest is only counted."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.pages import Mark
+from tally_stream.domain.pages import LAYOUT_NUMBER, Mark
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.stream import merging as module
 from tally_stream.stream import publishing
@@ -642,7 +642,10 @@ async def test_pages_of_another_layout_or_partition_count_are_absent_and_of_anot
     fatal: list[str] = []
     merging = a_merging(HeldOutlet(TOPICS.standings), fatal)
     told = flushed(report(0))
-    changed = [one._replace(value=one.value.replace(b'"layout":1', b'"layout":2')) for one in told]
+    changed = [
+        one._replace(value=one.value.replace(b'"layout":%d' % LAYOUT_NUMBER, b'"layout":%d' % (LAYOUT_NUMBER + 1)))
+        for one in told
+    ]
     merging.take(stored(*changed))
     merging.take(stored(*flushed(report(0), partition_count=2), begin=5))
     assert merging.version(0) == 0
