@@ -38,9 +38,15 @@ def _yes_and_no(yes: dict[str, Any], no: dict[str, Any], limit: str | None, t: W
     )
     return (
         f'<h3>{_escape(t("referendum"))}</h3><p class="sides">{sides}</p><svg class="sidebar" aria-hidden="true">'
-        '<rect class="no" y="15%" width="100%" height="70%"/>'
+        f'<rect class="no" x="{_from_the_right(no["share"])}%" y="15%" width="{no["share"]}%" height="70%"/>'
         f'<rect class="yes" y="15%" width="{yes["share"]}%" height="70%"/>{line}</svg>'
     )
+
+
+def _from_the_right(share: str) -> str:
+    """Where its part begins: ballots that gave no vote are of neither side, and stay free between them. A picture, not a
+    figure."""
+    return f"{100 - float(share):.4g}"
 
 
 def _quorum(contest: Contest, outcome: dict[str, Any], t: Words) -> str:

@@ -118,7 +118,8 @@ def _key(part: Part) -> str:
 
 
 def _rules(contest: Contest, root: dict[str, Any], t: Words) -> list[str]:
-    """Threshold, exempt lists and lists that are counted together, in sentences."""
+    """Threshold, exempt lists and lists that are counted together, in sentences. What these are certain of together is not
+    said: it can be more than the sum of what each of them is."""
     names = {candidate.id: candidate.name for candidate in contest.candidates}
     said = []
     threshold, rule = threshold_of(contest, root), contest.allocation
@@ -135,9 +136,8 @@ def _rules(contest: Contest, root: dict[str, Any], t: Words) -> list[str]:
             said.append(t("seats.exempt", names=_some([names[id] for id in rule.exempt], t)))
     seats = {line["id"]: line["seats"] for line in root["candidates"]}
     for together in contest.combinations:
-        of_members = [seats[id] or {"now": 0, "certain": 0} for id in together]
-        now, certain = (t.number(sum(each[figure] for each in of_members)) for figure in ("now", "certain"))
-        said.append(t("seats.together", names=" + ".join(names[id] for id in together), now=now, certain=certain))
+        now = sum(seats[id]["now"] for id in together if seats[id])
+        said.append(t("seats.together", names=" + ".join(names[id] for id in together), now=t.number(now)))
     return said
 
 

@@ -83,12 +83,13 @@ def _some(names: list[str]) -> str:
 
 
 def _combination_lines(message: dict[str, Any], contest: Contest) -> list[str]:
+    """Without what they are certain of together: it can be more than the sum of what each of them is."""
     names = {candidate.id: candidate.name for candidate in contest.candidates}
     seats = {line["id"]: line["seats"] for line in message["candidates"]}
     lines = []
     for together in contest.combinations:
         found = [seats[id] for id in together if seats[id]]
-        of_all = f": {sum(each['now'] for each in found):,} seats, {sum(each['certain'] for each in found):,} certain"
+        of_all = f": {sum(each['now'] for each in found):,} seats"
         lines.append(f"counted together: {' + '.join(names[id] for id in together)}{of_all if found else ''}")
     return lines
 

@@ -43,7 +43,7 @@ class TestSeats:
         for line in (
             "seats 20 of 21 shared out, 18 certain · majority 11",
             "threshold 5 % of valid votes: 180; below it: Tiny <List>; exempt: Old Town",
-            "counted together: Red List + Green List: 12 seats, 11 certain",
+            "counted together: Red List + Green List: 12 seats\n",
             "open: 18 seats are certain; at most 3,000 ballots still out",
             "certain of seats: Red List 9, Blue List 6, Green List 2, Old Town 1",
             "equal for now: Blue List, Green List; seats between them: 1",

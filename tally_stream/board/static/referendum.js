@@ -18,11 +18,14 @@ function yesAndNo(yes, no, limit) {
     el("h3", {}, t("referendum")),
     el("p", { class: "sides" }, side(yes), side(no)),
     el("svg", { class: "sidebar", "aria-hidden": "true" },
-      el("rect", { class: "no", y: "15%", width: "100%", height: "70%" }),
+      el("rect", { class: "no", x: `${fromTheRight(no.share)}%`, y: "15%", width: `${no.share}%`, height: "70%" }),
       el("rect", { class: "yes", y: "15%", width: `${yes.share}%`, height: "70%" }),
       limit === null ? null : el("line", { x1: `${limit}%`, x2: `${limit}%`, y1: "0", y2: "100%" })),
   ];
 }
+
+// Ballots that gave no vote are of neither side, and stay free between them.
+const fromTheRight = (share) => Number((100 - Number(share)).toPrecision(4));
 
 function quorum(outcome, rule) {
   if (rule === null) return [];

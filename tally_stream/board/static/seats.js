@@ -89,8 +89,8 @@ function rules(root, contest) {
   }
   const seats = new Map(root.candidates.map((c) => [c.id, c.seats]));
   for (const together of combinations) {
-    const sum = (figure) => number(together.reduce((total, id) => total + (seats.get(id)?.[figure] ?? 0), 0));
-    said.push(t("seats.together", { names: together.map((id) => names.get(id)).join(" + "), now: sum("now"), certain: sum("certain") }));
+    const now = together.reduce((total, id) => total + (seats.get(id)?.now ?? 0), 0);
+    said.push(t("seats.together", { names: together.map((id) => names.get(id)).join(" + "), now: number(now) }));
   }
   return said;
 }
