@@ -21,13 +21,18 @@ BASE_WORDS = {"valid": "valid votes", "valid-and-blank": "valid and blank ballot
 LISTS_NAMED_MAX = 8
 
 
+def has_several_votes(message: dict[str, Any], contest: Contest | None) -> bool:
+    """Whether a ballot can have more than one; without the definition, whether there are more votes than ballots."""
+    if contest is not None:
+        return contest.votes_per_ballot > 1
+    return sum(line["votes"] or 0 for line in message["candidates"]) > (message["ballots"]["valid"] or 0)
+
+
 def several_votes_line(message: dict[str, Any], contest: Contest | None) -> list[str]:
     """Where a ballot has several votes, shares add up to more than one expects."""
-    votes = sum(line["votes"] or 0 for line in message["candidates"])
-    allowed = None if contest is None else contest.votes_per_ballot
-    if allowed == 1 or (allowed is None and votes <= (message["ballots"]["valid"] or 0)):
+    if not has_several_votes(message, contest):
         return []
-    has = "several votes" if allowed is None else f"up to {allowed:,} votes"
+    has = "several votes" if contest is None else f"up to {contest.votes_per_ballot:,} votes"
     return [f"a ballot has {has}: shares are of valid ballots, and can add up to more than 100 %"]
 
 
@@ -104,8 +109,8 @@ def channel_lines(message: dict[str, Any]) -> list[str]:
         if percent is None:
             continue
         valid = channel["ballots"]["valid"]
-        said = "" if valid is None else f" · {valid:,} valid votes"
-        lines.append(f"voted by {channel['channel']}: {percent} % counted ({done:,} of {of:,} polling stations){said}")
+        said = "" if valid is None else f" · {valid:,} valid ballots"
+        lines.append(f"{channel['channel']}: {percent} % of its polling stations counted ({done:,} of {of:,}){said}")
     return lines
 
 

@@ -135,7 +135,12 @@ class TestReferendum:
 
     def test_each_side_of_the_bar_is_as_wide_as_its_share(self, played: Night) -> None:
         root = roots(played)["BRIDGE"]
-        for yes, no, at in (("53.33", "46.67", "53.33"), ("40.00", "35.50", "64.5"), ("0.00", "100.00", "0"), ("9", "0", "100")):
+        for yes, no, at in (
+            ("53.33", "46.67", "53.33"),
+            ("40.00", "35.50", "64.5"),
+            ("0.00", "100.00", "0"),
+            ("9", "0", "100"),
+        ):
             shares = {"YES": yes, "NO": no}
             lines = [{**c, "share": shares[c["id"]]} for c in root["candidates"]]
             drawn = referendum_of(BRIDGE, {**root, "candidates": lines}, None, EN)

@@ -117,6 +117,9 @@ class TestBallots:
         more = "shares are of valid ballots, and can add up to more than 100 %"
         assert f"a ballot has up to 3 votes: {more}" in shown(schools, played.election)
         assert f"a ballot has several votes: {more}" in shown(schools)
+        for of in (played.election, None):
+            assert "shares of 3,600 valid ballots, rounded: half-up" in shown(schools, of)
+            assert "shares of 3,600 valid votes, rounded: half-up" in shown(roots(played)["BRIDGE"], of)
         for single in ("BRIDGE", "COUNCIL"):
             assert "a ballot has" not in shown(roots(played)[single], played.election) + shown(roots(played)[single])
 
@@ -141,8 +144,8 @@ class TestBallots:
 
     def test_each_way_of_voting_says_how_far_it_is(self, played: Night) -> None:
         said = shown(roots(played)["COUNCIL"], played.election)
-        assert "voted by postal: 50.00 % counted (1 of 2 polling stations) · 900 valid votes" in said
-        assert "voted by early: 100.00 % counted (1 of 1 polling stations) · 900 valid votes" in said
+        assert "postal: 50.00 % of its polling stations counted (1 of 2) · 900 valid ballots\n" in said
+        assert "early: 100.00 % of its polling stations counted (1 of 1) · 900 valid ballots\n" in said
         assert "votes by way of voting" not in said
         assert "postal" not in shown(played.area("X/East"), played.election), "which has no station of it"
 

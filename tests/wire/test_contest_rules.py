@@ -126,6 +126,9 @@ combinations = [["A", "B"], ["D", "C"]]
              ["1: votes_per_ballot is 5: a ballot has one vote a candidate at most, and there are 4"]),
             ("seats = 5\n", "votes_per_ballot = 0\n", ["1: votes_per_ballot should be greater than or equal to 1"]),
             ("seats = 5\n", "group = 7\n", ['1: group should be a text in quotation marks, as "North"']),
+            ("seats = 5\n", 'group = ""\n', ["1: group is empty"]),
+            ("seats = 5\n", 'group = "."\n', ["1: group is . or .."]),
+            ("seats = 5\n", 'group = ".."\n', ["1: group is . or .."]),
             ("seats = 5\n", f'group = "{"g" * 201}"\n', ["1: group longer than 200 code points"]),
             ("seats = 5\n", "majority = {}\n", ["1: majority is not known to rule proportional"]),
             ("seats = 5\n", 'approval = "A"\n', ["1: approval is not known to rule proportional"]),
@@ -141,9 +144,9 @@ combinations = [["A", "B"], ["D", "C"]]
             "3: votes_per_ballot is 2: a ballot has one vote a candidate at most, and there is 1"
         ]
 
-    def test_a_group_of_200_code_points_or_of_none(self, written: Written) -> None:
+    def test_a_group_of_200_code_points_and_one_of_dots(self, written: Written) -> None:
         assert written.says(SEATS + f'group = "{"é" * 200}"\n', LISTS).contest().group == "é" * 200
-        assert written.says(SEATS + 'group = ""\n', LISTS).contest().group == ""
+        assert written.says(SEATS + 'group = "..."\n', LISTS).contest().group == "..."
 
     def test_more_seats_than_lists_are_no_doubt(self, written: Written) -> None:
         assert written.says(SEATS, LISTS).warnings() == []

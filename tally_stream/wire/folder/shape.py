@@ -58,6 +58,13 @@ def _not_empty(value: str) -> str:
     return value
 
 
+def _group(value: str) -> str:
+    """A group has an address of its own on the board, where these would be another's."""
+    if value in (".", ".."):
+        raise ValueError("is . or ..")
+    return _not_empty(value)
+
+
 def _exact(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("is not a number")
@@ -161,7 +168,7 @@ class ContestModel(_Model):
     seats: int = Field(default=1, ge=1, le=SEATS_MAX)
     rule: ContestRule
     votes_per_ballot: int = Field(default=1, ge=1)
-    group: _Text | None = None
+    group: Annotated[str, AfterValidator(_text), AfterValidator(_group)] | None = None
     majority_base: MajorityBase | None = None
     majority: _MajorityModel | None = None
     allocation: _AllocationModel | None = None
