@@ -10,7 +10,7 @@ import html
 from typing import Any
 
 from tally_stream.board.wording import Words
-from tally_stream.export.ballot_figures import channel_percent
+from tally_stream.export.ballot_figures import channel_percent, is_all_in
 
 BAR_MOST = 99.0
 
@@ -24,11 +24,13 @@ def bar_width(percent: str | None) -> str:
 
 
 def voted_measure(root: dict[str, Any], t: Words) -> str:
-    """Voters so far, by turnout statements, before the close too; \"\" where no station made one."""
+    """Voters by turnout statements, before the close too: so far, or up to the count once all is counted; \"\" where no station
+    made one."""
     voted = root["voted"]
     if voted is None:
         return ""
-    title = f"<dt>{_escape(t('voted', stations=t.counted('stations', voted['stations'])))}</dt>"
+    when = "voted.counted" if is_all_in(root) else "voted"
+    title = f"<dt>{_escape(t(when, stations=t.counted('stations', voted['stations'])))}</dt>"
     if voted["percent"] is None:
         return f"<div>{title}<dd><strong>{t.number(voted['done'])}</strong></dd></div>"
     of = t("of", done=t.number(voted["done"]), of=t.number(voted["of"]))

@@ -13,7 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from tally_stream.domain.contest import Contest
-from tally_stream.export.ballot_figures import channel_percent, has_missing_votes, has_seats, majority_of_seats, threshold_of
+from tally_stream.export.ballot_figures import (
+    channel_percent,
+    has_missing_votes,
+    has_seats,
+    is_all_in,
+    majority_of_seats,
+    threshold_of,
+)
 from tally_stream.export.outcome_words import decimal_text
 from tally_stream.wire.newest import is_root
 
@@ -50,7 +57,8 @@ def voted_line(message: dict[str, Any]) -> list[str]:
         return []
     of = "" if voted["percent"] is None else f" ({voted['percent']} % of {voted['of']:,} registered there)"
     stations = f"{voted['stations']:,} polling station{'' if voted['stations'] == 1 else 's'}"
-    return [f"voted so far {voted['done']:,}{of}, as {stations} stated"]
+    when = "had voted by the last statements before the count:" if is_all_in(message) else "voted so far"
+    return [f"{when} {voted['done']:,}{of}, as {stations} stated"]
 
 
 def seats_lines(message: dict[str, Any], contest: Contest | None) -> list[str]:

@@ -42,6 +42,12 @@ def has_missing_votes(contest: Contest | None, message: Message) -> bool:
     return under + over > 0 or (contest is not None and contest.votes_per_ballot > 1)
 
 
+def is_all_in(message: Message) -> bool:
+    """Whether no station of the area is outstanding any more, in parts or as a whole."""
+    stations = message["stations"]
+    return bool(stations["counted"] + stations["annulled"] == stations["expected"])
+
+
 def majority_of_seats(seats: int) -> int:
     """So many are more than half."""
     return seats // 2 + 1

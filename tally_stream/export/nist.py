@@ -101,6 +101,9 @@ def _notes(snapshots: Sequence[ContestSnapshot]) -> Iterable[str]:
             yield (f"{contest}: {root.stations.annulled} polling stations are annulled; they are among SubUnitsReported, "
                    "their votes are not counted.")  # fmt: skip
         yield f"{contest}: as of {root.as_of or 'no report yet'}."
+        votes = snapshot.contest.votes_per_ballot
+        if votes > 1:
+            yield f"{contest}: a ballot has up to {votes} votes: shares of valid ballots can add up to more than 100 %."
         if root.outcome is not None:
             yield from (f"{contest}: {sentence}." for sentence in _of_outcome(snapshot, root.outcome))
         if root.voted is not None:

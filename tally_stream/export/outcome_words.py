@@ -123,7 +123,8 @@ def _lists(seats: Seats, names: Mapping[str, str]) -> str:
 
 def _when_all_are_in(outcome: Mapping[str, Any], names: Mapping[str, str], contest: Contest | None, seats: Seats) -> str:
     if outcome["state"] in REFERENDUM:
-        return f"all ballots are in: {outcome['state']}; {_leads(outcome, names)}"
+        it_takes = "" if contest is None else f"; it takes {_what_wins(contest)}"
+        return f"all ballots are in: {outcome['state']}; {_leads(outcome, names)}{it_takes}"
     if outcome["state"] == "void":
         return "all ballots are in: void, its quorum is not reached"
     if seats and outcome["state"] == "decided":
@@ -157,7 +158,7 @@ def _still_out(election: Election | None) -> str:
 def _what_wins(contest: Contest) -> str:
     """The limit of a majority, in words."""
     m = contest.majority
-    assert m is not None, "a runoff is of a contest whose rule is a majority"
+    assert m is not None, "only a majority and a referendum have a runoff or an answer, and both have a limit"
     base = "ballots cast" if contest.majority_base == "cast" else "valid votes"
     limit = f"{'at least' if m.at_least else 'more than'} {decimal_text(m.percent)} % of the {base}"
     if m.or_percent is not None and m.or_lead_percent is not None:

@@ -209,6 +209,9 @@ class TestBallots:
     def test_ways_of_voting_and_voters_so_far(self, told: ManyBoard) -> None:
         whole, east = map(read, pages(told, "/", "/contest/COUNCIL/area/X/East"))
         assert "Voters so far, as 3 polling stations stated 45.00 % 2,700 of 6,000" in whole
+        counted = "Had voted by the last statements before the count, as 2 polling stations stated 45.00 % 1,800 of 4,000"
+        assert counted in east, "all its stations are counted"
+        assert "so far, as" not in east
         assert (
             "Ways of voting early 100.00 % 1 of 1 polling station election day 100.00 % 2 of 2 polling stations postal 50.00 % 1 of 2"
             in whole

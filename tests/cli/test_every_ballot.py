@@ -92,8 +92,8 @@ class TestReferendum:
             ("rejected", 9, 5_000, ["rejected, and the ballots still out can't change it: Yes leads by 240; at most 9 still out"]),
             ("void", 9, 4_000, ["void: its quorum can't be reached any more, not with all the ballots still out: at most 9",
                                 "quorum can't be reached any more: 4,000 of 5,000 needed"]),
-            ("accepted", 0, 5_000, ["all ballots are in: accepted; Yes leads by 240"]),
-            ("rejected", 0, 5_000, ["all ballots are in: rejected; Yes leads by 240"]),
+            ("accepted", 0, 5_000, ["all ballots are in: accepted; Yes leads by 240; it takes more than 50 % of the valid votes\n"]),
+            ("rejected", 0, 5_000, ["all ballots are in: rejected; Yes leads by 240; it takes more than 50 % of the valid votes\n"]),
             ("void", 0, 4_000, ["all ballots are in: void, its quorum is not reached"]),
         ],
     )  # fmt: skip
@@ -138,6 +138,10 @@ class TestBallots:
     def test_voters_so_far_are_said_before_the_close_too(self, played: Night) -> None:
         said = "voted so far 2,700 (45.00 % of 6,000 registered there), as 3 polling stations stated"
         assert said in shown(roots(played)["BRIDGE"], played.election)
+        counted = "had voted by the last statements before the count: 1,800 (45.00 % of 4,000 registered there), as 2 polling stations"
+        east = shown(played.area("X/East"), played.election)
+        assert counted in east, "all its stations are counted"
+        assert "voted so far" not in east
         before = Night(town())
         before.take(report("A-1", votes=(1, 0, 0, 0, 0, 0)), at_ms=0)
         assert "voted so far" not in shown(before.root(), before.election)

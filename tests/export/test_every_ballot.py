@@ -124,6 +124,11 @@ class TestNist:
         assert counts == {"area__X": (3180, 20), "area__X_2F_East": (1590, 10), "area__X_2F_West": (1590, 10)}
         assert "OtherCounts" not in contest_of(nist(played, "BRIDGE"), "BRIDGE")
 
+    def test_of_several_votes_the_notes_say_that_shares_can_add_up_to_more(self, played: Night) -> None:
+        notes = nist(played, *CONTESTS)["Notes"]
+        assert "SCHOOLS: a ballot has up to 3 votes: shares of valid ballots can add up to more than 100 %. " in notes
+        assert notes.count("a ballot has") == 1
+
     def test_before_the_close_there_are_no_figures_but_who_took_part(self) -> None:
         before = Night(town())
         messages = [before.messages(index) for index in range(3)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tally_stream.domain.contest import Majority
 from tally_stream.domain.outcome import outcome
 from tally_stream.export.outcome_words import NOT_A_DECLARATION, outcome_sentences
+from tests.support.every_ballot import BRIDGE
 from tests.support.small_elections import contest, counted, election
 
 NAMES = {"ANNA": "Anna Ahl", "BELA": "Béla Bodó", "CLEO": "Cleo"}
@@ -91,6 +93,16 @@ def test_without_the_definition_its_limits_have_no_figures() -> None:
     assert outcome_sentences(outcome(contest(), counted((50, 50), 100, 0)), NAMES, None, None)[0] == (
         "all ballots are in, and nobody has won in this round"
     )
+
+
+def test_an_answer_says_what_it_takes_where_the_limit_is_known() -> None:
+    two_thirds = replace(BRIDGE, majority=Majority(Fraction("66.5"), at_least=True), majority_base="cast", quorum=None)
+    of_contest = replace(two_thirds, double_majority=None)
+    found, names = outcome(of_contest, counted((60, 40), 100, 0)), {"YES": "Yes", "NO": "No"}
+    assert outcome_sentences(found, names, None, of_contest)[0] == (
+        "all ballots are in: rejected; Yes leads by 20; it takes at least 66.5 % of the ballots cast"
+    )
+    assert outcome_sentences(found, names, None, None)[0] == "all ballots are in: rejected; Yes leads by 20"
 
 
 def test_nothing_while_no_votes_are_counted() -> None:

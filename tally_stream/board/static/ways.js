@@ -5,7 +5,9 @@ import { $, bar, counted, el, fill, number, percent, t } from "./words.js";
 export function voted(root) {
   const value = root.voted;
   if (value === null) return [];
-  const title = el("dt", {}, t("voted", { stations: counted("stations", value.stations) }));
+  const { counted: done, annulled, expected } = root.stations;
+  const when = done + annulled === expected ? "voted.counted" : "voted";
+  const title = el("dt", {}, t(when, { stations: counted("stations", value.stations) }));
   if (value.percent === null) return [el("div", {}, title, el("dd", {}, el("strong", {}, number(value.done))))];
   const of = t("of", { done: number(value.done), of: number(value.of) });
   return [el("div", {}, title, measured(value.percent, of))];
