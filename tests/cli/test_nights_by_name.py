@@ -95,7 +95,7 @@ def complete(*words: str) -> list[str]:
         (("standings", "--election", ""), NAMES),
         (("topics", "create", "--election", "az"), ["az-2024"]),
         (("replay", "az-2024", "--ver"), ["--verdicts"]),
-        (("export", "az-2024", "--format", ""), ["nist-err-v2", "csv"]),
+        (("export", "az-2024", "--format", ""), ["nist-err-v2", "csv", "csv-channels"]),
     ],
     ids=" ".join,
 )  # fmt: skip

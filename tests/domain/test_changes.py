@@ -150,7 +150,7 @@ def figures_of(root: dict[str, Any]) -> dict[str, int | None]:
 @given(plans, steps_ms)
 def test_every_fall_of_a_published_figure_is_that_of_a_change(drawn: list[Plan], steps: list[int]) -> None:
     """Record by record: what a change says is what the totals did; where none is written, nothing known fell."""
-    for of in ELECTIONS[1:]:
+    for of in ELECTIONS[1:7]:  # those behind differ in what follows from the figures
         for log in make_logs(of, drawn, steps):
             night = Night(of)
             for log_ms, _, read in log:

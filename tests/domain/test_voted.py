@@ -49,6 +49,14 @@ def test_neither_a_count_nor_an_annulment_takes_it_away() -> None:
     assert voted(night) == {"done": 80, "of": 200, "percent": "40.00", "stations": 1}
 
 
+def test_the_count_of_another_station_of_the_area_leaves_it_alone() -> None:
+    night = two()
+    for statement in (turnout(voted=80), report("A-2")):
+        night.take(statement)
+    assert voted(night) == {"done": 80, "of": 200, "percent": "40.00", "stations": 1}
+    assert night.root()["ballots"]["cast"] == 100
+
+
 def test_it_is_rounded_as_turnout_is() -> None:
     night = Night(election([station("A-1", 3)], [contest(method="truncate", places=1)]), turnout(voted=2))
     assert voted(night)["percent"] == "66.6"

@@ -3,10 +3,9 @@
 Slow and plain on purpose: seats are given out one after the other, and every fraction is a fraction.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import count
 from math import floor
 from typing import Any
 
@@ -36,18 +35,10 @@ class List:
     votes: int
 
 
-def divisors(method: str) -> Iterator[Fraction]:
-    if method == "dhondt":
-        return (Fraction(n) for n in count(1))
-    first = Fraction(14, 10) if method == "sainte-lague-1.4" else Fraction(1)
-    return (first if n == 0 else Fraction(2 * n + 1) for n in count())
-
-
 def divisor(method: str, number: int) -> Fraction:
-    found = divisors(method)
-    for _ in range(number - 1):
-        next(found)
-    return next(found)
+    if method == "dhondt":
+        return Fraction(number)
+    return Fraction(14, 10) if method == "sainte-lague-1.4" and number == 1 else Fraction(2 * number - 1)
 
 
 def share_out(method: str, tie: str, votes: Sequence[int], seats: int) -> tuple[list[int], int, list[int]]:
@@ -154,20 +145,20 @@ def _own_certain(method: str, votes: int, others: Sequence[int], seats: int, ext
     if method == "hare":
         return votes * seats // (total + extra)
     certain = 0
-    while certain < seats and _can_have(method, votes / divisor(method, certain + 1), others, extra) < seats - certain:
+    while certain < seats and not _can_have(method, votes / divisor(method, certain + 1), others, extra, seats - certain):
         certain += 1
     return certain
 
 
-def _can_have(method: str, quotient: Fraction, others: Sequence[int], extra: int) -> int:
-    """How many quotients at least so large the others can have together, with `extra` votes where they gain one cheapest."""
+def _can_have(method: str, quotient: Fraction, others: Sequence[int], extra: int, enough: int) -> bool:
+    """Whether the others can together have enough quotients that are no smaller, with `extra` votes where they gain one cheapest."""
     have = [0] * len(others)
     given = [Fraction(0)] * len(others)
     for i, votes in enumerate(others):
         while votes / divisor(method, have[i] + 1) >= quotient:
             have[i] += 1
     left = Fraction(extra)
-    while others:
+    while others and sum(have) < enough:
         costs = [quotient * divisor(method, have[i] + 1) - votes - given[i] for i, votes in enumerate(others)]
         cheapest = min(range(len(others)), key=costs.__getitem__)
         if costs[cheapest] > left:
@@ -175,7 +166,7 @@ def _can_have(method: str, quotient: Fraction, others: Sequence[int], extra: int
         left -= costs[cheapest]
         given[cheapest] += costs[cheapest]
         have[cheapest] += 1
-    return sum(have)
+    return sum(have) >= enough
 
 
 def proportional(c: Contest, t: Totals) -> tuple[str, list[int], dict[str, Any] | None]:
