@@ -134,7 +134,7 @@ class TestAGoodFolder:
         )
         folder.replace(("200,", "999999999,"), name="stations.csv")
         e = folder.load()
-        assert e.contests[1].seats == 1000
+        assert e.contests[1].seats == limits.SEATS_MAX == 1_000_000
         assert e.checks.bound_register_percent == 1000
         assert e.checks.P5_turnout_percent == Fraction(1, 10**9)
         assert e.stations["A-1"].registered == 999_999_999

@@ -41,7 +41,7 @@ class TestMistakesInToml:
             ("publish_depth = 1", "publish_depth = true", "10: areas.publish_depth should be a whole number, as 2"),
             ("publish_depth = 1\n", "publish_depth = 1\ndepth = 1\n", "11: areas.depth is not known here"),
             ("seats = 1\n", "seats = 0\n", "15: contest PRES: seats should be greater than or equal to 1"),
-            ("seats = 2\n", "seats = 1001\n", "32: contest SEAT: seats should be less than or equal to 1000"),
+            ("seats = 2\n", "seats = 1000001\n", "32: contest SEAT: seats should be less than or equal to 1000000"),
             ("seats = 1\n", "seats = 1.0\n", "15: contest PRES: seats should be a whole number, as 2"),
             ("seats = 1\n", "seats = 2\n", "15: contest PRES: seats is 2: a majority is of one seat"),
             ('"majority"', '"lottery"', "16: contest PRES: rule should be 'majority', 'plurality', 'proportional', 'referendum' or 'none'"),
