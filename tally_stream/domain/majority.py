@@ -7,7 +7,24 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tally_stream.domain.contest import Majority
+from tally_stream.domain.contest import Contest, Majority
+from tally_stream.domain.counted import Counted
+
+Room = tuple[int, int, int]
+"""The most votes that one candidate can still get, and the least and the most that the base grows where all of them come."""
+
+
+def majority_base_of(contest: Contest, counted: Counted) -> int | None:
+    """The ballots that a majority is a share of; None where they are unknown."""
+    return counted.cast if contest.majority_base == "cast" else counted.valid
+
+
+def room_of(contest: Contest, counted: Counted, bound: int) -> Room:
+    more_votes = bound + counted.contradicted
+    if contest.majority_base != "cast":
+        return more_votes, bound, bound
+    least_more = bound - counted.untold
+    return more_votes, least_more, least_more + counted.contradicted
 
 
 def wins(m: Majority, votes: int, best_other: int | None, base: int) -> bool:

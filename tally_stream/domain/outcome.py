@@ -16,7 +16,7 @@ from typing import Any
 
 from tally_stream.domain.contest import Contest, Majority
 from tally_stream.domain.counted import Counted, Verdict
-from tally_stream.domain.majority import wins
+from tally_stream.domain.majority import majority_base_of, room_of, wins
 from tally_stream.domain.referendum import WeightedArea, answer
 from tally_stream.domain.seats import Seats
 
@@ -59,14 +59,11 @@ def _verdict(contest: Contest, counted: Counted, order: list[int], seats: Seats 
 
 
 def _majority(contest: Contest, counted: Counted, majority: Majority, order: list[int], bound: int) -> Verdict:
-    is_of_cast = contest.majority_base == "cast"
-    base = counted.cast if is_of_cast else counted.valid
+    base = majority_base_of(contest, counted)
     if base is None:
         return "undecided", [], None
-    votes, contradicted = counted.votes, counted.contradicted
-    more_votes = bound + contradicted
-    least_more = bound - counted.untold if is_of_cast else bound
-    most_more = least_more + contradicted if is_of_cast else bound
+    votes = counted.votes
+    more_votes, least_more, most_more = room_of(contest, counted, bound)
     leads, second = votes[order[0]], votes[order[1]] if len(order) > 1 else None
     # Worst for the leader: all go to the second. Each takes as much from the leader's share as at any other, and the most
     # from the lead.

@@ -17,7 +17,7 @@ from typing import Any
 from tally_stream.domain.contest import Contest, Quorum, Rounding
 from tally_stream.domain.counted import Counted
 from tally_stream.domain.election import Election
-from tally_stream.domain.majority import wins
+from tally_stream.domain.majority import majority_base_of, room_of, wins
 from tally_stream.domain.rounding import ratio_units, units_text
 
 WeightedArea = tuple[int, Counted]
@@ -75,13 +75,10 @@ def _state(contest: Contest, counted: Counted, yes: int, reached: _Reached | Non
         return "undecided"
     if reached is not None and reached.done < reached.needed:
         return "void" if reached.most is not None and reached.most < reached.needed else "undecided"
-    is_of_cast = contest.majority_base == "cast"
-    base = counted.cast if is_of_cast else counted.valid
+    base = majority_base_of(contest, counted)
     if base is None:
         return "undecided"
-    more_votes = bound + counted.contradicted
-    least_more = bound - counted.untold if is_of_cast else bound
-    most_more = least_more + counted.contradicted if is_of_cast else bound
+    more_votes, least_more, most_more = room_of(contest, counted, bound)
     no, may_win = 1 - yes, yes in contest.eligible
     if may_win and wins(majority, votes[yes], votes[no] + more_votes, base + most_more):
         if approving is None or 2 * approving.approved > approving.of:
