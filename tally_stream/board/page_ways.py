@@ -10,7 +10,7 @@ import html
 from typing import Any
 
 from tally_stream.board.wording import Words
-from tally_stream.export.ballot_figures import channel_percent, is_all_in
+from tally_stream.export.ballot_figures import channel_percent, is_all_in, processed_of
 
 BAR_MOST = 99.0
 
@@ -44,7 +44,7 @@ def _measured(percent: str, of: str, t: Words) -> str:
 
 def ways_of(root: dict[str, Any], t: Words) -> dict[str, str]:
     """The template's places: how far each way of voting is counted, and the table of their votes."""
-    channels = [(channel, _done(channel), channel["stations"]["expected"]) for channel in root["channels"] or []]
+    channels = [(channel, processed_of(channel), channel["stations"]["expected"]) for channel in root["channels"] or []]
     shown = [(channel, done, of) for channel, done, of in channels if of]
     if not shown:
         return {"ways": "", "ways_hidden": " hidden", "ways_head": "", "ways_votes": ""}
@@ -70,8 +70,3 @@ def ways_of(root: dict[str, Any], t: Words) -> dict[str, str]:
             for kind, name, figures in rows
         ),
     }
-
-
-def _done(channel: dict[str, Any]) -> int:
-    done: int = channel["stations"]["counted"] + channel["stations"]["annulled"]
-    return done

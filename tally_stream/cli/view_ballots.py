@@ -19,6 +19,7 @@ from tally_stream.export.ballot_figures import (
     has_seats,
     is_all_in,
     majority_of_seats,
+    processed_of,
     threshold_of,
 )
 from tally_stream.export.outcome_words import decimal_text
@@ -112,7 +113,7 @@ def channel_lines(message: dict[str, Any]) -> list[str]:
     lines = []
     rounding = message["rounding"]
     for channel in message["channels"] or []:
-        done, of = channel["stations"]["counted"] + channel["stations"]["annulled"], channel["stations"]["expected"]
+        done, of = processed_of(channel), channel["stations"]["expected"]
         percent = channel_percent(done, of, rounding["method"], rounding["places"])
         if percent is None:
             continue

@@ -1,6 +1,6 @@
-"""What a message says of the figures that few elections have: turnout statements, and each way of voting.
+"""What a message says of stations, of an area as of each way of voting in it, and of turnout statements.
 
-Decides these two fields. Refuses to know when they are published; see `standings.py`.
+Decides these fields. Refuses to know when they are published; see `standings.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,20 @@ from typing import Any
 from tally_stream.domain.contest import Rounding
 from tally_stream.domain.extra_sums import ChannelSums, ExtraSums
 from tally_stream.domain.rounding import ratio_units, units_text
+
+
+def stations_of(expected: int, counted: int, partial: int, held: int, annulled: int) -> dict[str, int]:
+    """Each station is in one state; outstanding is the rest."""
+    received = counted + partial + held + annulled
+    return {
+        "expected": expected,
+        "received": received,
+        "counted": counted,
+        "partial": partial,
+        "held": held,
+        "annulled": annulled,
+        "outstanding": expected - received,
+    }
 
 
 def voted_of(extra: ExtraSums, rounding: Rounding) -> dict[str, Any] | None:
@@ -27,20 +41,10 @@ def channel_of(
 ) -> dict[str, Any]:
     """A channel's entry. Before the polls close its counts are hidden; the ballots cast of all channels are unknown where
     those of one are."""
-    done = sums.counted + sums.annulled
-    received = done + sums.partial + sums.held_only
     votes = sums.to_list(len(candidate_ids))
     return {
         "channel": name,
-        "stations": {
-            "expected": expected,
-            "received": received,
-            "counted": sums.counted,
-            "partial": sums.partial,
-            "held": sums.held_only,
-            "annulled": sums.annulled,
-            "outstanding": expected - received,
-        },
+        "stations": stations_of(expected, sums.counted, sums.partial, sums.held_only, sums.annulled),
         "ballots": {"cast": None if is_cast_unknown else sums.cast, "valid": None if is_hidden else sums.valid},
         "votes": {id: None if is_hidden else count for id, count in zip(candidate_ids, votes, strict=True)},
     }

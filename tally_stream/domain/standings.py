@@ -13,7 +13,7 @@ from typing import Any
 from tally_stream.domain.baselines import Baseline, baselines, expected_of
 from tally_stream.domain.counted import Counted, counted_of
 from tally_stream.domain.election import Election
-from tally_stream.domain.extra_standings import channel_of, voted_of
+from tally_stream.domain.extra_standings import channel_of, stations_of, voted_of
 from tally_stream.domain.outcome import outcome
 from tally_stream.domain.pages import Figures, Page, Stand
 from tally_stream.domain.referendum import areas_asked
@@ -202,8 +202,6 @@ class MergedFigures:
         t = Totals(count, sums, self._channels)
         votes = (0,) * count if sums is None else sums[:count]
         expected = start["expected"]
-        done = t.counted + t.annulled
-        received = done + t.partial + t.held_only
         # Before the polls close an official election shows no result; a test election shows its zeros.
         is_hidden = is_before and election.phase == "official"
         is_root = index == 0
@@ -218,15 +216,7 @@ class MergedFigures:
             "area": election.areas[index].id,
             "status": _status(t, expected, is_before, is_certified),
             "on_hold": is_on_hold,
-            "stations": {
-                "expected": expected,
-                "received": received,
-                "counted": t.counted,
-                "partial": t.partial,
-                "held": t.held_only,
-                "annulled": t.annulled,
-                "outstanding": expected - received,
-            },
+            "stations": stations_of(expected, t.counted, t.partial, t.held_only, t.annulled),
             "flags": {
                 "corrected": t.corrected,
                 "recounted": t.recounted,

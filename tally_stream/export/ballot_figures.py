@@ -42,10 +42,15 @@ def has_missing_votes(contest: Contest | None, message: Message) -> bool:
     return under + over > 0 or (contest is not None and contest.votes_per_ballot > 1)
 
 
+def processed_of(message: Message) -> int:
+    """Stations of an area's message, or of one of its channels, of which nothing more is due: counted or annulled."""
+    stations = message["stations"]
+    return int(stations["counted"] + stations["annulled"])
+
+
 def is_all_in(message: Message) -> bool:
     """Whether no station of the area is outstanding any more, in parts or as a whole."""
-    stations = message["stations"]
-    return bool(stations["counted"] + stations["annulled"] == stations["expected"])
+    return processed_of(message) == int(message["stations"]["expected"])
 
 
 def majority_of_seats(seats: int) -> int:
