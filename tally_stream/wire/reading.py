@@ -130,20 +130,9 @@ class ReportReader:
             return None
         self._contest = contest
         if not _has_nothing_else(
-            value,
-            contest.candidate_count,
-            cast,
-            blank,
-            invalid,
-            undervotes,
-            overvotes,
-            registered,
-            complete,
-            phase,
-            replaces,
-            reason,
-            authority,
-        ):
+            value, contest.candidate_count, cast, blank, invalid, undervotes, overvotes, registered, complete, phase, replaces,
+            reason, authority,
+        ):  # fmt: skip
             return None
         try:
             in_order = contest.pick(votes)
@@ -171,20 +160,9 @@ class ReportReader:
         six: _Six = astuple(ballots)
         _, cast, blank, invalid, undervotes, overvotes = six
         if not _has_nothing_else(
-            value,
-            contest.candidate_count,
-            cast,
-            blank,
-            invalid,
-            undervotes,
-            overvotes,
-            registered,
-            complete,
-            phase,
-            replaces,
-            reason,
-            authority,
-        ):
+            value, contest.candidate_count, cast, blank, invalid, undervotes, overvotes, registered, complete, phase, replaces,
+            reason, authority,
+        ):  # fmt: skip
             return None
         try:
             contest.pick(votes)

@@ -6,23 +6,15 @@ from fractions import Fraction
 import pytest
 
 from tally_stream.domain.contest import Allocation, Candidate, Contest, DoubleMajority, Majority, Quorum, Rounding
-from tests.support.folders import AREAS, STATIONS, Folder
+from tests.support.folders import AREAS, STATIONS, TOML, Folder
 
-HEAD = """\
-id = "X-2024"
-name = "An election"
-phase = "official"
-polls_close = 2024-02-07T19:00:00+04:00
-
-[areas]
-root = "X"
-root_name = "Everywhere"
-levels = ["region", "town"]
-publish_depth = 1
-
+HEAD = (
+    TOML[: TOML.index("[[contests]]")]
+    + """\
 [contest_defaults]
 rounding = { method = "half-up", places = 2 }
 """
+)
 FIRST_LINE = HEAD.count("\n") + 3
 """Of the contest's own fields."""
 LISTS = (Candidate("A", "Ash"), Candidate("B", "Birch"), Candidate("C", "Cedar"), Candidate("D", "Date"))
