@@ -141,6 +141,10 @@ class TestCombinations:
         assert now((51, 45, 4), 24, "hare", 5, combinations=together) == [13, 11, 0]
         assert now((52, 45, 3), 32, percent=5, combinations=together) == [*now((52, 45), 32), 0]
 
+    def test_of_one_list_is_that_list(self) -> None:
+        for method in ("dhondt", "hare"):
+            assert now((52, 44, 4), 24, method, 5, combinations=(("L-1",),)) == now((52, 44, 4), 24, method, 5)
+
     def test_a_member_that_is_exempt_does(self) -> None:
         assert now((51, 45, 4), 24, "hare", 5, exempt=("L-2",), combinations=(("L-1", "L-2"),)) == [12, 11, 1]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from fractions import Fraction
@@ -216,7 +216,7 @@ def _contest(stated: StatedContest, scopes: Scopes, root: str) -> Contest:
     return Contest(
         k.id, k.name, k.seats, k.rule, k.majority_base or "valid", majority,
         Rounding(k.rounding.method, k.rounding.places), (*listed, *stated.candidates), scope, k.votes_per_ballot, k.group,
-        _allocation(k), tuple(map(tuple, k.combinations)), k.approval, _quorum(k), _double_majority(k),
+        _allocation(k), _combinations(k), k.approval, _quorum(k), _double_majority(k),
     )  # fmt: skip
 
 
@@ -234,7 +234,12 @@ def _majority(k: ContestModel) -> Majority:
 def _allocation(k: ContestModel) -> Allocation | None:
     if (a := k.allocation) is None:
         return None
-    return Allocation(a.method, Fraction(a.threshold_percent), a.threshold_base, tuple(a.exempt), a.tie)
+    return Allocation(a.method, Fraction(a.threshold_percent), a.threshold_base, _each_once(a.exempt), a.tie)
+
+
+def _combinations(k: ContestModel) -> tuple[tuple[str, ...], ...]:
+    """Without those of one list, which counts as it would alone."""
+    return tuple(together for together in map(_each_once, k.combinations) if len(together) > 1)
 
 
 def _quorum(k: ContestModel) -> Quorum | None:
@@ -242,7 +247,12 @@ def _quorum(k: ContestModel) -> Quorum | None:
 
 
 def _double_majority(k: ContestModel) -> DoubleMajority | None:
-    return None if (d := k.double_majority) is None else DoubleMajority(d.level, tuple(d.half))
+    return None if (d := k.double_majority) is None else DoubleMajority(d.level, _each_once(d.half))
+
+
+def _each_once(names: Iterable[str]) -> tuple[str, ...]:
+    """What is named twice counts, and stands in the digest, as if said once."""
+    return tuple(dict.fromkeys(names))
 
 
 def _build(

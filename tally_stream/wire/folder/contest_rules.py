@@ -73,18 +73,14 @@ def check_own(own: dict[str, Any], rule: object, wrong: Wrong) -> None:
             if id in seen:
                 wrong(("candidates", j, "id"), f"{id!r} occurs twice")
             seen.add(id)
-    for name, inner in (("allocation", "exempt"), ("double_majority", "half")):
-        listed = _texts(_inner(own, name, inner))
-        for again in sorted({text for text in listed if listed.count(text) > 1}):
-            wrong((name, inner), f"names {again[:200]!r} twice")
     _check_combinations(own, wrong)
 
 
 def _check_combinations(own: dict[str, Any], wrong: Wrong) -> None:
     seen: set[str] = set()
     for i, together in enumerate(_list(own.get("combinations"))):
-        if isinstance(together, list) and len(together) < 2:
-            wrong(("combinations", i), "has less than two lists")
+        if together == []:
+            wrong(("combinations", i), "has no list")
         for member in _texts(together):
             if member in seen:
                 wrong(("combinations", i), f"names {member[:80]!r} again: a list is in one of them at most")
@@ -162,4 +158,5 @@ def _list(value: Any) -> list[Any]:
 
 
 def _texts(value: Any) -> list[str]:
-    return [text for text in _list(value) if isinstance(text, str)]
+    """Each once: naming one again says nothing more."""
+    return list(dict.fromkeys(text for text in _list(value) if isinstance(text, str)))
