@@ -42,7 +42,7 @@ CELL_EDGES = 3
 CONTESTS_SHOWN_MAX = 50
 """Of a wide election: tables that a person can still scroll through, or rows of one."""
 SHORT_MAX_CHARS = 13
-_STATUS_WORDS = {
+STATUS_WORDS = {
     "pre-election": "before the polls close",
     "unofficial-partial": "unofficial, counting",
     "unofficial-complete": "unofficial, all stations in",
@@ -200,7 +200,7 @@ def _lines(message: dict[str, Any], contest: Contest | None) -> list[str]:
     lines = [
         *(["TEST: these figures are no result of an election"] if message["phase"] == "test" else []),
         *(["ON HOLD by the authority: these figures stand still while counting goes on"] if message["on_hold"] else []),
-        f"as of {message['as_of'] or 'no report yet'} · version {message['version']:,} · {_STATUS_WORDS[message['status']]}",
+        f"as of {message['as_of'] or 'no report yet'} · version {message['version']:,} · {STATUS_WORDS[message['status']]}",
         _shares_line(message, contest),
         *several_votes_line(message, contest),
         "processed  " + " · ".join(progress_lines(message)),

@@ -1,0 +1,300 @@
+"""`tally-stream authority`: an authority's orders about a station or a contest, shown, sent, and read back until in force.
+
+Decides the conversation: what would change, the question, what became of it. What is due is said in `station/orders.py`, how
+it is sent in `station/authority.py`, what it changes in `order_effect.py`. Read `docs/authority.md` for who may order what.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.text import Text
+
+from tally_stream.cli.common import (
+    ELECTION,
+    EXIT_FAILED,
+    EXIT_USAGE,
+    note,
+    open_election,
+    out,
+    refuse,
+    run_async,
+    settings_of,
+    warn,
+    with_broker,
+)
+from tally_stream.cli.view import board
+from tally_stream.domain.election import Election
+from tally_stream.domain.report import COUNT_KINDS, Report
+from tally_stream.domain.rules import message_of
+from tally_stream.settings import Settings
+from tally_stream.wire.report_log import LogError
+
+if TYPE_CHECKING:
+    from tally_stream.audit.replay import Replay
+    from tally_stream.cli.order_effect import OrderEffect
+    from tally_stream.station.authority import Given
+    from tally_stream.station.orders import AuthorityOrder, Docket, OrderDue, OrderKind, StationSeen
+
+
+@click.group()
+def authority() -> None:
+    """Orders about a station or a contest: shown before they are sent, and read back until they are in force.
+
+    Each says what it would change of the figures, asks, sends the next revision with what it replaces, and waits until the
+    standings have it. Run again with the same words it does nothing twice: what stands already is said to stand.
+    """
+
+
+def _every_order(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="One JSON object: what would change, and what became of it."),
+        click.option(
+            "--no-wait", is_flag=True, help="End when the order is in force on the log, before the standings have it."
+        ),
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option("--authority", "by", required=True, metavar="WHO", help="Who orders it; everybody can read it."),
+        click.option("--reason", required=True, metavar="WHY", help="Everybody can read it."),
+    ):
+        command = option(command)
+    command = with_broker(command)
+    return click.option("--election", type=ELECTION, metavar="DIR",
+                        help="Election folder or a night that ships [TALLY_ELECTION].")(command)  # fmt: skip
+
+
+def _about_station(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = click.option("--contest", metavar="ID", help="Needed where the station has several.")(_every_order(command))
+    return click.option("--station", required=True, metavar="ID")(command)
+
+
+def _about_contest(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--contest", metavar="ID", help="Needed where the election has several.")(_every_order(command))
+
+
+@authority.command()
+@_about_station
+def annul(**given: Any) -> None:
+    """Exclude a station: its counts are remembered and count no more, and later ones are held.
+
+    Example: tally-stream authority annul --election az-2024 --station 041-038 --reason "Seal broken." --authority CEC
+    """
+    _order("annul", **given)
+
+
+@authority.command()
+@_about_station
+def restore(**given: Any) -> None:
+    """Undo an annulment: the remembered counts count again.
+
+    Example: tally-stream authority restore --election az-2024 --station 041-038 --reason "Court ruling 12." --authority CEC
+    """
+    _order("restore", **given)
+
+
+@authority.command()
+@_about_station
+def accept(**given: Any) -> None:
+    """Let the held report of a station count as it is.
+
+    Example: tally-stream authority accept --election az-2024 --station 041-038 --reason "Checked on paper." --authority CEC
+    """
+    _order("accept", **given)
+
+
+@authority.command()
+@_about_station
+def withdraw(**given: Any) -> None:
+    """Take the counts of a station back, and a held report too: it is outstanding again.
+
+    Example: tally-stream authority withdraw --election az-2024 --station 041-038 --reason "Wrong sheet." --authority CEC
+    """
+    _order("withdraw", **given)
+
+
+def _order(
+    kind: OrderKind, *, election: str | None, contest: str | None, reason: str, by: str, yes: bool, no_wait: bool,
+    as_json: bool, station: str | None = None, **flags: object,
+) -> None:  # fmt: skip
+    from tally_stream.kafka.client import BrokerUnavailable, KafkaError
+    from tally_stream.station.orders import AuthorityOrder, OrderRefused
+
+    settings = settings_of(election=election, **flags)
+    if settings.election is None:
+        refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
+    definition, _ = open_election(settings.election)
+    order = AuthorityOrder(kind, contest or _only_contest(definition, station), station, reason, by)
+    conversation = _Conversation(settings, definition, order, as_json)
+    try:
+        due = conversation.show()
+        if due.partitions and not yes:
+            conversation.ask()
+        conversation.give()
+        is_published = no_wait or conversation.wait()
+    except (OrderRefused, LogError, BrokerUnavailable, KafkaError, OSError) as error:
+        refuse([str(error)])
+    if as_json:
+        sys.stdout.write(json.dumps(conversation.told, ensure_ascii=False) + "\n")
+    sys.exit(0 if is_published else EXIT_FAILED)
+
+
+def _only_contest(election: Election, station: str | None) -> str:
+    """Where nobody has to say it."""
+    having = None if station is None else election.stations.get(station)
+    contests = range(len(election.contests)) if having is None else having.contests
+    if len(contests) != 1:
+        names = [election.contests[index].id for index in contests]
+        more = f" and {len(names) - 20:,} more" if len(names) > 20 else ""
+        refuse([f"--contest is missing: there are {', '.join(names[:20])}{more}"], EXIT_USAGE)
+    return election.contests[contests[0]].id
+
+
+class _Conversation:
+    """One order from its effect to what became of it. `told` has all of it for a program."""
+
+    def __init__(self, settings: Settings, election: Election, order: AuthorityOrder, as_json: bool) -> None:
+        self._settings, self._election, self._order, self._as_json = settings, election, order, as_json
+        self._docket: Docket
+        self._given: Given
+        self._shown: StationSeen | None = None
+        self._next_offsets: dict[int, int] = {}
+        self.told: dict[str, Any] = {"order": asdict(order)}
+
+    def _print(self, line: str) -> None:
+        if not self._as_json:
+            out.print(Text(line), soft_wrap=True)
+
+    def show(self) -> OrderDue:
+        """Fold the log, and say what the order would change. Raises OrderRefused where it would be refused."""
+        from tally_stream.cli.order_effect import effect_of
+
+        replay = run_async(self._fold())
+        self._next_offsets = {fold.partition: fold.next_offset for fold in replay.folds}
+        self._shown = None if self._order.station is None else self._docket.shown
+        due = self._docket.due()
+        if not due.partitions:
+            self._print(f"{self._what()} stands already, as revision {due.revision}: nothing is to be sent")
+            return due
+        effect = effect_of(replay, self._order, due, int(time.time() * 1000))
+        self._show_statement(due)
+        self._show_effect(effect)
+        return due
+
+    async def _fold(self) -> Replay:
+        from tally_stream.cli.folding import fold_reports, partitions_of_reports
+        from tally_stream.station.orders import Docket
+
+        partitions = await partitions_of_reports(self._settings)
+        self._docket = Docket(self._election, self._order, partitions)
+        return await fold_reports(self._settings, self._election, partitions, lambda record, _: self._docket.take(record))
+
+    def _what(self) -> str:
+        order = self._order
+        return f"{order.kind} of {order.contest}" + (f" at station {order.station}" if order.station else "")
+
+    def _show_statement(self, due: OrderDue) -> None:
+        self.told |= {"revision": due.revision, "partitions": list(due.partitions), "replaces": due.replaces}
+        self._print(f"{self._what()}, revision {due.revision}, by {self._order.authority}: {self._order.reason}")
+        if self._order.station is None:
+            self._show_copies(due)
+        else:
+            for line in _of_station(self._docket, self._election, due):
+                self._print(line)
+
+    def _show_copies(self, due: OrderDue) -> None:
+        partitions = ", ".join(str(partition) for partition in due.partitions)
+        if due.value is not None:
+            self._print(
+                f"it stands in some partitions already; the missing copies go to partition {partitions}, the same bytes"
+            )
+            return
+        self._print(f"a copy goes to every partition: {partitions}")
+
+    def _show_effect(self, effect: OrderEffect) -> None:
+        from tally_stream.cli.order_effect import as_json, lines_of, table_of
+
+        self.told["changes"] = as_json(effect)
+        if self._as_json:
+            return
+        table = table_of(effect, self._election, self._order)
+        if table is not None:
+            out.print(table)
+        for line in lines_of(effect, self._election, self._order):
+            self._print(line)
+
+    def ask(self) -> None:
+        if not sys.stdin.isatty():
+            refuse(["nothing was sent: there is no terminal to ask on; look at what would change, and give --yes"])
+        if not click.confirm("Send it?", err=True):
+            refuse(["nothing was sent"])
+
+    def give(self) -> None:
+        """Send it, and read it back until it is in force."""
+        from tally_stream.station.authority import give, unsealed
+
+        self._given = given = run_async(give(self._settings, self._docket, self._next_offsets, self._shown, unsealed, warn))
+        self.told |= {
+            "revision": given.due.revision,
+            "sent": {str(partition): offset for partition, offset in given.sent.items()},
+            "stands_at": {str(partition): offset for partition, offset in given.stands_at.items()},
+            "published": None,
+        }
+        if given.sent:
+            where = ", ".join(f"partition {p} at offset {offset:,}" for p, offset in sorted(given.sent.items()))
+            self._print(f"in force: {self._what()} is revision {given.due.revision}, {where}")
+
+    def wait(self) -> bool:
+        """Whether the standings have it; what they say then is printed."""
+        from tally_stream.station.authority import published_root
+
+        if self._is_behind_hold():
+            note(f"{self._order.contest} is on hold: the standings have this order after the release, and are not waited for")
+            return True
+        root = run_async(published_root(self._settings, self._docket, self._given.stands_at))
+        if root is None:
+            warn("the order is in force on the log, but no standings that have it came: does a worker run? "
+                 "`tally-stream status` says; this command, run again, sends nothing and waits again")  # fmt: skip
+            return False
+        self.told["published"] = root
+        if not self._as_json:
+            out.print(board(root, self._election))
+        return True
+
+    def _is_behind_hold(self) -> bool:
+        docket = self._docket
+        return self._order.kind != "hold" and any(fold.is_on_hold(docket.contest) for fold in docket.folds.values())
+
+
+def _of_station(docket: Docket, election: Election, due: OrderDue) -> list[str]:
+    """What is known of the order's station: what is in force and what is held, and why."""
+    entry = docket.entry
+    station = election.stations[docket.order.station or ""]
+    contest = election.contests[docket.contest]
+    lines = [f"{station.id} {station.name}, {election.areas[station.leaf].id}: replaces revision {due.replaces}"]
+    if entry is None:
+        return [*lines, "nothing was stated there yet"]
+    if entry.counts is not None:
+        state = "annulled, remembered" if entry.is_annulled else "in force"
+        lines.append(f"{state}: {_counts(entry.counts, contest.candidate_ids)}")
+    elif entry.is_annulled:
+        lines.append("annulled; no counts are remembered")
+    if entry.held is not None:
+        lines.append(f"held: {_counts(entry.held, contest.candidate_ids)}")
+        if docket.held is not None:
+            lines += [f"held for {finding.code}: {message_of(finding)}" for finding in docket.held.findings]
+    return lines
+
+
+def _counts(counts: Report, candidates: tuple[str, ...]) -> str:
+    """A report's figures in one line."""
+    assert counts.kind in COUNT_KINDS, "nothing else carries counts"
+    ballots = [("cast", counts.cast), ("valid", counts.valid), ("blank", counts.blank), ("invalid", counts.invalid)]
+    said = [f"{name} {figure:,}" for name, figure in ballots if figure is not None]
+    votes = [f"{id} {figure:,}" for id, figure in zip(candidates, counts.votes, strict=True) if figure]
+    more = f" and {len(votes) - 12} more" if len(votes) > 12 else ""
+    return f"revision {counts.revision} ({counts.kind}): {', '.join(said)}; {', '.join(votes[:12]) or 'no votes'}{more}"

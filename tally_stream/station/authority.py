@@ -1,0 +1,147 @@
+"""Sends an authority's order into the reports topic, and reads back what became of it, until it is in force.
+
+Decides when an order is in force: its record, or each copy of it, was judged `counted`, or `repeated` because the same bytes
+stood there. Where somebody else was quicker (`stale`, `conflicting`) the next revision is sent, SENDINGS_MAX times at most.
+What is due each time is said in `orders.py`. Sealing a statement is a function of its bytes: `unsealed` leaves it as it is.
+
+What is lost if the process dies: nothing that a broker has acknowledged. Run again, the same order is found where it stands,
+and of one about a contest the copies that are missing are sent, the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from tally_stream.domain.ledger import Verdict
+from tally_stream.domain.rules import message_of
+from tally_stream.kafka.client import KafkaError, StoredRecord, TopicReader, sender
+from tally_stream.settings import Settings
+from tally_stream.station.orders import Docket, OrderDue, OrderRefused, StationSeen
+from tally_stream.wire.newest import root_seconds
+
+SENDINGS_MAX = 8
+"""Revisions that are tried. Two authorities who order at the same moment need two or three."""
+
+READ_BACK_SECONDS = 60.0
+PUBLISHED_SECONDS = 60.0
+"""For a root that stands on the order, beside the time within which all contests' roots come round."""
+
+NEWEST_MESSAGES = 2_000
+"""Of the standings topic, from which on a root is looked for: it is sent again, if it was published before these."""
+
+Seal = Callable[[bytes], bytes]
+"""Of a statement's bytes, the record's value."""
+
+
+def unsealed(statement: bytes) -> bytes:
+    return statement
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An order that is in force. `sent`: partition → the offset of what was sent now, {} where all of it stood already.
+    `stands_at`: partition → the offset from which on it is in force, or a newer statement is."""
+
+    due: OrderDue
+    sent: Mapping[int, int]
+    stands_at: Mapping[int, int]
+
+
+async def give(
+    settings: Settings,
+    docket: Docket,
+    next_offsets: dict[int, int],
+    shown: StationSeen | None,
+    seal: Seal,
+    say: Callable[[str], None],
+) -> Given:
+    """Bring the order into force, reading on at `next_offsets`. Raises OrderRefused, and KafkaError where no broker answers."""
+    topic = f"{settings.prefix}.reports"
+    async with TopicReader(settings, topic, is_log=True) as reader, sender(settings) as producer:
+        await reader.seek(next_offsets)
+        async for records in reader.read_to_end():
+            for record in records:
+                docket.take(record)
+        for _ in range(SENDINGS_MAX):
+            due = docket.due(shown)
+            if not due.partitions:
+                return Given(due, {}, dict(docket.stands_at))
+            value = seal(due.statement) if due.value is None else due.value
+            offsets = await _send(producer, topic, docket, due, value)
+            verdicts = await _read_back(reader, docket, offsets)
+            if all(verdict.name in ("counted", "repeated") for verdict in verdicts.values()):
+                return Given(due, offsets, dict(docket.stands_at))
+            for verdict in verdicts.values():
+                if verdict.name in ("rejected", "held"):
+                    raise OrderRefused(message_of(verdict.findings[0]), verdict.findings[0].code)
+            say(_overtaken(due, verdicts, docket))
+    raise OrderRefused(
+        f"{SENDINGS_MAX} revisions were sent and each time somebody else was quicker: ask who else gives orders about "
+        f"{docket.order.station or docket.order.contest}, then run it again"
+    )
+
+
+async def _send(producer: Any, topic: str, docket: Docket, due: OrderDue, value: bytes) -> dict[int, int]:
+    """All copies at once; partition → offset. Each is awaited, whatever becomes of the others."""
+    sent = [await producer.send(topic, value, key=docket.order.key, partition=partition) for partition in due.partitions]
+    await asyncio.wait(sent)
+    failed = [error for answer in sent if (error := answer.exception()) is not None]
+    if failed:
+        raise KafkaError(
+            f"not every partition has acknowledged revision {due.revision} ({failed[0]}): run it again, it sends what lacks"
+        ) from failed[0]
+    return {partition: answer.result().offset for partition, answer in zip(due.partitions, sent, strict=True)}
+
+
+async def _read_back(reader: TopicReader, docket: Docket, offsets: Mapping[int, int]) -> dict[int, Verdict]:
+    """Partition → the verdict of our own record there, once all before it is folded."""
+    found: dict[int, Verdict] = {}
+    end = monotonic() + READ_BACK_SECONDS
+    while len(found) < len(offsets):
+        if monotonic() >= end:
+            raise KafkaError(f"what was sent could not be read again within {READ_BACK_SECONDS:.0f} s: run it again")
+        for record in await reader.poll():
+            verdict = docket.take(record)
+            if verdict is not None and offsets.get(record.partition) == record.offset:
+                found[record.partition] = verdict
+    return found
+
+
+def _overtaken(due: OrderDue, verdicts: Mapping[int, Verdict], docket: Docket) -> str:
+    lost = [str(p) for p, verdict in sorted(verdicts.items()) if verdict.name not in ("counted", "repeated")]
+    where = "" if docket.order.station is not None else f" in partition {', '.join(lost)}"
+    return f"somebody else was quicker than revision {due.revision}{where}: it is sent again as the next one"
+
+
+async def published_root(
+    settings: Settings, docket: Docket, offsets: Mapping[int, int], limit_seconds: float = PUBLISHED_SECONDS
+) -> dict[str, Any] | None:
+    """The contest's first root that stands on all these offsets of the reports; None where none came within the limit."""
+    election = docket.election
+    key = f"{docket.order.contest}|{election.root}".encode()
+    end = monotonic() + limit_seconds + root_seconds(len(election.contests))
+    async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
+        await reader.seek({p: max(start, last - NEWEST_MESSAGES) for p, (start, last) in (await reader.bounds()).items()})
+        while monotonic() < end:
+            for record in await reader.poll():
+                root = _standing_on(record, key, election.digest, offsets)
+                if root is not None:
+                    return root
+    return None
+
+
+def _standing_on(record: StoredRecord, key: bytes, digest: str, offsets: Mapping[int, int]) -> dict[str, Any] | None:
+    if record.key != key or record.value is None:
+        return None
+    try:
+        root: dict[str, Any] = json.loads(record.value)
+        reached = root["provenance"]["next_offsets"]
+        is_ours = root["definition"] == digest and all(reached[str(p)] > offset for p, offset in offsets.items())
+    except (ValueError, KeyError, TypeError):  # whoever may write there may write anything
+        return None
+    return root if is_ours else None

@@ -1,0 +1,294 @@
+"""An authority's order on topics that stand in memory: what is due, who was quicker, what a death between copies leaves behind.
+
+The same over real brokers is in tests/cli/test_authority.py (embedded) and tests/nights/test_authority_on_kafka.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tally_stream.audit.replay import Replay
+from tally_stream.domain.scalars import murmur2_partition
+from tally_stream.kafka.client import KafkaError, StoredRecord
+from tally_stream.settings import Settings
+from tally_stream.station import authority
+from tally_stream.station.authority import SENDINGS_MAX, Given, give, unsealed
+from tally_stream.station.orders import AuthorityOrder, Docket, OrderDue, OrderKind, OrderRefused, StationSeen
+from tally_stream.wire.report_log import LogRecord
+from tests.support.report_messages import ELECTION, LOG_MS, counts, decision
+
+PARTITIONS = 4
+HOME = murmur2_partition(b"A-1", PARTITIONS)
+SETTINGS = Settings(prefix="t")
+
+
+class Landed:
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+
+
+class Topic:
+    """The reports topic. `before` is called with (partition, value) before a record of a producer lands; what it raises is
+    the broker's answer."""
+
+    def __init__(self) -> None:
+        self.stored: list[list[StoredRecord]] = [[] for _ in range(PARTITIONS)]
+        self.before: Callable[[int, bytes], None] = lambda partition, value: None
+
+    def put(self, partition: int, key: str, statement: dict[str, Any] | bytes) -> int:
+        value = statement if isinstance(statement, bytes) else json.dumps(statement).encode()
+        at = self.stored[partition]
+        at.append(StoredRecord(partition, len(at), LOG_MS + len(at), key.encode(), value))
+        return len(at) - 1
+
+    def report(self, **changes: Any) -> None:
+        self.put(HOME, "A-1", counts(**changes))
+
+    def decide(self, **changes: Any) -> None:
+        self.put(HOME, "A-1", decision(**changes))
+
+    def docket(self, order: AuthorityOrder) -> tuple[Docket, dict[int, int]]:
+        docket = Docket(ELECTION, order, PARTITIONS)
+        for records in self.stored:
+            for record in records:
+                docket.take(record)
+        return docket, {p: len(records) for p, records in enumerate(self.stored)}
+
+    def give(self, order: AuthorityOrder, between: Callable[[], object] | None = None) -> Given:
+        """As the command does; `between`: what comes while its giver looks at what would change."""
+        docket, next_offsets = self.docket(order)
+        shown = None if order.station is None else docket.shown
+        if between is not None:
+            between()
+        return asyncio.run(give(SETTINGS, docket, next_offsets, shown, unsealed, said.append))
+
+    def replay(self) -> Replay:
+        replay = Replay(ELECTION, "t.reports", PARTITIONS)
+        for records in self.stored:
+            for r in records:
+                replay.take(LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset))
+        return replay
+
+    def root(self) -> dict[str, Any]:
+        return self.replay().messages(0)[-1]
+
+    def verdicts(self) -> dict[str, int]:
+        return {name: count for name, count in self.replay().verdict_counts().items() if name != "codes" and count}
+
+
+said: list[str] = []
+
+
+class Reader:
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+        self.at = dict.fromkeys(range(PARTITIONS), 0)
+
+    async def __aenter__(self) -> Reader:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def seek(self, offsets: dict[int, int]) -> None:
+        self.at.update(offsets)
+
+    async def poll(self) -> list[StoredRecord]:
+        await asyncio.sleep(0)
+        found = [record for p, records in enumerate(self.topic.stored) for record in records[self.at[p] :]]
+        self.at = {p: len(records) for p, records in enumerate(self.topic.stored)}
+        return found
+
+    async def read_to_end(self) -> AsyncIterator[list[StoredRecord]]:
+        yield await self.poll()
+
+
+class Producer:
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+
+    async def send(self, topic: str, value: bytes, *, key: bytes, partition: int) -> asyncio.Future[Landed]:
+        assert topic == "t.reports"
+        answer: asyncio.Future[Landed] = asyncio.get_running_loop().create_future()
+        try:
+            self.topic.before(partition, value)
+            answer.set_result(Landed(self.topic.put(partition, key.decode(), value)))
+        except KafkaError as error:
+            answer.set_exception(error)
+        return answer
+
+
+@pytest.fixture
+def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
+    made = Topic()
+
+    @asynccontextmanager
+    async def sender(settings: Settings) -> AsyncIterator[Producer]:
+        yield Producer(made)
+
+    monkeypatch.setattr(authority, "TopicReader", lambda settings, name, *, is_log: Reader(made))
+    monkeypatch.setattr(authority, "sender", sender)
+    said.clear()
+    return made
+
+
+def order(kind: OrderKind, station: str | None = "A-1", *, contest: str = "PRES", reason: str = "why",
+          by: str = "who") -> AuthorityOrder:  # fmt: skip
+    return AuthorityOrder(kind, contest, station, reason, by)
+
+
+def due(topic: Topic, of: AuthorityOrder) -> OrderDue:
+    return topic.docket(of)[0].due()
+
+
+def refusal(topic: Topic, of: AuthorityOrder) -> str:
+    with pytest.raises(OrderRefused) as caught:
+        due(topic, of)
+    return str(caught.value)
+
+
+def test_a_statement_says_what_the_format_wants() -> None:
+    assert json.loads(order("annul").statement(ELECTION, 7, 3)) == {
+        "schema": 1, "election": "X-2024", "phase": "official", "contest": "PRES", "station": "A-1", "revision": 7,
+        "kind": "annul", "replaces": 3, "reason": "why", "authority": "who",
+    }  # fmt: skip
+    assert json.loads(order("hold", None).statement(ELECTION, 2, None)) == {
+        "schema": 1, "election": "X-2024", "phase": "official", "contest": "PRES", "revision": 2, "kind": "hold",
+        "reason": "why", "authority": "who",
+    }  # fmt: skip
+
+
+class TestAboutAStation:
+    def test_each_takes_effect_one_after_the_other(self, topic: Topic) -> None:
+        topic.report()
+        for kind, replaces in (("annul", 1), ("restore", 2), ("withdraw", 3)):
+            given = topic.give(order(kind, reason=kind))  # type: ignore[arg-type]  # a test's literal
+            assert (given.due.replaces, given.due.revision) == (replaces, replaces + 1)
+            assert given.sent == {HOME: given.due.revision - 1} == given.stands_at
+        topic.report(revision=5, ballots={"cast": 99, "valid": 96, "blank": 2, "invalid": 2})
+        given = topic.give(order("accept"))
+        assert (given.due.replaces, given.due.revision) == (5, 6)
+        assert topic.verdicts() == {"counted": 5, "held": 1}
+        assert topic.root()["stations"]["counted"] == 1
+        assert said == []
+
+    @pytest.mark.parametrize(
+        ("of", "sentence"),
+        [
+            (order("annul", "Z-9"), "S2: "),
+            (order("annul", contest="MAYOR"), "S2: "),
+            (order("annul", reason=""), "Q5: annul without reason"),
+            (order("annul", reason="a\nb"), "S4: "),
+            (order("annul", reason="x" * 201), "S4: "),
+            (order("annul", by="\udc80"), "S1: "),
+            (order("annul", "\udc80"), "S"),
+            (order("accept"), "Q5: accept of revision 1, held is none"),
+            (order("restore"), "Q5: restore of a station that is not annulled"),
+            (order("withdraw", "B-1"), "Q5: withdraw where nothing is in force or held"),
+            (order("hold", None, contest="MAYOR"), "S2: "),
+            (order("hold", None, reason=""), "S1: "),
+        ],
+    )
+    def test_what_a_rule_refuses_is_not_sent(self, topic: Topic, of: AuthorityOrder, sentence: str) -> None:
+        topic.report()
+        assert refusal(topic, of).startswith(sentence)
+
+    def test_an_annulled_station_is_not_annulled_again(self, topic: Topic) -> None:
+        topic.give(order("annul"))
+        assert refusal(topic, order("annul", by="another")) == "Q5: annul of an annulled station"
+        assert refusal(topic, order("withdraw")) == "Q5: withdraw of an annulled station"
+
+    def test_the_same_order_again_finds_itself_standing(self, topic: Topic) -> None:
+        topic.report()
+        first = topic.give(order("annul"))
+        again = topic.give(order("annul"))
+        assert again.due.partitions == ()
+        assert (again.sent, again.stands_at) == ({}, first.stands_at)
+        topic.give(order("restore"))
+        assert topic.give(order("annul")).due.revision == 4, "annulled, restored, annulled again for the same reason"
+
+    def test_the_same_order_given_while_this_one_was_looked_at_stands(self, topic: Topic) -> None:
+        topic.report()
+        given = topic.give(order("annul"), between=lambda: topic.decide(reason="why", authority="who"))
+        assert given.sent == {}
+        assert topic.verdicts() == {"counted": 2}
+
+    def test_what_comes_first_makes_it_the_next_revision(self, topic: Topic) -> None:
+        """A report that was held meanwhile has the revision: the annulment is sent again and takes effect."""
+        topic.report()
+        wrong = counts(revision=2, ballots={"cast": 99, "valid": 96, "blank": 2, "invalid": 2})
+
+        def quicker(partition: int, value: bytes) -> None:
+            topic.before = lambda partition, value: None
+            topic.put(partition, "A-1", wrong)
+
+        topic.before = quicker
+        given = topic.give(order("annul"))
+        assert (given.due.revision, given.due.replaces) == (3, 1)
+        assert topic.verdicts() == {"counted": 2, "held": 1, "conflicting": 1}
+        assert said == ["somebody else was quicker than revision 2: it is sent again as the next one"]
+
+    def test_an_order_that_lost_is_told_what_stands(self, topic: Topic) -> None:
+        topic.report()
+
+        def quicker(partition: int, value: bytes) -> None:
+            topic.before = lambda partition, value: None
+            topic.decide(revision=2, kind="annul")
+
+        topic.before = quicker
+        with pytest.raises(OrderRefused, match="Q5: annul of an annulled station"):
+            topic.give(order("annul"))
+
+    @pytest.mark.parametrize("kind", ["accept", "withdraw", "restore"])
+    def test_it_is_not_given_about_what_nobody_looked_at(self, topic: Topic, kind: OrderKind) -> None:
+        """Another statement came while its giver read what would change: that one was never looked at."""
+        wrong = {"cast": 99, "valid": 96, "blank": 2, "invalid": 2}
+        topic.report()
+        if kind == "restore":
+            topic.decide(revision=2)
+        elif kind == "accept":
+            topic.report(revision=2, ballots=wrong)
+
+        def meanwhile() -> None:
+            if kind == "restore":
+                topic.decide(revision=3, kind="restore", replaces=2)
+                topic.decide(revision=4, replaces=3)
+            elif kind == "accept":
+                topic.report(revision=3, ballots={**wrong, "cast": 98})
+            else:
+                topic.report(revision=2)
+
+        with pytest.raises(OrderRefused, match=f"A-1 has stated something else meanwhile than what {kind} was"):
+            topic.give(order(kind), between=meanwhile)
+
+    def test_annulling_excludes_whatever_was_stated_meanwhile(self, topic: Topic) -> None:
+        topic.report()
+        given = topic.give(order("annul"), between=lambda: topic.report(revision=2))
+        assert (given.due.revision, given.due.replaces) == (3, 2)
+
+    def test_it_gives_up_and_says_so(self, topic: Topic) -> None:
+        topic.report()
+
+        def always_quicker(partition: int, value: bytes) -> None:
+            revision = json.loads(value)["revision"]
+            topic.report(revision=revision, votes={"ANNA": 50 + revision, "BELA": 46 - revision})
+
+        topic.before = always_quicker
+        with pytest.raises(OrderRefused, match=f"{SENDINGS_MAX} revisions were sent and each time somebody else was quicker"):
+            topic.give(order("annul"))
+
+    def test_turnout_and_other_contests_of_the_station_change_nothing_of_it(self, topic: Topic) -> None:
+        topic.report()
+        topic.put(HOME, "A-1", counts(contest="SEAT", votes={"CLEO": 96}, revision=9))
+        topic.put((HOME + 1) % PARTITIONS, "A-1", counts(revision=5))
+        assert due(topic, order("annul")).revision == 2
+
+    def test_a_station_that_stated_nothing_can_be_annulled(self, topic: Topic) -> None:
+        assert topic.docket(order("annul"))[0].shown == StationSeen(0, 0, 0)
+        assert due(topic, order("annul")).replaces == 0
