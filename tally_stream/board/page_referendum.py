@@ -59,14 +59,16 @@ def _quorum(contest: Contest, outcome: dict[str, Any], t: Words) -> str:
     if quorum is None:
         return f'<div class="unknown">{title}<dd>{_escape(t("unknown"))}</dd></div>'
     state = "reached" if is_quorum_reached(outcome) else "void" if outcome["state"] == "void" else "open"
-    of = t("of", done=t.number(quorum["done"]), of=t.number(quorum["of"]))
+    of = f"<span>{_escape(t('of', done=t.number(quorum['done']), of=t.number(quorum['of'])))}</span>"
+    said = _escape(t(f"quorum.{state}", needed=t.number(quorum["needed"])))
+    if quorum["percent"] is None:  # of nobody
+        return f"<div>{title}<dd>{of}</dd><dd>{said}</dd></div>"
     bar = (
         f'<svg class="bar" aria-hidden="true"><rect width="{_at_most_whole(quorum["percent"])}%" height="100%"/>'
         f'<line x1="{percent}%" x2="{percent}%" y1="0" y2="100%"/></svg>'
     )
-    said = _escape(t(f"quorum.{state}", needed=t.number(quorum["needed"])))
     strong = f"<strong>{_escape(t.percent(quorum['percent']))} %</strong>"
-    return f"<div>{title}<dd>{strong} <span>{_escape(of)}</span>{bar}</dd><dd>{said}</dd></div>"
+    return f"<div>{title}<dd>{strong} {of}{bar}</dd><dd>{said}</dd></div>"
 
 
 def _at_most_whole(percent: str) -> str:

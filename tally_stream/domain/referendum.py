@@ -93,14 +93,14 @@ def _state(contest: Contest, counted: Counted, yes: int, reached: _Reached | Non
 
 
 def _reached(quorum: Quorum, counted: Counted, yes: int) -> _Reached | None:
-    """None where a figure is unknown, or nobody is registered: then there is no share of them."""
+    """None where a figure is unknown. Of nobody registered every share is 0: no ballot is needed, or one to pass it."""
     # What is not told apart is in cast already, and in nothing else.
     done, beyond = counted.cast, counted.contradicted - counted.untold
     if quorum.of == "valid":
         done, beyond = counted.valid, 0
     elif quorum.of == "approval":
         done, beyond = counted.votes[yes], counted.contradicted
-    if done is None or not counted.registered:
+    if done is None or counted.registered is None:
         return None
     most = None if counted.bound is None else done + counted.bound + beyond
     return _Reached(done, counted.registered, _needed(quorum, counted.registered), most)
@@ -115,7 +115,7 @@ def _needed(quorum: Quorum, registered: int) -> int:
 
 
 def _quorum_shown(reached: _Reached, rounding: Rounding) -> dict[str, Any]:
-    percent = units_text(ratio_units(reached.done, reached.of, rounding), rounding.places)
+    percent = units_text(ratio_units(reached.done, reached.of, rounding), rounding.places) if reached.of else None
     return {"done": reached.done, "of": reached.of, "percent": percent, "needed": reached.needed}
 
 

@@ -68,8 +68,10 @@ def _referendum(outcome: Mapping[str, Any], contest: Contest | None) -> list[str
     if quorum is not None:
         reached = is_quorum_reached(outcome)
         state = "reached" if reached else "can't be reached any more" if outcome["state"] == "void" else "not reached so far"
-        said.append(f"quorum {state}: {quorum['done']:,} of {quorum['needed']:,} needed, which is {quorum['percent']} % of "
-                    f"{quorum['of']:,} registered voters")  # fmt: skip
+        share = "; nobody is registered"
+        if quorum["percent"] is not None:
+            share = f", which is {quorum['percent']} % of {quorum['of']:,} registered voters"
+        said.append(f"quorum {state}: {quorum['done']:,} of {quorum['needed']:,} needed{share}")
     if areas is not None:
         level = "" if contest is None or contest.double_majority is None else f" ({contest.double_majority.level})"
         said.append(f"areas{level}: {areas['approved']} approve, {areas['rejected']} reject, {areas['undecided']} undecided, "

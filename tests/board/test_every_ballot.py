@@ -156,6 +156,12 @@ class TestReferendum:
         root = with_outcome(roots(played)["BRIDGE"], state=state, quorum={**QUORUM, "done": done})
         assert said in read(referendum_of(BRIDGE, root, "50", EN))
 
+    def test_a_quorum_of_nobody_has_no_share(self, played: Night) -> None:
+        quorum = {"done": 96, "of": 0, "percent": None, "needed": 0}
+        drawn = referendum_of(BRIDGE, with_outcome(roots(played)["BRIDGE"], quorum=quorum, double_majority=None), "50", EN)
+        assert read(drawn).endswith("by ballots cast 96 of 0 Reached: 0 are needed.")
+        assert drawn.count("<svg") == 1, "that of yes and no"
+
     def test_what_is_not_known_is_not_drawn(self, played: Night) -> None:
         root = with_outcome(roots(played)["BRIDGE"], quorum=None, double_majority=None)
         said = read(referendum_of(BRIDGE, root, None, EN))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -29,6 +29,10 @@ DRAWN = (*range(len(OPENINGS)), *list(range(len(FEW))) * 12)
 """Complete counts four times in five: else nearly all is undecided."""
 PLACES = (*STATIONS[:5], *STATIONS[1:4])
 """Seldom postal units: a quorum is of those who are registered."""
+
+
+POSTAL = tuple((registered, expected) for registered, expected in STATIONS if registered == 0 and expected)
+"""Units without voters of their own: of them alone a quorum is one of nobody."""
 
 
 def _asked(**fields: Any) -> Contest:
@@ -90,14 +94,16 @@ class Question:
         return Night(of, *(statement for statements in heard for statement in statements))
 
 
-def some_questions(count: int, seed: int) -> Iterator[Question]:
+def some_questions(
+    count: int, seed: int, of: Sequence[Contest] = QUESTIONS, places: Sequence[tuple[int | None, int | None]] = PLACES
+) -> Iterator[Question]:
     """One to three stations in one to three areas, drawn."""
     order = random.Random(seed)
     for _ in range(count):
         stations = tuple(
-            (*order.choice(PLACES), order.choice(DRAWN), order.choice(AREAS)) for _ in range(order.choice((1, 2, 2, 3, 3)))
+            (*order.choice(places), order.choice(DRAWN), order.choice(AREAS)) for _ in range(order.choice((1, 2, 2, 3, 3)))
         )
-        yield Question(order.choice(QUESTIONS), order.choice(CHECKS), stations)
+        yield Question(order.choice(of), order.choice(CHECKS), stations)
 
 
 # -- the ends ------------------------------------------------------------------------------------------------------
@@ -149,8 +155,8 @@ def _judged(of: Contest, end: Figures, registered: int, halves: int) -> str:
     assert majority is not None
     if quorum is not None:
         figure = {"cast": end.cast, "valid": end.valid, "approval": end.yes}[quorum.of]
-        share, limit = Fraction(100 * figure, registered), quorum.percent
-        if share < limit or (quorum.more_than and share == limit):
+        figure, limit = 100 * figure, quorum.percent * registered
+        if figure < limit or (quorum.more_than and figure == limit):
             return "void"
     base = end.cast if of.majority_base == "cast" else end.valid
     is_over = 100 * end.yes > majority.percent * base or (majority.at_least and 100 * end.yes == majority.percent * base)
@@ -170,7 +176,9 @@ def checked(case: Question) -> Count:
     count: Count = Counter({said["state"]: 1})
     assert (said["elected"], said["tied"]) == ([], None)
     progress = root["progress"]["registered"]
-    registered = None if progress is None else progress["of"]
+    # Progress has no share of nobody.
+    is_of_nobody = not any(registered != 0 for registered, *_ in case.stations)
+    registered = progress["of"] if progress is not None else 0 if is_of_nobody else None
     is_unknown = (
         of.quorum is not None and (registered is None or (of.quorum.of == "cast" and root["ballots"]["cast"] is None))
     ) or (of.majority_base == "cast" and root["ballots"]["cast"] is None)
@@ -181,6 +189,9 @@ def checked(case: Question) -> Count:
     ends = _ends(case, night)
     found = {end: _judged(of, end, registered or 0, halves) for end in ends}
     count["ends"] += len(found)
+    if of.quorum is not None and is_of_nobody:
+        count["quorums of nobody"] += 1
+        count["quorums of nobody not reached"] += said["quorum"]["needed"] > said["quorum"]["done"]
     _check_shown(case, said, registered)
     for end, state in found.items():
         if said["state"] not in ("undecided", state) or not _areas_hold(said["double_majority"], end, halves):

@@ -7,7 +7,7 @@ looked at. Short here; more with `python -m tests.certainty.run --questions 2000
 from collections import Counter
 
 from tests.certainty.checking import Count
-from tests.certainty.questions import QUESTIONS, checked, some_questions
+from tests.certainty.questions import POSTAL, QUESTIONS, checked, some_questions
 
 CASES, SEED = 600, 20_140_209
 
@@ -19,6 +19,17 @@ def test_no_completion_breaks_what_was_said_of_a_question() -> None:
     print(f"\n{CASES:,} small questions, every end: " + ", ".join(f"{n:,} {what}" for what, n in sorted(count.items())))
     assert all(count[state] > 5 for state in ("accepted", "rejected", "void", "undecided", "none")), count
     assert count["ends"] > 2_000, count
+
+
+def test_nor_of_one_with_a_quorum_of_nobody() -> None:
+    """Of a register of nobody every share is 0, and what must be passed can still be missed."""
+    of = [question for question in QUESTIONS if question.quorum is not None]
+    count: Count = Counter()
+    for case in some_questions(CASES, SEED, of, POSTAL):
+        count += checked(case)
+    assert all(count[state] for state in ("accepted", "rejected", "undecided", "void")), count
+    assert count["quorums of nobody"] > 100, count
+    assert count["quorums of nobody not reached"] > 5, count
 
 
 def test_the_cases_have_every_field() -> None:

@@ -84,6 +84,11 @@ class TestReferendum:
         assert "quorum not reached so far: 3,616 of 5,000 needed, which is 36.16 % of 10,000 registered voters" in said
         assert "areas (ward): 1 approve, 0 reject, 0.5 undecided, of 1.5; more than half must approve" in said
 
+    def test_a_quorum_of_nobody_has_no_share(self, played: Night) -> None:
+        quorum = {"done": 96, "of": 0, "percent": None, "needed": 0}
+        message = with_outcome(roots(played)["BRIDGE"], state="accepted", quorum=quorum)
+        assert "quorum reached: 96 of 0 needed; nobody is registered\n" in shown(message, played.election)
+
     @pytest.mark.parametrize(
         ("state", "bound", "done", "lines"),
         [

@@ -176,7 +176,7 @@ class TestTheQuorum:
 
     def test_nothing_is_said_of_a_figure_that_is_unknown(self) -> None:
         of = question(quorum=Quorum(HALF, "cast"))
-        for fields in ({"registered": None}, {"registered": 100, "cast": None}, {"registered": 0}):
+        for fields in ({"registered": None}, {"registered": 100, "cast": None}, {"registered": 0, "cast": None}):
             found = said((60, 40), of=of, **fields)
             assert (found["state"], found["quorum"]) == ("undecided", None)
         assert state((60, 40), of=question(quorum=Quorum(HALF, "valid")), registered=100, cast=None) == "accepted"
@@ -184,6 +184,23 @@ class TestTheQuorum:
         assert found["state"] == "undecided"
         assert found["quorum"] == {"done": 100, "of": 100, "percent": "100.00", "needed": 50}
         assert state((1, 0), None, of=of, registered=100) == "undecided"
+
+    @pytest.mark.parametrize(("what", "done"), [("cast", 100), ("valid", 99), ("approval", 60)])
+    def test_of_nobody_registered_it_is_reached(self, what: Any, done: int) -> None:
+        for more_than in (False, True):
+            of = question(quorum=Quorum(HALF, what, more_than))
+            found = said((60, 39), 7, 100, of, valid=99, registered=0)
+            assert found["quorum"] == {"done": done, "of": 0, "percent": None, "needed": int(more_than)}
+            assert found["state"] == "accepted"
+
+    def test_of_nobody_registered_it_is_passed_by_one(self) -> None:
+        of = question(quorum=Quorum(HALF, "approval", more_than=True))
+        assert state((0, 39), 0, of=of, registered=0) == "void"
+        assert state((0, 39), 1, of=of, registered=0) == "undecided"
+        assert state((0, 39), 0, of=of, registered=0, contradicted=1) == "undecided"
+        assert state((1, 39), 1, of=of, registered=0) == "rejected"
+        of = question(quorum=Quorum(HALF, "approval"))
+        assert state((0, 39), 1, of=of, registered=0) == "rejected"
 
     @pytest.mark.parametrize("what", ["cast", "valid", "approval"])
     def test_before_any_vote_is_counted_nothing_applies(self, what: Any) -> None:

@@ -191,7 +191,7 @@ def _half(halves: int) -> str:
 def quorum_of(c: Contest, t: Totals, places_text: Any) -> dict[str, Any] | None:
     """`places_text`: (numerator, denominator) → a per cent as it is printed."""
     q = c.quorum
-    if q is None or not t.registered:
+    if q is None or t.registered is None:
         return None
     yes = c.candidate_ids.index(c.approval or "")
     done = t.votes[yes] if q.of == "approval" else t.bases[q.of]
@@ -199,7 +199,8 @@ def quorum_of(c: Contest, t: Totals, places_text: Any) -> dict[str, Any] | None:
         return None
     exact = q.percent * t.registered / 100
     needed = floor(exact) + (1 if q.more_than or exact.denominator > 1 else 0)
-    return {"done": done, "of": t.registered, "percent": places_text(done, t.registered), "needed": needed}
+    percent = places_text(done, t.registered) if t.registered > 0 else None
+    return {"done": done, "of": t.registered, "percent": percent, "needed": needed}
 
 
 def double_majority_of(c: Contest, areas: dict[str, Totals]) -> dict[str, str] | None:

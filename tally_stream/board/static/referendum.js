@@ -34,13 +34,14 @@ function quorum(outcome, rule) {
   const value = outcome.quorum;
   if (value === null) return [el("div", { class: "unknown" }, title, el("dd", {}, t("unknown")))];
   const state = value.done >= value.needed ? "reached" : outcome.state === "void" ? "void" : "open";
+  const of = el("span", {}, t("of", { done: number(value.done), of: number(value.of) }));
+  const said = el("dd", {}, t(`quorum.${state}`, { needed: number(value.needed) }));
+  if (value.percent === null) return [el("div", {}, title, el("dd", {}, of), said)]; // of nobody
   return [el("div", {}, title,
-    el("dd", {}, el("strong", {}, `${percent(value.percent)} %`), " ",
-      el("span", {}, t("of", { done: number(value.done), of: number(value.of) })),
+    el("dd", {}, el("strong", {}, `${percent(value.percent)} %`), " ", of,
       el("svg", { class: "bar", "aria-hidden": "true" },
         el("rect", { width: `${Math.min(Number(value.percent), 100)}%`, height: "100%" }),
-        el("line", { x1: `${rule.percent}%`, x2: `${rule.percent}%`, y1: "0", y2: "100%" }))),
-    el("dd", {}, t(`quorum.${state}`, { needed: number(value.needed) })))];
+        el("line", { x1: `${rule.percent}%`, x2: `${rule.percent}%`, y1: "0", y2: "100%" }))), said)];
 }
 
 function areas(value, rule) {

@@ -169,11 +169,12 @@ class Tied(_Model):
 
 
 class QuorumReached(_Model):
-    """How much of its quorum a referendum has. `needed`: so many ballots (votes for yes, where it is of these)."""
+    """How much of its quorum a referendum has. `needed`: so many ballots (votes for yes, where it is of these).
+    `percent`: null where nobody is registered."""
 
     done: Sum
     of: Sum
-    percent: Percent
+    percent: Percent | None
     needed: Sum
 
 
