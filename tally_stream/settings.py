@@ -65,7 +65,9 @@ class UsedBy:
     commands: tuple[str, ...]
 
 
-ON_KAFKA = ("worker", "topics", "send", "authority", "status", "standings", "export", "board", "dump", "restore", "verify")
+ON_KAFKA = (
+    "worker", "topics", "send", "submit", "authority", "status", "standings", "export", "board", "dump", "restore", "verify",
+)  # fmt: skip
 _KAFKA = UsedBy(ON_KAFKA)
 _SECURITY = UsedBy((*ON_KAFKA, "demo"))
 _WORKER = UsedBy(("worker",))
@@ -85,7 +87,7 @@ class Settings(BaseSettings):
         default="127.0.0.1:9092", description="Kafka brokers to ask first, `host:port`, several behind commas."
     )
     prefix: Annotated[_Name, _KAFKA] = Field(default="tally", description="What the names of the five topics begin with.")
-    election: Annotated[str | None, UsedBy(("worker", "topics", "authority", "board", "status"))] = Field(
+    election: Annotated[str | None, UsedBy(("worker", "topics", "authority", "board", "status", "submit"))] = Field(
         default=None, description="Election folder, or the name of a night that ships."
     )
     group: Annotated[_Name | None, _WATCHED] = Field(

@@ -19,6 +19,7 @@ _COMMANDS = {
     "topics": ("tally_stream.cli.topics", "Create the topics, or list what is wrong with them."),
     "send": ("tally_stream.cli.send", "Play a report log into Kafka."),
     "authority": ("tally_stream.cli.authority", "Orders: annul, restore, accept, withdraw."),
+    "submit": ("tally_stream.cli.submit", "A station's reports: check them, send them, and what became of each."),
     "status": ("tally_stream.cli.status", "What is wrong with the count, and how it stands."),
     "standings": ("tally_stream.cli.standings", "The newest standings."),
     "export": ("tally_stream.cli.export", "The newest standings as NIST SP 1500-100 or CSV."),

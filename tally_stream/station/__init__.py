@@ -1,5 +1,6 @@
-"""What fills the reports topic: a recorded night (`night.py`), or a saved log back into an empty topic (`restore.py`),
-and an authority's orders (`orders.py`, `authority.py`).
+"""What fills the reports topic: a station's own reports, a recorded night (`night.py`), or a saved log back into an empty
+topic (`restore.py`), of which `standing.py` says what stands there already; and an authority's orders (`orders.py`,
+`authority.py`).
 
-`standing.py` says for both what stands on the topic already.
+A station's report is read (`entry.py`), judged (`checking.py`) and made a record (`preparing.py`).
 """

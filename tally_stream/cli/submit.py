@@ -1,0 +1,144 @@
+"""`tally-stream submit`: a station's reports, looked at before they are sent.
+
+Decides what is asked for and in which order; what is wrong with a report stands in `station/checking.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from tally_stream.cli.common import ELECTION, EXIT_FAILED, EXIT_USAGE, open_election, out, refuse, settings_of, with_broker
+from tally_stream.cli.submit_said import as_json, lines_of, why_not
+from tally_stream.station.checking import KnownStatements
+from tally_stream.station.entry import FILE_MAX_BYTES, read_entries
+from tally_stream.station.preparing import NotAStatement, Prepared, prepare
+
+
+@dataclass(frozen=True)
+class ToldWithReports:
+    """What a command line adds to each statement, and what it agrees to."""
+
+    contest: str | None = None
+    revision: int | None = None
+    added: dict[str, Any] = field(default_factory=dict)
+    accepts_warnings: bool = False
+    accepts_errors: bool = False
+
+
+@dataclass
+class Looked:
+    """Statements in the order in which they were given, each with its place; and every mistake, one line each."""
+
+    found: list[tuple[Prepared, str]] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
+
+    @property
+    def is_right(self) -> bool:
+        return not self.mistakes
+
+
+@click.command()
+@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path())
+@with_broker
+@click.option("--election", type=ELECTION, metavar="DIR", help="Election folder or a night that ships [TALLY_ELECTION].")
+@click.option("--contest", help="The contest of reports that name none.")
+@click.option("--revision", type=click.IntRange(min=1), help="The revision; default: one above the highest sent from here.")
+@click.option("--kind", type=click.Choice(["report", "correct", "recount"]), help="What reports are that do not say it.")
+@click.option("--replaces", type=click.IntRange(min=0), help="With --kind correct: the revision that is corrected.")
+@click.option("--reason", help="Why it is corrected.")
+@click.option("--authority", help="Who ordered that.")
+@click.option("--accept-warnings", is_flag=True, help="The paper says so: send it with its warnings.")
+@click.option("--accept-errors", is_flag=True, help="The paper contradicts itself: send it, it is held until somebody decides.")
+@click.option("--check", "only_check", is_flag=True, help="Only look: nothing is sent, no broker is needed.")
+@click.option("--json", "in_json", is_flag=True, help="One JSON object a line.")
+def submit(
+    files: tuple[str, ...], election: str | None, contest: str | None, revision: int | None, kind: str | None,
+    replaces: int | None, reason: str | None, authority: str | None, accept_warnings: bool, accept_errors: bool,
+    only_check: bool, in_json: bool, **flags: object,
+) -> None:  # fmt: skip
+    """Look at the reports in each FILE (`-`: standard input).
+
+    FILE is JSON, JSON Lines or a table (CSV) with a row for each station; docs/stations.md has its columns. Every rule that
+    would speak at the count speaks here, with the two figures that it compares.
+
+    Example: tally-stream submit reports.csv --election council --check
+    """
+    if not only_check:
+        raise click.UsageError("nothing is sent yet: give --check")
+    settings = settings_of(election=election, **flags)
+    if settings.election is None:
+        refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
+    definition, _ = open_election(settings.election)
+    stated = {"kind": kind, "replaces": replaces, "reason": reason, "authority": authority}
+    given = ToldWithReports(
+        contest, revision, {k: v for k, v in stated.items() if v is not None}, accept_warnings, accept_errors
+    )
+    looked = look_at(files, KnownStatements(definition), given)
+    say(looked, in_json)
+    if not looked.is_right:
+        sys.exit(EXIT_FAILED)
+
+
+def look_at(files: tuple[str, ...], known: KnownStatements, given: ToldWithReports) -> Looked:
+    """Each statement as it would be sent, the ones before it known."""
+    looked = Looked()
+    for name in files:
+        entries, mistakes = read_entries(name, _content(name), known.election)
+        looked.mistakes += map(str, mistakes) if mistakes or entries else [f"{name}: there is no report in it"]
+        for entered in entries:
+            _look(looked, known, given, {**given.added, **_said(entered.fields)}, entered.place)
+    return looked
+
+
+def _said(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without what is null: absent."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _look(looked: Looked, known: KnownStatements, given: ToldWithReports, fields: dict[str, Any], place: str) -> None:
+    now_ms = int(time.time() * 1000)
+    try:
+        prepared = prepare(fields, known, now_ms, given.contest, given.revision)
+    except NotAStatement as error:
+        looked.mistakes.append(f"{place}: {error}")
+        return
+    looked.found.append((prepared, place))
+    refusal = why_not(prepared.checked, given.accepts_warnings, given.accepts_errors)
+    if refusal is not None:
+        looked.mistakes.append(f"{place}: {prepared}: {refusal}")
+    else:
+        known.take(prepared.value, prepared.key, now_ms)
+
+
+def _content(name: str) -> bytes:
+    """Of a file, up to one byte more than is read; exits 1 where it can't be."""
+    try:
+        if name == "-":
+            return sys.stdin.buffer.read(FILE_MAX_BYTES + 1)
+        with Path(name).open("rb") as file:
+            return file.read(FILE_MAX_BYTES + 1)
+    except OSError as error:
+        refuse([f"{name}: cannot be read: {error.strerror or error}"])
+
+
+def say(looked: Looked, in_json: bool) -> None:
+    """What was found on stdout, what keeps it from being sent on stderr."""
+    for prepared, place in looked.found:
+        if in_json:
+            click.echo(json.dumps(as_json(prepared, place), ensure_ascii=False))
+        else:
+            for line in lines_of(prepared, place):
+                out.print(Text(line), soft_wrap=True)
+    if in_json:
+        for line in looked.mistakes:
+            click.echo(json.dumps({"mistake": line}, ensure_ascii=False))
+    elif looked.mistakes:
+        refuse(looked.mistakes)

@@ -1,0 +1,52 @@
+"""What `submit` says of statements before they are sent: a line for each, and one for each rule that has something to say.
+
+Decides words. What there is to say stands in `station/checking.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tally_stream.domain.rules import Severity
+from tally_stream.station.checking import Checked, Remark
+from tally_stream.station.preparing import Prepared
+
+_SPOKEN: dict[Severity, str] = {
+    "reject": "refused", "error": "it would be held, not counted", "warning": "warning", "information": "note",
+}  # fmt: skip
+
+
+def lines_of(prepared: Prepared, place: str) -> list[str]:
+    """For people."""
+    where = f"{place}: " if place else ""
+    remarks = prepared.checked.remarks
+    if not remarks:
+        return [f"{where}{prepared}: nothing is wrong with it"]
+    return [f"{where}{prepared}: {_SPOKEN[remark.severity]}: {remark}" for remark in remarks]
+
+
+def as_json(prepared: Prepared, place: str) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "place": place, "station": prepared.station, "sequence": prepared.sequence, "revision": prepared.revision,
+        "kind": prepared.kind, "verdict": prepared.checked.verdict,
+        "remarks": [_remark(remark) for remark in prepared.checked.remarks],
+    }  # fmt: skip
+
+
+def _remark(remark: Remark) -> dict[str, Any]:
+    return {
+        "code": remark.code, "severity": remark.severity, "sentence": remark.sentence, "left": remark.left,
+        "right": remark.right,
+    }  # fmt: skip
+
+
+def why_not(checked: Checked, accepts_warnings: bool, accepts_errors: bool) -> str | None:
+    """What keeps a statement from being sent, None where nothing does."""
+    if checked.of("reject"):
+        return "it would be refused: put it right"
+    if checked.of("error") and not accepts_errors:
+        return "the paper contradicts itself: put it right, or send it to be held until somebody decides, with --accept-errors"
+    if checked.of("warning") and not accepts_warnings:
+        return "look at the warnings; if the paper says so, give --accept-warnings"
+    return None

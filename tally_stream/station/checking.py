@@ -1,0 +1,174 @@
+"""A statement before it is sent, judged by the rules that judge it when it is counted: what each would say, in a sentence.
+
+Decides what is certain here and what is not. What the paper says (structure, identity, arithmetic, plausibility) is judged
+as it will be; of the station's earlier statements only those are known that were given to `take`. So a rule that could
+speak otherwise if more were known (Q8, and Q5 about what is in force) is a warning here, and the rules behind it are asked
+all the same. Pure: the time is an argument, `check` changes nothing. Refuses to know where a statement comes from
+(`entry.py`), and where it is kept and sent (`spool.py`, `client.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tally_stream.domain.election import Election
+from tally_stream.domain.ledger import Entry, Verdict, evolve, judge, judge_sequence
+from tally_stream.domain.report import COUNT_KINDS, Control, Report, Statement, Turnout
+from tally_stream.domain.rules import RULES, Figure, Finding, Limits, Severity, VerdictName, closing_ms, message_of
+from tally_stream.domain.scalars import format_time
+from tally_stream.wire.reading import ReportReader
+
+TURNOUT = "turnout"
+"""The sequence of revisions that a station's turnout statements have; of its other statements a contest's id, in capitals."""
+
+_SEVERITY = {rule.code: rule.severity for rule in RULES}
+_NOT_FOR_SURE = " (as far as this place knows; who knows better may confirm it)"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One rule's word about a statement. `sentence` has the two figures in it."""
+
+    code: str
+    severity: Severity
+    sentence: str
+    left: Figure = None
+    right: Figure = None
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.sentence}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What would become of a statement. `statement` is None where its bytes are none."""
+
+    verdict: VerdictName
+    statement: Statement | None
+    remarks: tuple[Remark, ...]
+
+    def of(self, severity: Severity) -> tuple[Remark, ...]:
+        """The remarks of that severity: `reject` (never counted), `error` (held), `warning` (counted, flagged)."""
+        return tuple(remark for remark in self.remarks if remark.severity == severity)
+
+
+class KnownStatements:
+    """What stations have stated so far, as far as it is known here."""
+
+    def __init__(self, election: Election) -> None:
+        self.election = election
+        self._reader = ReportReader(election)
+        self._limits = Limits(election.checks, election.polls_close_ms)
+        self._entries: dict[tuple[int, str], Entry] = {}
+        self._turnouts: dict[str, Turnout] = {}
+        self._highest: dict[tuple[str, str], int] = {}
+
+    def next_revision(self, station: str, sequence: str) -> int:
+        """One above the highest that is known; `sequence` is a contest's id, or TURNOUT."""
+        return self._highest.get((station, sequence), 0) + 1
+
+    def check(self, value: bytes | None, key: bytes | None, log_ms: int) -> Checked:
+        """What would become of the record, arriving at `log_ms` (milliseconds since 1970 UTC). Changes nothing."""
+        return self._judged(value, key, log_ms)[0]
+
+    def take(self, value: bytes | None, key: bytes | None, log_ms: int) -> Checked:
+        """As `check`, and from now on it is known."""
+        checked, entry, verdict = self._judged(value, key, log_ms)
+        statement = checked.statement
+        self._note(statement)
+        if checked.verdict not in ("counted", "held", "conflicting") or statement is None:
+            return checked
+        if isinstance(statement, Turnout):
+            if checked.verdict == "counted":
+                self._turnouts[statement.station.id] = statement
+        elif entry is not None and verdict is not None:
+            assert isinstance(statement, Report), "what has an entry is a report"
+            if verdict.name != "rejected":
+                evolve(entry, statement, verdict)
+            else:  # a decision about what is not known here: only its place in the sequence is
+                entry.top, entry.top_statement = statement.revision, statement
+                entry.in_force_revision, entry.in_force_kind = statement.revision, statement.kind
+            self._entries[statement.contest, statement.station.id] = entry
+        return checked
+
+    def take_refused(self, value: bytes | None, key: bytes | None) -> None:
+        """Of a record that was refused when it was counted: its revision is used up, and nothing else came of it."""
+        read = self._reader.read(value, key)
+        self._note(None if isinstance(read, Finding) else read)
+
+    def _note(self, statement: Statement | None) -> None:
+        if statement is None or isinstance(statement, Control):
+            return
+        sequence = TURNOUT if isinstance(statement, Turnout) else self.election.contests[statement.contest].id
+        at = statement.station.id, sequence
+        self._highest[at] = max(self._highest.get(at, 0), statement.revision)
+
+    def _judged(self, value: bytes | None, key: bytes | None, log_ms: int) -> tuple[Checked, Entry | None, Verdict | None]:
+        """Beside what is said: the entry that the statement would move, which may be one that was assumed, and its verdict
+        there."""
+        read = self._reader.read(value, key)
+        if isinstance(read, Finding):
+            return _checked("rejected", None, [read]), None, None
+        assert not isinstance(read, Control), "a control statement is read under its contest's key, and named so by `entry`"
+        if isinstance(read, Turnout):
+            return self._turnout(read), None, None
+        known = self._entries.get((read.contest, read.station.id)) or Entry(read.station)
+        verdict = self._judge(known, read, log_ms)
+        remarks = [self._remark(f, read, log_ms) for f in verdict.findings]
+        if verdict.name != "rejected" or not _may_be_otherwise(verdict.findings[0], read):
+            return Checked(verdict.name, read, tuple(remarks)), known, verdict
+        unsure = tuple(Remark(r.code, "warning", r.sentence + _NOT_FOR_SURE, r.left, r.right) for r in remarks)
+        if read.kind not in COUNT_KINDS:
+            return Checked("counted", read, unsure), known, verdict
+        assumed = _assumed(known, read)
+        verdict = self._judge(assumed, read, log_ms)
+        return (
+            Checked(verdict.name, read, (*unsure, *(self._remark(f, read, log_ms) for f in verdict.findings))),
+            assumed,
+            verdict,
+        )
+
+    def _judge(self, entry: Entry, r: Report, log_ms: int) -> Verdict:
+        return judge(entry, r, self.election.contests[r.contest], self._limits, False, log_ms)
+
+    def _turnout(self, t: Turnout) -> Checked:
+        known = self._turnouts.get(t.station.id)
+        verdict = judge_sequence(known.revision if known else 0, t == known, t.revision)
+        if verdict is None:
+            return Checked("counted", t, ())
+        if verdict.findings[0].code == "Q8":
+            (wild,) = _checked("rejected", t, verdict.findings).remarks
+            return Checked("counted", t, (Remark("Q8", "warning", wild.sentence + _NOT_FOR_SURE, wild.left, wild.right),))
+        return _checked(verdict.name, t, verdict.findings)
+
+    def _remark(self, found: Finding, r: Report, log_ms: int) -> Remark:
+        """Rule Q7 compares with times: here in words that a clock on a wall can be compared with."""
+        sentence = message_of(found)
+        if found.code == "Q7" and found.right is not None:
+            sentence = f"counted at {found.left}, later than this machine's clock, {format_time(log_ms)}: one of them is wrong"
+        elif found.code == "Q7":
+            closed = format_time(closing_ms(r.station, self._limits))
+            sentence = f"counted at {found.left}, before the polls closed ({closed}): look at the date and the clock"
+        return Remark(found.code, _SEVERITY[found.code], sentence, found.left, found.right)
+
+
+def _checked(verdict: VerdictName, statement: Statement | None, findings: Iterable[Finding]) -> Checked:
+    remarks = [Remark(f.code, _SEVERITY[f.code], message_of(f), f.left, f.right) for f in findings]
+    return Checked(verdict, statement, tuple(remarks))
+
+
+def _may_be_otherwise(found: Finding, r: Report) -> bool:
+    """Whether a refusal rests on what is not known here: the newest revision, what is in force or held."""
+    return found.code == "Q8" or (found.code == "Q5" and r.replaces is not None and bool(r.reason) and bool(r.authority))
+
+
+def _assumed(known: Entry, r: Report) -> Entry:
+    """The entry to which counts would fit: what they replace is in force, and their revision is the next."""
+    assumed = Entry(known.station)
+    assumed.is_plain = False
+    assumed.top = r.revision - 1
+    assumed.in_force_revision = known.in_force_revision if r.replaces is None else r.replaces
+    assumed.in_force_kind = known.in_force_kind
+    assumed.counts, assumed.is_annulled = known.counts, known.is_annulled
+    return assumed

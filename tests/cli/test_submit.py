@@ -1,0 +1,91 @@
+"""`submit --check`: what a station's technician sees, without a broker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calling import call
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An election of two candidates and two stations."""
+    folder = tmp_path / "election"
+    folder.mkdir()
+    (folder / "election.toml").write_text(
+        'id = "X-2024"\nname = "An election"\nphase = "official"\npolls_close = 2024-02-07T19:00:00+04:00\n'
+        '[areas]\nroot = "X"\nroot_name = "All"\nlevels = []\npublish_depth = 0\n'
+        '[[contests]]\nid = "PRES"\nname = "President"\nrule = "plurality"\nrounding = { method = "half-up", places = 2 }\n'
+        '[[contests.candidates]]\nid = "ANNA"\nname = "Anna"\n[[contests.candidates]]\nid = "BELA"\nname = "Bela"\n'
+    )
+    (folder / "stations.csv").write_text("station_id,name,registered,ballots_expected\nA-1,School,200,\nB-1,Town hall,300,\n")
+    return folder
+
+
+def table(path: Path, *rows: str) -> str:
+    path.write_text("\n".join(["station;counted_at;cast;valid;blank;invalid;ANNA;BELA", *rows]) + "\n")
+    return str(path)
+
+
+GOOD = "A-1;2024-02-07T20:00:00+04:00;100;96;2;2;50;46"
+WARNED = "B-1;2024-02-07T20:00:00+04:00;100;90;0;10;50;40"
+WRONG = "B-1;2024-02-07T20:00:00+04:00;100;96;2;3;50;46"
+
+
+def test_a_good_report_needs_no_broker(folder: Path, tmp_path: Path) -> None:
+    done = call("submit", table(tmp_path / "r.csv", GOOD), "--election", str(folder), "--check")
+    assert done.stdout == f"{tmp_path}/r.csv:2: A-1 PRES revision 1: nothing is wrong with it\n"
+    assert done.stderr == ""
+
+
+def test_what_is_wrong_is_said_with_both_figures_and_how_to_go_on(folder: Path, tmp_path: Path) -> None:
+    file = table(tmp_path / "r.csv", GOOD, WARNED, WRONG, GOOD)
+    done = call("submit", file, "--election", str(folder), "--check", expect=1)
+    assert done.stdout.splitlines() == [
+        f"{file}:2: A-1 PRES revision 1: nothing is wrong with it",
+        f"{file}:3: B-1 PRES revision 1: warning: P1: 10 invalid of 100 cast",
+        f"{file}:4: B-1 PRES revision 1: it would be held, not counted: A2: valid, blank and invalid add up to 101, cast are 100",
+        f"{file}:4: B-1 PRES revision 1: warning: P1: 3 invalid of 100 cast",
+        f"{file}:5: A-1 PRES revision 2: nothing is wrong with it",
+    ]
+    assert "r.csv:3: B-1 PRES revision 1: look at the warnings; if the paper says so, give --accept-warnings" in done.stderr
+    assert "r.csv:4: B-1 PRES revision 1: the paper contradicts itself" in done.stderr
+    both = ("--accept-warnings", "--accept-errors")
+    assert call("submit", file, "--election", str(folder), "--check", *both).stderr == ""
+
+
+def test_a_program_reads_json(folder: Path, tmp_path: Path) -> None:
+    file = table(tmp_path / "r.csv", WRONG)
+    done = call("submit", file, "--election", str(folder), "--check", "--json", expect=1)
+    report, mistake = map(json.loads, done.stdout.splitlines())
+    assert (report["station"], report["sequence"], report["revision"], report["verdict"]) == ("B-1", "PRES", 1, "held")
+    assert report["remarks"][0] == {
+        "code": "A2", "severity": "error", "sentence": "valid, blank and invalid add up to 101, cast are 100", "left": 101, "right": 100,
+    }  # fmt: skip
+    assert "contradicts itself" in mistake["mistake"]
+
+
+def test_a_correction_names_what_it_replaces_on_the_command_line(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "r.jsonl"
+    file.write_text(
+        json.dumps({
+            "station": "A-1", "counted_at": "2024-02-07T20:00:00+04:00", "ballots": {"valid": 96}, "votes": {"ANNA": 50, "BELA": 46},
+        })
+    )  # fmt: skip
+    words = ("submit", "-", "--election", str(folder), "--check", "--kind", "correct", "--revision", "2")
+    assert "Q5: correct without replaces" in call(*words, expect=1, stdin=file.read_text()).stdout
+    more = ("--replaces", "1", "--reason", "misread", "--authority", "the board")
+    assert "Q5: replaces 1, in force is revision 0 (as far as" in call(*words, *more, expect=1, stdin=file.read_text()).stdout
+    call(*words, *more, "--accept-warnings", stdin=file.read_text())
+
+
+def test_wrong_usage(folder: Path, tmp_path: Path) -> None:
+    assert "no election: give --election" in call("submit", "x", "--check", expect=2).stderr
+    assert "x: cannot be read: No such file" in call("submit", "x", "--election", str(folder), "--check", expect=1).stderr
+    empty = table(tmp_path / "empty.csv")
+    assert "empty.csv: there is no report in it" in call("submit", empty, "--election", str(folder), "--check", expect=1).stderr
+    broken = table(tmp_path / "broken.csv", GOOD.replace("100", "1OO"))
+    assert "broken.csv:2:3: cast is '1OO'" in call("submit", broken, "--election", str(folder), "--check", expect=1).stderr
