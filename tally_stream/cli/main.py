@@ -26,6 +26,7 @@ _COMMANDS = {
     "board": ("tally_stream.cli.board", "The public page, JSON and a stream of events."),
     "dump": ("tally_stream.cli.dump", "Save the report log to a file."),
     "restore": ("tally_stream.cli.restore", "Rebuild a lost reports topic from a saved log."),
+    "simulate": ("tally_stream.cli.simulate", "Write an invented night of any size from a seed."),
     "check": ("tally_stream.cli.check", "Check an election folder: every mistake, or what it defines."),
     "replay": ("tally_stream.cli.replay", "Fold a report log without Kafka."),
     "verify": ("tally_stream.cli.verify", "Recompute published standings from the log and compare."),
