@@ -51,8 +51,6 @@ def outcome_of(contest: Contest, root: dict[str, Any], bound_percent: Fraction, 
     }
     all_in = is_said and bound == 0
     texts = [f"{t('outcome.in')} {t(WHEN_ALL_ARE_IN[key], **values)}" if all_in else t(key, **values)]
-    if outcome["tied"] and outcome["state"] != "tie":
-        texts.append(t("outcome.equal", names=_listed(contest, tied["between"]), seats=t.number(tied["seats"])))
     if elected and outcome["state"] != "decided" and not lists:  # lists have theirs in a table
         texts.append(t("outcome.elected", names=_listed(contest, elected)))
     said = "".join(f'<p class="outcome">{html.escape(text)}</p>' for text in texts)

@@ -52,14 +52,11 @@ BOUND_SAID = frozenset({"undecided", "decided", "runoff", "accepted", "rejected"
 
 def _certain_of_seats(outcome: Mapping[str, Any], names: Mapping[str, str], seats: Seats | None) -> list[str]:
     """What of seats is not said by the state itself."""
-    elected, tied, state = outcome["elected"], outcome["tied"], outcome["state"]
-    said = []
-    if elected and state != "decided":
-        of_lists = [f"{names.get(id, id)} {seats[id]['certain']:,}" for id in elected] if seats else None
-        said.append(f"certain of {'seats' if of_lists else 'a seat'}: {', '.join(of_lists or [_listed(elected, names)])}")
-    if tied is not None and state != "tie":
-        said.append(f"equal for now: {_listed(tied['between'], names)}; seats between them: {tied['seats']}")
-    return said
+    elected = outcome["elected"]
+    if not elected or outcome["state"] == "decided":
+        return []
+    of_lists = [f"{names.get(id, id)} {seats[id]['certain']:,}" for id in elected] if seats else None
+    return [f"certain of {'seats' if of_lists else 'a seat'}: {', '.join(of_lists or [_listed(elected, names)])}"]
 
 
 def _referendum(outcome: Mapping[str, Any], contest: Contest | None) -> list[str]:

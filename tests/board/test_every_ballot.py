@@ -68,7 +68,6 @@ class TestSeats:
             assert sentence in said, sentence
         ends = read(outcome_of(COUNCIL, root, Fraction(150), EN))
         assert "Open: 18 of 21 seats are certain; at most 3,000 ballots still out." in ends
-        assert "Equal for now: Blue List, Green List. Seats between them: 1." in ends
         assert "Certain of a seat" not in ends, "it stands in the table"
 
     def test_of_a_threshold_of_ballots_that_nobody_knows_it_is_said(self, played: Night) -> None:

@@ -82,10 +82,10 @@ AREAS = {"approved": "1", "rejected": "0", "undecided": "0.5", "of": "1.5"}
 
 
 def roots(played: Night) -> dict[str, Message]:
-    """Of the three contests: the council with its seats, one of them tied; the bridge without its quorum so far."""
+    """Of the three contests: the council with its seats, one of them nobody's; the bridge without its quorum so far."""
     council, bridge, schools = (played.root(n) for n in range(3))
     return {
-        "COUNCIL": with_seats(council, tied={"seats": 1, "between": ["BLUE", "GREEN"]}),
+        "COUNCIL": with_seats(council),
         "BRIDGE": with_outcome(bridge, state="undecided", elected=[], quorum=QUORUM, double_majority=AREAS),
         "SCHOOLS": schools,
     }

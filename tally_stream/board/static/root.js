@@ -112,7 +112,6 @@ function outcomeOf(root, contest, election) {
     certain: number(lists.reduce((sum, c) => sum + c.seats.certain, 0)), of: number(contest.seats),
   };
   const texts = [bound === 0 && allIn ? `${t("outcome.in")} ${t(`outcome.${allIn}`, values)}` : t(`outcome.${key}`, values)];
-  if (tied && outcome.state !== "tie") texts.push(t("outcome.equal", { names: listed(tied.between), seats: number(tied.seats) }));
   if (elected.length && outcome.state !== "decided" && !lists.length) texts.push(t("outcome.elected", { names: listed(elected) }));
   const out = allIn && bound ? `${t("outcome.bound", { percent: percent(election.bound_register_percent) })} ` : "";
   return [...texts.map((text) => el("p", { class: "outcome" }, text)), el("p", { class: "note" }, out + t("outcome.note"))];
