@@ -317,17 +317,12 @@ def _template(name: str) -> str:
 
 def _base(contest: Contest, root: dict[str, Any], t: Words) -> str:
     valid = root["ballots"]["valid"]
-    has_several = contest.votes_per_ballot > 1
-    base = (
-        t("base.unknown")
-        if valid is None
-        else t(
-            "base.several" if has_several else "base", valid=t.number(valid), method=t("method." + root["rounding"]["method"])
-        )
-    )
+    base = t("base.unknown")
+    if valid is not None:
+        base = t("base", valid=t.number(valid), method=t("method." + root["rounding"]["method"]))
     limit = _limit_of_shares(contest)
     base = base if limit is None else f"{base} {t('limit', percent=t.percent(limit))}"
-    return f"{base} {t('several', n=t.number(contest.votes_per_ballot))}" if has_several else base
+    return f"{base} {t('several', n=t.number(contest.votes_per_ballot))}" if contest.votes_per_ballot > 1 else base
 
 
 def _limit_of_shares(contest: Contest) -> str | None:

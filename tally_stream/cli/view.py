@@ -18,7 +18,6 @@ from rich.text import Text
 from tally_stream.cli.view_ballots import (
     channel_lines,
     channel_table,
-    has_several_votes,
     seats_lines,
     several_votes_line,
     undervotes_line,
@@ -201,7 +200,7 @@ def _lines(message: dict[str, Any], contest: Contest | None) -> list[str]:
         *(["TEST: these figures are no result of an election"] if message["phase"] == "test" else []),
         *(["ON HOLD by the authority: these figures stand still while counting goes on"] if message["on_hold"] else []),
         f"as of {message['as_of'] or 'no report yet'} · version {message['version']:,} · {STATUS_WORDS[message['status']]}",
-        _shares_line(message, contest),
+        _shares_line(message),
         *several_votes_line(message, contest),
         "processed  " + " · ".join(progress_lines(message)),
         _stations_line(message),
@@ -215,10 +214,9 @@ def _lines(message: dict[str, Any], contest: Contest | None) -> list[str]:
     return lines
 
 
-def _shares_line(message: dict[str, Any], contest: Contest | None) -> str:
+def _shares_line(message: dict[str, Any]) -> str:
     valid = message["ballots"]["valid"]
-    what = "valid ballots" if has_several_votes(message, contest) else "valid votes"
-    of = what if valid is None else f"{valid:,} {what}"
+    of = "valid ballots" if valid is None else f"{valid:,} valid ballots"
     return f"shares of {of}, rounded: {message['rounding']['method']}"
 
 

@@ -25,7 +25,7 @@ from tally_stream.export.ballot_figures import (
 from tally_stream.export.outcome_words import decimal_text
 from tally_stream.wire.newest import is_root
 
-BASE_WORDS = {"valid": "valid votes", "valid-and-blank": "valid and blank ballots", "cast": "ballots cast"}
+BASE_WORDS = {"valid": "valid ballots", "valid-and-blank": "valid and blank ballots", "cast": "ballots cast"}
 LISTS_NAMED_MAX = 8
 
 

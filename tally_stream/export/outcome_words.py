@@ -158,7 +158,7 @@ def _what_wins(contest: Contest) -> str:
     """The limit of a majority, in words."""
     m = contest.majority
     assert m is not None, "only a majority and a referendum have a runoff or an answer, and both have a limit"
-    base = "ballots cast" if contest.majority_base == "cast" else "valid votes"
+    base = "ballots cast" if contest.majority_base == "cast" else "valid ballots"
     limit = f"{'at least' if m.at_least else 'more than'} {decimal_text(m.percent)} % of the {base}"
     if m.or_percent is not None and m.or_lead_percent is not None:
         limit = f"{limit}, or at least {decimal_text(m.or_percent)} % with a lead of {decimal_text(m.or_lead_percent)} points"

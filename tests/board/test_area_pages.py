@@ -320,7 +320,7 @@ def test_numbers_in_names_count_as_numbers() -> None:
 async def test_a_deepest_area_has_its_polling_stations_before_any_script_runs(told: ToldBoard, client: Client) -> None:
     town = await text(client, "/contest/PRES/area/R/NORTH/T1")
     assert part(town, "stations") == "S1 Station 1 Counted 1 50 30 20 S2 Station 2 Outstanding – – – –"
-    assert part(town, "stations-head").startswith("Polling station State Revision Valid votes Anna Ahl")
+    assert part(town, "stations-head").startswith("Polling station State Revision Valid ballots Anna Ahl")
     assert 'id="stations-box" hidden' not in town
     assert "data-station" not in town, "a button would do nothing without a script"
     for above in ("/contest/PRES", "/contest/PRES/area/R/NORTH"):

@@ -61,7 +61,7 @@ class TestSeats:
         root = roots(played)["COUNCIL"]
         said = read(seats_of(COUNCIL, root, EN))
         for sentence in (
-            "Nobody has 1 of them.", "Threshold: 5 % of the valid votes, now 180. Lists that take part: 4.",
+            "Nobody has 1 of them.", "Threshold: 5 % of the valid ballots, now 180. Lists that take part: 4.",
             "Below the threshold: Tiny <List>.", "Exempt from the threshold: Old Town.",
             "Counted together: Red List + Green List. Seats now: 12.",
         ):  # fmt: skip
@@ -174,9 +174,9 @@ class TestReferendum:
         ("state", "bound", "said"),
         [
             ("accepted", 9, "Accepted, and the ballots still out can't change it: Yes leads by 240 votes; at most 9 ballots still out."),
-            ("accepted", 0, "All ballots are in. Accepted: Yes leads by 240 votes."),
+            ("accepted", 0, "All ballots are in. Accepted: Yes leads by 240 votes; it takes more than 50 % of the valid ballots."),
             ("rejected", 9, "Rejected, and the ballots still out can't change it: Yes leads by 240 votes; at most 9 ballots still out."),
-            ("rejected", 0, "All ballots are in. Rejected: Yes leads by 240 votes."),
+            ("rejected", 0, "All ballots are in. Rejected: Yes leads by 240 votes; it takes more than 50 % of the valid ballots."),
             ("void", 9, "Void: the quorum can't be reached any more, not with all the ballots still out: at most 9 ballots."),
             ("void", 0, "All ballots are in. Void: the quorum is not reached."),
         ],

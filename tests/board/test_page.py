@@ -49,14 +49,14 @@ BOUND = "Still out at most: all that the rules let in from stations not counted 
         ((40, 30, 30), 1, {}, ["No candidate can win any more in this round, not with all the ballots still out: at most 1 ballot.",
                                BOUND]),
         ((51, 49), 0, {}, ["All ballots are in. Anna leads by 2 votes."]),
-        ((50, 50), 0, {}, ["All ballots are in. Nobody has won in this round: it takes more than 50 % of the valid votes."]),
+        ((50, 50), 0, {}, ["All ballots are in. Nobody has won in this round: it takes more than 50 % of the valid ballots."]),
         ((50, 50), 0, {"base": "cast", "majority": Majority(Fraction("66.5"), at_least=True)},
          ["All ballots are in. Nobody has won in this round: it takes at least 66.5 % of the ballots cast."]),
         ((40, 31, 29), 0, {"majority": Majority(Fraction(50), False, Fraction(40), Fraction(10))},
-         ["All ballots are in. Nobody has won in this round: it takes more than 50 % of the valid votes, or at least 40 % with a "
+         ["All ballots are in. Nobody has won in this round: it takes more than 50 % of the valid ballots, or at least 40 % with a "
           "lead of 10 points."]),
         ((40, 40, 20), 0, {"majority": Majority(Fraction(35))},
-         ["All ballots are in. Nobody has won in this round: it takes the most votes, and more than 35 % of the valid votes."]),
+         ["All ballots are in. Nobody has won in this round: it takes the most votes, and more than 35 % of the valid ballots."]),
         ((9, 8, 1), 0, {"rule": "plurality", "seats": 2}, ["All ballots are in. Certain of a seat: Anna, Bela."]),
         ((9, 8, 1), 2, {"rule": "plurality", "seats": 2},
          ["No seat can be taken by the ballots still out: Anna, Bela; at most 2 ballots still out.", BOUND]),

@@ -42,7 +42,7 @@ class TestSeats:
         said = shown(roots(played)["COUNCIL"], played.election)
         for line in (
             "seats 20 of 21 shared out, 18 certain · majority 11",
-            "threshold 5 % of valid votes: 180; below it: Tiny <List>; exempt: Old Town",
+            "threshold 5 % of valid ballots: 180; below it: Tiny <List>; exempt: Old Town",
             "counted together: Red List + Green List: 12 seats\n",
             "open: 18 seats are certain; at most 3,000 ballots still out",
             "certain of seats: Red List 9, Blue List 6, Green List 2, Old Town 1",
@@ -60,10 +60,10 @@ class TestSeats:
     def test_a_threshold_is_of_the_whole_and_hidden_figures_are_not_unknown_ones(self, played: Night) -> None:
         assert "threshold" not in shown(played.area("X/West"), played.election)
         before = Night(town())
-        assert "threshold 5 % of valid votes; exempt: Old Town\n" in shown(before.root(), before.election)
+        assert "threshold 5 % of valid ballots; exempt: Old Town\n" in shown(before.root(), before.election)
         council = roots(played)["COUNCIL"]
         unknown = {**council, "ballots": {**council["ballots"], "valid": None}}
-        assert "threshold 5 % of valid votes, which are not known; exempt" in shown(unknown, played.election)
+        assert "threshold 5 % of valid ballots, which are not known; exempt" in shown(unknown, played.election)
 
     def test_without_the_definition_the_figures_stand_there_all_the_same(self, played: Night) -> None:
         said = shown(roots(played)["COUNCIL"])
@@ -96,8 +96,8 @@ class TestReferendum:
             ("rejected", 9, 5_000, ["rejected, and the ballots still out can't change it: Yes leads by 240; at most 9 still out"]),
             ("void", 9, 4_000, ["void: its quorum can't be reached any more, not with all the ballots still out: at most 9",
                                 "quorum can't be reached any more: 4,000 of 5,000 needed"]),
-            ("accepted", 0, 5_000, ["all ballots are in: accepted; Yes leads by 240; it takes more than 50 % of the valid votes\n"]),
-            ("rejected", 0, 5_000, ["all ballots are in: rejected; Yes leads by 240; it takes more than 50 % of the valid votes\n"]),
+            ("accepted", 0, 5_000, ["all ballots are in: accepted; Yes leads by 240; it takes more than 50 % of the valid ballots\n"]),
+            ("rejected", 0, 5_000, ["all ballots are in: rejected; Yes leads by 240; it takes more than 50 % of the valid ballots\n"]),
             ("void", 0, 4_000, ["all ballots are in: void, its quorum is not reached"]),
         ],
     )  # fmt: skip
@@ -123,7 +123,7 @@ class TestBallots:
         assert f"a ballot has several votes: {more}" in shown(schools)
         for of in (played.election, None):
             assert "shares of 3,600 valid ballots, rounded: half-up" in shown(schools, of)
-            assert "shares of 3,600 valid votes, rounded: half-up" in shown(roots(played)["BRIDGE"], of)
+            assert "shares of 3,600 valid ballots, rounded: half-up" in shown(roots(played)["BRIDGE"], of)
         for single in ("BRIDGE", "COUNCIL"):
             assert "a ballot has" not in shown(roots(played)[single], played.election) + shown(roots(played)[single])
 

@@ -256,7 +256,7 @@ class TestBoard:
         assert "the lead can't be overtaken by the ballots still out: Ilham Aliyev leads by" in said
         assert "I-ALIYEV" not in said
         assert "not an official declaration" in said
-        assert f"shares of {LATE[-1]['ballots']['valid']:,} valid votes, rounded: half-up" in said
+        assert f"shares of {LATE[-1]['ballots']['valid']:,} valid ballots, rounded: half-up" in said
 
     def test_what_does_not_fit_is_cut_and_said(self) -> None:
         whole = board(LATE[-1], None)

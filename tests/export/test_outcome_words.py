@@ -59,18 +59,18 @@ def test_each_state(votes: tuple[int, ...], bound: int | None, of: dict[str, Any
     [
         ((51, 49), {}, "all ballots are in: Anna Ahl leads by 2"),
         ((9, 8, 1), {"rule": "plurality", "seats": 2}, "all ballots are in; certain of a seat: Anna Ahl, Béla Bodó"),
-        ((40, 30, 30), {}, "all ballots are in, and nobody has won in this round: it takes more than 50 % of the valid votes"),
+        ((40, 30, 30), {}, "all ballots are in, and nobody has won in this round: it takes more than 50 % of the valid ballots"),
         ((40, 30, 30), {"base": "cast"},
          "all ballots are in, and nobody has won in this round: it takes more than 50 % of the ballots cast"),
         ((40, 30, 30), {"majority": Majority(Fraction("66.5"), at_least=True)},
-         "all ballots are in, and nobody has won in this round: it takes at least 66.5 % of the valid votes"),
+         "all ballots are in, and nobody has won in this round: it takes at least 66.5 % of the valid ballots"),
         ((40, 31, 29), {"majority": Majority(Fraction(50), False, Fraction(40), Fraction(10))},
-         "all ballots are in, and nobody has won in this round: it takes more than 50 % of the valid votes, or at least 40 % with a "
+         "all ballots are in, and nobody has won in this round: it takes more than 50 % of the valid ballots, or at least 40 % with a "
          "lead of 10 points"),
         ((40, 40, 20), {"majority": Majority(Fraction(35))},
-         "all ballots are in, and nobody has won in this round: it takes the most votes, and more than 35 % of the valid votes"),
+         "all ballots are in, and nobody has won in this round: it takes the most votes, and more than 35 % of the valid ballots"),
         ((50, 50), {"majority": Majority(Fraction(50), at_least=True)},
-         "all ballots are in, and nobody has won in this round: it takes the most votes, and at least 50 % of the valid votes"),
+         "all ballots are in, and nobody has won in this round: it takes the most votes, and at least 50 % of the valid ballots"),
     ],
 )  # fmt: skip
 def test_nothing_is_still_out_once_all_ballots_are_in(votes: tuple[int, ...], of: dict[str, Any], said_first: str) -> None:

@@ -49,7 +49,7 @@ function drawLeaders(root, contest) {
       el("td", { class: "n share" }, percent(c.share)))));
   const several = contest.votes_per_ballot > 1;
   const base = root.ballots.valid === null ? t("base.unknown")
-    : t(several ? "base.several" : "base", { valid: number(root.ballots.valid), method: t(`method.${root.rounding.method}`) });
+    : t("base", { valid: number(root.ballots.valid), method: t(`method.${root.rounding.method}`) });
   $("base").textContent = [base, ...(limit === null ? [] : [t("limit", { percent: percent(limit) })]),
     ...(several ? [t("several", { n: number(contest.votes_per_ballot) })] : [])].join(" ");
 }
