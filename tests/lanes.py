@@ -60,7 +60,7 @@ LANES = (
         "nights on Kafka: stopped, kept, put back, hostile",
         tuple(
             f"tests/nights/test_{what}_on_kafka.py"
-            for what in ("fail_stop", "dump", "restore", "flood", "hostile_batches", "refusals", "slow_readers")
+            for what in ("authority", "fail_stop", "dump", "restore", "flood", "hostile_batches", "refusals", "slow_readers")
         ),
         shares_kafka=True,
     ),

@@ -117,6 +117,36 @@ def withdraw(**given: Any) -> None:
     _order("withdraw", **given)
 
 
+@authority.command()
+@_about_contest
+def hold(**given: Any) -> None:
+    """Let the published figures of a contest stand still; counting goes on behind them.
+
+    Example: tally-stream authority hold --election az-2024 --reason "Two sheets are compared." --authority CEC
+    """
+    _order("hold", **given)
+
+
+@authority.command()
+@_about_contest
+def release(**given: Any) -> None:
+    """End a hold: everything that was counted behind it is published.
+
+    Example: tally-stream authority release --election az-2024 --reason "The sheets agree." --authority CEC
+    """
+    _order("release", **given)
+
+
+@authority.command()
+@_about_contest
+def certify(**given: Any) -> None:
+    """Make the figures of a contest final: counts that come later are held until an authority accepts them.
+
+    Example: tally-stream authority certify --election az-2024 --reason "Session of 12 February." --authority CEC
+    """
+    _order("certify", **given)
+
+
 def _order(
     kind: OrderKind, *, election: str | None, contest: str | None, reason: str, by: str, yes: bool, no_wait: bool,
     as_json: bool, station: str | None = None, **flags: object,
@@ -214,12 +244,27 @@ class _Conversation:
             )
             return
         self._print(f"a copy goes to every partition: {partitions}")
+        incomplete = self._docket.incomplete()
+        if incomplete is not None:
+            said, lacking = incomplete
+            count = len(self._docket.partitions)
+            after = "only that very order, given again, completes it" if said.kind == "certify" else "this order replaces it"
+            self._print(
+                f"before it: {said.kind} of revision {said.revision} by {said.authority} ({said.reason}) stands incomplete, in "
+                f"{count - len(lacking)} of {count} partitions; {after}"
+            )
 
     def _show_effect(self, effect: OrderEffect) -> None:
-        from tally_stream.cli.order_effect import as_json, lines_of, table_of
+        from tally_stream.cli.order_effect import as_json, lines_of, still_open, table_of
 
         self.told["changes"] = as_json(effect)
         if self._as_json:
+            return
+        root = effect.after[effect.root]
+        if self._order.kind == "certify":
+            out.print(board(root, self._election))
+            for line in still_open(root):
+                self._print(line)
             return
         table = table_of(effect, self._election, self._order)
         if table is not None:
@@ -247,6 +292,9 @@ class _Conversation:
         if given.sent:
             where = ", ".join(f"partition {p} at offset {offset:,}" for p, offset in sorted(given.sent.items()))
             self._print(f"in force: {self._what()} is revision {given.due.revision}, {where}")
+        if self._order.kind == "hold":
+            stops = ", ".join(f"{p} at {offset:,}" for p, offset in sorted(self._published_offsets().items()))
+            self._print(f"the published figures stand still at these offsets: partition {stops}")
 
     def wait(self) -> bool:
         """Whether the standings have it; what they say then is printed."""
@@ -255,7 +303,10 @@ class _Conversation:
         if self._is_behind_hold():
             note(f"{self._order.contest} is on hold: the standings have this order after the release, and are not waited for")
             return True
-        root = run_async(published_root(self._settings, self._docket, self._given.stands_at))
+        published = self._published_offsets()
+        # A further hold does not move the first: the standings never pass the one, and have the other.
+        due = {p: min(offset, published[p] - 1) for p, offset in self._given.stands_at.items()}
+        root = run_async(published_root(self._settings, self._docket, due))
         if root is None:
             warn("the order is in force on the log, but no standings that have it came: does a worker run? "
                  "`tally-stream status` says; this command, run again, sends nothing and waits again")  # fmt: skip
@@ -264,6 +315,10 @@ class _Conversation:
         if not self._as_json:
             out.print(board(root, self._election))
         return True
+
+    def _published_offsets(self) -> dict[int, int]:
+        """Of the order's partitions: below which the contest's figures stand, with what was read back."""
+        return {p: fold.published_offset(self._docket.contest) for p, fold in self._docket.folds.items()}
 
     def _is_behind_hold(self) -> bool:
         docket = self._docket

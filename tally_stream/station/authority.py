@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
@@ -26,6 +27,9 @@ from tally_stream.wire.newest import root_seconds
 
 SENDINGS_MAX = 8
 """Revisions that are tried. Two authorities who order at the same moment need two or three."""
+
+AGAIN_SECONDS = 0.2
+"""Waited at most before the second revision is sent, twice that before the third, and so on."""
 
 READ_BACK_SECONDS = 60.0
 PUBLISHED_SECONDS = 60.0
@@ -64,10 +68,12 @@ async def give(
     topic = f"{settings.prefix}.reports"
     async with TopicReader(settings, topic, is_log=True) as reader, sender(settings) as producer:
         await reader.seek(next_offsets)
-        async for records in reader.read_to_end():
-            for record in records:
-                docket.take(record)
-        for _ in range(SENDINGS_MAX):
+        for sendings in range(SENDINGS_MAX):
+            # Two who repeat in step would be in each other's way again: whoever waits less is through first.
+            await asyncio.sleep(random.uniform(0, sendings * AGAIN_SECONDS))
+            async for records in reader.read_to_end():
+                for record in records:
+                    docket.take(record)
             due = docket.due(shown)
             if not due.partitions:
                 return Given(due, {}, dict(docket.stands_at))

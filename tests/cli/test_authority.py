@@ -20,7 +20,7 @@ from tests.support.against_replay import check_against_replay
 from tests.support.brokers import Embedded
 from tests.support.folders import Folder
 from tests.support.processes import command, run, settings_for, tied
-from tests.support.report_messages import counts
+from tests.support.report_messages import control, counts
 from tests.support.topics import produce, read_topic, save_log, wait_published, wait_standings
 from tests.support.worker import WorkerProcess
 
@@ -157,3 +157,44 @@ def test_without_a_worker_it_is_in_force_and_says_that_no_figures_came(stage: St
     told = stage.told("annul", "--no-wait")
     assert told["published"] is None
     assert told["stands_at"] == {str(HOME): 1}
+
+
+def test_a_contest_is_held_released_and_certified(stage: Stage) -> None:
+    stage.report()
+    stage.count()
+    said = stage.order("hold", "--yes").stdout
+    assert "hold of PRES, revision 1, by Commission: Ruling on hold." in said
+    assert "a copy goes to every partition: 0, 1, 2, 3" in said
+    assert "on hold: no → yes" in said
+    stops = ", ".join(f"{p} at {2 if p == HOME else 1}" for p in range(AUTO_PARTITIONS))
+    assert f"the published figures stand still at these offsets: partition {stops}" in said
+    assert "ON HOLD by the authority" in said
+    assert "stands already, as revision 1" in stage.order("hold", "--yes").stdout
+    stage.report(revision=2, votes={"ANNA": 40, "BELA": 56})
+    behind = stage.order("annul", "--yes")
+    assert "the contest is on hold: the published figures stay as they are" in behind.stdout
+    assert "PRES is on hold: the standings have this order after the release" in behind.stderr
+    stage.told("restore")
+    told = stage.told("release")
+    assert told["changes"]["areas"]["X"]["on_hold"] == [True, False]
+    assert told["changes"]["areas"]["X"]["candidates"][0]["votes"] == [50, 40]
+    assert told["published"]["candidates"][0]["votes"] == 56
+    said = stage.order("certify", "--yes").stdout
+    assert "these figures become final" in said
+    assert "stations that are not settled: 2 outstanding" in said
+    assert wait_standings(
+        stage.settings, lambda newest: json.loads(newest[b"PRES|X"])["status"] == "certified", "a certified contest"
+    )
+
+
+def test_missing_copies_are_sent_by_the_same_order_alone(stage: Stage) -> None:
+    statement = control(reason="Ruling on hold.", authority="Commission", phase="official")
+    produce(stage.settings, "reports", 2, (b"PRES", json.dumps(statement).encode()))
+    said = stage.order("release", expect=1).stdout
+    assert (
+        "before it: hold of revision 1 by Commission (Ruling on hold.) stands incomplete, in 1 of 4 partitions; this order"
+        in said
+    )
+    told = stage.told("hold", "--no-wait")
+    assert (told["revision"], sorted(told["sent"])) == (1, ["0", "1", "3"])
+    assert {record.value for record in read_topic(stage.settings, "reports")[1]} == {json.dumps(statement).encode()}

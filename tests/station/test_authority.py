@@ -21,7 +21,7 @@ from tally_stream.station import authority
 from tally_stream.station.authority import SENDINGS_MAX, Given, give, unsealed
 from tally_stream.station.orders import AuthorityOrder, Docket, OrderDue, OrderKind, OrderRefused, StationSeen
 from tally_stream.wire.report_log import LogRecord
-from tests.support.report_messages import ELECTION, LOG_MS, counts, decision
+from tests.support.report_messages import ELECTION, LOG_MS, control, counts, decision
 
 PARTITIONS = 4
 HOME = murmur2_partition(b"A-1", PARTITIONS)
@@ -134,6 +134,7 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
 
     monkeypatch.setattr(authority, "TopicReader", lambda settings, name, *, is_log: Reader(made))
     monkeypatch.setattr(authority, "sender", sender)
+    monkeypatch.setattr(authority, "AGAIN_SECONDS", 0)
     said.clear()
     return made
 
@@ -292,3 +293,117 @@ class TestAboutAStation:
     def test_a_station_that_stated_nothing_can_be_annulled(self, topic: Topic) -> None:
         assert topic.docket(order("annul"))[0].shown == StationSeen(0, 0, 0)
         assert due(topic, order("annul")).replaces == 0
+
+
+def contest_order(kind: OrderKind, *, reason: str = "why", by: str = "who") -> AuthorityOrder:
+    return order(kind, None, reason=reason, by=by)
+
+
+class TestAboutAContest:
+    def copies(self, topic: Topic) -> list[list[str]]:
+        """Of each partition, the control statements in it: kind, revision, and who."""
+        said = [[json.loads(record.value or b"") for record in records] for records in topic.stored]
+        return [[f"{one['kind']} {one['revision']} {one['authority']}" for one in records if "station" not in one]
+                for records in said]  # fmt: skip
+
+    def values(self, topic: Topic) -> set[bytes | None]:
+        return {record.value for records in topic.stored for record in records}
+
+    def test_every_partition_has_the_same_bytes(self, topic: Topic) -> None:
+        topic.report()
+        for revision, kind in enumerate(("hold", "release", "certify"), 1):
+            given = topic.give(contest_order(kind))  # type: ignore[arg-type]  # a test's literal
+            assert (given.due.revision, set(given.sent)) == (revision, set(range(PARTITIONS)))
+        assert self.copies(topic) == [["hold 1 who", "release 2 who", "certify 3 who"]] * PARTITIONS
+        assert len(self.values(topic)) == 1 + 3
+        root = topic.root()
+        assert (root["status"], root["on_hold"]) == ("certified", False)
+
+    def test_a_hold_freezes_each_partition_at_its_own_offset(self, topic: Topic) -> None:
+        topic.report()
+        given = topic.give(contest_order("hold"))
+        topic.report(revision=2)
+        offsets = topic.root()["provenance"]["next_offsets"]
+        assert offsets == {str(p): offset + 1 for p, offset in given.stands_at.items()}
+        assert topic.root()["on_hold"]
+
+    def test_the_same_order_again_sends_nothing(self, topic: Topic) -> None:
+        first = topic.give(contest_order("hold"))
+        again = topic.give(contest_order("hold"))
+        assert (again.due.partitions, again.sent, again.stands_at) == ((), {}, first.stands_at)
+        topic.give(contest_order("release"))
+        assert topic.give(contest_order("hold")).due.revision == 3
+
+    @pytest.mark.parametrize("landed", range(1, PARTITIONS))
+    def test_what_a_death_between_copies_left_is_completed(self, topic: Topic, landed: int) -> None:
+        def die(partition: int, value: bytes) -> None:
+            if partition >= landed:
+                raise KafkaError("gone")
+
+        topic.before = die
+        with pytest.raises(KafkaError, match=r"not every partition has acknowledged revision 1 \(.*\): run it again"):
+            topic.give(contest_order("hold"))
+        docket, _ = topic.docket(contest_order("hold"))
+        incomplete = docket.incomplete()
+        assert incomplete is not None
+        assert (incomplete[0].kind, incomplete[1]) == ("hold", list(range(landed, PARTITIONS)))
+        topic.before = lambda partition, value: None
+        given = topic.give(contest_order("hold"))
+        assert set(given.sent) == set(range(landed, PARTITIONS))
+        assert set(given.stands_at) == set(range(PARTITIONS))
+        assert self.copies(topic) == [["hold 1 who"]] * PARTITIONS
+        assert len(self.values(topic)) == 1, "the same bytes"
+        assert topic.docket(contest_order("hold"))[0].incomplete() is None
+
+    def test_another_order_replaces_what_was_begun(self, topic: Topic) -> None:
+        topic.put(0, "PRES", control(kind="hold", authority="another"))
+        given = topic.give(contest_order("release"))
+        assert (given.due.revision, set(given.sent)) == (2, set(range(PARTITIONS)))
+        assert not topic.root()["on_hold"]
+        assert topic.docket(contest_order("release"))[0].incomplete() is None
+
+    def test_two_at_once_are_both_in_force_or_told(self, topic: Topic) -> None:
+        """Each had a revision in some partitions: the first to be the next one everywhere is in force, then the other."""
+
+        def other_in_two(partition: int, value: bytes) -> None:
+            if partition in (2, 3):
+                topic.put(partition, "PRES", control(kind="hold", authority="another"))
+            if partition == 3:
+                topic.before = lambda partition, value: None
+
+        topic.before = other_in_two
+        given = topic.give(contest_order("hold"))
+        assert given.due.revision == 2
+        assert said == ["somebody else was quicker than revision 1 in partition 2, 3: it is sent again as the next one"]
+        assert topic.docket(contest_order("hold"))[0].incomplete() is None
+        other = topic.give(contest_order("hold", by="another"))
+        assert other.due.revision == 3, "its first one can't be completed any more: other bytes stand under that revision"
+        assert self.copies(topic) == [
+            *[["hold 1 who", "hold 2 who", "hold 3 another"]] * 2,
+            *[["hold 1 another", "hold 1 who", "hold 2 who", "hold 3 another"]] * 2,
+        ]
+
+    def test_the_same_order_of_two_at_once_stands_once(self, topic: Topic) -> None:
+        same = json.loads(contest_order("hold").statement(ELECTION, 1, None))
+
+        def other(partition: int, value: bytes) -> None:
+            topic.put(partition, "PRES", same)
+
+        topic.before = other
+        given = topic.give(contest_order("hold"))
+        assert given.due.revision == 1
+        assert topic.verdicts() == {"counted": PARTITIONS, "repeated": PARTITIONS}
+
+    def test_a_partition_too_far_behind_is_told_before_anything_is_sent(self, topic: Topic) -> None:
+        topic.put(1, "PRES", control(revision=1_000))
+        assert refusal(topic, contest_order("hold")) == (
+            "Q8: revision 1001 is more than 1,000 above 0, where some partition stands"
+        )
+        topic.put(0, "PRES", control(revision=1))
+        topic.put(2, "PRES", control(revision=1))
+        topic.put(3, "PRES", control(revision=1))
+        assert due(topic, contest_order("hold", by="x")).revision == 1_001
+
+    def test_the_other_contest_is_another_matter(self, topic: Topic) -> None:
+        topic.put(0, "SEAT", control(contest="SEAT", revision=7))
+        assert due(topic, contest_order("hold")).revision == 1
