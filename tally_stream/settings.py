@@ -66,7 +66,8 @@ class UsedBy:
 
 
 ON_KAFKA = (
-    "worker", "topics", "send", "submit", "authority", "status", "standings", "export", "board", "dump", "restore", "verify",
+    "worker", "topics", "send", "simulate", "submit", "authority", "status", "standings", "export", "board", "dump", "restore",
+    "verify",
 )  # fmt: skip
 _KAFKA = UsedBy(ON_KAFKA)
 _SECURITY = UsedBy((*ON_KAFKA, "demo"))

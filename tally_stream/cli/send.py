@@ -40,8 +40,11 @@ def send(folder: str, log: Path | None, rate: float | None, **flags: object) -> 
     """
     settings = settings_of(**flags)
     election, directory = open_election(folder)
-    log = log or recorded_night(directory)
+    out.print(send_night(settings, election, log or recorded_night(directory), rate), markup=False)
 
+
+def send_night(settings: Settings, election: Election, log: Path, rate: float | None) -> str:
+    """What stands there now, in a sentence; whatever hinders it is printed and exits 1."""
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
     from tally_stream.station.night import NightRefused
     from tally_stream.wire.report_log import LogError
@@ -51,7 +54,7 @@ def send(folder: str, log: Path | None, rate: float | None, **flags: object) -> 
     except (NightRefused, LogError, BrokerUnavailable, KafkaError, OSError) as error:
         refuse([str(error)])
     note = f" ({sent_before:,} were there already)" if sent_before else ""
-    out.print(f"{total:,} records stand in {settings.prefix}.reports{note}", markup=False)
+    return f"{total:,} records stand in {settings.prefix}.reports{note}"
 
 
 async def _send(settings: Settings, election: Election, log: Path, rate: float | None) -> tuple[int, int]:

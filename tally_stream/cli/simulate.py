@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from tally_stream.cli.common import err, out, refuse
+from tally_stream.cli.common import err, note, open_election, out, refuse, settings_of, with_broker
+from tally_stream.cli.send import send_night
 from tally_stream.station.simulate import SEED_MAX, Plan, SimulationRefused, every_code
-from tally_stream.station.simulate_folder import EXPECTED_FILE, write_night
+from tally_stream.station.simulate_folder import EXPECTED_FILE, LOG_FILE, write_night
 from tally_stream.station.simulate_places import STATIONS_MAX
 from tally_stream.station.simulate_sheets import RACES
 from tally_stream.wire.limits import LOG_PARTITIONS_MAX
@@ -29,10 +30,14 @@ from tally_stream.wire.limits import LOG_PARTITIONS_MAX
               help="A saved log of so many partitions; default: a recorded night, which fits every topic.")  # fmt: skip
 @click.option("--phase", type=click.Choice(["official", "test"]), default="official", show_default=True,
               help="test: for a rehearsal.")  # fmt: skip
+@click.option("--to", type=click.Choice(["file", "kafka"]), default="file", show_default=True,
+              help="kafka: play it into the reports topic too, as `tally-stream send` does.")  # fmt: skip
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="With --to kafka: records a second.")
+@with_broker
 @click.option("--json", "as_json", is_flag=True, help=f"Print what {EXPECTED_FILE} has.")
 def simulate(
     folder: Path, stations: int, seed: int, contests: int, errors: str, partitions: int | None,
-    phase: Literal["official", "test"], as_json: bool,
+    phase: Literal["official", "test"], to: str, rate: float | None, as_json: bool, **flags: object,
 ) -> None:  # fmt: skip
     """Write an invented election night to the folder DIR: a definition and a report log.
 
@@ -42,6 +47,9 @@ def simulate(
 
     Example: tally-stream simulate night --stations 1000 --seed 7
     """
+    if to == "file" and (rate is not None or any(flags.values())):
+        raise click.UsageError("--rate, --bootstrap and --prefix are for --to kafka: a file has no pace and no broker")
+    settings = settings_of(**flags) if to == "kafka" else None
     plan = Plan(stations, seed, contests, _codes(errors, partitions), partitions, phase)
     try:
         with Progress(TextColumn("{task.completed:,} records"), TimeElapsedColumn(), console=err,
@@ -54,12 +62,23 @@ def simulate(
         refuse([f"{error.filename or folder}: {error.strerror or error}"])
     if as_json:
         click.echo(json.dumps(expected))
-        return
+    else:
+        _tell(folder, expected)
+    if settings is not None:
+        election, _ = open_election(str(folder))
+        sent = send_night(settings, election, folder / LOG_FILE, rate)
+        if as_json:  # stdout is a program's
+            note(sent)
+        else:
+            out.print(sent, markup=False)
+
+
+def _tell(folder: Path, expected: dict[str, Any]) -> None:
     verdicts = expected["verdicts"]
     counts = ", ".join(f"{count:,} {name}" for name, count in verdicts.items() if name != "codes" and count)
-    out.print(
-        f"{folder}: {expected['records']:,} records of {stations:,} polling stations: {counts}", markup=False, soft_wrap=True
-    )
+    stations = expected["plan"]["stations"]
+    out.print(f"{folder}: {expected['records']:,} records of {stations:,} polling stations: {counts}",
+              markup=False, soft_wrap=True)  # fmt: skip
     if verdicts["codes"]:
         codes = ", ".join(f"{code} {count:,}" for code, count in verdicts["codes"].items())
         out.print(f"codes: {codes}", markup=False, soft_wrap=True)

@@ -44,6 +44,13 @@ def test_a_night_that_cannot_be_is_refused(tmp_path: Path, arguments: tuple[str,
     assert not (tmp_path / "night").exists()
 
 
+@pytest.mark.parametrize("option", [("--rate", "5"), ("--prefix", "x"), ("--bootstrap", "127.0.0.1:9092")])
+def test_a_file_has_no_pace_and_no_broker(tmp_path: Path, option: tuple[str, str]) -> None:
+    said = call("simulate", str(tmp_path / "night"), "--stations", "9", "--seed", "1", *option, expect=2).stderr
+    assert "--rate, --bootstrap and --prefix are for --to kafka" in said
+    assert not (tmp_path / "night").exists()
+
+
 @pytest.mark.parametrize(
     "arguments", [("--stations", "0", "--seed", "1"), ("--stations", "2000001", "--seed", "1"), ("--seed", "1")]
 )
