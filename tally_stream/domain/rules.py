@@ -103,7 +103,7 @@ RULES: tuple[Rule, ...] = (
          "Mexico's 'exceeds the list'; supplementary lists exist"),
     Rule("A8", "error", "ballots where nobody is registered, but for a unit without voters of its own",
          "a count needs voters"),
-    Rule("A9", "error", "the report's register is above 150 % of the register",
+    Rule("A9", "error", "the report's register is more than bound_register_percent of the register (150 % unless set)",
          "a report may not bring more ballots than the published bound allows"),
     Rule("P1", "warning", "invalid ballots are 3 % of the ballots cast or more", "Abacus W.202"),
     Rule("P2", "warning", "blank ballots are 3 % of the ballots cast or more", "Abacus W.201"),
