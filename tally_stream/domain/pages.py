@@ -26,7 +26,11 @@ FRAME_MAX_BYTES = 360
 """What stands on a page beside its areas, at its longest."""
 
 SUM_MAX_DIGITS = 10
-"""Of one station's part of a sum of ballots or voters: a register of 999,999,999, and what the bound adds to it."""
+"""Of one station's part of a sum of ballots or voters: a register of 999,999,999, and what the bound adds to it. One sum can
+have more:"""
+
+CONTRADICTED_MAX_DIGITS = 13
+"""Of one station's part of `contradicted`: three kinds of 999,999,999 ballots where none was cast, with 2,000 votes each."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,9 @@ def ranges_of(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
 
 def area_max_bytes(candidate_count: int, station_count: int, channel_count: int = 0) -> int:
     """An area's integers on a page, at their longest: each has a sign and a comma behind it, the area two brackets and a
-    comma. A sum has at most SUM_MAX_DIGITS digits more than the number of stations it is over. Extra sums, which few elections
+    comma. A sum has at most SUM_MAX_DIGITS digits more than the number of stations it is over; `contradicted`, which may have
+    CONTRADICTED_MAX_DIGITS where a ballot has four votes or more, takes them of its candidates' sums: there are no fewer than a
+    ballot has votes, and each is shorter than is allowed for. Extra sums, which few elections
     have, count where there are channels: else every election would have more pages for them."""
     names = list(SCALARS)
     if channel_count:

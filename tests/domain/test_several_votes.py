@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from tally_stream.domain.pages import CONTRADICTED_MAX_DIGITS, SUM_MAX_DIGITS
+from tally_stream.domain.scalars import COUNT_MAX
+from tally_stream.domain.tally import SCALARS
 from tests.support.small_elections import Night, contest, correct, decision, election, report, station
 
 THREE = ("ANNA", "BELA", "CLEO")
@@ -162,3 +165,21 @@ class TestWhatAPartialCountMayStillBring:
         night = Night(of)
         assert night.verdict(report(**counts, undervotes=0, overvotes=0)) == "counted P5 P8"
         assert night.root()["outcome"]["state"] == "decided"
+
+
+@pytest.mark.parametrize(
+    ("k", "candidates", "most", "digits"),
+    [(1, 3, 4, SUM_MAX_DIGITS), (3, 3, 9, SUM_MAX_DIGITS), (4, 4, 12, SUM_MAX_DIGITS + 1), (2000, 2000, 6000, CONTRADICTED_MAX_DIGITS)],
+)  # fmt: skip
+def test_a_count_contradicts_itself_by_so_much_at_most(k: int, candidates: int, most: int, digits: int) -> None:
+    """None cast, and a billion of each kind; where a ballot has one vote, those of the valid ones are missing too."""
+    ids = tuple(f"C-{n}" for n in range(candidates))
+    night = Night(election([station()], [contest(candidates=ids, votes_per_ballot=k)]))
+    votes = (0,) * candidates
+    night.take(report(votes=votes, valid=COUNT_MAX, blank=COUNT_MAX, invalid=COUNT_MAX, cast=0, complete=False))
+    night.take(decision("accept", "A-1", 2, 1))
+    (page,) = night.fold.figures(0).pages
+    (area,) = (area for area in page.areas if area is not None)
+    contradicted = area[candidates + SCALARS.index("contradicted")]
+    assert contradicted == most * COUNT_MAX
+    assert len(str(contradicted)) == digits

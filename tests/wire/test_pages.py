@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tally_stream.domain.extra_sums import CHANNEL_SCALARS, EXTRA_SCALARS, EXTRA_SUMS
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.pages import (
+    CONTRADICTED_MAX_DIGITS,
     FRAME_MAX_BYTES,
     LAYOUT_NUMBER,
     PAGE_MAX_BYTES,
@@ -21,7 +22,9 @@ from tally_stream.domain.pages import (
     area_max_bytes,
     ranges_of,
 )
+from tally_stream.domain.scalars import COUNT_MAX
 from tally_stream.domain.tally import SCALARS, SUMS, AreaSums, widths_of_areas
+from tally_stream.wire.limits import CANDIDATES_MAX, STATIONS_MAX
 from tally_stream.wire.pages import ForeignPartial, PageReader, PageWriter, mark_key, page_key
 from tests.support import small_elections as small
 from tests.support.examples import examples
@@ -236,6 +239,20 @@ def test_a_page_is_never_longer_than_the_layout_foretells() -> None:
     assert len(value) <= longest <= len(value) + 120
     assert len(Layout(of).pages[0]) == 1
     assert longest < PAGE_MAX_BYTES
+
+
+@pytest.mark.parametrize("votes_per_ballot", [1, 3, 4, 33, 34, 333, 334, CANDIDATES_MAX])
+@pytest.mark.parametrize("stations", [1, 9, 10, STATIONS_MAX])
+def test_nor_one_of_counts_that_contradict_themselves(votes_per_ballot: int, stations: int) -> None:
+    """A ballot has no more votes than there are candidates; of each kind a station has a billion ballots, and cast none."""
+    contradicted = COUNT_MAX * (4 if votes_per_ballot == 1 else 3 * votes_per_ballot)
+    assert len(str(3 * COUNT_MAX * CANDIDATES_MAX)) == CONTRADICTED_MAX_DIGITS
+    most = {"contradicted": contradicted, **dict.fromkeys(("valid", "cast", "blank", "invalid"), COUNT_MAX)}
+    votes = [COUNT_MAX * stations] * votes_per_ballot
+    scalars = [most.get(name, -9_999_999_990) * stations if name in SUMS else -stations for name in SCALARS]
+    written = msgspec.json.encode([*votes, *scalars])
+    assert len(written) + 1 <= area_max_bytes(votes_per_ballot, stations)
+    assert msgspec.json.decode(written, type=AreaSums)[len(votes) :] == tuple(scalars)
 
 
 def test_nor_a_page_of_ways_of_voting() -> None:
