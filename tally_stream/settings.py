@@ -91,6 +91,11 @@ class Settings(BaseSettings):
     election: Annotated[str | None, UsedBy(("worker", "topics", "authority", "board", "status", "submit"))] = Field(
         default=None, description="Election folder, or the name of a night that ships."
     )
+    spool: Annotated[str | None, UsedBy(("submit",))] = Field(
+        default=None,
+        description="File in which statements stand before they are sent, and until it is known what became of them; without "
+        "it `tally-stream/PREFIX-ELECTION.spool` below `$XDG_STATE_HOME`, or below `~/.local/state`.",
+    )
     group: Annotated[_Name | None, _WATCHED] = Field(
         default=None, description="Consumer group; without it the prefix and `-workers`."
     )

@@ -16,10 +16,13 @@ import click
 from rich.text import Text
 
 from tally_stream.cli.common import ELECTION, EXIT_FAILED, EXIT_USAGE, open_election, out, refuse, settings_of, with_broker
-from tally_stream.cli.submit_said import as_json, lines_of, why_not
-from tally_stream.station.checking import KnownStatements
+from tally_stream.cli.submit_said import as_json, lines_of
+from tally_stream.cli.submit_send import send_and_say
+from tally_stream.station.checking import KnownStatements, why_not
 from tally_stream.station.entry import FILE_MAX_BYTES, read_entries
+from tally_stream.station.known import known_of
 from tally_stream.station.preparing import NotAStatement, Prepared, prepare
+from tally_stream.station.spool import SpoolError, spool_path, spooled_in
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Looked:
 @click.command()
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path())
 @with_broker
+@click.option("--spool", metavar="FILE", help="Where statements stand until they are taken [TALLY_SPOOL].")
 @click.option("--election", type=ELECTION, metavar="DIR", help="Election folder or a night that ships [TALLY_ELECTION].")
 @click.option("--contest", help="The contest of reports that name none.")
 @click.option("--revision", type=click.IntRange(min=1), help="The revision; default: one above the highest sent from here.")
@@ -64,27 +68,33 @@ def submit(
     replaces: int | None, reason: str | None, authority: str | None, accept_warnings: bool, accept_errors: bool,
     only_check: bool, in_json: bool, **flags: object,
 ) -> None:  # fmt: skip
-    """Look at the reports in each FILE (`-`: standard input).
+    """Look at the reports in each FILE (`-`: standard input), keep them in the spool, and send them until they are taken.
 
     FILE is JSON, JSON Lines or a table (CSV) with a row for each station; docs/stations.md has its columns. Every rule that
-    would speak at the count speaks here, with the two figures that it compares.
+    would speak at the count speaks here, with the two figures that it compares. Without FILE, what the spool still has is sent.
 
     Example: tally-stream submit reports.csv --election council --check
     """
-    if not only_check:
-        raise click.UsageError("nothing is sent yet: give --check")
     settings = settings_of(election=election, **flags)
     if settings.election is None:
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
+    if only_check and not files:
+        raise click.UsageError("--check needs a FILE to look at")
     definition, _ = open_election(settings.election)
     stated = {"kind": kind, "replaces": replaces, "reason": reason, "authority": authority}
     given = ToldWithReports(
         contest, revision, {k: v for k, v in stated.items() if v is not None}, accept_warnings, accept_errors
     )
-    looked = look_at(files, KnownStatements(definition), given)
+    path = spool_path(settings.spool, settings.prefix, definition.id)
+    try:
+        looked = look_at(files, known_of(definition, spooled_in(path)), given)
+    except SpoolError as error:
+        refuse([str(error)])
     say(looked, in_json)
     if not looked.is_right:
         sys.exit(EXIT_FAILED)
+    if not only_check:
+        send_and_say(settings, definition, path, [prepared for prepared, _ in looked.found], in_json)
 
 
 def look_at(files: tuple[str, ...], known: KnownStatements, given: ToldWithReports) -> Looked:
@@ -111,7 +121,7 @@ def _look(looked: Looked, known: KnownStatements, given: ToldWithReports, fields
         looked.mistakes.append(f"{place}: {error}")
         return
     looked.found.append((prepared, place))
-    refusal = why_not(prepared.checked, given.accepts_warnings, given.accepts_errors)
+    refusal = why_not(prepared.checked, accepts_warnings=given.accepts_warnings, accepts_errors=given.accepts_errors)
     if refusal is not None:
         looked.mistakes.append(f"{place}: {prepared}: {refusal}")
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tally_stream.domain.rules import Severity
-from tally_stream.station.checking import Checked, Remark
+from tally_stream.station.checking import Remark
 from tally_stream.station.preparing import Prepared
 
 _SPOKEN: dict[Severity, str] = {
@@ -39,14 +39,3 @@ def _remark(remark: Remark) -> dict[str, Any]:
         "code": remark.code, "severity": remark.severity, "sentence": remark.sentence, "left": remark.left,
         "right": remark.right,
     }  # fmt: skip
-
-
-def why_not(checked: Checked, accepts_warnings: bool, accepts_errors: bool) -> str | None:
-    """What keeps a statement from being sent, None where nothing does."""
-    if checked.of("reject"):
-        return "it would be refused: put it right"
-    if checked.of("error") and not accepts_errors:
-        return "the paper contradicts itself: put it right, or send it to be held until somebody decides, with --accept-errors"
-    if checked.of("warning") and not accepts_warnings:
-        return "look at the warnings; if the paper says so, give --accept-warnings"
-    return None

@@ -149,6 +149,11 @@ async def wait_for_broker(settings: Settings, say: Callable[[str], None]) -> Non
         pause = min(pause * 2, BACK_OFF_MAX_SECONDS)
 
 
+async def try_broker(settings: Settings, say: Callable[[str], None]) -> Refusal | None:
+    """One try: None where a broker lets us in. For whoever decides himself how long to wait. Raises as `ssl_context` does."""
+    return await _refusal(settings, connection(settings), say)
+
+
 async def _refusal(settings: Settings, given: dict[str, Any], say: Callable[[str], None]) -> Refusal | None:
     """None once a broker lets us in, at an address that the cluster itself names: a client uses the first ones only to ask for
     those. What is wrong at the others is said: they lead partitions, which nobody could use."""
@@ -295,14 +300,22 @@ class TopicReader:
 async def partition_count(consumer: AIOKafkaConsumer, topic: str) -> int:
     """Partitions of `topic`. Raises KafkaError where it does not exist, or nobody has said so for METADATA_SECONDS: a broker
     that has just thawed knows no living broker, and a client that took this for an answer would deny the topic."""
-    client = consumer._client
-    found = consumer.partitions_for_topic(topic)
+    return await _partition_count(consumer._client, topic)
+
+
+async def producer_partitions(producer: AIOKafkaProducer, topic: str) -> int:
+    """As `partition_count`, for who sends."""
+    return await _partition_count(producer.client, topic)
+
+
+async def _partition_count(client: Any, topic: str) -> int:
+    found = client.cluster.partitions_for_topic(topic)
     if not found:
         await client.add_topic(topic)  # the first metadata a client fetches knows only the topics it asked for
     end = monotonic() + METADATA_SECONDS
     while not found:
         is_answered = await client.force_metadata_update()
-        found = consumer.partitions_for_topic(topic)
+        found = client.cluster.partitions_for_topic(topic)
         if found:
             break
         if is_answered:

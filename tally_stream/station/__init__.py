@@ -2,6 +2,6 @@
 topic (`restore.py`), of which `standing.py` says what stands there already; and an authority's orders (`orders.py`,
 `authority.py`).
 
-A station's report is read (`entry.py`), judged (`checking.py`) and made a record (`preparing.py`). `simulate.py` and its
-neighbours invent a night of any size.
+A station's report is read (`entry.py`), judged (`checking.py`), made a record (`preparing.py`), kept (`spool.py`) and sent
+(`client.py`, by `transport.py`). `simulate.py` and its neighbours invent a night of any size.
 """

@@ -153,6 +153,17 @@ class KnownStatements:
         return Remark(found.code, _SEVERITY[found.code], sentence, found.left, found.right)
 
 
+def why_not(checked: Checked, *, accepts_warnings: bool, accepts_errors: bool) -> str | None:
+    """What keeps a statement from being sent, None where nothing does."""
+    if checked.of("reject"):
+        return "it would be refused: put it right"
+    if checked.of("error") and not accepts_errors:
+        return "the paper contradicts itself: put it right, or send it to be held until somebody decides, with --accept-errors"
+    if checked.of("warning") and not accepts_warnings:
+        return "look at the warnings; if the paper says so, give --accept-warnings"
+    return None
+
+
 def _checked(verdict: VerdictName, statement: Statement | None, findings: Iterable[Finding]) -> Checked:
     remarks = [Remark(f.code, _SEVERITY[f.code], message_of(f), f.left, f.right) for f in findings]
     return Checked(verdict, statement, tuple(remarks))

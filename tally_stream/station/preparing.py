@@ -1,11 +1,12 @@
 """A statement as it was entered → the record that is sent: its key, its exact bytes, and what the rules say of it.
 
-Decides the revision where none is given: one above the highest known of its station and sequence. Read `checking.py` next.
+Decides the revision where none is given: one above the highest known of its station and sequence; or that one itself, where
+it said the same, so that a file that is given twice states nothing new. Read `checking.py` next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +35,11 @@ class Prepared:
 
 
 def prepare(
-    fields: Mapping[str, Any], known: KnownStatements, now_ms: int, contest: str | None = None, revision: int | None = None
-) -> Prepared:
-    """Raises NotAStatement. `revision` overrides what the statement has; `known` is not changed."""
+    fields: Mapping[str, Any], known: KnownStatements, now_ms: int, contest: str | None = None, revision: int | None = None,
+    seal: Callable[[bytes], bytes] | None = None,
+) -> Prepared:  # fmt: skip
+    """Raises NotAStatement. `revision` overrides what the statement has; `seal` makes the record's value of the statement's
+    bytes; `known` is not changed."""
     stated = completed(dict(fields), known.election, contest)
     try:
         station = station_of(stated)
@@ -46,8 +49,20 @@ def prepare(
     if not sequence:
         raise NotAStatement("it names no contest, and there are several")
     given = stated.get("revision") if revision is None else revision
-    stated["revision"] = known.next_revision(station, sequence) if given is None else given
-    key, value = station.encode("utf-8", "surrogatepass"), encoded(stated)
-    checked = known.check(value, key, now_ms)
+    highest = known.next_revision(station, sequence) - 1
+    if given is None and highest:
+        again = _prepared(stated | {"revision": highest}, station, sequence, known, now_ms, seal)
+        if again.checked.verdict == "repeated":
+            return again
+    return _prepared(stated | {"revision": highest + 1 if given is None else given}, station, sequence, known, now_ms, seal)
+
+
+def _prepared(
+    stated: Mapping[str, Any], station: str, sequence: str, known: KnownStatements, now_ms: int,
+    seal: Callable[[bytes], bytes] | None,
+) -> Prepared:  # fmt: skip
+    key, value = station.encode("utf-8", "surrogatepass"), encoded(dict(stated))
+    if seal is not None:
+        value = seal(value)
     number = stated["revision"] if isinstance(stated["revision"], int) else 0
-    return Prepared(station, sequence, number, str(stated["kind"]), key, value, checked)
+    return Prepared(station, sequence, number, str(stated["kind"]), key, value, known.check(value, key, now_ms))

@@ -1,13 +1,20 @@
-"""`submit --check`: what a station's technician sees, without a broker."""
+"""`submit`: what a station's technician sees, without a broker, with one, and while he waits for one."""
 
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tally_stream.station.spool import spooled_in
 from tests.cli.calling import call
+from tests.support.brokers import Embedded
+from tests.support.processes import command, environment, run, settings_for, tied
+from tests.support.topics import read_topic
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def test_what_is_wrong_is_said_with_both_figures_and_how_to_go_on(folder: Path, 
         f"{file}:3: B-1 PRES revision 1: warning: P1: 10 invalid of 100 cast",
         f"{file}:4: B-1 PRES revision 1: it would be held, not counted: A2: valid, blank and invalid add up to 101, cast are 100",
         f"{file}:4: B-1 PRES revision 1: warning: P1: 3 invalid of 100 cast",
-        f"{file}:5: A-1 PRES revision 2: nothing is wrong with it",
+        f"{file}:5: A-1 PRES revision 1: note: Q1: the same statement again",
     ]
     assert "r.csv:3: B-1 PRES revision 1: look at the warnings; if the paper says so, give --accept-warnings" in done.stderr
     assert "r.csv:4: B-1 PRES revision 1: the paper contradicts itself" in done.stderr
@@ -89,3 +96,50 @@ def test_wrong_usage(folder: Path, tmp_path: Path) -> None:
     assert "empty.csv: there is no report in it" in call("submit", empty, "--election", str(folder), "--check", expect=1).stderr
     broken = table(tmp_path / "broken.csv", GOOD.replace("100", "1OO"))
     assert "broken.csv:2:3: cast is '1OO'" in call("submit", broken, "--election", str(folder), "--check", expect=1).stderr
+
+
+class TestSending:
+    def test_a_file_is_sent_once_however_often_it_is_given(
+        self, folder: Path, tmp_path: Path, embedded_broker: Embedded
+    ) -> None:
+        settings = settings_for(embedded_broker.bootstrap, "submit-cli")
+        file, spool = table(tmp_path / "r.csv", GOOD, WARNED), tmp_path / "spool"
+        words = ("submit", file, "--election", str(folder), "--spool", str(spool), "--accept-warnings")
+        done = run(*words, settings=settings)
+        assert [line.partition(": sent, partition ")[0] for line in done.stdout.splitlines()[-2:]] == [
+            "A-1 PRES revision 1", "B-1 PRES revision 1",
+        ]  # fmt: skip
+        again = run(*words, settings=settings)
+        assert "A-1 PRES revision 1: note: Q1: the same statement again" in again.stdout
+        _, found = read_topic(settings, "reports")
+        kept = spooled_in(spool)
+        assert {(r.partition, r.offset, r.key, r.value) for r in found} == {
+            (s.partition, s.offset, s.key, s.value) for s in kept
+        }
+        assert len(kept) == 2
+        nothing = run("submit", "--election", str(folder), "--spool", str(spool), settings=settings)
+        assert nothing.stdout == f"nothing waits in {spool}\n"
+
+    def test_without_a_broker_it_waits_and_what_was_kept_stays(
+        self, folder: Path, tmp_path: Path, embedded_broker: Embedded
+    ) -> None:
+        nowhere = settings_for("127.0.0.1:9", "submit-later")
+        spool = tmp_path / "spool"
+        words = ("submit", table(tmp_path / "r.csv", GOOD), "--election", str(folder), "--spool", str(spool))
+        log = tmp_path / "log"
+        with log.open("wb") as said:
+            waiting = subprocess.Popen(command(*words), stdout=said, stderr=said, **tied(nowhere))
+        try:
+            wait_for(lambda: "1 wait here, next try in" in log.read_text(), "a line that it waits")
+            refused = call(*words, expect=1, **environment(nowhere))
+            assert f"{spool}: another process ({waiting.pid}) has this spool: wait for it, or end it" in refused.stderr
+            waiting.send_signal(signal.SIGTERM)
+            assert waiting.wait(20) == 1
+        finally:
+            waiting.kill()
+            waiting.wait()
+        assert f"tally-stream: what was kept stays in {spool}; the next `tally-stream submit` sends it" in log.read_text()
+        assert "Traceback" not in log.read_text()
+        there = settings_for(embedded_broker.bootstrap, "submit-later")
+        done = run("submit", "--election", str(folder), "--spool", str(spool), "--json", settings=there)
+        assert json.loads(done.stdout)["tries"] >= 2

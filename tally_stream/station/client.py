@@ -1,0 +1,166 @@
+"""`StationClient`: a program's way to state what a station found. It runs without Faust, in any event loop.
+
+    async with StationClient(election, Spool(path, "tally.reports", election.id), KafkaTransport(settings, print)) as client:
+        id = await client.submit({"station": "041-038", "counted_at": "…", "ballots": {…}, "votes": {…}})
+        await client.flush()
+
+Decides that a statement is judged, then kept on the disk, and only then sent; that it is sent for ever, the same bytes, until
+a broker has acknowledged it; and that a later statement of a station waits for the one before it. Between tries it waits
+longer and longer, and never as long as another client does: when a broker comes back after an hour, a thousand of them spread
+themselves. What is lost if the process dies: nothing that `submit` has returned for. Refuses to know how records travel
+(`transport.py`) and what became of them at the count (`receipt_reader.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tally_stream.domain.election import Election
+from tally_stream.station.authority import Seal, unsealed
+from tally_stream.station.checking import Checked, why_not
+from tally_stream.station.known import known_of
+from tally_stream.station.preparing import Prepared, prepare
+from tally_stream.station.spool import Spool, Spooled, SpoolError
+from tally_stream.station.transport import NotSent, NotTaken, Transport
+
+UNDER_WAY_MAX = 500
+BACK_OFF_FIRST_SECONDS = 0.5
+BACK_OFF_MAX_SECONDS = 30.0
+
+
+class NotSubmitted(Exception):
+    """A statement was not kept: `why` says what keeps it, `checked` every rule's word."""
+
+    def __init__(self, why: str, checked: Checked) -> None:
+        super().__init__(f"{why}: " + "; ".join(map(str, checked.remarks)))
+        self.why, self.checked = why, checked
+
+
+class StationClient:
+    """Use it as a context manager: it sends in the background from the first to the last line of the block. It has the spool
+    for itself, and closes it and the transport.
+
+    `say` is told, in one sentence each, what keeps statements from being sent. `seal` makes a record's value of a statement's
+    bytes (a signature around them); nothing else changes them.
+    """
+
+    def __init__(
+        self, election: Election, spool: Spool, transport: Transport, *, say: Callable[[str], None] = lambda line: None,
+        seal: Seal = unsealed,
+    ) -> None:  # fmt: skip
+        self.election = election
+        self._spool, self._transport, self._say, self._seal = spool, transport, say, seal
+        self._known = known_of(election, spool.all())
+        self._news = asyncio.Event()
+        self._is_idle = asyncio.Event()
+        self._sending: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> StationClient:
+        self._sending = asyncio.create_task(self._send_for_ever())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._sending is not None, "it was entered"
+        self._sending.cancel()
+        await asyncio.gather(self._sending, return_exceptions=True)
+        await self._transport.close()
+        self._spool.close()
+
+    async def submit(
+        self, statement: Mapping[str, Any], *, contest: str | None = None, revision: int | None = None,
+        accepts_warnings: bool = False, accepts_errors: bool = False,
+    ) -> int:  # fmt: skip
+        """Keep a statement, to be sent; its number in the spool. What it leaves out is filled in (`entry.completed`), and its
+        revision is one above the highest known here, unless it or `revision` says it.
+
+        Raises NotAStatement where no record can be made of it, NotSubmitted where a rule refuses it (or holds it, or warns,
+        and nobody said that this is accepted), SpoolError where it cannot be kept.
+        """
+        now_ms = _now_ms()
+        prepared = prepare(statement, self._known, now_ms, contest, revision, self._seal)
+        why = why_not(prepared.checked, accepts_warnings=accepts_warnings, accepts_errors=accepts_errors)
+        if why is not None:
+            raise NotSubmitted(why, prepared.checked)
+        return self.keep([prepared])[0]
+
+    def keep(self, prepared: Sequence[Prepared]) -> list[int]:
+        """Keep statements that were looked at, all or none; their numbers in the spool. One that says the same as one before
+        it has the number of that."""
+        now_ms = _now_ms()
+        ids = self._spool.keep([one for one in prepared if one.checked.verdict != "repeated"], now_ms)
+        for one in prepared:
+            self._known.take(one.value, one.key, now_ms)
+        if ids:
+            self._is_idle.clear()
+            self._news.set()
+        return [self._spool.find(one.station, one.sequence, one.revision) for one in prepared]
+
+    async def flush(self) -> None:
+        """Return once brokers have acknowledged all that was kept. Raises NotTaken where they never will."""
+        assert self._sending is not None, "it is entered first: async with"
+        idle = asyncio.create_task(self._is_idle.wait())
+        try:
+            await asyncio.wait({idle, self._sending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            idle.cancel()
+        if self._sending.done():
+            self._sending.result()
+
+    def statements(self) -> list[Spooled]:
+        """All that was ever kept here, in order; each with how far it has come."""
+        return self._spool.all()
+
+    async def _send_for_ever(self) -> None:
+        failures = 0
+        try:
+            while True:
+                self._news.clear()
+                due = self._spool.due(UNDER_WAY_MAX)
+                if not due:
+                    self._is_idle.set()
+                    await self._news.wait()
+                    continue
+                self._is_idle.clear()
+                why = await self._try(due)
+                failures = failures + 1 if why else 0
+                if why:
+                    pause = back_off_seconds(failures, random.random())
+                    self._say(f"{why}; {self._spool.waiting_count():,} wait here, next try in {pause:.1f} s")
+                    await asyncio.sleep(pause)
+        except (NotTaken, SpoolError) as error:
+            self._say(str(error))
+            raise
+
+    async def _try(self, due: Sequence[Spooled]) -> str | None:
+        """Send each once; why one was not acknowledged."""
+        tries = [asyncio.create_task(self._transport.send(spooled.key, spooled.value)) for spooled in due]
+        try:
+            await asyncio.wait(tries)
+        finally:
+            for one in tries:
+                one.cancel()
+            # Also where we are being ended: what is acknowledged and not noted would be sent again.
+            answered = [(d.id, t) for d, t in zip(due, tries, strict=True) if t.done() and not t.cancelled()]
+            self._spool.note_sent([(id, *t.result()) for id, t in answered if t.exception() is None], _now_ms())
+        failed = [(id, error) for id, t in answered if (error := t.exception()) is not None]
+        if not failed:
+            return None
+        worst = next((error for _, error in failed if not isinstance(error, NotSent)), failed[0][1])
+        self._spool.note_failed([id for id, _ in failed], str(worst))
+        if not isinstance(worst, NotSent):
+            raise worst
+        return str(worst)
+
+
+def back_off_seconds(failures: int, chance: float) -> float:
+    """Before the next try after so many that failed; `chance` is from 0 to 1. The limit doubles, and half of it is chance."""
+    most = min(BACK_OFF_MAX_SECONDS, BACK_OFF_FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
+    return most / 2 + chance * most / 2
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,305 @@
+"""What a station has stated, in one SQLite file, before it is sent: the exact bytes of each record, and how far it has come.
+
+Decides what is kept and when it is certain: a statement stands on the disk (write-ahead log, `synchronous=FULL`) before
+`keep` returns, one row for each station, sequence and revision, with the bytes that every try sends. Several are kept
+together or not at all. A process that dies at any step leaves either no row or a whole one; what was acknowledged and not
+noted is sent again, and counted once (rule Q1). A second process on one spool is refused by name: the kernel holds the lock
+on a file beside it and gives it back however the first one ends. Whatever the disk refuses is `SpoolError`, which names the
+file. Refuses to know what the bytes say, and brokers. Read `client.py` next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+FORMAT = 1
+_APPLICATION = 0x74616C79
+"""`taly`, in SQLite's own field for it: what is no spool is not written to."""
+LOCK_WAIT_MS = 2_000
+_TABLES = """
+CREATE TABLE belongs (topic TEXT NOT NULL, election TEXT NOT NULL);
+CREATE TABLE statements (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  station TEXT NOT NULL, sequence TEXT NOT NULL, revision INTEGER NOT NULL, kind TEXT NOT NULL,
+  key BLOB NOT NULL, value BLOB NOT NULL, kept_ms INTEGER NOT NULL,
+  tries INTEGER NOT NULL DEFAULT 0, last_error TEXT,
+  partition INTEGER, "offset" INTEGER, sent_ms INTEGER,
+  receipt TEXT, receipt_state TEXT,
+  UNIQUE (station, sequence, revision)
+);
+CREATE INDEX waiting ON statements (station, id) WHERE "offset" IS NULL;
+"""
+_COLUMNS = (
+    "id, station, sequence, revision, kind, key, value, kept_ms, tries, last_error, partition, "
+    '"offset", sent_ms, receipt, receipt_state'
+)
+
+
+def spool_path(given: str | None, prefix: str, election: str) -> Path:
+    """Where the spool of an election lies, unless it is `given`: one for each user, prefix and election."""
+    if given is not None:
+        return Path(given)
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "tally-stream" / f"{prefix}-{election}.spool"
+
+
+class SpoolError(Exception):
+    """`args[0]` is a sentence that names the spool and says what to do."""
+
+
+class Record(Protocol):
+    """What can be kept."""
+
+    @property
+    def station(self) -> str: ...
+    @property
+    def sequence(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def value(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A statement as it stands in the spool. `sequence`: a contest's id, or `turnout`. Times are milliseconds since 1970 UTC
+    by this machine's clock. `partition` and `offset` are those that a broker acknowledged, None before. `receipt` is the
+    newest, as JSON text, `receipt_state` its first word."""
+
+    id: int
+    station: str
+    sequence: str
+    revision: int
+    kind: str
+    key: bytes
+    value: bytes
+    kept_ms: int
+    tries: int
+    last_error: str | None
+    partition: int | None
+    offset: int | None
+    sent_ms: int | None
+    receipt: str | None
+    receipt_state: str | None
+
+    def __str__(self) -> str:
+        return f"{self.station} {self.sequence} revision {self.revision}"
+
+
+class Spool:
+    """The spool in the file `path`, of one topic and election; made where there is none. Use it as a context manager, or
+    `close` it. Every method raises SpoolError; after one nothing but `close` may be called."""
+
+    def __init__(self, path: Path, topic: str, election: str) -> None:
+        self.path = path
+        self._lock = _locked(path)
+        try:
+            with self._told():
+                self._db = sqlite3.connect(path, isolation_level=None, timeout=LOCK_WAIT_MS / 1000)
+                self._open(topic, election)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """What was kept stays kept, whether this is called or not."""
+        db = self.__dict__.pop("_db", None)
+        if db is not None:
+            db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def keep(self, records: Sequence[Record], now_ms: int) -> list[int]:
+        """Keep all of them, or none; their ids. One that is kept already, the same bytes, has the id that it had. Raises
+        SpoolError where its revision is kept with other bytes."""
+        with self._told(), self._whole():
+            return [self._keep(record, now_ms) for record in records]
+
+    def _keep(self, record: Record, now_ms: int) -> int:
+        at = (record.station, record.sequence, record.revision)
+        known = self._db.execute(
+            "SELECT id, key, value FROM statements WHERE station = ? AND sequence = ? AND revision = ?", at
+        ).fetchone()
+        if known is not None:
+            if (known[1], known[2]) != (record.key, record.value):
+                raise SpoolError(
+                    f"{self.path}: {record.station} {record.sequence} revision {record.revision} was kept before with other "
+                    "content: a new statement has a higher revision"
+                )
+            return int(known[0])
+        added = self._db.execute(
+            "INSERT INTO statements (station, sequence, revision, kind, key, value, kept_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*at, record.kind, record.key, record.value, now_ms),
+        )
+        assert added.lastrowid is not None
+        return added.lastrowid
+
+    def find(self, station: str, sequence: str, revision: int) -> int:
+        """The id of the statement that is kept as this one. Raises KeyError where there is none."""
+        with self._told():
+            row = self._db.execute(
+                "SELECT id FROM statements WHERE station = ? AND sequence = ? AND revision = ?", (station, sequence, revision)
+            ).fetchone()
+        if row is None:
+            raise KeyError((station, sequence, revision))
+        return int(row[0])
+
+    def due(self, most: int) -> list[Spooled]:
+        """The oldest statement of each station that no broker has acknowledged: the next one follows once that is, or a
+        later revision could overtake it."""
+        return self._found(
+            'id IN (SELECT min(id) FROM statements WHERE "offset" IS NULL GROUP BY station) ORDER BY id LIMIT ?', most
+        )
+
+    def all(self) -> list[Spooled]:
+        """In the order in which they were kept."""
+        return self._found("1 ORDER BY id")
+
+    def of(self, ids: Sequence[int]) -> list[Spooled]:
+        wanted = set(ids)
+        return [spooled for spooled in self.all() if spooled.id in wanted]
+
+    def waiting_count(self) -> int:
+        """Statements that no broker has acknowledged."""
+        with self._told():
+            (count,) = self._db.execute('SELECT count(*) FROM statements WHERE "offset" IS NULL').fetchone()
+        return int(count)
+
+    def note_sent(self, landed: Sequence[tuple[int, int, int]], now_ms: int) -> None:
+        """Brokers have acknowledged these: id, partition and offset of each."""
+        with self._told(), self._whole():
+            self._db.executemany(
+                'UPDATE statements SET partition = ?, "offset" = ?, sent_ms = ?, tries = tries + 1, last_error = NULL '
+                "WHERE id = ?",
+                [(partition, offset, now_ms, id) for id, partition, offset in landed],
+            )
+
+    def note_failed(self, ids: Sequence[int], why: str) -> None:
+        """A try that no broker has acknowledged: it may stand on the topic all the same."""
+        with self._told(), self._whole():
+            self._db.executemany(
+                "UPDATE statements SET tries = tries + 1, last_error = ? WHERE id = ?", [(why, id) for id in ids]
+            )
+
+    def note_receipt(self, id: int, state: str, receipt: str) -> None:
+        with self._told():
+            self._db.execute("UPDATE statements SET receipt = ?, receipt_state = ? WHERE id = ?", (receipt, state, id))
+
+    def _found(self, where: str, *values: int) -> list[Spooled]:
+        with self._told():
+            return [Spooled(*row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM statements WHERE {where}", values)]
+
+    # -- the file ----------------------------------------------------------------------------------------------------
+
+    def _open(self, topic: str, election: str) -> None:
+        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        (has_tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != _APPLICATION and (application or has_tables):
+            raise SpoolError(f"{self.path}: a database, but no spool: TALLY_SPOOL names another file")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA fullfsync = ON")
+        with self._whole():
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for table in _TABLES.split(";"):
+                    self._db.execute(table)
+                self._db.execute("INSERT INTO belongs VALUES (?, ?)", (topic, election))
+                self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
+                self._db.execute(f"PRAGMA user_version = {FORMAT}")
+            elif version != FORMAT:
+                raise SpoolError(f"{self.path}: a spool of format {version}, this version reads {FORMAT}")
+        found = self._db.execute("SELECT topic, election FROM belongs").fetchone()
+        if found != (topic, election):
+            raise SpoolError(
+                f"{self.path}: the spool of {found[1]} on {found[0]}, not of {election} on {topic}: TALLY_SPOOL names another"
+            )
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All of it or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # SQLite has rolled back itself, or the next who opens the file does
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What SQLite says, in a sentence with the file."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise SpoolError(_sentence(self.path, error)) from error
+
+
+def spooled_in(path: Path) -> list[Spooled]:
+    """The statements of a spool that another process may have; [] where there is none. Raises SpoolError."""
+    if not path.exists():
+        return []
+    try:
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_MS / 1000)
+        try:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version != FORMAT:
+                return []  # it was never filled, or `Spool` says what it is
+            return [Spooled(*row) for row in db.execute(f"SELECT {_COLUMNS} FROM statements ORDER BY id")]
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise SpoolError(_sentence(path, error)) from error
+
+
+def _sentence(path: Path, error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+    if name == "SQLITE_FULL":
+        return f"{path}: the disk is full, and nothing was kept: make room, then give it again"
+    if name.startswith("SQLITE_IOERR"):
+        return f"{path}: the disk could not be read or written ({name}), so nothing is certain to be kept: give it again"
+    if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+        return f"{path}: damaged, or no spool ({error}): put a copy in its place, or name another file in TALLY_SPOOL"
+    if name in ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM") or name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+        return f"{path}: cannot be written to ({error}): TALLY_SPOOL names a place where this user may write"
+    return f"{path}: {error} ({name})"
+
+
+def _locked(path: Path) -> int | None:
+    """The lock beside the spool, for as long as this process lives. Raises SpoolError where another one has it."""
+    beside = path.with_name(path.name + ".lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SpoolError(f"{path}: cannot be written to ({error.strerror}): TALLY_SPOOL names a place where this user may write"
+                         ) from error  # fmt: skip
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+        os.close(lock)
+        raise SpoolError(f"{path}: another process ({owner or 'unknown'}) has this spool: wait for it, or end it") from error
+    with suppress(OSError):  # on a full disk only the name of the owner is missing
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
