@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tally_stream.audit.refusals import REFUSED, RefusedRecords
+from tally_stream.audit.verified import verified
 from tally_stream.domain.baselines import Baseline, baselines
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import folds_of
@@ -22,6 +23,7 @@ from tally_stream.domain.standings import MergedFigures, Message
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog
 from tally_stream.wire.run import read_record
+from tally_stream.wire.signing import NOTHING_AHEAD, Ahead
 
 
 class Replay:
@@ -34,9 +36,10 @@ class Replay:
         self.refusals = RefusedRecords()
         self._reader = ReportReader(election)
 
-    def take(self, record: LogRecord) -> Verdict:
+    def take(self, record: LogRecord, ahead: Ahead = NOTHING_AHEAD) -> Verdict:
+        """`ahead`: what was verified before."""
         fold = self.folds[record.partition]
-        verdict = read_record(self._reader, fold, record.offset, record.timestamp_ms, record.key, record.value)
+        verdict = read_record(self._reader, fold, record.offset, record.timestamp_ms, record.key, record.value, ahead)
         if verdict.name in REFUSED:
             self.refusals.add((found.code, message_of(found)) for found in verdict.findings)
         return verdict
@@ -76,9 +79,9 @@ def replay(election: Election, log_path: Path, *, until_ms: int | None = None, a
     result = Replay(election, log.topic, log.partition_count)
     if at is not None and set(at) != set(range(len(result.folds))):
         raise LogError(f"{log_path}: has {len(result.folds)} partitions, --at names {sorted(at)}; name each once")
-    for record in records_until(log, until_ms):
-        if at is None or record.offset < at[record.partition]:
-            result.take(record)
+    wanted = (r for r in records_until(log, until_ms) if at is None or r.offset < at[r.partition])
+    for record, ahead in verified(result.folds, wanted):
+        result.take(record, ahead)
     for partition, offset in (at or {}).items():
         reached = result.folds[partition].next_offset
         if reached < offset:

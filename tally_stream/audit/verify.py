@@ -28,6 +28,7 @@ from tally_stream.wire.messages import canonical_json, read_published, standings
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogRecord
 from tally_stream.wire.run import read_record
+from tally_stream.wire.signing import NOTHING_AHEAD, Ahead
 
 SHOWN_MAX_CHARS = 60
 PACKING_LEVEL = 1
@@ -165,11 +166,11 @@ class Verification:
     records: int = 0
 
     def __post_init__(self) -> None:
-        self._folds = folds_of(self.election, self.partition_count)
+        self.folds = folds_of(self.election, self.partition_count)
         self._reader = ReportReader(self.election)
         shared = baselines(self.election, Limits(self.election.checks, self.election.polls_close_ms))
         self._contests = [
-            _ContestCheck(partial(MergedFigures, self.election, contest, self.topic, len(self._folds), shared))
+            _ContestCheck(partial(MergedFigures, self.election, contest, self.topic, len(self.folds), shared))
             for contest in range(len(self.election.contests))
         ]
         self._waited_for: dict[tuple[int, int], list[int]] = {}
@@ -201,7 +202,7 @@ class Verification:
             return Difference(found.where, "definition", what, published.definition)
         if index is None:
             return Difference(found.where, "contest", f"found {published.contest!r}, which this election has not")
-        due = {str(p) for p in range(len(self._folds))}
+        due = {str(p) for p in range(len(self.folds))}
         offsets = published.next_offsets
         if set(offsets) != due:
             what = f"names partitions {sorted(offsets)}, the log has {len(due)}"
@@ -216,16 +217,17 @@ class Verification:
 
     # -- the log ---------------------------------------------------------------------------------------------------
 
-    def take(self, record: LogRecord) -> None:
+    def take(self, record: LogRecord, ahead: Ahead = NOTHING_AHEAD) -> None:
+        """`ahead`: what was verified before."""
         if not self.records:
             self._begin()
-        fold = self._folds[record.partition]
-        read_record(self._reader, fold, record.offset, record.timestamp_ms, record.key, record.value)
+        fold = self.folds[record.partition]
+        read_record(self._reader, fold, record.offset, record.timestamp_ms, record.key, record.value, ahead)
         self.records += 1
         self._keep(fold)
 
     def _begin(self) -> None:
-        for fold in self._folds:
+        for fold in self.folds:
             self._keep(fold)
 
     def _keep(self, fold: PartitionFold) -> None:
@@ -246,7 +248,7 @@ class Verification:
             self.differences += [difference for _, difference in check.found]
 
     def _beyond(self, contest: int, partition: int, offset: int) -> str:
-        fold = self._folds[partition]
+        fold = self.folds[partition]
         if offset > fold.next_offset:
             return f"found {offset}, the log ends at {fold.next_offset}"
         return f"found {offset}, where the figures stand at {fold.published_offset(contest)}"

@@ -93,7 +93,6 @@ class Channel:
             "version": self.standings_frame()[0],
             "areas": areas,
             "changes": changes,
-            "partial_hold": self._feed.partial_hold(self.contest),
         }
         return b"event: beat\ndata: %s\n\n" % msgspec.json.encode(content)
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import struct
-import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from tally_stream.board.search import folded
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.fold import PartitionFold, folds_of
+from tally_stream.domain.key_ring import KeyRing
 from tally_stream.domain.ledger import Entry, Verdict
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import RULES, VERDICTS, Finding
@@ -29,6 +29,8 @@ from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_at
+from tally_stream.wire.signing import Verified
+from tally_stream.wire.verifying import VerifyingThreads
 
 STATEMENTS_MAX = 50
 """Statements listed of one station; a flood of them must not fill the memory."""
@@ -40,9 +42,6 @@ WAITING_MAX_RECORDS = 50_000
 """Records read ahead of what is published; the others wait at the brokers, unless a partition is short of it."""
 
 WAIT_SECONDS = 0.1
-
-COPIES_SECONDS = 5.0
-"""Within which the copies of a hold or release reach every partition, or something went wrong between them."""
 
 LISTS_KEPT = 256
 """Lists of stations kept sorted, each of one contest in one area below the whole."""
@@ -62,8 +61,8 @@ assert len(CODES) <= 32
 class Stations:
     """The ledger of all stations. `run` folds until it is cancelled; the rest is for those who answer."""
 
-    def __init__(self, settings: Settings, election: Election, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings, self._election, self._clock = settings, election, clock
+    def __init__(self, settings: Settings, election: Election) -> None:
+        self._settings, self._election = settings, election
         self._topic = Topics(settings.prefix).reports
         self._reader = ReportReader(election)
         self._folds: list[PartitionFold] = []
@@ -84,13 +83,13 @@ class Stations:
         self._words: dict[Station, str] = {}
         """Id and name as a search compares them, made when first searched."""
         self._searches: dict[tuple[int, str, str], list[Station]] = {}
-        self._partial_holds: dict[int, float] = {}
-        """Contest that is on hold in some partitions and not in all → since when, by the clock."""
         self.failure: str | None = None
         """Why the fold stopped; the standings go on without it."""
         self.up_to: Callable[[], Mapping[str, int]] | None = None
         """Partition → how far to fold at most, where stations must be of the version published; None: all there is."""
         self._waiting: dict[int, deque[StoredRecord]] = {}
+        self._ahead: dict[bytes, Verified] = {}
+        """What was verified of those that wait."""
         self._is_still = False
 
     @property
@@ -140,21 +139,34 @@ class Stations:
     async def run(self) -> None:
         """Raises KafkaError, OSError or TopicLost as a follower does. A record that crashes the code sets `failure`."""
         async with TopicReader(self._settings, self._topic, is_log=True) as reader:
-            count = len(reader.partitions)
-            self._ends = {p: end for p, (_, end) in (await reader.bounds()).items()}
-            self._folds = folds_of(self._election, count)
-            self._waiting = {p: deque() for p in range(count)}
-            follower = Follower(reader)
-            while self.failure is None:
-                if self._wants_more():
-                    for record in await follower.poll():
-                        self._waiting[record.partition].append(record)
-                else:
-                    await asyncio.sleep(WAIT_SECONDS)
-                is_more = True
-                while is_more:
-                    is_more = self.advance(SLICE_RECORDS)
-                    await asyncio.sleep(0)
+            with VerifyingThreads() as threads:
+                await self._follow(reader, threads)
+
+    async def _follow(self, reader: TopicReader, threads: VerifyingThreads) -> None:
+        count = len(reader.partitions)
+        self._ends = {p: end for p, (_, end) in (await reader.bounds()).items()}
+        self._folds = folds_of(self._election, count)
+        self._waiting = {p: deque() for p in range(count)}
+        follower = Follower(reader)
+        while self.failure is None:
+            if self._wants_more():
+                await self._append(await follower.poll(), threads)
+            else:
+                await asyncio.sleep(WAIT_SECONDS)
+            is_more = True
+            while is_more:
+                is_more = self.advance(SLICE_RECORDS)
+                await asyncio.sleep(0)
+
+    async def _append(self, records: Sequence[StoredRecord], threads: VerifyingThreads) -> None:
+        """Signatures are verified in other threads: 2,000 a second would take a quarter of the loop's time."""
+        if self._election.signatures is not None:
+            values: dict[KeyRing, list[bytes | None]] = {}
+            for record in records:
+                values.setdefault(self._folds[record.partition].keys, []).append(record.value)
+            self._ahead.update(await threads.ahead_of(values))
+        for record in records:
+            self._waiting[record.partition].append(record)
 
     # -- taking ----------------------------------------------------------------------------------------------------
 
@@ -177,18 +189,15 @@ class Stations:
     def take(self, record: StoredRecord) -> None:
         """The next record of its partition."""
         fold = self._folds[record.partition]
-        read = read_at(self._reader, fold, record.offset, record.key, record.value)
+        read = read_at(self._reader, fold, record.offset, record.timestamp_ms, record.key, record.value, self._ahead)
+        if self._ahead and record.value is not None:
+            self._ahead.pop(record.value, None)
         self._keep_what_a_hold_shows(fold, read)
         verdict = fold.take(record.offset, record.timestamp_ms, record.key, read)
         if isinstance(read, Report | Control):
             self._touched[read.contest, fold.partition] = fold.next_offset
-        if isinstance(read, Control):
-            if not fold.is_on_hold(read.contest):
-                self._before_hold.pop((read.contest, fold.partition), None)
-            if 0 < self._holds(read.contest) < len(self._folds):
-                self._partial_holds.setdefault(read.contest, self._clock())
-            else:
-                self._partial_holds.pop(read.contest, None)
+        if isinstance(read, Control) and not fold.is_on_hold(read.contest):
+            self._before_hold.pop((read.contest, fold.partition), None)
         station = self._station_of(read, record.key)
         if station is not None:
             self._note(station, record, read, verdict)
@@ -219,16 +228,7 @@ class Stations:
         line = _LINE.pack(record.offset, record.timestamp_ms, revision, KINDS.index(kind), name, bits)
         self._lines[station] = (self._lines.get(station, b"") + line)[-STATEMENTS_MAX * _LINE.size :]
 
-    def _holds(self, contest: int) -> int:
-        return sum(fold.is_on_hold(contest) for fold in self._folds)
-
     # -- answering -------------------------------------------------------------------------------------------------
-
-    def partial_hold(self, contest: int) -> tuple[int, int] | None:
-        """In how many of how many partitions the contest is on hold, where that is some and not all, and has been for
-        COPIES_SECONDS: the copies of an order do not come in one moment."""
-        since = self._partial_holds.get(contest)
-        return None if since is None or self._clock() - since < COPIES_SECONDS else (self._holds(contest), len(self._folds))
 
     def one(self, station_id: str, hides_counts: Callable[[str], bool]) -> dict[str, Any] | None:
         """All that is shown of one station; None where there is no such station. `hides_counts(contest id)`."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tally_stream.audit.verified import verified
 from tally_stream.audit.verify import Difference, Found, Verification
 from tally_stream.cli.common import (
     ELECTION,
@@ -161,8 +162,8 @@ async def _expect_topic(settings: Settings, check: Verification) -> None:
 def _fold_file(check: Verification, log: ReportLog) -> None:
     with _progress() as progress:
         task = progress.add_task("records", total=None)
-        for record in log:
-            check.take(record)
+        for record, ahead in verified(check.folds, log):
+            check.take(record, ahead)
             progress.advance(task)
     log.check_end()
 
@@ -180,5 +181,7 @@ async def _fold_topic(settings: Settings, check: Verification) -> None:
                     if r.offset != next_offsets[r.partition]:
                         raise LogError(lost_records(r.partition, next_offsets[r.partition], r.offset - 1))
                     next_offsets[r.partition] += 1
-                    check.take(LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset))
+                logged = (LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset) for r in records)
+                for record, ahead in verified(check.folds, logged):
+                    check.take(record, ahead)
                 progress.advance(task, len(records))

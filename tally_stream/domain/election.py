@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from binascii import b2a_base64
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -19,13 +20,15 @@ import msgspec
 from mypy_extensions import mypyc_attr
 
 from tally_stream.domain.contest import Contest, canonical_contest, canonical_number
+from tally_stream.domain.keys import SigningKey
 from tally_stream.domain.scalars import format_time
 from tally_stream.domain.scopes import ContestLists, areas_of_contests, places_of_contests
 
-RULE_SET_NUMBER = 3
+RULE_SET_NUMBER = 4
 """Part of every digest; raised whenever some record's verdict could change."""
 
 Phase = Literal["official", "test"]
+Signatures = Literal["required", "optional"]
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class Election:
     the indices of the areas in which it has a station, ordered (depth, path), the root first; `contest_leaves` the deepest
     of these. `channels` are the ways in which votes came in, by code point, () where stations have none; `contest_channels`
     has for each contest the indices of those that its stations have, ascending. Contests whose areas or channels are the same
-    share one tuple."""
+    share one tuple. `signatures` is None where the definition has no [security]; `keys` are the definition's, by id."""
 
     id: str
     name: str
@@ -143,6 +146,8 @@ class Election:
     checks: Checks
     skips: tuple[Skip, ...]
     area_names: tuple[tuple[str, str], ...]
+    signatures: Signatures | None
+    keys: dict[str, SigningKey]
     stations: dict[str, Station]
     areas: tuple[Area, ...]
     leaf_areas: tuple[int, ...]
@@ -186,6 +191,8 @@ def build_election(
     checks: Checks | None = None,
     skips: Iterable[Skip] = (),
     area_names: Iterable[tuple[str, str]] = (),
+    signatures: Signatures | None = None,
+    keys: Iterable[SigningKey] = (),
     stations: Iterable[StationRow],
     named_stations: Mapping[str, Iterable[str]] | None = None,
     closings: Mapping[str, int] | None = None,
@@ -198,6 +205,7 @@ def build_election(
     does (id → milliseconds since 1970 UTC); `channels` how the votes of each station came in (id → its name), of all or none.
     """
     all_contests = tuple(contests)
+    keys_by_id = {key.id: key for key in sorted(keys, key=lambda key: key.id)}
     parts = {
         "id": id,
         "name": name,
@@ -212,6 +220,8 @@ def build_election(
         "checks": checks or Checks(),
         "skips": tuple(sorted(skips, key=lambda s: (s.partition, s.offset))),
         "area_names": tuple(sorted(area_names)),
+        "signatures": signatures,
+        "keys": keys_by_id,
     }
     rows = sorted(stations)
     paths = {row[4] for row in rows}
@@ -239,6 +249,7 @@ def build_election(
     for sid, channel in (channels or {}).items():
         table[sid].channel = index_of[channel]
     sha.update(_LINES.encode_lines(list(named.items())))
+    sha.update(_LINES.encode_lines([_line_of_key(key) for key in keys_by_id.values()]))
     contest_areas, contest_leaves = areas_of_contests(
         len(all_contests),
         [area.parent for area in areas],
@@ -287,6 +298,19 @@ def _lines_of(
     return [(*row, format_time(closings[row[0]])) if row[0] in closings else row for row in rows]
 
 
+def _line_of_key(key: SigningKey) -> dict[str, Any]:
+    """An object, so that no key is read as a contest's stations; names in order."""
+    return {
+        "holder": key.holder,
+        "key_id": key.id,
+        "kinds": sorted(key.kinds),
+        "public_key": b2a_base64(key.public_key, newline=False).decode(),
+        "station": key.station,
+        "valid_from": None if key.valid_from_ms is None else format_time(key.valid_from_ms),
+        "valid_to": None if key.valid_to_ms is None else format_time(key.valid_to_ms),
+    }
+
+
 def _published_areas(root: str, depth: int, paths: set[tuple[str, ...]]) -> tuple[tuple[Area, ...], dict[tuple[str, ...], int]]:
     prefixes: set[tuple[str, ...]] = {()}
     for path in paths:
@@ -333,6 +357,8 @@ def canonical_definition(parts: dict[str, Any]) -> dict[str, Any]:
         ],
         "checks": {name: canonical_number(getattr(parts["checks"], name)) for name in CHECK_NAMES},
         "skips": [[s.partition, s.offset, s.reason, s.authority] for s in parts["skips"]],
+        # Only where it stands: a definition without it has the line that it always had.
+        **({"signatures": parts["signatures"]} if parts["signatures"] is not None else {}),
     }
 
 

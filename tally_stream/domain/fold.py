@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.extra_sums import tally_turnout
+from tally_stream.domain.key_ring import KeyRing
 from tally_stream.domain.ledger import (
     OWES_NOTHING,
     Entry,
@@ -24,7 +25,7 @@ from tally_stream.domain.ledger import (
     put_plain,
 )
 from tally_stream.domain.pages import Figures, Hold, Layout, Mark, Page, ranges_of
-from tally_stream.domain.report import Control, Report, Statement, Turnout
+from tally_stream.domain.report import Control, KeyStatement, Report, Statement, Turnout
 from tally_stream.domain.rules import REVISION_STEP_MAX, VERDICTS, Finding, Limits, VerdictName, is_plain
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.tally import AreaSums, Totals, add_plain, tally
@@ -116,6 +117,7 @@ class PartitionFold:
         self._verdicts: dict[VerdictName, int] = dict.fromkeys(VERDICTS, 0)
         """All but the plain ones."""
         self.codes: Counter[str] = Counter()
+        self.keys = KeyRing(election.keys)
         self.skipped_offsets = {s.offset: s for s in election.skips if s.partition == partition}
         if stations is None:
             stations = (
@@ -268,6 +270,8 @@ class PartitionFold:
             verdict = self._take_turnout(read, key)
         elif type(read) is Control:
             verdict = self._take_control(read)
+        elif type(read) is KeyStatement:
+            verdict = self.keys.take(read)
         else:
             assert type(read) is Finding
             verdict = Verdict("rejected", (read,))

@@ -1,4 +1,4 @@
-"""What a station or an authority can state: counts, decisions about counts, turnout, control of a contest.
+"""What a station or an authority can state: counts, decisions about counts, turnout, control of a contest or of a key.
 
 Decides the shape of a statement whose bytes, identity and field rules were already found good (nearly always by
 `wire/reading.py`, else by `wire/exact.py`).
@@ -147,4 +147,21 @@ class Control:
     authority: str
 
 
-Statement = Report | Turnout | Control
+@dataclass(frozen=True)
+class KeyStatement:
+    """A key is added or revoked; the same bytes go to every partition. With `revoke` the four in the middle are empty."""
+
+    key_id: str
+    revision: int
+    action: Literal["add", "revoke"]
+    holder: str
+    station: str
+    kinds: frozenset[str]
+    public_key: bytes
+    reason: str
+    authority: str
+
+
+UnsignedStatement = Report | Turnout | Control
+"""All that can be said without a signature."""
+Statement = UnsignedStatement | KeyStatement

@@ -70,8 +70,9 @@ RULES: tuple[Rule, ...] = (
     Rule("S1", "reject", "structure: no value, too large, not UTF-8, not JSON, duplicate keys, nested too deep, not an "
          "object, unknown or missing field, unknown kind or schema, not valid Unicode",
          "every format fails here first"),
-    Rule("S6", "reject", "a signed envelope that cannot be verified anywhere: no definition names a key yet",
-         "a signature that nobody checks protects nobody"),
+    Rule("S6", "reject", "not signed where the definition demands signatures, a wrong signature or payload type, a key that is "
+         "unknown, revoked, not in force or may not sign this, or an envelope where the definition has no [security]",
+         "who may write to a topic is not who may speak for a station"),
     Rule("S4", "reject", "a value of a wrong type or out of its range, or text that breaks the text rule",
          "the NIST schema lets -5 and 1.5 pass"),
     Rule("S2", "reject", "unknown election, contest, station, a contest that the station does not have, or a candidate that no "

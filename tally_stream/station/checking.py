@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.ledger import Entry, Verdict, evolve, judge, judge_sequence
-from tally_stream.domain.report import COUNT_KINDS, Control, Report, Statement, Turnout
+from tally_stream.domain.report import COUNT_KINDS, Control, Report, Turnout, UnsignedStatement
 from tally_stream.domain.rules import RULES, Figure, Finding, Limits, Severity, VerdictName, closing_ms, message_of
 from tally_stream.domain.scalars import format_time
 from tally_stream.wire.reading import ReportReader
@@ -45,7 +45,7 @@ class Checked:
     """What would become of a statement. `statement` is None where its bytes are none."""
 
     verdict: VerdictName
-    statement: Statement | None
+    statement: UnsignedStatement | None
     remarks: tuple[Remark, ...]
 
     def of(self, severity: Severity) -> tuple[Remark, ...]:
@@ -97,7 +97,7 @@ class KnownStatements:
         read = self._reader.read(value, key)
         self._note(None if isinstance(read, Finding) else read)
 
-    def _note(self, statement: Statement | None) -> None:
+    def _note(self, statement: UnsignedStatement | None) -> None:
         if statement is None or isinstance(statement, Control):
             return
         sequence = TURNOUT if isinstance(statement, Turnout) else self.election.contests[statement.contest].id
@@ -164,7 +164,7 @@ def why_not(checked: Checked, *, accepts_warnings: bool, accepts_errors: bool) -
     return None
 
 
-def _checked(verdict: VerdictName, statement: Statement | None, findings: Iterable[Finding]) -> Checked:
+def _checked(verdict: VerdictName, statement: UnsignedStatement | None, findings: Iterable[Finding]) -> Checked:
     remarks = [Remark(f.code, _SEVERITY[f.code], message_of(f), f.left, f.right) for f in findings]
     return Checked(verdict, statement, tuple(remarks))
 

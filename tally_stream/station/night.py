@@ -19,6 +19,7 @@ from tally_stream.settings import Settings
 from tally_stream.station.standing import Fingerprints, StandsOtherwise, standing
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogRecord, ReportLog
+from tally_stream.wire.signed import KINDS_FOR_ALL, kind_said
 
 IN_FLIGHT_MAX = 20_000
 """Records handed to the producer and not yet acknowledged."""
@@ -49,6 +50,7 @@ class Night:
                 f"{log_path} was saved from {self.log.partition_count} partitions, the topic has {partition_count}"
             )
         self._reader = ReportReader(election)
+        self._is_signed = election.signatures is not None
         self._contest_keys = {contest.id.encode() for contest in election.contests}
         self._partition_of: dict[bytes, int] = {}
 
@@ -62,12 +64,18 @@ class Night:
         key = record.key
         if key is None:
             return (0,)
-        if key in self._contest_keys and isinstance(self._reader.read(record.value, key), Control):
+        if self._is_for_all(record.value, key):
             return tuple(range(self.partition_count))
         partition = self._partition_of.get(key)
         if partition is None:
             partition = self._partition_of[key] = murmur2_partition(key, self.partition_count)
         return (partition,)
+
+    def _is_for_all(self, value: bytes | None, key: bytes) -> bool:
+        """Whether it is control of a contest or a statement about a key, which go to every partition."""
+        if self._is_signed:
+            return kind_said(value) in KINDS_FOR_ALL
+        return key in self._contest_keys and isinstance(self._reader.read(value, key), Control)
 
 
 async def already_sent(settings: Settings, topic: str, night: Night) -> dict[int, int]:

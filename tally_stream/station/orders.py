@@ -22,6 +22,7 @@ from tally_stream.domain.rules import REVISION_STEP_MAX, Finding, message_of
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_at
+from tally_stream.wire.signed import kind_said
 
 DecisionKind = Literal["annul", "restore", "accept", "withdraw"]
 OrderKind = DecisionKind | ControlKind
@@ -119,13 +120,14 @@ class Docket:
     """What the records under an order's key make of its contest or station, and nothing else: small, however long the log.
 
     `take` every record of the topic, in log order for each partition. Records under other keys are passed over: they change
-    nothing of what an order depends on (rule S5).
+    nothing of what an order depends on (rule S5), but for statements about keys that sign.
     """
 
     def __init__(self, election: Election, order: AuthorityOrder, partition_count: int) -> None:
         """Raises OrderRefused for a contest or a station that the election does not have (S2)."""
         self.election, self.order = election, order
         self.reader = ReportReader(election)
+        self._is_signed = election.signatures is not None
         found = election.contest_index(order.contest)
         if found is None:
             raise OrderRefused(f"unknown contest {order.contest[:80]!r}", "S2")
@@ -153,14 +155,14 @@ class Docket:
         """Of the station's held report, why it is held; older than what is held now where that changed since."""
 
     def take(self, record: LoggedRecord) -> Verdict | None:
-        """The verdict of a record under the order's key; None for any other."""
-        if record.key not in self._keys:
+        """The verdict of a record under the order's key, or about a key that signs; None for any other."""
+        if record.key not in self._keys and not (self._is_signed and kind_said(record.value) == "key"):
             return None
         fold = self.folds.get(record.partition)
         if fold is None:
             return None
         fold.next_offset = record.offset  # what lies between is under other keys
-        read = read_at(self.reader, fold, record.offset, record.key, record.value)
+        read = read_at(self.reader, fold, record.offset, record.timestamp_ms, record.key, record.value)
         verdict = fold.take(record.offset, record.timestamp_ms, record.key, read)
         if isinstance(read, Report | Control) and read.contest == self.contest:
             self._note(record, read, verdict)

@@ -37,6 +37,8 @@ from tally_stream.wire.messages import encode_rejection, record_key
 from tally_stream.wire.pages import PageWriter
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import RecordCrash, read_run
+from tally_stream.wire.signing import NOTHING_AHEAD, Ahead
+from tally_stream.wire.verifying import VERIFIED_TOGETHER, VerifyingThreads
 
 MARK_AGAIN_SECONDS = 10.0
 """The newest mark is sent again after this long without another."""
@@ -107,6 +109,8 @@ class Counting:
         self._outlet = outlet
         self._partials = Gathering(outlet, topics.partials)
         self._reader = ReportReader(election)
+        self.verifying = None if election.signatures is None else VerifyingThreads()
+        """None where nothing is signed."""
         self._writer = PageWriter(election, partition_count)
         self._layout = Layout(election)
         self._interval = publish_interval_seconds
@@ -160,6 +164,8 @@ class Counting:
     def stop(self) -> None:
         for partition in list(self.partitions):
             self._drop(partition)
+        if self.verifying is not None:
+            self.verifying.close()
 
     # -- taking a run ----------------------------------------------------------------------------------------------
 
@@ -172,10 +178,14 @@ class Counting:
         fold = owned.fold
         crossing = owned.committed - fold.next_offset
         if 0 < crossing <= len(records):
-            self._fold(owned, records[:crossing])
+            await self._fold_verified(owned, records[:crossing])
+            if not self._is_owned(owned):
+                return
             self._cross_commit(owned)
             records = records[crossing:]
-        self._fold(owned, records)
+        await self._fold_verified(owned, records)
+        if not self._is_owned(owned):
+            return
         run.records = []  # an unacknowledged run must not keep thousands of raw records in memory
         owned.events.append((fold.next_offset - 1, event))
         if owned.is_replaying:
@@ -201,9 +211,27 @@ class Counting:
             raise BrokenInvariant(lost_records(run.partition, first + at, records[at].offset - 1))
         return records
 
-    def _fold(self, owned: CountedPartition, records: list[Any]) -> None:
+    def _is_owned(self, owned: CountedPartition) -> bool:
+        """Whether it still is after something was waited for; where not, its fold and all it led to are dropped."""
+        return self.partitions.get(owned.fold.partition) is owned
+
+    async def _fold_verified(self, owned: CountedPartition, records: list[Any]) -> None:
+        """Fold records, their signatures verified before; what is folded can be published while the next ones are."""
+        if self.verifying is None:
+            self._fold(owned, records, NOTHING_AHEAD)
+            return
+        for at in range(0, len(records), VERIFIED_TOGETHER):
+            few = records[at : at + VERIFIED_TOGETHER]
+            ahead = await self.verifying.ahead_of({owned.fold.keys: [r.value for r in few]})
+            if not self._is_owned(owned):
+                return
+            self._fold(owned, few, ahead)
+            if not owned.is_replaying:
+                owned.wake.set()
+
+    def _fold(self, owned: CountedPartition, records: list[Any], ahead: Ahead) -> None:
         try:
-            owed = read_run(self._reader, owned.fold, records)
+            owed = read_run(self._reader, owned.fold, records, ahead)
         except RecordCrash as crash:
             cause = crash.__cause__ or crash.__context__  # compiled code sets only the second
             raise BrokenInvariant(

@@ -14,18 +14,23 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from tally_stream.domain.election import Election
+from tally_stream.domain.keys import SIGNED_KINDS, SigningKey, kinds_of, public_key_error
 from tally_stream.domain.report import (
     CONTROL_KINDS,
     COUNT_KINDS,
     DECISION_KINDS,
     Control,
+    KeyStatement,
     Report,
     Statement,
     Turnout,
+    UnsignedStatement,
 )
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import COUNT_MAX, REVISION_MAX, is_id, parse_time, text_error
+from tally_stream.wire.envelope import ENVELOPE_FIELDS, from_base64, open_fields
 from tally_stream.wire.limits import INTEGER_MAX_DIGITS, NESTING_MAX_LEVELS, VALUE_MAX_BYTES
+from tally_stream.wire.signing import Signing, not_allowed, unsigned
 
 TIMES_CACHED_MAX = 50_000
 TIME_CACHED_MAX_CHARS = 64
@@ -59,17 +64,35 @@ class ExactReader:
         self.times[text] = (text, time_ms)
         return self.times[text]
 
-    def read(self, value: bytes | None, key: bytes | None) -> Statement | Finding:
-        """The statement in `value` (a record's value) under `key` (its key), or why it is refused."""
+    def read(self, value: bytes | None, key: bytes | None) -> UnsignedStatement | Finding:
+        """The statement in `value` (a record's value) under `key` (its key), or why it is refused; where the definition has no
+        [security]."""
+        found = self.read_signed(value, key, None)
+        assert not isinstance(found, KeyStatement), "one that is not signed is refused"
+        return found
+
+    def read_signed(self, value: bytes | None, key: bytes | None, signing: Signing | None) -> Statement | Finding:
+        """As `read`, where there is. Without `signing` no envelope is opened."""
         try:
             fields = _parse_object(value)
-            _not_signed(fields)
+            signer: SigningKey | None = None
+            if fields.keys() == ENVELOPE_FIELDS and None not in fields.values():
+                signer, payload = _opened(fields, value, signing)
+                fields = _parse_object(payload)
             kind = _structure(fields)
+            if signing is not None or kind == "key":
+                refused = (
+                    unsigned(kind, self.election.signatures)
+                    if signer is None
+                    else not_allowed(signer, kind, fields.get("station"))
+                )
+                if refused is not None:
+                    raise _Refused(refused)
             _values(fields, kind)
             self._identity(fields, kind)
             self._record(fields, key)
-        except _Refused as refused:
-            return refused.finding
+        except _Refused as refused_:
+            return refused_.finding
         return self._statement(fields)
 
     # -- S2, S3, S5: who is speaking of what -----------------------------------------------------------------------
@@ -79,7 +102,7 @@ class ExactReader:
             _refuse("S2", "unknown election {left}", f["election"], self.election.id)
         if "contest" in f and f["contest"] not in self._contest_indices:
             _refuse("S2", "unknown contest {left}", f["contest"])
-        if "station" in f and f["station"] not in self._stations:
+        if f.get("station") and f["station"] not in self._stations:
             raise _Refused(unknown_station(f["station"]))
         if (
             "station" in f
@@ -103,7 +126,7 @@ class ExactReader:
                 _refuse("S3", "no votes given for {left}", candidate)
 
     def _record(self, f: dict[str, Any], key: bytes | None) -> None:
-        name = f.get("station") or f["contest"]
+        name = f["key_id"] if f["kind"] == "key" else f.get("station") or f["contest"]
         if key is None:
             _refuse("S5", "the record has no key, it should be {right}", None, name)
         if key != name.encode():
@@ -118,6 +141,13 @@ class ExactReader:
             as_of = self.time_of(f["as_of"])
             assert as_of is not None, "S4 refuses what is no time"
             return Turnout(self._stations[f["station"]], f["revision"], as_of[0], f["voted"])
+        if kind == "key":
+            # With `revoke` there is none of them, and S4 refused all others.
+            kinds, public_key = kinds_of(f.get("kinds", "")) or frozenset(), from_base64(f.get("public_key", "")) or b""
+            return KeyStatement(
+                f["key_id"], f["revision"], f["action"], f.get("holder", ""), f.get("station", ""), kinds, public_key,
+                f["reason"], f["authority"],
+            )  # fmt: skip
         contest = self._contest_indices[f["contest"]]
         if kind in CONTROL_KINDS:
             return Control(contest, kind, f["revision"], f["reason"], f["authority"])
@@ -265,13 +295,18 @@ def _has_lone_surrogate(value: Any) -> bool:
     return False
 
 
-_ENVELOPE_FIELDS = frozenset({"payload", "payload_type", "key_id", "signature"})
-
-
-def _not_signed(f: dict[str, Any]) -> None:
-    """Rule S6: no definition names a key, so an envelope cannot be verified anywhere, and nothing in it is read."""
-    if f.keys() == _ENVELOPE_FIELDS and None not in f.values():
-        _refuse("S6", "a signed envelope of key {left}, and the definition names no key", _shown(f["key_id"]))
+def _opened(fields: dict[str, Any], value: bytes | None, signing: Signing | None) -> tuple[SigningKey, bytes]:
+    """Rule S6 on an envelope: whose it is, and its payload."""
+    if signing is None:
+        _refuse("S6", "a signed envelope of key {left}, and the definition demands no signatures", _shown(fields["key_id"]))
+    opened = open_fields(fields)
+    if isinstance(opened, str):
+        _refuse("S6", opened)
+    assert value is not None, "it has fields"
+    found = signing.signer(opened, value)
+    if isinstance(found, Finding):
+        raise _Refused(found)
+    return found, opened.payload
 
 
 _COMMON = ("schema", "kind", "election", "revision")
@@ -286,11 +321,14 @@ _DECISION_FIELDS = (
 )
 _TURNOUT_FIELDS = ((*_COMMON, "station", "as_of", "voted"), ("phase",))
 _CONTROL_FIELDS = ((*_COMMON, "contest", "reason", "authority"), ("phase",))
+_KEY_FIELDS = ((*_COMMON, "key_id", "action", "reason", "authority"), ("phase", "holder", "station", "kinds", "public_key"))
+_ADDED_KEY_FIELDS = ("holder", "station", "kinds", "public_key")
 FIELDS_OF_KIND: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **dict.fromkeys(COUNT_KINDS, _COUNTS_FIELDS),
     **dict.fromkeys(DECISION_KINDS, _DECISION_FIELDS),
     **dict.fromkeys(CONTROL_KINDS, _CONTROL_FIELDS),
     "turnout": _TURNOUT_FIELDS,
+    "key": _KEY_FIELDS,
 }
 _BALLOT_FIELDS = frozenset({"valid", "cast", "blank", "invalid", "undervotes", "overvotes"})
 
@@ -315,10 +353,12 @@ def _structure(f: dict[str, Any]) -> str:
             _refuse("S1", "the field {left} is missing", name)
     for name in [name for name, value in f.items() if value is None]:
         del f[name]
-    if kind in CONTROL_KINDS:
+    if kind in CONTROL_KINDS or kind == "key":
         for name in ("reason", "authority"):
             if f[name] == "":
                 _refuse("S1", "the field {left} is empty", name)
+    if kind == "key":
+        _key_structure(f)
     if kind in COUNT_KINDS:
         ballots, votes = f["ballots"], f["votes"]
         if not isinstance(ballots, dict):
@@ -334,6 +374,16 @@ def _structure(f: dict[str, Any]) -> str:
             if ballots.get(name) is None and ballots.get(other) is not None:
                 _refuse("S1", "the field {left} is missing in ballots, where {right} stands", name, other)
     return kind
+
+
+def _key_structure(f: dict[str, Any]) -> None:
+    """Rule S1: what a key that is added must say, and one that is revoked can't."""
+    action = f["action"]
+    for name in _ADDED_KEY_FIELDS:
+        if action == "add" and name not in f:
+            _refuse("S1", "the field {left} is missing", name)
+        if action == "revoke" and name in f:
+            _refuse("S1", "unknown field {left} where a key is revoked", name)
 
 
 # -- S4: single values ---------------------------------------------------------------------------------------------
@@ -378,10 +428,32 @@ def _a_boolean(name: str, value: Any) -> None:
         _refuse("S4", f"{name} is {{left}}, not true or false", _shown(value))
 
 
+def _an_action(name: str, value: Any) -> None:
+    if not isinstance(value, str) or value not in ("add", "revoke"):
+        _refuse("S4", f"{name} is {{left}}, not add or revoke", _shown(value))
+
+
+def _kinds_of_a_key(name: str, value: Any) -> None:
+    if not isinstance(value, str) or kinds_of(value) is None:
+        _refuse("S4", f"{name} is {{left}}, not words of {' '.join(sorted(SIGNED_KINDS))}", _shown(value))
+
+
+def _a_public_key(name: str, value: Any) -> None:
+    decoded = from_base64(value) if isinstance(value, str) else None
+    wrong = "is not standard base64 with padding" if decoded is None else public_key_error(decoded)
+    if wrong is not None:
+        _refuse("S4", f"{name} {{left}}", wrong)
+
+
 _CHECK_OF_FIELD: dict[str, Callable[[str, Any], None]] = {
     "election": _an_id,
     "contest": _an_id,
     "station": _an_id,
+    "key_id": _an_id,
+    "action": _an_action,
+    "holder": _a_text,
+    "kinds": _kinds_of_a_key,
+    "public_key": _a_public_key,
     "phase": _a_phase,
     "revision": _an_integer(1, REVISION_MAX),
     "complete": _a_boolean,
@@ -399,7 +471,7 @@ def _values(f: dict[str, Any], kind: str) -> None:
     """Rule S4 on every single value."""
     for name, value in f.items():
         check = _CHECK_OF_FIELD.get(name)
-        if check is not None:
+        if check is not None and not (kind == "key" and name == "station" and value == ""):  # of every station
             check(name, value)
     if kind not in COUNT_KINDS:
         return

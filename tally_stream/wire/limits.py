@@ -31,6 +31,8 @@ MESSAGE_MAX_BYTES = 1_000_000
 
 STATIONS_MAX = 2_000_000
 AREAS_MAX = 100_000
+KEYS_MAX = 4_000_000
+"""Two for each polling station there can be."""
 CANDIDATES_MAX = 2_000
 """Of one contest."""
 CONTESTS_MAX = 20_000

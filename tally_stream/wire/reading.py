@@ -23,7 +23,7 @@ from msgspec.structs import astuple
 
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.ledger import Entry
-from tally_stream.domain.report import CountKind, Report, Statement
+from tally_stream.domain.report import CountKind, Report, UnsignedStatement
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import is_id, parse_time, text_error
 from tally_stream.wire.counts import Ballots, counts_decoder
@@ -72,7 +72,7 @@ class ReportReader:
         self.exact = ExactReader(election)
         self._times = self.exact.times
 
-    def read(self, value: bytes | None, key: bytes | None) -> Statement | Finding:
+    def read(self, value: bytes | None, key: bytes | None) -> UnsignedStatement | Finding:
         """The statement in `value` (a record's value) under `key` (its key), or why it is refused."""
         decoded = self.decode(value)
         return self.read_decoded(decoded, None if decoded is None else self._station_of(decoded), value, key)
@@ -103,13 +103,23 @@ class ReportReader:
 
     def read_decoded(
         self, decoded: tuple[Any, ...] | None, station: Station | None, value: bytes | None, key: bytes | None
-    ) -> Statement | Finding:
+    ) -> UnsignedStatement | Finding:
         """What `read` says of `value`, of which `decode` made `decoded`. `station` is the one named there, where it is known
         and has the contest."""
-        fast: Report | Finding | None = None
-        if decoded is not None:
-            fast = self.accept(decoded, station, value, key) if station is not None else self.refuse_unknown(decoded, value)
+        fast = self._fast(decoded, station, value, key)
         return fast if fast is not None else self.exact.read(value, key)
+
+    def read_fast(self, value: bytes | None, key: bytes | None) -> Report | Finding | None:
+        """As `read`, None where the exact reader has to say."""
+        decoded = self.decode(value)
+        return self._fast(decoded, None if decoded is None else self._station_of(decoded), value, key)
+
+    def _fast(
+        self, decoded: tuple[Any, ...] | None, station: Station | None, value: bytes | None, key: bytes | None
+    ) -> Report | Finding | None:
+        if decoded is None:
+            return None
+        return self.accept(decoded, station, value, key) if station is not None else self.refuse_unknown(decoded, value)
 
     def accept(self, decoded: tuple[Any, ...], station: Station, value: bytes | None, key: bytes | None) -> Report | None:
         """The report, where it is right in everything that the shape leaves open; else None."""

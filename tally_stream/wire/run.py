@@ -15,6 +15,8 @@ from tally_stream.domain.ledger import OWES_NOTHING, Verdict
 from tally_stream.domain.report import Statement
 from tally_stream.domain.rules import Finding
 from tally_stream.wire.reading import ReportReader
+from tally_stream.wire.signed import read_signed
+from tally_stream.wire.signing import NOTHING_AHEAD, Ahead, Signing
 
 READ_AHEAD = 128
 """Reports that are decoded, and whose ledger entries are looked up, before the first of them is judged. An entry lies
@@ -23,19 +25,34 @@ anywhere in memory; asked for many in a row, the processor waits for several at 
 
 
 def read_record(
-    reader: ReportReader, fold: PartitionFold, offset: int, log_ms: int, key: bytes | None, value: bytes | None
+    reader: ReportReader,
+    fold: PartitionFold,
+    offset: int,
+    log_ms: int,
+    key: bytes | None,
+    value: bytes | None,
+    ahead: Ahead = NOTHING_AHEAD,
 ) -> Verdict:
     """Read, judge and apply one record; `read_run` does the same for a run, faster."""
-    return fold.take(offset, log_ms, key, read_at(reader, fold, offset, key, value))
+    return fold.take(offset, log_ms, key, read_at(reader, fold, offset, log_ms, key, value, ahead))
 
 
 def read_at(
-    reader: ReportReader, fold: PartitionFold, offset: int, key: bytes | None, value: bytes | None
+    reader: ReportReader,
+    fold: PartitionFold,
+    offset: int,
+    log_ms: int,
+    key: bytes | None,
+    value: bytes | None,
+    ahead: Ahead = NOTHING_AHEAD,
 ) -> Statement | Finding:
-    """What the record at `offset` says, for those who want to see it before the fold takes it."""
+    """What the record at `offset` says, for those who want to see it before the fold takes it. `ahead`: what was verified
+    before."""
     skip = fold.skipped_offsets.get(offset) if fold.skipped_offsets else None
     if skip is not None:
         return Finding("X1", f"skipped: {skip.reason} ({skip.authority})", fold.partition, offset)
+    if reader.election.signatures is not None:
+        return read_signed(reader, Signing(fold.keys, log_ms, ahead), value, key)
     return reader.read(value, key)
 
 
@@ -47,15 +64,17 @@ class RecordCrash(Exception):
         self.offset = offset
 
 
-def read_run(reader: ReportReader, fold: PartitionFold, records: list[Any]) -> list[tuple[Any, Verdict]]:
+def read_run(
+    reader: ReportReader, fold: PartitionFold, records: list[Any], ahead: Ahead = NOTHING_AHEAD
+) -> list[tuple[Any, Verdict]]:
     """`read_record` for each record of a run (with `.offset`, `.timestamp`, `.key`, `.value`); those that are owed
     something (a rejection, a change) with their verdict. Nearly all records of a night are not. Raises RecordCrash."""
     owed: list[tuple[Any, Verdict]] = []
     r: Any = None
     try:
-        if fold.skipped_offsets:
+        if fold.skipped_offsets or reader.election.signatures is not None:
             for r in records:
-                verdict = read_record(reader, fold, r.offset, r.timestamp, r.key, r.value)
+                verdict = read_record(reader, fold, r.offset, r.timestamp, r.key, r.value, ahead)
                 if verdict is not OWES_NOTHING:
                     owed.append((r, verdict))
             return owed

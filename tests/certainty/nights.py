@@ -16,7 +16,7 @@ from typing import Any
 
 from tally_stream.domain.contest import Allocation, Contest, Majority, SeatMethod, ThresholdBase
 from tally_stream.domain.election import Checks, Election
-from tally_stream.domain.report import Statement
+from tally_stream.domain.report import UnsignedStatement
 from tests.certainty.completions import OpenStation, Partial, Votes
 from tests.support.small_elections import Night, contest, decision, election, report, turnout
 
@@ -85,7 +85,7 @@ CHECKS: tuple[Checks, ...] = (
 STATIONS: tuple[tuple[int | None, int | None], ...] = ((1, None), (2, None), (2, 3), (3, 1), (0, 1), (0, 2), (0, None), (0, 0))
 """Registered voters and ballots expected; of none but expected ballots: a postal unit."""
 
-Opening = Callable[[str], list[Statement]]
+Opening = Callable[[str], list[UnsignedStatement]]
 FEW: tuple[Votes, ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (2, 0, 0), (0, 2, 0), (2, 1, 0), (0, 0, 0))
 
 
@@ -94,18 +94,18 @@ def _said(votes: Votes, **fields: Any) -> Opening:
     given = {"blank": 0, "invalid": 0, **fields}
     is_accepted = given.pop("is_accepted", False)
 
-    def opening(station: str) -> list[Statement]:
-        stated: list[Statement] = [report(station, 1, votes, **given)]
+    def opening(station: str) -> list[UnsignedStatement]:
+        stated: list[UnsignedStatement] = [report(station, 1, votes, **given)]
         return [*stated, decision("accept", station, 2, 1)] if is_accepted else stated
 
     return opening
 
 
-def _then(first: Opening, second: Statement | Callable[[str], Statement]) -> Opening:
+def _then(first: Opening, second: UnsignedStatement | Callable[[str], UnsignedStatement]) -> Opening:
     return lambda station: [*first(station), second(station) if callable(second) else second]
 
 
-def _held(revision: int, votes: Votes) -> Callable[[str], Statement]:
+def _held(revision: int, votes: Votes) -> Callable[[str], UnsignedStatement]:
     ballots = sum(votes)
     return lambda station: report(station, revision, votes, valid=ballots, cast=ballots + 9, blank=0, invalid=0)
 

@@ -18,6 +18,7 @@ from tally_stream.domain.report import CONTROL_KINDS, COUNT_KINDS, DECISION_KIND
 from tally_stream.domain.scalars import COUNT_MAX, ID_MAX_CHARS, REVISION_MAX, TEXT_MAX_CODE_POINTS
 from tally_stream.kafka.topics import Topics, wanted_configs
 from tally_stream.wire.changes import encode_change
+from tally_stream.wire.envelope import from_base64
 from tally_stream.wire.exact import FIELDS_OF_KIND
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
@@ -35,6 +36,7 @@ OF_KIND = {
     **dict.fromkeys(COUNT_KINDS | DECISION_KINDS, "report"),
     **dict.fromkeys(CONTROL_KINDS, "control"),
     "turnout": "turnout",
+    "key": "key",
 }
 
 BEYOND_A_SCHEMA = {
@@ -61,6 +63,8 @@ def statement_fits(value: bytes | None) -> bool:
         message = json.loads(value or b"", parse_constant=_no_json)
     except (ValueError, RecursionError):
         return False
+    if isinstance(message, dict) and "payload" in message:
+        return fits("envelope", message) and statement_fits(from_base64(message["payload"]))
     kind = message.get("kind") if isinstance(message, dict) else None
     return fits(OF_KIND[kind], message) if isinstance(kind, str) and kind in OF_KIND else False
 
@@ -117,7 +121,15 @@ class TestStatements:
         required, optional = FIELDS_OF_KIND[kind]
         schema = schemas()[OF_KIND[kind]]
         shapes = [schema, *schema.get("$defs", {}).values()]
-        (shape,) = [s for s in shapes if kind in s.get("properties", {}).get("kind", {}).get("enum", ())]
+        fitting = [s for s in shapes if kind in s.get("properties", {}).get("kind", {}).get("enum", ())]
+        if kind == "key":
+            added, revoked = fitting
+            assert set(added["properties"]) == {*required, *optional}
+            assert set(added["required"]) == {*required, *optional} - {"phase"}
+            assert set(revoked["properties"]) == {*required, "phase"}
+            assert set(revoked["required"]) == {*required}
+            return
+        (shape,) = fitting
         assert set(shape["properties"]) == {*required, *optional}
         reasoned = {"replaces", "reason", "authority"} if kind not in CONTROL_KINDS | {"report", "turnout"} else set()
         assert set(shape["required"]) == {*required} | reasoned

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from tally_stream.domain.report import Statement
+from tally_stream.domain.report import UnsignedStatement
 from tally_stream.domain.rules import Finding
 from tests.support.examples import examples
 from tests.support.random_nights import ELECTIONS, Plan, make_logs, plans, steps_ms
@@ -157,7 +157,7 @@ def test_every_fall_of_a_published_figure_is_that_of_a_change(drawn: list[Plan],
                 check_record(night, log_ms, read)
 
 
-def check_record(night: Night, log_ms: int, read: Statement | Finding) -> None:
+def check_record(night: Night, log_ms: int, read: UnsignedStatement | Finding) -> None:
     of = night.election
     before = [figures_of(night.root(i)) for i in range(len(of.contests))]
     on_hold = [night.fold.is_on_hold(i) for i in range(len(of.contests))]

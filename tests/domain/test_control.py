@@ -4,7 +4,7 @@ import pytest
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import PartitionFold
-from tally_stream.domain.report import Statement
+from tally_stream.domain.report import UnsignedStatement
 from tally_stream.domain.standings import MergedFigures, Message
 from tests.support.random_nights import HOME
 from tests.support.small_elections import (
@@ -32,7 +32,7 @@ class Nights:
         self.election = of
         self.folds = [PartitionFold(of, partition, 2) for partition in range(2)]
 
-    def take(self, partition: int, statement: Statement, at_ms: int = COUNTED_MS) -> str:
+    def take(self, partition: int, statement: UnsignedStatement, at_ms: int = COUNTED_MS) -> str:
         fold = self.folds[partition]
         key = key_of(statement, self.election)
         return fold.take(fold.next_offset, at_ms, key, placed(statement, self.election)).name

@@ -19,7 +19,7 @@ from tally_stream.domain.pages import (
     area_max_bytes,
     ranges_of,
 )
-from tally_stream.domain.report import Statement
+from tally_stream.domain.report import UnsignedStatement
 from tally_stream.domain.standings import MergedFigures
 from tests.support.examples import examples
 from tests.support.random_nights import ELECTIONS, PARTITIONS, Plan, make_logs, plans, standings_of, steps_ms
@@ -149,7 +149,9 @@ class TestFlush:
         ],
         ids=["newer", "repeated", "refused", "conflicting", "annulled", "turnout", "refused turnout", "certified"],
     )
-    def test_is_changed_by_a_record_that_takes_a_station_out_of_its_sums(self, statement: Statement, changes: bool) -> None:
+    def test_is_changed_by_a_record_that_takes_a_station_out_of_its_sums(
+        self, statement: UnsignedStatement, changes: bool
+    ) -> None:
         night = Night(TOWNS, report("S-000"))
         night.fold.take_flush()
         night.take(statement)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tally_stream.domain.fold import PartitionFold
-from tally_stream.domain.report import Report, Statement
+from tally_stream.domain.report import Report, UnsignedStatement
 from tally_stream.domain.scalars import murmur2_partition
 from tests.support.small_elections import (
     COUNTED_MS,
@@ -211,7 +211,7 @@ class TestS7Partition:
 
     @pytest.mark.parametrize("statement", [report(), turnout()], ids=["report", "turnout"])
     @pytest.mark.parametrize("contests", [1, 2])
-    def test_a_record_away_from_home_is_refused_and_counts_at_home(self, statement: Statement, contests: int) -> None:
+    def test_a_record_away_from_home_is_refused_and_counts_at_home(self, statement: UnsignedStatement, contests: int) -> None:
         home = murmur2_partition(b"A-1", self.PARTITIONS)
         for partition in range(self.PARTITIONS):
             fold = self.fold(partition, contests=[contest(f"C{i}") for i in range(contests)])

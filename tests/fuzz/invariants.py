@@ -23,7 +23,7 @@ from tally_stream.audit.replay import Replay
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.ledger import OWES_NOTHING, Verdict
-from tally_stream.domain.report import Control, Report, Statement, Turnout
+from tally_stream.domain.report import Control, Report, Turnout, UnsignedStatement
 from tally_stream.domain.rules import VERDICTS, Finding
 from tally_stream.domain.tally import AreaSums
 from tally_stream.kafka.batches import RawBatches, records_of
@@ -93,7 +93,7 @@ def sums_of(fold: PartitionFold, contest: int) -> list[list[AreaSums | None]]:
     return [page.areas for page in fold.figures(contest).pages]
 
 
-def _both_read(reader: ReportReader, key: bytes | None, value: bytes) -> Statement | Finding:
+def _both_read(reader: ReportReader, key: bytes | None, value: bytes) -> UnsignedStatement | Finding:
     exact, read = reader.exact.read(value, key), reader.read(value, key)
     assert type(read) is type(exact)
     assert read == exact
@@ -140,7 +140,7 @@ def _taken(reader: ReportReader, fold: PartitionFold, offset: int, key: bytes | 
     return verdict
 
 
-def _says_what_it_said(reader: ReportReader, statement: Statement, key: bytes | None, value: bytes) -> None:
+def _says_what_it_said(reader: ReportReader, statement: UnsignedStatement, key: bytes | None, value: bytes) -> None:
     """The standard library's own reading of the value; and the statement written and read again."""
 
     def no_double(pairs: list[tuple[str, Any]]) -> Json:
@@ -158,7 +158,7 @@ def _says_what_it_said(reader: ReportReader, statement: Statement, key: bytes | 
     assert reader.read(json.dumps(message).encode(), key) == statement
 
 
-def as_message(election: Election, statement: Statement) -> Json:
+def as_message(election: Election, statement: UnsignedStatement) -> Json:
     """A statement as the JSON that says the same."""
     common: Json = {"schema": 1, "election": election.id, "phase": election.phase, "revision": statement.revision}
     if isinstance(statement, Turnout):

@@ -15,7 +15,7 @@ from typing import Any
 
 from tally_stream.domain.contest import Allocation, Contest, ContestRule, Quorum, SeatMethod, SeatTie, ThresholdBase
 from tally_stream.domain.election import Election
-from tally_stream.domain.report import Control, Report, Statement, Turnout
+from tally_stream.domain.report import Control, Report, Turnout, UnsignedStatement
 from tally_stream.domain.scalars import format_time, murmur2_partition
 from tests.support.random_nights import STATEMENT, TURNOUT, statement_of
 from tests.support.second_model import BALLOTS, Position, Walk, step
@@ -185,7 +185,7 @@ class _Writer:
         self.log_ms += self.chance.choice((0, 1, 400, 2_000, -1_000))
         return self.log_ms
 
-    def _put(self, statement: Statement, place: int | None = None) -> None:
+    def _put(self, statement: UnsignedStatement, place: int | None = None) -> None:
         statement = placed(statement, self.of)  # type: ignore[assignment]  # a statement stays one
         key = key_of(statement, self.of)
         place = self._home(key) if place is None else place
@@ -197,7 +197,7 @@ class _Writer:
         self.written.append(sent)
 
 
-def encoded(s: Statement, of: Election) -> bytes:
+def encoded(s: UnsignedStatement, of: Election) -> bytes:
     """A statement as its client writes it."""
     fields: dict[str, Any] = {"schema": 1, "election": of.id, "phase": of.phase, "revision": s.revision}
     if isinstance(s, Turnout):

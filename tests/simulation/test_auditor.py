@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tally_stream.domain.report import Control, Statement
+from tally_stream.domain.report import Control, UnsignedStatement
 from tests.simulation.auditor import Auditor, Wrong, canonical
 from tests.simulation.cluster import Record
 from tests.simulation.night import encoded
@@ -27,7 +27,7 @@ class Audit(Auditor):
     def __init__(self) -> None:
         super().__init__(ELECTION, "tally", 1)
 
-    def state(self, *statements: Statement) -> None:
+    def state(self, *statements: UnsignedStatement) -> None:
         for s in statements:
             placed_one = placed(s, ELECTION)
             at = len(self.raw[0])

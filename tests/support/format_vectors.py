@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from tally_stream.audit.replay import Replay, replay
 from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import parse_time
 from tally_stream.wire.changes import encode_change
+from tally_stream.wire.envelope import sealed, signed_bytes
 from tally_stream.wire.folder.assembling import ElectionFolderError, load_election
 from tally_stream.wire.messages import canonical_json, encode_rejection
 from tally_stream.wire.pages import PageWriter
@@ -30,9 +33,9 @@ FIRST_RECORD_AT = "2024-02-07T20:30:00+04:00"
 
 Vector = dict[str, Any]
 
-_STATEMENTS = ("counts", "decision", "turnout", "control")
+_STATEMENTS = ("counts", "decision", "turnout", "control", "key_statement")
 _OF_RECORD = {*_STATEMENTS, "value", "value_base64", "filler", "without", "literal", "pad_to", "key", "at",
-              "partition"}  # fmt: skip
+              "partition", "signed"}  # fmt: skip
 _OF_SETTING = {"toml", "stations", "areas", "files", "filled"}
 _OF_FOLD = {*_OF_SETTING, "partitions", "records", "contest", "verdicts", "root", "areas_say", "changes", "rejections",
             "verdict_counts", "pages", "marks", "root_canonical", "page_bytes", "mark_bytes"}  # fmt: skip
@@ -103,7 +106,9 @@ def _value(record: Vector, bases: dict[str, Any]) -> tuple[bytes | None, str | N
         value = text.encode()
         if "pad_to" in record:
             value = value.ljust(record["pad_to"])
-        return value, fields.get("contest") if kind == "control" else fields.get("station")
+        if "signed" in record:
+            value = _sealed(value, record["signed"], bases["keys"])
+        return value, fields.get({"control": "contest", "key_statement": "key_id"}.get(kind, "station"))
     if "filler" in record:
         letter, times = record["filler"]
         return (letter * times).encode(), "A-1"
@@ -111,6 +116,11 @@ def _value(record: Vector, bases: dict[str, Any]) -> tuple[bytes | None, str | N
         return base64.b64decode(record["value_base64"]), "A-1"
     text = record["value"]
     return (None if text is None else text.encode()), "A-1"
+
+
+def _sealed(payload: bytes, key_id: str, keys: dict[str, str]) -> bytes:
+    private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(keys[key_id]))
+    return sealed(payload, key_id, private.sign(signed_bytes(payload)))
 
 
 def log_records(records: Iterable[Vector], bases: dict[str, Any]) -> list[LogRecord]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tally_stream.domain.contest import Allocation, DoubleMajority, Majority, Quorum
 from tally_stream.domain.election import Election, ExitPoll
 from tally_stream.domain.fold import PartitionFold
-from tally_stream.domain.report import Control, Report, Statement
+from tally_stream.domain.report import Control, Report, UnsignedStatement
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.standings import MergedFigures
@@ -231,7 +231,7 @@ def _revision(how: str, top: int) -> int:
     return max(1, revisions[how])
 
 
-def statement_of(plan: Plan, of: Election, p: Position) -> Statement:
+def statement_of(plan: Plan, of: Election, p: Position) -> UnsignedStatement:
     what, revision = plan["what"], _revision(plan["revision"], p.top)
     if what == "turnout":
         return turnout(plan["station"], revision, plan["voted"])

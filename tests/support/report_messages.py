@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tally_stream.domain.contest import Candidate, Contest, Rounding
-from tally_stream.domain.election import Election, Phase, Skip, build_election
-from tally_stream.domain.report import Statement
+from tally_stream.domain.election import Election, Phase, Signatures, Skip, build_election
+from tally_stream.domain.keys import SigningKey
+from tally_stream.domain.report import UnsignedStatement
 from tally_stream.domain.rules import Finding
 from tally_stream.wire.reading import ReportReader
 
@@ -20,6 +21,8 @@ def election(
     skips: tuple[Skip, ...] = (),
     contest_count: int = 2,
     named: Mapping[str, Iterable[str]] | None = None,
+    signatures: Signatures | None = None,
+    keys: Iterable[SigningKey] = (),
 ) -> Election:
     """Two contests: PRES with ANNA and BELA, SEAT with CLEO alone (or the first of them); two polling stations."""
 
@@ -38,6 +41,8 @@ def election(
         publish_depth=1,
         contests=[contest("PRES", "ANNA", "BELA"), contest("SEAT", "CLEO")][:contest_count],
         skips=skips,
+        signatures=signatures,
+        keys=keys,
         stations=[("A-1", "School", 200, 90, ("North",)), ("B-1", "Town hall", 300, None, ("South",))],
         named_stations=named,
     )
@@ -102,7 +107,7 @@ def key_of(message: Json) -> bytes:
 OWN_KEY = b"\x00the message's own"
 
 
-def read(message: Json | bytes, key: bytes | None = OWN_KEY, reader: ReportReader = READER) -> Statement | Finding:
+def read(message: Json | bytes, key: bytes | None = OWN_KEY, reader: ReportReader = READER) -> UnsignedStatement | Finding:
     """What the reader reads; the key is the message's own unless given."""
     value = message if isinstance(message, bytes) else as_bytes(message)
     if key == OWN_KEY:

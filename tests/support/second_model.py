@@ -16,7 +16,7 @@ from typing import Any
 
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election, Station
-from tally_stream.domain.report import Control, Report, Statement, Turnout
+from tally_stream.domain.report import Control, Report, Turnout, UnsignedStatement
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import format_time, murmur2_partition
 from tests.support.second_outcomes import (
@@ -28,7 +28,7 @@ from tests.support.second_outcomes import (
     seats_of,
 )
 
-Record = tuple[int, bytes, Statement | Finding]  # log time in ms, key, what the bytes were
+Record = tuple[int, bytes, UnsignedStatement | Finding]  # log time in ms, key, what the bytes were
 Codes = list[str]
 
 
@@ -38,7 +38,7 @@ class Position:
     and their warnings."""
 
     top: int = 0
-    top_statement: Statement | None = None
+    top_statement: UnsignedStatement | None = None
     effective: list[tuple[Report, tuple[Report, Codes] | None]] = field(default_factory=list)
     held: tuple[Report, Codes] | None = None
     is_disputed: bool = False
@@ -112,7 +112,7 @@ def step(w: Walk, election: Election, record: Record, partition: int, partition_
     w.changes.append(change)
 
 
-def _sequence(p: Position, statement: Statement) -> tuple[str, Codes] | None:
+def _sequence(p: Position, statement: UnsignedStatement) -> tuple[str, Codes] | None:
     revision = statement.revision
     if revision == p.top:
         return ("repeated", ["Q1"]) if statement == p.top_statement else ("conflicting", ["Q3"])

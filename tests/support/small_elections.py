@@ -13,7 +13,7 @@ from tally_stream.domain.counted import Counted
 from tally_stream.domain.election import Checks, Election, ExitPoll, Phase, Station, build_election
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.ledger import Change, Verdict
-from tally_stream.domain.report import Control, Report, Statement, Turnout
+from tally_stream.domain.report import Control, Report, Turnout, UnsignedStatement
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.standings import MergedFigures, Message
 from tests.support.report_fields import REPORT_FIELDS
@@ -105,7 +105,7 @@ def _stub(id: str) -> Station:
     return _stubs.setdefault(id, Station(id, id, None, None, (), 0))
 
 
-def placed(statement: Statement | Finding, of: Election) -> Statement | Finding:
+def placed(statement: UnsignedStatement | Finding, of: Election) -> UnsignedStatement | Finding:
     if isinstance(statement, Control | Finding):
         return statement
     station = of.stations[statement.station.id]
@@ -177,7 +177,7 @@ def altered(r: Report, **changes: Any) -> Report:
     return Report(**{**{name: getattr(r, name) for name in REPORT_FIELDS}, **changes})
 
 
-def key_of(statement: Statement | Finding, election: Election) -> bytes:
+def key_of(statement: UnsignedStatement | Finding, election: Election) -> bytes:
     if isinstance(statement, Control):
         return election.contests[statement.contest].id.encode()
     return b"" if isinstance(statement, Finding) else statement.station.id.encode()
@@ -186,23 +186,23 @@ def key_of(statement: Statement | Finding, election: Election) -> bytes:
 class Night:
     """One log folded as it comes; a record a second from an hour after the close unless `at_ms` says otherwise."""
 
-    def __init__(self, of: Election | None = None, *statements: Statement) -> None:
+    def __init__(self, of: Election | None = None, *statements: UnsignedStatement) -> None:
         self.election = of or election()
         self.fold = PartitionFold(self.election)
         for statement in statements:
             self.take(statement)
 
-    def take(self, statement: Statement | Finding, *, at_ms: int | None = None) -> Verdict:
+    def take(self, statement: UnsignedStatement | Finding, *, at_ms: int | None = None) -> Verdict:
         offset = self.fold.next_offset
         log_ms = COUNTED_MS + offset * 1000 if at_ms is None else at_ms
         return self.fold.take(offset, log_ms, key_of(statement, self.election), placed(statement, self.election))
 
-    def verdict(self, statement: Statement, *, at_ms: int | None = None) -> str:
+    def verdict(self, statement: UnsignedStatement, *, at_ms: int | None = None) -> str:
         """The verdict and its codes in one text: `held A1 P4`."""
         verdict = self.take(statement, at_ms=at_ms)
         return " ".join([verdict.name, *(f.code for f in verdict.findings)])
 
-    def change(self, statement: Statement) -> Change | None:
+    def change(self, statement: UnsignedStatement) -> Change | None:
         return self.take(statement).change
 
     def messages(self, contest: int = 0) -> list[Message]:

@@ -158,7 +158,7 @@ def test_it_is_the_hash_of_the_definitions_line_and_one_line_a_station(folder: F
         "double_majority": None,
     }  # fmt: skip
     definition = {
-        "rules": 3,
+        "rules": 4,
         "id": "X-2024",
         "name": "An election",
         "phase": "official",

@@ -101,12 +101,6 @@ class TestMistakesInToml:
         assert f"election.toml:{mistake}" in mistakes
         assert all(".csv:" in m or "exit_polls[1]" in m for m in mistakes if m != f"election.toml:{mistake}")
 
-    def test_signatures_are_refused_by_name(self, folder: Folder) -> None:
-        folder.replace(("[checks]", '[security]\nsignatures = "optional"\n\n[checks]'))
-        assert folder.mistakes() == ["election.toml:46: security is not counted: this version does not check signatures"]
-        folder.replace(("seats = 1", "seats = 1\nsecurity = 1"))
-        assert folder.mistakes()[0] == "election.toml:16: contest PRES: security is not known here"
-
     def test_one_vote_a_ballot_may_be_said(self, folder: Folder) -> None:
         before = folder.load().digest
         assert folder.replace(("seats = 2\n", "seats = 2\nvotes_per_ballot = 1\n")).load().digest == before

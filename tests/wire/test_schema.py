@@ -20,7 +20,7 @@ from tally_stream.wire.schema.documents import schemas
 from tally_stream.wire.schema.published import read_canonical_standings, read_standings
 from tests.support.report_messages import LOG_MS, READER, as_bytes, counts, election
 
-MESSAGES = {"report", "turnout", "control", "page", "mark", "standings", "rejection", "change"}
+MESSAGES = {"report", "turnout", "control", "key", "envelope", "page", "mark", "standings", "rejection", "change"}
 TOPICS = {"reports", "partials", "standings", "rejections", "changes"}
 
 

@@ -245,13 +245,7 @@ class TestOwnClosing:
         ]
 
 
-class TestNotYet:
-    def test_keys_are_refused_by_name(self, folder: Folder) -> None:
-        folder.write("keys.csv", "key_id\n")
-        assert folder.mistakes() == ["keys.csv:1: is not read yet: this version does not check signatures"]
-        folder.replace(("[[exit_polls]]", '[security]\nsignatures = "required"\n\n[[exit_polls]]'))
-        assert folder.mistakes()[0] == "election.toml:40: security is not counted: this version does not check signatures"
-
+class TestLevels:
     @pytest.mark.parametrize("name", ["registered", "channel", "polls_close"])
     def test_no_level_is_called_like_another_column(self, folder: Folder, name: str) -> None:
         folder.replace(('["region", "town"]', f'["region", "{name}"]'))

@@ -20,9 +20,11 @@ from pydantic import AwareDatetime, TypeAdapter
 
 from tally_stream.domain.contest import Allocation, Candidate, Contest, DoubleMajority, Majority, Quorum, Rounding
 from tally_stream.domain.election import Checks, Election, ExitPoll, Skip, build_election
+from tally_stream.domain.keys import SigningKey
 from tally_stream.domain.scalars import COUNT_MAX
 from tally_stream.wire.folder.areas import AreaTable, check_look_alikes
 from tally_stream.wire.folder.contests import Contests, StatedContest
+from tally_stream.wire.folder.keys import read_keys
 from tally_stream.wire.folder.looks import check_baseline, check_shapes
 from tally_stream.wire.folder.scopes import Scopes
 from tally_stream.wire.folder.shape import ContestModel, ElectionModel
@@ -110,13 +112,12 @@ def read_folder(folder: Path) -> ReadFolder:
     elif (levels := toml.level_columns) is not None:
         closes_ms = NO_CLOSING_MS if toml.closes_ms is None else toml.closes_ms
         stations = StationTable(stations_path, levels, closes_ms, mistakes)
-    if (keys := files["keys.csv"]) is not None:
-        mistakes.append(Mistake(keys, 1, "is not read yet: this version does not check signatures"))
+    keys = [] if files["keys.csv"] is None else read_keys(files["keys.csv"], stations, mistakes)
     scopes, areas = _read_places(files, toml, contests, stations, mistakes)
 
     if mistakes or toml.model is None or stations is None:
         raise ElectionFolderError(in_file_order(mistakes, "mistakes"))
-    election = _build(toml.model, contests, stations, scopes, areas)
+    election = _build(toml.model, contests, stations, scopes, areas, keys)
     _check_size(election, toml, contests, mistakes)
     if mistakes:
         raise ElectionFolderError(in_file_order(mistakes, "mistakes"))
@@ -256,7 +257,12 @@ def _each_once(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _build(
-    m: ElectionModel, contests: Contests, stations: StationTable, scopes: Scopes | None, areas: AreaTable | None
+    m: ElectionModel,
+    contests: Contests,
+    stations: StationTable,
+    scopes: Scopes | None,
+    areas: AreaTable | None,
+    keys: list[SigningKey],
 ) -> Election:
     c = m.checks
     assert scopes is not None, "a definition without a root is refused"
@@ -280,6 +286,8 @@ def _build(
         ),
         skips=[Skip(s.partition, s.offset, s.reason, s.authority) for s in m.skip],
         area_names=() if areas is None else areas.names,
+        signatures=None if m.security is None else m.security.signatures,
+        keys=keys,
         stations=stations.rows,
         named_stations=scopes.named,
         closings=stations.closings,

@@ -21,6 +21,7 @@ from tally_stream.domain.contest import (
     SeatTie,
     ThresholdBase,
 )
+from tally_stream.domain.election import Signatures
 from tally_stream.domain.scalars import COUNT_MAX, is_id
 from tally_stream.wire.folder.table import not_an_id, text_mistake
 from tally_stream.wire.limits import (
@@ -207,6 +208,10 @@ class _SkipModel(_Model):
     authority: _SomeText
 
 
+class _SecurityModel(_Model):
+    signatures: Signatures
+
+
 class ElectionModel(_Model):
     id: _Id
     name: _Text
@@ -218,4 +223,5 @@ class ElectionModel(_Model):
     contest_defaults: dict[str, Any] = {}
     exit_polls: list[_ExitPollModel] = []
     checks: _ChecksModel = _ChecksModel()
+    security: _SecurityModel | None = None
     skip: list[_SkipModel] = []

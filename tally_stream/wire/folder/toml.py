@@ -92,7 +92,6 @@ _LISTS: dict[str | int, str] = {
     "scope": '["AZ/041"]', "allocation": '["SSW"]', "combinations": '[["LIKUD", "RZP"]]', "double_majority": '["CH/OW"]',
 }  # fmt: skip
 """Fields of a contest that are lists, or tables with one, and what such a list looks like."""
-_NO_SIGNATURES = "is not counted: this version does not check signatures"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -121,8 +120,7 @@ class Toml:
         except ValidationError as error:
             for item in error.errors(include_url=False):
                 where = tuple(part for part in item["loc"] if part != "[key]")
-                is_later = item["type"] == "extra_forbidden" and where == ("security",)
-                self.wrong(where, _NO_SIGNATURES if is_later else sentence_of(where, item))
+                self.wrong(where, sentence_of(where, item))
         self._check_areas()
         self._check_bound()
         self._check_skips()

@@ -28,6 +28,8 @@ _CHANNELS: dict[str, tuple[str, str, dict[str, tuple[str, str]]]] = {
             "report": ("A station's counts, or a decision about them", _STATION_KEY),
             "turnout": ("Voters so far, before the count", _STATION_KEY),
             "control": ("Hold, release or certify a contest", "The contest's id; one copy in every partition."),
+            "key": ("Add or revoke a key that signs", "The key's id; one copy in every partition."),
+            "envelope": ("Any of these, signed", "That of the statement in it."),
         },
     ),
     "partials": (

@@ -22,13 +22,18 @@ _MODELS: dict[str, tuple[type, ...]] = {
     "report": (stated.Report, stated.Correction, stated.Decision),
     "turnout": (stated.TurnoutStatement,),
     "control": (stated.ControlStatement,),
+    "key": (stated.KeyAdded, stated.KeyRevoked),
+    "envelope": (stated.SignedStatement,),
     "page": (PageMessage,),
     "mark": (MarkMessage,),
     "standings": (published.Standings,),
     "rejection": (published.Rejection,),
     "change": (published.ChangeMessage,),
 }
-_OF_SEVERAL = {"report": "What a polling station states, or an authority about it. Key of the record: the station's id."}
+_OF_SEVERAL = {
+    "report": "What a polling station states, or an authority about it. Key of the record: the station's id.",
+    "key": "A key is added or revoked. Key of the record: the key's id.",
+}
 
 
 def schemas() -> dict[str, Schema]:
@@ -43,7 +48,7 @@ def _schema(name: str, models: tuple[type, ...]) -> Schema:
         definition["description"] = " ".join(inspect.cleandoc(definition["description"]).split())  # each model has one
     head: Schema = {"$schema": DIALECT, "title": name}
     if len(models) > 1:
-        # Exactly one fits: they have no kind in common.
+        # Exactly one fits: they have no kind in common, or no action.
         return {**head, "description": _OF_SEVERAL[name], "oneOf": list(roots), "$defs": definitions}
     body = definitions.pop(models[0].__name__)
     return {**head, **body, **({"$defs": definitions} if definitions else {})}

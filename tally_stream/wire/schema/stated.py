@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from tally_stream.domain.keys import SIGNED_KINDS
 from tally_stream.domain.scalars import TEXT_MAX_CODE_POINTS
 from tally_stream.wire.schema.published import NOT_IN_TEXT, Count, Id, Revision, Schema, Text
 
@@ -129,3 +130,55 @@ class ControlStatement(_Model, kw_only=True):
     reason: Why
     authority: Who
     phase: Phase | None = None
+
+
+Base64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+_KIND = f"({'|'.join(sorted(SIGNED_KINDS))})"
+KeyId = Annotated[Id, Meta(description="Of keys.csv, or of a key that was added on the record.")]
+
+
+class KeyAdded(_Model, kw_only=True):
+    """A key that may sign from the next record on. The statement itself is always signed; the same bytes go to every partition,
+    under the key's id as key; a rising revision of its own for each key."""
+
+    schema: Schema
+    kind: Literal["key"]
+    action: Literal["add"]
+    election: Id
+    key_id: KeyId
+    revision: Revision
+    holder: Annotated[Text, Meta(description="Whose key it is.")]
+    station: Annotated[
+        str,
+        Meta(pattern=r"^([A-Z0-9][A-Z0-9._-]{0,63})?$", description="For which it signs; empty: every station and contest."),
+    ]
+    kinds: Annotated[
+        str, Meta(pattern=f"^ *{_KIND}( +{_KIND})* *$", description="Kinds of statements it may sign, separated by spaces.")
+    ]
+    public_key: Annotated[str, Meta(pattern=Base64, min_length=44, max_length=44, description="Ed25519, 32 bytes in base64.")]
+    reason: Why
+    authority: Who
+    phase: Phase | None = None
+
+
+class KeyRevoked(_Model, kw_only=True):
+    """A key that signs nothing from the next record on."""
+
+    schema: Schema
+    kind: Literal["key"]
+    action: Literal["revoke"]
+    election: Id
+    key_id: KeyId
+    revision: Revision
+    reason: Why
+    authority: Who
+    phase: Phase | None = None
+
+
+class SignedStatement(_Model, kw_only=True):
+    """A statement in its signed form: DSSE's envelope with one Ed25519 signature. The record's key is the statement's."""
+
+    payload: Annotated[str, Meta(pattern=Base64, description="The statement's bytes in base64.")]
+    payload_type: Literal["application/vnd.tally-stream.statement+json"]
+    key_id: Annotated[str, Meta(description="The key that signed it.")]
+    signature: Annotated[str, Meta(pattern=Base64, min_length=88, max_length=88, description="64 bytes in base64.")]

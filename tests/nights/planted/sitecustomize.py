@@ -15,14 +15,14 @@ def crash_at(offset: str) -> None:
 
     real = counting.read_run  # type: ignore[attr-defined]  # its own name for what it imports
 
-    def read_run(reader: Any, fold: Any, records: Any) -> Any:
+    def read_run(reader: Any, fold: Any, records: Any, ahead: Any) -> Any:
         for index, record in enumerate(records):
             if fold.partition == 0 and record.offset == int(offset) and record.offset not in fold.skipped_offsets:
-                real(reader, fold, records[:index])
+                real(reader, fold, records[:index], ahead)
                 raise RecordCrash(record.offset) from ZeroDivisionError("planted")
-        return real(reader, fold, records)
+        return real(reader, fold, records, ahead)
 
-    counting.read_run = read_run  # type: ignore[attr-defined]
+    counting.read_run = read_run  # type: ignore[attr-defined, assignment]
 
 
 def hang_at(offset: str) -> None:
