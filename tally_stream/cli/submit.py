@@ -16,8 +16,9 @@ import click
 from rich.text import Text
 
 from tally_stream.cli.common import ELECTION, EXIT_FAILED, EXIT_USAGE, open_election, out, refuse, settings_of, with_broker
+from tally_stream.cli.submit_receipts import status
 from tally_stream.cli.submit_said import as_json, lines_of
-from tally_stream.cli.submit_send import send_and_say
+from tally_stream.cli.submit_send import ToldOfReceipts, send_and_say
 from tally_stream.station.checking import KnownStatements, why_not
 from tally_stream.station.entry import FILE_MAX_BYTES, read_entries
 from tally_stream.station.known import known_of
@@ -62,11 +63,18 @@ class Looked:
 @click.option("--accept-warnings", is_flag=True, help="The paper says so: send it with its warnings.")
 @click.option("--accept-errors", is_flag=True, help="The paper contradicts itself: send it, it is held until somebody decides.")
 @click.option("--check", "only_check", is_flag=True, help="Only look: nothing is sent, no broker is needed.")
+@click.option(
+    "--wait", "waits", is_flag=True, help="Wait until it is known what became of each; exit 1 unless all are counted."
+)
+@click.option("--status", "only_status", is_flag=True, help="Only say what became of all that was ever sent from here.")
+@click.option(
+    "--save", type=click.Path(path_type=Path), metavar="FILE.json", help="Save the receipts, and a page of text beside it."
+)
 @click.option("--json", "in_json", is_flag=True, help="One JSON object a line.")
 def submit(
     files: tuple[str, ...], election: str | None, contest: str | None, revision: int | None, kind: str | None,
     replaces: int | None, reason: str | None, authority: str | None, accept_warnings: bool, accept_errors: bool,
-    only_check: bool, in_json: bool, **flags: object,
+    only_check: bool, waits: bool, only_status: bool, save: Path | None, in_json: bool, **flags: object,
 ) -> None:  # fmt: skip
     """Look at the reports in each FILE (`-`: standard input), keep them in the spool, and send them until they are taken.
 
@@ -78,8 +86,7 @@ def submit(
     settings = settings_of(election=election, **flags)
     if settings.election is None:
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
-    if only_check and not files:
-        raise click.UsageError("--check needs a FILE to look at")
+    _refuse_what_does_not_fit(files, only_check, only_status or waits, only_status, save)
     definition, _ = open_election(settings.election)
     stated = {"kind": kind, "replaces": replaces, "reason": reason, "authority": authority}
     given = ToldWithReports(
@@ -87,6 +94,9 @@ def submit(
     )
     path = spool_path(settings.spool, settings.prefix, definition.id)
     try:
+        if only_status:
+            status(settings, definition, path, save, in_json=in_json)
+            return
         looked = look_at(files, known_of(definition, spooled_in(path)), given)
     except SpoolError as error:
         refuse([str(error)])
@@ -94,7 +104,19 @@ def submit(
     if not looked.is_right:
         sys.exit(EXIT_FAILED)
     if not only_check:
-        send_and_say(settings, definition, path, [prepared for prepared, _ in looked.found], in_json)
+        told = ToldOfReceipts(waits, save)
+        send_and_say(settings, definition, path, [prepared for prepared, _ in looked.found], told, in_json=in_json)
+
+
+def _refuse_what_does_not_fit(
+    files: tuple[str, ...], only_check: bool, asks_brokers: bool, only_status: bool, save: Path | None
+) -> None:
+    if only_check and (not files or asks_brokers or save):
+        raise click.UsageError("--check looks at a FILE, and at nothing else: it goes without --wait, --status and --save")
+    if only_status and files:
+        raise click.UsageError("--status is about what was sent before: it goes without FILE")
+    if save is not None and save.suffix != ".json":
+        raise click.UsageError("--save names a file that ends with .json; the page of text stands beside it")
 
 
 def look_at(files: tuple[str, ...], known: KnownStatements, given: ToldWithReports) -> Looked:

@@ -7,42 +7,58 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.text import Text
 
-from tally_stream.cli.common import cancel_when_told, out, refuse, run_async, warn
+from tally_stream.cli.common import EXIT_FAILED, cancel_when_told, out, refuse, run_async, warn
+from tally_stream.cli.submit_receipts import Found, wait_for_receipts, write
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 from tally_stream.station.preparing import Prepared
+from tally_stream.station.receipts import noted
 from tally_stream.station.spool import Spool, Spooled, SpoolError
 
 
-def send_and_say(settings: Settings, election: Election, path: Path, prepared: Sequence[Prepared], in_json: bool) -> None:
-    """Exits 1 where something could not be kept, is not taken for good, or was stopped."""
+@dataclass(frozen=True)
+class ToldOfReceipts:
+    """Whether `submit` waits for receipts, and where it saves them."""
+
+    waits: bool = False
+    save: Path | None = None
+
+
+def send_and_say(
+    settings: Settings, election: Election, path: Path, prepared: Sequence[Prepared], told: ToldOfReceipts, *, in_json: bool
+) -> None:
+    """Exits 1 where something could not be kept, is not taken for good, was stopped, or (with `waits`) is not counted."""
+    from tally_stream.kafka.rights import NotAllowed
     from tally_stream.station.transport import NotTaken
 
     try:
-        sent = run_async(_sent(settings, election, path, prepared))
+        found = run_async(_sent(settings, election, path, prepared, told, in_json=in_json))
     except SpoolError as error:
         refuse([str(error)])
-    except NotTaken as error:
+    except (NotTaken, NotAllowed) as error:
         refuse([str(error), *_waits(path)])
     except (KeyboardInterrupt, asyncio.CancelledError):
         refuse(["stopped", *_waits(path)])
-    for spooled in sent:
-        if in_json:
-            click.echo(json.dumps(place_as_json(spooled), ensure_ascii=False))
-        else:
-            out.print(Text(f"{spooled}: sent, partition {spooled.partition}, offset {spooled.offset}"), soft_wrap=True)
-    if not sent and not in_json:
+    if not found and not in_json:
         out.print(Text(f"nothing waits in {path}"), soft_wrap=True)
+    if told.save is not None:
+        write(told.save, found, election, f"{settings.prefix}.reports")
+    if told.waits and any(receipt.state != "counted" for _, receipt in found):
+        sys.exit(EXIT_FAILED)
 
 
-async def _sent(settings: Settings, election: Election, path: Path, prepared: Sequence[Prepared]) -> list[Spooled]:
+async def _sent(
+    settings: Settings, election: Election, path: Path, prepared: Sequence[Prepared], told: ToldOfReceipts, *, in_json: bool
+) -> Found:
     from tally_stream.station.client import StationClient
     from tally_stream.station.transport import KafkaTransport
 
@@ -50,10 +66,21 @@ async def _sent(settings: Settings, election: Election, path: Path, prepared: Se
     transport = KafkaTransport(settings, warn)
     spool = Spool(path, transport.topic, election.id)
     async with StationClient(election, spool, transport, say=warn) as client:
-        waiting = [spooled.id for spooled in client.statements() if spooled.offset is None]
+        before = client.statements()
+        waiting = [spooled.id for spooled in before if spooled.offset is None]
+        if told.waits and not prepared:
+            waiting = [spooled.id for spooled in before if not noted(spooled.receipt).is_final]
         ids = {*waiting, *client.keep(prepared)}
         await client.flush()
-        return [spooled for spooled in client.statements() if spooled.id in ids]
+        sent = [spooled for spooled in client.statements() if spooled.id in ids]
+        for spooled in sent:
+            if in_json:
+                click.echo(json.dumps(place_as_json(spooled), ensure_ascii=False))
+            else:
+                out.print(Text(f"{spooled}: sent, partition {spooled.partition}, offset {spooled.offset}"), soft_wrap=True)
+        if told.waits:
+            return await wait_for_receipts(client, settings, ids, in_json=in_json)
+        return [(spooled, noted(spooled.receipt)) for spooled in sent]
 
 
 def _waits(path: Path) -> list[str]:

@@ -8,7 +8,7 @@ Decides that a statement is judged, then kept on the disk, and only then sent; t
 a broker has acknowledged it; and that a later statement of a station waits for the one before it. Between tries it waits
 longer and longer, and never as long as another client does: when a broker comes back after an hour, a thousand of them spread
 themselves. What is lost if the process dies: nothing that `submit` has returned for. Refuses to know how records travel
-(`transport.py`) and what became of them at the count (`receipt_reader.py`).
+(`transport.py`) and when a receipt is certain (`receipts.py`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from typing import Any
 from tally_stream.domain.election import Election
 from tally_stream.station.authority import Seal, unsealed
 from tally_stream.station.checking import Checked, why_not
-from tally_stream.station.known import known_of
+from tally_stream.station.known import REFUSED_STATES, known_of
 from tally_stream.station.preparing import Prepared, prepare
+from tally_stream.station.receipt_reader import ReceiptReader
+from tally_stream.station.receipts import StationReceipt, notes
 from tally_stream.station.spool import Spool, Spooled, SpoolError
 from tally_stream.station.transport import NotSent, NotTaken, Transport
 
@@ -113,6 +115,18 @@ class StationClient:
     def statements(self) -> list[Spooled]:
         """All that was ever kept here, in order; each with how far it has come."""
         return self._spool.all()
+
+    async def receipts(self, reader: ReceiptReader) -> list[tuple[Spooled, StationReceipt]]:
+        """What is known now of each statement that was kept here, noted in the spool too. `reader` is open, and the same one
+        for every look. Raises KafkaError where the brokers do not answer."""
+        statements = self._spool.all()
+        await reader.turn(statements)
+        receipts = reader.receipts(statements)
+        found = [(spooled, receipts[spooled.id]) for spooled in statements]
+        self._spool.note_receipts(notes((spooled.id, receipt) for spooled, receipt in found))
+        if any((spooled.receipt_state in REFUSED_STATES) != (receipt.state in REFUSED_STATES) for spooled, receipt in found):
+            self._known = known_of(self.election, self._spool.all())
+        return found
 
     async def _send_for_ever(self) -> None:
         failures = 0

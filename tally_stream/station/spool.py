@@ -75,7 +75,7 @@ class Record(Protocol):
 class Spooled:
     """A statement as it stands in the spool. `sequence`: a contest's id, or `turnout`. Times are milliseconds since 1970 UTC
     by this machine's clock. `partition` and `offset` are those that a broker acknowledged, None before. `receipt` is the
-    newest, as JSON text, `receipt_state` its first word."""
+    newest, as `receipts.notes` writes it, `receipt_state` its state."""
 
     id: int
     station: str
@@ -199,9 +199,13 @@ class Spool:
                 "UPDATE statements SET tries = tries + 1, last_error = ? WHERE id = ?", [(why, id) for id in ids]
             )
 
-    def note_receipt(self, id: int, state: str, receipt: str) -> None:
-        with self._told():
-            self._db.execute("UPDATE statements SET receipt = ?, receipt_state = ? WHERE id = ?", (receipt, state, id))
+    def note_receipts(self, found: Sequence[tuple[int, str, str]]) -> None:
+        """The newest of each: id, state, and all of it."""
+        with self._told(), self._whole():
+            self._db.executemany(
+                "UPDATE statements SET receipt_state = ?, receipt = ? WHERE id = ? AND receipt IS NOT ?",
+                [(state, receipt, id, receipt) for id, state, receipt in found],
+            )
 
     def _found(self, where: str, *values: int) -> list[Spooled]:
         with self._told():

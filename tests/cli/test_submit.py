@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tally_stream.station.spool import spooled_in
+from tally_stream.station.checking import KnownStatements
+from tally_stream.station.preparing import prepare
+from tally_stream.station.spool import Spool, spooled_in
+from tally_stream.wire.folder.assembling import load_election
 from tests.cli.calling import call
 from tests.support.brokers import Embedded
 from tests.support.processes import command, environment, run, settings_for, tied
+from tests.support.report_messages import LOG_MS, counts
+from tests.support.reporting_stations import write_election
 from tests.support.topics import read_topic
 from tests.support.waiting import wait_for
 
@@ -20,16 +25,7 @@ from tests.support.waiting import wait_for
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """An election of two candidates and two stations."""
-    folder = tmp_path / "election"
-    folder.mkdir()
-    (folder / "election.toml").write_text(
-        'id = "X-2024"\nname = "An election"\nphase = "official"\npolls_close = 2024-02-07T19:00:00+04:00\n'
-        '[areas]\nroot = "X"\nroot_name = "All"\nlevels = []\npublish_depth = 0\n'
-        '[[contests]]\nid = "PRES"\nname = "President"\nrule = "plurality"\nrounding = { method = "half-up", places = 2 }\n'
-        '[[contests.candidates]]\nid = "ANNA"\nname = "Anna"\n[[contests.candidates]]\nid = "BELA"\nname = "Bela"\n'
-    )
-    (folder / "stations.csv").write_text("station_id,name,registered,ballots_expected\nA-1,School,200,\nB-1,Town hall,300,\n")
-    return folder
+    return write_election(tmp_path / "election")
 
 
 def table(path: Path, *rows: str) -> str:
@@ -143,3 +139,37 @@ class TestSending:
         there = settings_for(embedded_broker.bootstrap, "submit-later")
         done = run("submit", "--election", str(folder), "--spool", str(spool), "--json", settings=there)
         assert json.loads(done.stdout)["tries"] >= 2
+
+
+class TestStatus:
+    def test_without_a_broker_it_shows_what_was_known_and_says_so(self, folder: Path, tmp_path: Path) -> None:
+        nowhere = environment(settings_for("127.0.0.1:9", "submit-status"))
+        spool = tmp_path / "spool"
+        words = ("submit", "--status", "--election", str(folder), "--spool", str(spool))
+        assert call(*words, expect=0, **nowhere).stdout == f"there is nothing in {spool}\n"
+        with Spool(spool, "submit-status.reports", "X-2024") as kept:
+            kept.keep([prepare(counts(), KnownStatements(load_election(folder)), LOG_MS)], LOG_MS)
+            done = call(*words, "--save", str(tmp_path / "r.json"), expect=1, **nowhere)
+        assert (
+            done.stdout
+            == "A-1 PRES revision 1: waiting: no broker has acknowledged it yet; it is kept here and sent again and again\n"
+        )
+        assert "no Kafka broker answers at 127.0.0.1:9 (Connection refused); what is shown was known before" in done.stderr
+        (saved,) = json.loads((tmp_path / "r.json").read_text())
+        assert (saved["state"], saved["is_sent"]) == ("waiting", False)
+        assert "Polling station:    A-1, School" in (tmp_path / "r.txt").read_text()
+        nowhere_to = call(*words, "--save", str(tmp_path / "no" / "r.json"), expect=1, **nowhere)
+        assert "r.json: the receipts could not be saved: No such file or directory" in nowhere_to.stderr
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (("--check",), "--check looks at a FILE, and at nothing else"),
+            (("x", "--check", "--wait"), "--check looks at a FILE, and at nothing else"),
+            (("x", "--status"), "--status is about what was sent before: it goes without FILE"),
+            (("--status", "--save", "r.txt"), "--save names a file that ends with .json"),
+        ],
+    )
+    def test_options_that_do_not_fit(self, folder: Path, words: tuple[str, ...], sentence: str) -> None:
+        said = " ".join(call("submit", "--election", str(folder), *words, expect=2).stderr.replace("│", " ").split())
+        assert sentence in said

@@ -74,7 +74,7 @@ class TestKeeping:
             assert spool.waiting_count() == 2
             (first, _) = spool.of([1, 2])
             assert (first.partition, first.offset, first.sent_ms, first.tries, first.last_error) == (3, 17, 9, 2, None)
-            spool.note_receipt(1, "counted", "{}")
+            spool.note_receipts([(1, "counted", "{}")])
         assert next((s.receipt_state, s.receipt) for s in spooled_in(path)) == ("counted", "{}")
 
 
