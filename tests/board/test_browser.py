@@ -1,4 +1,7 @@
-"""The page in a real browser: what a reader sees and a newsroom would notice."""
+"""The page in a real browser over a count that runs: what a reader sees and a newsroom would notice.
+
+What needs no count, as every kind of ballot, stands in `test_browser_told.py`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,6 @@ import pytest
 
 from tally_stream.audit.replay import replay
 from tally_stream.board.api import majority_of
-from tally_stream.board.feed import now_ms
 from tally_stream.board.page_outcome import outcome_of
 from tally_stream.board.wording import LANGUAGES, Words
 from tally_stream.domain.contest import Majority
@@ -24,33 +26,20 @@ from tally_stream.domain.standings import body_of
 from tally_stream.export.outcome_words import decimal_text
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
-from tests.board.many import ManyBoard, served
+from tests.board.axe import CONTRAST, violations
 from tests.board.texts import SOON, wait_text, wait_true
-from tests.board.town import show, told_town
 from tests.support.board_scene import HOSTILE, Scene
-from tests.support.every_ballot import SEATS, roots, with_seats
-from tests.support.every_ballot import night as night_of_town
 from tests.support.paths import NIGHTS
 from tests.support.processes import free_port, run
 from tests.support.small_elections import contest, counted
-from tests.support.wide_elections import election_of
 
-AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 AZ_LOG = NIGHTS / "az-2024" / "reports.jsonl.gz"
-WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
-CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 
 
 def leaders(page: Any) -> list[list[str]]:
     """Rank, name and party, votes, share of each row."""
     rows = page.locator("#leaders tr").all()
     return [[cell.strip() for cell in row.locator("td, th").all_inner_texts()] for row in rows]
-
-
-def violations(page: Any, rules: dict[str, Any] = WCAG) -> list[str]:
-    page.evaluate(AXE)
-    found = page.evaluate("options => axe.run(document, options)", rules)
-    return [f"{v['id']}: {n['html'][:200]}: {n['failureSummary'][:300]}" for v in found["violations"] for n in v["nodes"]]
 
 
 def beginning_of(log: Path, directory: Path) -> Path:
@@ -386,58 +375,6 @@ def test_an_area_moves_with_its_own_figures(rehearsal: Scene, page: Any) -> None
     assert "Nothing is won" not in page.locator("#outcome").inner_text()
 
 
-def test_of_many_contests_and_areas_the_page_loads_what_it_shows(page: Any) -> None:
-    many = ManyBoard(election_of(regions=1, towns=230, contests=30))
-    many.take(many.messages(1, [0, 17]))
-    for shown in many.board.feed.shown.values():
-        shown.contact_ms = shown.rise_ms = now_ms()
-    loaded: list[int] = []
-    page.on(
-        "response",
-        lambda answer: loaded.append(len(answer.body())) if "/api/v1/" in answer.url and "stream" not in answer.url else None,
-    )
-    page.set_viewport_size({"width": 360, "height": 780})
-    with served(many.board) as address:
-        page.goto(address + "/?lang=az")
-        page.locator(".fresh.live").wait_for(timeout=SOON)
-        page.locator("#contest-words").fill("KONIGSBERG")
-        page.locator("#contest-list a").nth(19).wait_for(timeout=SOON)
-        wait_text(page, "#contest-found", "30")
-        assert violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        page.locator("#contest-words").fill("district 17")
-        wait_true(page, "document.querySelectorAll('#contest-list a').length === 1")
-        page.keyboard.press("Escape")
-        assert page.locator("#contest-list li").count() == 0
-        page.locator("#contest-words").fill("district 17")
-        page.locator("#contest-words").press("Enter")
-        page.locator("#theme").click()
-        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-        page.locator(".contest-items a").click()
-        page.wait_for_url(re.compile("/contest/C0017"))
-        wait_true(page, "document.documentElement.dataset.theme === 'dark'")  # the reader's own choice is kept
-        wait_text(page, "#leaders", "Candidate 0 of 17")
-        assert page.evaluate("document.documentElement.lang") == "az", "the language is kept all the way"
-        page.locator("#areas a").first.click()
-        page.locator("#areas-head button").first.wait_for(timeout=SOON)
-        assert page.locator("#areas tr").count() == 100
-        page.locator("#areas-more").click()
-        page.locator("#areas tr").nth(199).wait_for(timeout=SOON)
-        page.locator("#areas-more").click()
-        page.locator("#areas tr").nth(229).wait_for(timeout=SOON)
-        assert page.locator("#areas-more").is_hidden()
-        page.locator("#search").fill("dürrheim 22")
-        wait_true(page, "document.querySelectorAll('#areas tr').length === 11")  # 22 and 220 to 229
-        wait_text(page, "#found", "Tapıldı: 11 ərazi, 0 məntəqə")
-        page.locator("#search").fill("school")
-        wait_text(page, "#found", "Tapıldı: 0 ərazi, 230 məntəqə")
-        assert page.locator("#stations tr").count() == 200, "a page of what was found"
-        page.locator("#stations-more").click()
-        page.locator("#stations tr").nth(229).wait_for(timeout=SOON)
-        assert page.locator("#stations-more").is_hidden()
-    assert max(loaded) < 100_000
-
-
 def test_silence_of_the_board_and_of_the_count_are_told_apart_and_mended(doomed: Scene, page: Any) -> None:
     port = free_port()
     board = doomed.start_board(port=port)
@@ -462,47 +399,3 @@ def test_silence_of_the_board_and_of_the_count_are_told_apart_and_mended(doomed:
             doomed.worker.process.send_signal(signal.SIGCONT)
     finally:
         board.stop()
-
-
-@pytest.mark.parametrize("path", ["COUNCIL", "BRIDGE", "SCHOOLS", "COUNCIL/area/X/West"])
-def test_of_every_ballot_the_script_draws_what_the_board_has_written(page: Any, path: str) -> None:
-    told = told_town(night_of_town())
-    boxes = ["base", "seats", "referendum", "measures", "ways", "ways-head", "ways-votes", "states", "outcome"]
-    page.set_viewport_size({"width": 360, "height": 780})
-    with served(told.board) as address:
-        page.goto(f"{address}/contest/{path}")
-        # How fresh it is, is said after the first figures, which come first.
-        wait_true(page, "!document.querySelector('#fresh noscript') || !document.getElementById('alarm').hidden")
-        page.evaluate(
-            "ids => fetch(location.href).then((a) => a.text()).then((text) => {"
-            " const written = new DOMParser().parseFromString(text, 'text/html');"
-            " window.differing = ids.filter((id) => document.getElementById(id).innerHTML !== written.getElementById(id).innerHTML);"
-            "})",
-            boxes,
-        )
-        wait_true(page, "window.differing !== undefined")
-        assert page.evaluate("window.differing") == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert violations(page) == []
-        if "area" not in path:
-            hall = page.context.new_page()
-            hall.set_viewport_size({"width": 1600, "height": 900})
-            hall.goto(f"{address}/contest/{path}?screen")
-            wait_true(hall, "document.documentElement.scrollHeight <= innerHeight")  # nobody scrolls there
-
-
-def test_the_seats_of_a_group_move_by_themselves(page: Any) -> None:
-    played = night_of_town()
-    told = told_town(played)
-    page.set_viewport_size({"width": 360, "height": 780})
-    with served(told.board) as address:
-        page.goto(f"{address}/group/TOWN")
-        assert violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        council = with_seats(played.root(), {**SEATS, "BLUE": (8, 8)})
-        show(told, played, {**roots(played), "COUNCIL": council}, version=1)
-        wait_text(page, "table.seats tr", re.compile(r"^Blue\s*8\s*8$"), 30_000)
-        wait_text(page, "#line", "24 of 24 seats in 2 contests")
-        page.locator("#contests a").first.click()
-        page.wait_for_url(re.compile("/contest/COUNCIL$"))
-        assert page.locator("p.group a").get_attribute("href") == "/group/TOWN"
