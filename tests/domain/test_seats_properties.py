@@ -99,7 +99,7 @@ class TestAlways:
 
 @st.composite
 def proportional(draw: st.DrawFn) -> tuple[Contest, Counted]:
-    """Thresholds, exempt and ineligible lists, combinations, any bound."""
+    """Thresholds, exempt and ineligible lists, combinations, any bound, figures that contradict each other."""
     votes = draw(VOTES)
     ids = [f"L-{i}" for i in range(len(votes))]
     order = draw(st.permutations(ids))
@@ -114,7 +114,8 @@ def proportional(draw: st.DrawFn) -> tuple[Contest, Counted]:
     several = draw(st.integers(1, 3))
     bound = draw(st.none() | st.integers(0, 12) | st.integers(0, max(votes)))
     more = draw(st.integers(0, 5))
-    figures = counted(votes, None, bound, valid=sum(votes) + more, cast=sum(votes) + 3 * more, blank=more)
+    amiss = draw(st.sampled_from((0, 0, 0, 1, 4)))
+    figures = counted(votes, None, bound, 0, amiss, valid=sum(votes) + more, cast=sum(votes) + 3 * more, blank=more)
     return replace(of, allocation=allocation, combinations=combinations, votes_per_ballot=several), figures
 
 
@@ -127,7 +128,7 @@ class TestSecondModel:
         has = seats_of(of, figures)
         assert has is not None
         assert (has.now, has.tied_seats, set(has.tied)) == seats_now(of, tuple(figures.votes), base)
-        assert has.certain == seats_certain(of, tuple(figures.votes), base, figures.bound)
+        assert has.certain == seats_certain(of, tuple(figures.votes), base, figures.bound, figures.contradicted)
 
 
 def some_elections(seed: int) -> Iterator[tuple[list[int], int]]:

@@ -1,6 +1,7 @@
 """Seats as the definition's own words have them: one seat after the other, fractions, no thought of speed.
 
-A second model of `tally_stream/domain/seats.py`, for tests. Refuses to know how the product finds the same.
+The second model of `tally_stream/domain/seats.py`: whole nights, single contests and the ends of small ones are judged by it. It is
+itself held to examples, to packages of others and to every end (`tests/domain/test_seats_properties.py`, `tests/certainty`). Refuses to know how the product finds the same.
 """
 
 from __future__ import annotations
@@ -97,15 +98,15 @@ def seats_now(of: Contest, votes: tuple[int, ...], base: int) -> Shared:
     return found, tied_seats, tied
 
 
-def seats_certain(of: Contest, votes: tuple[int, ...], base: int, bound: int | None) -> list[int]:
+def seats_certain(of: Contest, votes: tuple[int, ...], base: int, bound: int | None, contradicted: int = 0) -> list[int]:
     allocation = of.allocation
     assert allocation is not None
     if bound is None:
         return [0] * len(votes)
-    if bound == 0:
+    if bound + contradicted == 0:
         return seats_now(of, votes, base)[0]
-    more, all_lists = of.votes_per_ballot * bound, lists(of)
-    sure = [[i for i in m if passes(of, allocation, i, votes[i], base + bound)] for m in all_lists]
+    more, all_lists = of.votes_per_ballot * bound + contradicted, lists(of)
+    sure = [[i for i in m if passes(of, allocation, i, votes[i], base + bound + contradicted)] for m in all_lists]
     able = [[i for i in m if passes(of, allocation, i, votes[i] + more, base)] for m in all_lists]
     found = [0] * len(votes)
     rivals = {at: sum(votes[i] for i in members) for at, members in enumerate(able) if members}

@@ -588,7 +588,6 @@ def _stand(election: Election, c: Contest, rows: Sequence[Row], is_final: bool) 
         known + amiss,
         k * known + amiss,
         {"valid": known, "least valid": known, "cast": known - untold + amiss, "least cast": known - untold},
-        known + amiss,
     )  # fmt: skip
 
 

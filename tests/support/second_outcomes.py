@@ -1,6 +1,6 @@
-"""Seats and referendums a second time, written from the published rules alone. Read `second_model.py` first.
+"""What follows from seats, and referendums, a second time, written from the published rules alone. Read `second_model.py` first.
 
-Slow and plain on purpose: seats are given out one after the other, and every fraction is a fraction.
+Slow and plain on purpose: every fraction is a fraction. The seats themselves are those of `seats_model.py`.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from math import floor
 from typing import Any
 
 from tally_stream.domain.contest import Contest
+from tests.support.seats_model import seats_certain, seats_now
 
 
 @dataclass(frozen=True)
@@ -24,149 +25,18 @@ class Totals:
     more_votes: int
     more_together: int
     more_base: dict[str, int]
-    more_threshold: int
-
-
-@dataclass
-class List:
-    """What seats are given to: a list, or a combination."""
-
-    members: list[int]
-    votes: int
-
-
-def divisor(method: str, number: int) -> Fraction:
-    if method == "dhondt":
-        return Fraction(number)
-    return Fraction(14, 10) if method == "sainte-lague-1.4" and number == 1 else Fraction(2 * number - 1)
-
-
-def share_out(method: str, tie: str, votes: Sequence[int], seats: int) -> tuple[list[int], int, list[int]]:
-    """Seats of each, how many nobody gets, and who shares those."""
-    given = [0] * len(votes)
-    if not any(votes):
-        return given, 0, []
-    if method == "hare":
-        quotas = [Fraction(v * seats, sum(votes)) for v in votes]
-        given = [floor(q) for q in quotas]
-        claims: list[Fraction] = [q - g for q, g in zip(quotas, given, strict=True)]
-        rounds = seats - sum(given)
-    else:
-        rounds = seats
-    while rounds:
-        if method != "hare":
-            claims = [v / divisor(method, g + 1) for v, g in zip(votes, given, strict=True)]
-        best = max(claims)
-        first = [i for i, claim in enumerate(claims) if claim == best]
-        if len(first) > rounds and tie == "more-votes":
-            most = max(votes[i] for i in first)
-            first = [i for i in first if votes[i] == most]
-        if len(first) > rounds:
-            return given, rounds, first
-        for i in first:
-            given[i] += 1
-            rounds -= 1
-            claims[i] = Fraction(-1) if method == "hare" else claims[i]
-    return given, 0, []
-
-
-def _groups(c: Contest, members: set[int], votes: Sequence[int]) -> list[List]:
-    place = {id: i for i, id in enumerate(c.candidate_ids)}
-    combined = [[place[id] for id in together if place[id] in members] for together in c.combinations]
-    alone = members - {i for together in combined for i in together}
-    found = [sorted(together) for together in combined if together] + [[i] for i in sorted(alone)]
-    return [List(together, sum(votes[i] for i in together)) for together in found]
-
-
-def _passing(c: Contest, votes: Sequence[int], base: int, more: int = 0) -> set[int]:
-    a = c.allocation
-    assert a is not None
-    return {
-        i
-        for i, k in enumerate(c.candidates)
-        if k.eligible and (k.id in a.exempt or 100 * (votes[i] + more) >= a.threshold_percent * base)
-    }
 
 
 def seats_of(c: Contest, t: Totals) -> tuple[list[tuple[int, int]], dict[str, Any] | None] | None:
     """(now, certain) of each candidate, and what is tied; None where the base is unknown."""
-    a = c.allocation
-    assert a is not None
-    base = t.bases[a.threshold_base]
+    assert c.allocation is not None
+    base, votes = t.bases[c.allocation.threshold_base], tuple(t.votes)
     if base is None:
         return None
-    now, tied_seats, tied = [0] * len(t.votes), 0, set()
-    groups = _groups(c, _passing(c, t.votes, base), t.votes)
-    given, left, between = share_out(a.method, a.tie, [g.votes for g in groups], c.seats)
-    tied_seats += left
-    tied |= {i for place in between for i in groups[place].members}
-    for group, seats in zip(groups, given, strict=True):
-        inside, left, between = share_out(a.method, a.tie, [t.votes[i] for i in group.members], seats)
-        tied_seats += left
-        tied |= {group.members[place] for place in between}
-        for i, own in zip(group.members, inside, strict=True):
-            now[i] = own
-    certain = now
-    if t.bound is None:
-        certain = [0] * len(now)
-    elif t.more_votes:
-        certain = _certain(c, t, base)
+    now, tied_seats, tied = seats_now(c, votes, base)
+    certain = seats_certain(c, votes, base, t.bound, t.more_votes - (t.bound or 0))
     shared = {"seats": tied_seats, "between": [c.candidate_ids[i] for i in sorted(tied)]} if tied_seats else None
     return list(zip(now, certain, strict=True)), shared
-
-
-def _certain(c: Contest, t: Totals, base: int) -> list[int]:
-    a = c.allocation
-    assert a is not None
-    found = [0] * len(t.votes)
-    extra = t.more_together
-    sure, possible = _passing(c, t.votes, base + t.more_threshold), _passing(c, t.votes, base, extra)
-    rivals = _groups(c, possible, t.votes)
-    for group in _groups(c, sure, t.votes):
-        others = [r.votes for r in rivals if not set(r.members) & set(group.members)]
-        # Members of a combination that are not sure to pass take nothing from it: its seats are then shared inside.
-        total = sum(r.votes for r in rivals)
-        seats = _own_certain(a.method, group.votes, others, c.seats, extra, total)
-        if len(group.members) == 1 and not any(set(r.members) > set(group.members) for r in rivals):
-            found[group.members[0]] = seats
-            continue
-        (whole,) = [r.members for r in rivals if set(r.members) >= set(group.members)]
-        inside = sum(t.votes[i] for i in whole)
-        for i in group.members:
-            rest = [t.votes[j] for j in whole if j != i]
-            found[i] = _own_certain(a.method, t.votes[i], rest, seats, extra, inside)
-    return found
-
-
-def _own_certain(method: str, votes: int, others: Sequence[int], seats: int, extra: int, total: int) -> int:
-    """The greatest m such that the m-th seat is certain."""
-    if not votes:
-        return 0
-    if method == "hare":
-        return votes * seats // (total + extra)
-    certain = 0
-    while certain < seats and not _can_have(method, votes / divisor(method, certain + 1), others, extra, seats - certain):
-        certain += 1
-    return certain
-
-
-def _can_have(method: str, quotient: Fraction, others: Sequence[int], extra: int, enough: int) -> bool:
-    """Whether the others can together have enough quotients that are no smaller, with `extra` votes where they gain one cheapest."""
-    have = [0] * len(others)
-    given = [Fraction(0)] * len(others)
-    for i, votes in enumerate(others):
-        while votes / divisor(method, have[i] + 1) >= quotient:
-            have[i] += 1
-    left = Fraction(extra)
-    while others and sum(have) < enough:
-        costs = [quotient * divisor(method, have[i] + 1) - votes - given[i] for i, votes in enumerate(others)]
-        cheapest = min(range(len(others)), key=costs.__getitem__)
-        if costs[cheapest] > left:
-            break
-        left -= costs[cheapest]
-        given[cheapest] += costs[cheapest]
-        have[cheapest] += 1
-    return sum(have) >= enough
 
 
 def proportional(c: Contest, t: Totals) -> tuple[str, list[int], dict[str, Any] | None]:
