@@ -139,6 +139,9 @@ METRICS: tuple[MetricDefinition, ...] = (
     MetricDefinition("tally_incomplete_statements", "gauge", ("kind",),
                      "Contests of which an authority's statement stands in some partitions and not in all: `hold` (or a "
                      "release) and `certify`; on the worker that publishes."),
+    MetricDefinition("tally_incomplete_statement_partitions", "gauge", ("kind", "contest"),
+                     "Partitions in which such a statement stands, of 20 of those contests at most; none where there is none. "
+                     "Of a release: those that are still on hold."),
     MetricDefinition("tally_last_input_timestamp_seconds", "gauge", (),
                      "Log time of the newest report in any owned partition, seconds since 1970."),
     MetricDefinition("tally_last_publication_timestamp_seconds", "gauge", (),

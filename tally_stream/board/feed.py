@@ -62,6 +62,9 @@ class Feed:
         """Messages of this definition, or of none, that no worker published: they are not shown."""
         self._refused_keys: set[bytes] = set()
         self._say = say
+        self.partial_hold: Callable[[str], tuple[int, int] | None] = lambda contest: None
+        """Of a contest, in how many of how many partitions it is on hold, where that is some and not all: whoever folds the
+        report log knows (`stations.py`)."""
         self.news = asyncio.Event()
         """Set whenever something shown changed; whoever waits clears it."""
         self._settings = settings

@@ -114,7 +114,7 @@ class Pages:
         token = (
             self._feed.is_caught_up, published, shown.version,
             shown.areas_taken if view.words else shown.taken_below(area), self._feed.ledger.taken(contest.id, area),
-            self._lists.state_of_stations(contest.id, area, view.words),
+            self._lists.state_of_stations(contest.id, area, view.words), self._feed.partial_hold(contest.id),
         )  # fmt: skip
         answer = self._pages.get(asked, token) or self._pages.put(asked, token, self._render(contest, area, published, view))
         return self._sent(request, answer, view)
@@ -256,7 +256,7 @@ class Pages:
             }
         return {
             "line": self._line(root, t),
-            "hold": f'<p class="hold">{_escape(t("hold"))}</p>' if root["on_hold"] else "",
+            "hold": self._hold(contest, root, t),
             "leaders": "".join(self._leader(contest, c, t) for c in root["candidates"]),
             "base": _escape(_base(contest, root, t)),
             "seats": seats_of(contest, root, t),
@@ -274,6 +274,13 @@ class Pages:
                   definition=root["definition"])
             ),
         }  # fmt: skip
+
+    def _hold(self, contest: Contest, root: dict[str, Any], t: Words) -> str:
+        if not root["on_hold"]:
+            return ""
+        partial = self._feed.partial_hold(contest.id)
+        more = "" if partial is None else t("hold.incomplete", n=t.number(partial[0]), of=t.number(partial[1]))
+        return "".join(f'<p class="hold">{_escape(said)}</p>' for said in (t("hold"), more) if said)
 
     def _outcome_of_whole(self, contest: Contest, t: Words, query: dict[str, str]) -> str:
         """On the page of an area, whose leader could be taken for a winner: nothing is won there, and how the whole stands."""

@@ -93,6 +93,7 @@ class Channel:
             "version": self.standings_frame()[0],
             "areas": areas,
             "changes": changes,
+            "partial_hold": self._feed.partial_hold(self.contest),
         }
         return b"event: beat\ndata: %s\n\n" % msgspec.json.encode(content)
 

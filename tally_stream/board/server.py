@@ -52,6 +52,8 @@ class Board:
         self.election = election
         self.feed = Feed(settings, election, say)
         self.stations = Stations(settings, election)
+        index_of = {contest.id: index for index, contest in enumerate(election.contests)}
+        self.feed.partial_hold = lambda contest: self.stations.partial_hold(index_of[contest])
         places = Places(election)
         rows = AreaRows(places)
         self.api = Api(places, rows, self.feed, self.stations)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,6 +44,9 @@ WAITING_MAX_RECORDS = 50_000
 
 WAIT_SECONDS = 0.1
 
+COPIES_SECONDS = 5.0
+"""Within which the copies of a hold or release reach every partition, or something went wrong between them."""
+
 LISTS_KEPT = 256
 """Lists of stations kept sorted, each of one contest in one area below the whole."""
 
@@ -61,8 +65,8 @@ assert len(CODES) <= 32
 class Stations:
     """The ledger of all stations. `run` folds until it is cancelled; the rest is for those who answer."""
 
-    def __init__(self, settings: Settings, election: Election) -> None:
-        self._settings, self._election = settings, election
+    def __init__(self, settings: Settings, election: Election, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings, self._election, self._clock = settings, election, clock
         self._topic = Topics(settings.prefix).reports
         self._reader = ReportReader(election)
         self._folds: list[PartitionFold] = []
@@ -83,6 +87,8 @@ class Stations:
         self._words: dict[Station, str] = {}
         """Id and name as a search compares them, made when first searched."""
         self._searches: dict[tuple[int, str, str], list[Station]] = {}
+        self._partial_holds: dict[int, float] = {}
+        """Contest that is on hold in some partitions and not in all → since when, by the clock."""
         self.failure: str | None = None
         """Why the fold stopped; the standings go on without it."""
         self.up_to: Callable[[], Mapping[str, int]] | None = None
@@ -196,8 +202,13 @@ class Stations:
         verdict = fold.take(record.offset, record.timestamp_ms, record.key, read)
         if isinstance(read, Report | Control):
             self._touched[read.contest, fold.partition] = fold.next_offset
-        if isinstance(read, Control) and not fold.is_on_hold(read.contest):
-            self._before_hold.pop((read.contest, fold.partition), None)
+        if isinstance(read, Control):
+            if not fold.is_on_hold(read.contest):
+                self._before_hold.pop((read.contest, fold.partition), None)
+            if 0 < self._holds(read.contest) < len(self._folds):
+                self._partial_holds.setdefault(read.contest, self._clock())
+            else:
+                self._partial_holds.pop(read.contest, None)
         station = self._station_of(read, record.key)
         if station is not None:
             self._note(station, record, read, verdict)
@@ -228,7 +239,16 @@ class Stations:
         line = _LINE.pack(record.offset, record.timestamp_ms, revision, KINDS.index(kind), name, bits)
         self._lines[station] = (self._lines.get(station, b"") + line)[-STATEMENTS_MAX * _LINE.size :]
 
+    def _holds(self, contest: int) -> int:
+        return sum(fold.is_on_hold(contest) for fold in self._folds)
+
     # -- answering -------------------------------------------------------------------------------------------------
+
+    def partial_hold(self, contest: int) -> tuple[int, int] | None:
+        """In how many of how many partitions the contest is on hold, where that is some and not all, and has been for
+        COPIES_SECONDS: the copies of an order do not come in one moment."""
+        since = self._partial_holds.get(contest)
+        return None if since is None or self._clock() - since < COPIES_SECONDS else (self._holds(contest), len(self._folds))
 
     def one(self, station_id: str, hides_counts: Callable[[str], bool]) -> dict[str, Any] | None:
         """All that is shown of one station; None where there is no such station. `hides_counts(contest id)`."""

@@ -212,18 +212,33 @@ def _of_programs(seen: Situation, judged: Judged) -> None:
         judged.problems.append(
             f"more than one worker says that it publishes: {', '.join(publishing)}; one must have been frozen"
         )
-    incomplete = {}
-    for one in answering:
-        for labels, value in one.samples.get("tally_incomplete_statements", []):
-            if value:
-                incomplete[labels["kind"]] = int(value)
-    for kind, count in incomplete.items():
-        what = "a hold or release" if kind == "hold" else "a certification"
-        judged.problems.append(f"{what} stands in some partitions and not in all ({count:,} contests): send the missing copies")
+    _of_incomplete(seen, answering, judged)
     if not answering:
         told = ", ".join(one.address for one in seen.programs)
         judged.notices.append(f"no program's metrics were read ({told}): say with --at where they are served" if told else
                               "no program's metrics were read: say with --at where they are served")  # fmt: skip
+
+
+def _of_incomplete(seen: Situation, answering: list[Program], judged: Judged) -> None:
+    """What an authority ordered and not every partition has: which contests, in how many partitions."""
+    of = "" if seen.kafka is None or not seen.kafka.ends else f" of {len(seen.kafka.ends)}"
+    count: dict[str, int] = {}
+    named: dict[str, dict[str, int]] = {}
+    for one in answering:
+        for labels, value in one.samples.get("tally_incomplete_statements", []):
+            if value:
+                count[labels["kind"]] = int(value)
+        for labels, value in one.samples.get("tally_incomplete_statement_partitions", []):
+            named.setdefault(labels["kind"], {})[labels["contest"]] = int(value)
+    for kind, contests in count.items():
+        what = "hold (or its release)" if kind == "hold" else "certification"
+        where = [f"{contest}: {partitions}{of}" for contest, partitions in sorted(named.get(kind, {}).items())]
+        more = f" and {contests - CONTESTS_NAMED_MAX:,} more" if where and contests > CONTESTS_NAMED_MAX else ""
+        told = ", ".join(where[:CONTESTS_NAMED_MAX]) + more if where else f"{contests:,} contests"
+        judged.problems.append(
+            f"{what} incomplete, it stands in some partitions and not in all ({told}): the same order, given again with "
+            "`tally-stream authority`, sends the copies that are missing"
+        )
 
 
 def _of_worker(one: Program, judged: Judged) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tally_stream.domain.contest import Contest, Rounding, RoundingMethod
 from tally_stream.domain.rounding import progress_percent
+from tally_stream.wire.schema.published import Stations
 
 Message = Mapping[str, Any]
 
@@ -46,6 +47,11 @@ def processed_of(message: Message) -> int:
     """Stations of an area's message, or of one of its channels, of which nothing more is due: counted or annulled."""
     stations = message["stations"]
     return int(stations["counted"] + stations["annulled"])
+
+
+def processed(stations: Stations) -> int:
+    """The same of a message that was read into its fields."""
+    return stations.counted + stations.annulled
 
 
 def is_all_in(message: Message) -> bool:

@@ -20,11 +20,12 @@ from fractions import Fraction
 from tally_stream import __version__
 from tally_stream.domain.contest import Candidate, Contest, Majority
 from tally_stream.domain.scalars import format_time
+from tally_stream.export.ballot_figures import processed
 from tally_stream.export.nist_ways import TOTAL, Object, nist_object, ways_of
 from tally_stream.export.outcome_words import decimal_text, outcome_sentences
 from tally_stream.export.snapshot import AreaStandings, ContestSnapshot
 from tally_stream.wire.messages import canonical_json
-from tally_stream.wire.schema.published import ChannelLine, OutcomeState, Standings
+from tally_stream.wire.schema.published import OutcomeState, Standings, Stations
 
 LANGUAGE = "und"  # BCP 47: the definition does not say which language its names are in
 
@@ -150,34 +151,32 @@ def _unit(row: Sequence[AreaStandings], parts: list[str]) -> Object:
         **kind,
         Name=_text(first.name),
         ExternalIdentifier=[_identifier("area", first.area.id)],
-        SubUnitsReported=_processed(behind),
+        SubUnitsReported=processed(behind.stations),
         TotalSubUnits=behind.stations.expected,
-        CountStatus=[nist_object("CountStatus", Type="total", Status=_count_status(behind))],
+        CountStatus=[nist_object("CountStatus", Type="total", Status=_count_status(behind.status, behind.stations))],
     )
     if parts:
         unit["ComposingGpUnitIds"] = parts
     registered = {None if m.progress.registered is None else m.progress.registered.of for m in messages}
     if len(registered) == 1 and None not in registered:
         unit["VotersRegistered"] = registered.pop()
-    if len(messages) == 1 and behind.turnout is not None and _processed(behind) == behind.stations.expected:
+    if len(messages) == 1 and behind.turnout is not None and processed(behind.stations) == behind.stations.expected:
         unit["VotersParticipated"] = behind.turnout.cast
     return unit
 
 
-def _processed(message: Standings) -> int:
-    return message.stations.counted + message.stations.annulled
-
-
-def _count_status(message: Standings) -> str:
-    if message.status == "pre-election" or message.stations.received == 0:
+def _count_status(status: str, stations: Stations) -> str:
+    """Of an area, or of a way of voting in it; `status` is the message's."""
+    if status == "pre-election" or stations.received == 0:
         return "not-processed"
-    return "completed" if _processed(message) == message.stations.expected else "in-process"
+    return "completed" if processed(stations) == stations.expected else "in-process"
 
 
 def _how_far(message: Standings) -> tuple[int, Fraction, int]:
     """The least far sorts first; of two that are as far, the one that is about more stations."""
-    expected = message.stations.expected
-    return _COUNT_STATUSES.index(_count_status(message)), Fraction(_processed(message), expected), -expected
+    stations = message.stations
+    place = _COUNT_STATUSES.index(_count_status(message.status, stations))
+    return place, Fraction(processed(stations), stations.expected), -stations.expected
 
 
 # -- the election --------------------------------------------------------------------------------------------------
@@ -258,11 +257,14 @@ def _contest(snapshot: ContestSnapshot) -> Object:
         ElectionDistrictId=_area_id(_district(snapshot)),
         **_what_is_voted_on(contest),
         **_vote_variation(contest),
-        SubUnitsReported=_processed(root),
+        SubUnitsReported=processed(root.stations),
         TotalSubUnits=root.stations.expected,
         CountStatus=[
-            nist_object("CountStatus", **TOTAL, Status=_count_status(root)),
-            *(nist_object("CountStatus", **kind, Status=_channel_status(root, channel)) for kind, channel in ways_of(root)),
+            nist_object("CountStatus", **TOTAL, Status=_count_status(root.status, root.stations)),
+            *(
+                nist_object("CountStatus", **kind, Status=_count_status(root.status, channel.stations))
+                for kind, channel in ways_of(root)
+            ),
         ],
         ExternalIdentifier=[
             _identifier("contest", contest.id),
@@ -281,13 +283,6 @@ def _what_is_voted_on(contest: Contest) -> Object:
     m = contest.majority
     limit = f"{'at least' if m.at_least else 'more than'} {decimal_text(m.percent)} % of the {contest.majority_base} ballots"
     return {"Type": "referendum", "PassageThreshold": _text(limit)}
-
-
-def _channel_status(root: Standings, channel: ChannelLine) -> str:
-    if root.status == "pre-election" or channel.stations.received == 0:
-        return "not-processed"
-    is_through = channel.stations.counted + channel.stations.annulled == channel.stations.expected
-    return "completed" if is_through else "in-process"
 
 
 def _other_counts(snapshot: ContestSnapshot) -> Iterable[Object]:

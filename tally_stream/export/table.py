@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from tally_stream.domain.contest import Candidate
-from tally_stream.export.ballot_figures import channel_percent
+from tally_stream.export.ballot_figures import channel_percent, processed
 from tally_stream.export.snapshot import AreaStandings, ContestSnapshot
 from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.schema.published import CandidateLine, ChannelLine, Measure, SeatsOfList, Standings, Voted
@@ -102,7 +102,7 @@ def csv_channels(snapshots: Sequence[ContestSnapshot]) -> str:
 
 def _of_channel(channel: ChannelLine, message: Standings) -> tuple[_Cell, ...]:
     stations = channel.stations
-    done = stations.counted + stations.annulled
+    done = processed(stations)
     percent = channel_percent(done, stations.expected, message.rounding.method, message.rounding.places)
     return (
         channel.channel, done, stations.expected, percent, stations.counted, stations.partial,

@@ -23,6 +23,9 @@ Figure = TypeVar("Figure")
 STATES = ("counted", "partial", "held", "annulled", "outstanding")
 """Of stations, as a standings message has them: each station is in exactly one."""
 
+INCOMPLETE_TOLD_MAX = 20
+"""Contests that are named with the partitions in which an authority's statement stands."""
+
 
 class WorkerState:
     """`has_joined` is set by the worker at its first assignment; `risks` are those that a rehearsal takes."""
@@ -140,7 +143,12 @@ class WorkerState:
             "tally_held_stations": flagged("held"),
             "tally_disputed_stations": flagged("disputed"),
             "tally_contests_on_hold": _one(len(set().union(*on_hold))),
-            "tally_incomplete_statements": [(("hold",), _in_some(on_hold)), (("certify",), _in_some(certified))],
+            "tally_incomplete_statements": [(("hold",), len(_in_some(on_hold))), (("certify",), len(_in_some(certified)))],
+            "tally_incomplete_statement_partitions": [
+                ((kind, contests[contest].id), sum(contest in stands for stands in partitions))
+                for kind, partitions in (("hold", on_hold), ("certify", certified))
+                for contest in sorted(_in_some(partitions))[:INCOMPLETE_TOLD_MAX]
+            ],
         }
 
 
@@ -149,6 +157,10 @@ def _one(value: float | Histogram | None) -> list[Sample]:
     return [] if value is None else [((), value)]
 
 
-def _in_some(partitions: list[set[int]]) -> int:
-    """How many stand in some of them and not in all."""
-    return len(set().union(*partitions)) - len(set.intersection(*partitions)) if partitions else 0
+def _in_some(partitions: list[set[int]]) -> set[int]:
+    """Those that stand in some of them and not in all."""
+    if not partitions:
+        return set()
+    some: set[int] = set().union(*partitions)
+    every = set.intersection(*partitions)
+    return some - every

@@ -24,6 +24,7 @@ from tally_stream.domain.contest import Majority
 from tally_stream.domain.outcome import outcome
 from tally_stream.domain.standings import body_of
 from tally_stream.export.outcome_words import decimal_text
+from tally_stream.kafka.embedded import AUTO_PARTITIONS
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
 from tests.board.axe import CONTRAST, violations
@@ -329,6 +330,23 @@ def test_hold_is_shown_and_released_and_both_are_said(rehearsal: Scene, page: An
     page.locator("#hold .hold").wait_for(state="detached", timeout=SOON)
     wait_text(page, "#announce", "The hold is over")
     wait_text(page, "#fresh", "Last report")
+
+
+def test_a_hold_in_some_partitions_is_said_to_be_incomplete(rehearsal: Scene, page: Any) -> None:
+    page.goto(rehearsal.board.address)
+    page.locator("#leaders tr").first.wait_for()
+    rehearsal.control("hold", partitions=[1])
+    try:
+        wait_text(page, "#hold", f"The hold is incomplete: it stands in 1 of {AUTO_PARTITIONS} parts of the report log.")
+        page.goto(f"{rehearsal.board.address}/?lang=ru")  # as the board writes it, before any script runs
+        assert f"она действует в 1 из {AUTO_PARTITIONS} частей" in page.content()
+        assert violations(page) == []
+    finally:
+        rehearsal.control("hold", is_same=True, partitions=[p for p in range(AUTO_PARTITIONS) if p != 1])
+        page.goto(rehearsal.board.address)
+        wait_true(page, "document.querySelectorAll('#hold .hold').length === 1")
+        rehearsal.control("release")
+        page.locator("#hold .hold").wait_for(state="detached", timeout=SOON)
 
 
 def test_sorting_and_searching_areas_by_keyboard(rehearsal: Scene, page: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tally_stream.board import stations
-from tally_stream.board.stations import SEARCHES_KEPT, STATEMENTS_MAX, Stations
+from tally_stream.board.stations import COPIES_SECONDS, SEARCHES_KEPT, STATEMENTS_MAX, Stations
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.settings import load_settings
@@ -97,6 +97,36 @@ def test_behind_a_hold_stands_what_was_in_force_when_it_came(log: Log) -> None:
     log.say("PRES", 2, "release")
     assert log.shown("S1")["in_force"]["votes"] == {"ANNA": 30, "EVIL": 20}
     assert log.shown("S2")["state"] == "counted"
+
+
+def test_a_hold_in_some_partitions_is_told_once_its_copies_had_time(tmp_path: Path) -> None:
+    election = load_election(rehearsal_folder(tmp_path / "e"))
+    now = 100.0
+    stations = Stations(load_settings(), election, lambda: now)
+    stations._folds = [PartitionFold(election, p, 3) for p in range(3)]  # noqa: SLF001  (as its reading of the topics leaves it)
+    next_offset = [0, 0, 0]
+
+    def say(partition: int, revision: int, kind: str) -> None:
+        content = {"schema": 1, "election": "REH-2026", "contest": "PRES", "revision": revision, "kind": kind, "phase": "test",
+                   "reason": "r", "authority": "a"}  # fmt: skip
+        stations.take(StoredRecord(partition, next_offset[partition], 1_767_297_600_000, b"PRES", json.dumps(content).encode()))
+        next_offset[partition] += 1
+
+    say(1, 1, "hold")
+    assert stations.partial_hold(0) is None, "the others may be on their way"
+    now += COPIES_SECONDS
+    assert stations.partial_hold(0) == (1, 3)
+    assert stations.partial_hold(1) is None
+    say(0, 1, "hold")
+    assert stations.partial_hold(0) == (2, 3), "since the first"
+    say(2, 1, "hold")
+    assert stations.partial_hold(0) is None
+    say(0, 2, "release")
+    now += COPIES_SECONDS
+    assert stations.partial_hold(0) == (2, 3), "a release that is incomplete"
+    say(1, 2, "release")
+    say(2, 2, "release")
+    assert stations.partial_hold(0) is None
 
 
 def test_before_anything_is_published_no_station_is_outstanding(log: Log) -> None:

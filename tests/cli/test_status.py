@@ -160,9 +160,18 @@ def test_what_stands_still_with_reports_waiting_is_told_after_eight_seconds() ->
         (worker(**{'tally_commit_age_seconds{partition="0"}': 20}), "has not committed for 20 s"),
         (
             worker(**{'tally_incomplete_statements{kind="hold"}': 2}),
-            "a hold or release stands in some partitions and not in all",
+            "hold (or its release) incomplete, it stands in some partitions and not in all (2 contests): the same order, given "
+            "again with `tally-stream authority`, sends the copies that are missing",
         ),
-        (worker(**{'tally_incomplete_statements{kind="certify"}': 1}), "a certification stands in some partitions"),
+        (
+            worker(
+                **{
+                    'tally_incomplete_statements{kind="certify"}': 1,
+                    'tally_incomplete_statement_partitions{kind="certify",contest="PRES"}': 1,
+                }
+            ),
+            "certification incomplete, it stands in some partitions and not in all (PRES: 1 of 2)",
+        ),
         (Program("one:9180", True, error="no answer within 3 s"), "one:9180: no answer within 3 s"),
         (
             Program("b:1", True, "board", read_samples("tally_board_ready 0\ntally_board_contact_age_seconds 41\n")),

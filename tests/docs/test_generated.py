@@ -80,3 +80,10 @@ def test_every_module_opens_with_a_paragraph_that_says_what_it_is_for() -> None:
     assert without_purpose({str(path): path.read_text(encoding="utf-8") for path in paths}) == []
     modules = {"none": "x = 1", "empty": '""""""', "no sentence": '"""Rules\n\nThey judge."""', "good": '"""Rules judge."""'}
     assert without_purpose(modules) == ["none", "empty", "no sentence"]
+
+
+def test_every_file_of_the_count_stands_in_the_order_of_reading() -> None:
+    page = generate.ARCHITECTURE.read_text(encoding="utf-8")
+    order = page[page.index("## Where to start reading") :]
+    files = [path.name for path in (generate.PACKAGE / "domain").glob("*.py") if path.name != "__init__.py"]
+    assert [name for name in sorted(files) if f"`domain/{name}`" not in order] == []

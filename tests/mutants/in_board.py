@@ -105,7 +105,7 @@ MUTANTS = (
     Mutant("a line where less wins with a lead", PAGE, " or majority.or_percent is not None", "", LINE),
     Mutant("nobody with votes leads", PAGE, ' and c["votes"] else ""', ' else ""', LEADS),
     Mutant("a finished small contest ends an area in an export", "tally_stream/export/nist.py",
-           "key=_how_far", "key=_processed", "tests/export/test_nist.py"),
+           "key=_how_far", "key=lambda message: processed(message.stations)", "tests/export/test_nist.py"),
     Mutant("put a list that has the threshold below it", FIGURES, 'line["votes"] >= numerator * base',
            'line["votes"] > numerator * base', "tests/cli/test_every_ballot.py"),
     Mutant("call a quorum reached once it is passed", FIGURES, 'quorum["done"] >= quorum["needed"]',

@@ -150,7 +150,9 @@ async def test_an_authority_s_statement_that_is_not_in_every_partition_is_told()
     assert await after(0) == (0, 0, 0)
     assert await after(0, hold(0)) == (1, 0, 0), "of the other partition nothing is known yet"
     assert await after(1) == (1, 1, 0)
+    assert worker.of("tally_incomplete_statement_partitions") == {("PRES", "hold"): 1}
     assert await after(1, hold(0)) == (1, 0, 0)
+    assert worker.of("tally_incomplete_statement_partitions") == {}
     assert await after(0, release(1)) == (1, 1, 0), "and a release"
     assert await after(1, release(1)) == (0, 0, 0)
     assert await after(1, Record(2, control(revision=3, kind="certify"))) == (0, 0, 1)

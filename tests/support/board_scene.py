@@ -12,7 +12,7 @@ import re
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -202,9 +202,11 @@ class Scene:
     def decide(self, station: str, kind: str) -> None:
         self.produce((station, self.statement(station, kind)))
 
-    def control(self, kind: str, contest: str = "PRES") -> None:
-        """One copy to every partition."""
-        revision = self._revisions[contest, "*"] = self._revisions.get((contest, "*"), 0) + 1
+    def control(
+        self, kind: str, contest: str = "PRES", *, partitions: Sequence[int] = range(AUTO_PARTITIONS), is_same: bool = False
+    ) -> None:
+        """One copy to every partition; `is_same`: of the statement that was sent last."""
+        revision = self._revisions[contest, "*"] = self._revisions.get((contest, "*"), 0) + (not is_same)
         value = json.dumps(
             {"schema": 1, "election": "REH-2026", "contest": contest, "kind": kind, "revision": revision,
              "reason": "a rehearsal", "authority": "The Commission", "phase": "test"}
@@ -212,11 +214,11 @@ class Scene:
 
         async def main() -> None:
             async with sender(self.settings) as producer:
-                for partition in range(AUTO_PARTITIONS):
+                for partition in partitions:
                     await producer.send(f"{PREFIX}.reports", value, key=contest.encode(), partition=partition)
 
         apart(main())
-        self.sent += AUTO_PARTITIONS
+        self.sent += len(partitions)
 
     def root(self, contest: str) -> dict[str, Any]:
         status, body, _ = self.board.get(f"/api/v1/standings/{contest}")

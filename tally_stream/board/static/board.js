@@ -52,7 +52,7 @@ function open() {
 
 // An area's own `as_of` is when it changed: what did not change since is as new as the root, whose time each beat has.
 function draw() {
-  drawRoot(isRoot ? root : { ...root, as_of: beat?.as_of ?? root.as_of }, contest, election);
+  drawRoot(isRoot ? root : { ...root, as_of: beat?.as_of ?? root.as_of }, contest, election, beat?.partial_hold ?? null);
 }
 
 function takeRoot(message) {
@@ -79,6 +79,7 @@ function takeBeat(message) {
     lowerSince ??= Date.now();
     if (message.version >= 0 && Date.now() - lowerSince > LOWER_MS) location.reload();
   } else lowerSince = null;
+  if (root !== null && !isPaused && String(before?.partial_hold ?? "") !== String(beat.partial_hold ?? "")) draw();
   if (!isRoot && !isPaused) {
     if (root !== null && before?.as_of !== beat.as_of) draw();
     if (before?.as_of !== beat.as_of || before?.rise !== beat.rise) ask.outcome();

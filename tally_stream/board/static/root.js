@@ -7,9 +7,9 @@ import { drawWays, voted } from "./ways.js";
 
 const STATES = ["counted", "partial", "held", "annulled", "outstanding"];
 
-export function drawRoot(root, contest, election) {
+export function drawRoot(root, contest, election, partialHold) {
   drawLine(root, election);
-  fill($("hold"), root.on_hold ? [el("p", { class: "hold" }, t("hold"))] : []);
+  fill($("hold"), root.on_hold ? hold(partialHold).map((said) => el("p", { class: "hold" }, said)) : []);
   drawLeaders(root, contest);
   fill($("referendum"), referendumOf(root, contest, limitOfShares(contest)));
   fill($("seats"), seatsOf(root, contest));
@@ -23,6 +23,11 @@ export function drawRoot(root, contest, election) {
   $("source").textContent = t("source", {
     version: number(root.version), offsets, topic: root.provenance.topic, definition: root.definition,
   });
+}
+
+// A hold that stands in some partitions and not in all: the figures are neither those before it nor those after it.
+function hold(partial) {
+  return [t("hold"), ...(partial ? [t("hold.incomplete", { n: number(partial[0]), of: number(partial[1]) })] : [])];
 }
 
 function drawLine(root, election) {
