@@ -66,8 +66,8 @@ class UsedBy:
 
 
 ON_KAFKA = (
-    "worker", "topics", "send", "simulate", "submit", "authority", "status", "standings", "export", "board", "dump", "restore",
-    "verify",
+    "worker", "topics", "send", "simulate", "submit", "authority", "held", "status", "standings", "export", "board", "dump",
+    "restore", "verify",
 )  # fmt: skip
 _KAFKA = UsedBy(ON_KAFKA)
 _SECURITY = UsedBy((*ON_KAFKA, "demo"))
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         default="127.0.0.1:9092", description="Kafka brokers to ask first, `host:port`, several behind commas."
     )
     prefix: Annotated[_Name, _KAFKA] = Field(default="tally", description="What the names of the five topics begin with.")
-    election: Annotated[str | None, UsedBy(("worker", "topics", "authority", "board", "status", "submit"))] = Field(
+    election: Annotated[str | None, UsedBy(("worker", "topics", "authority", "held", "board", "status", "submit"))] = Field(
         default=None, description="Election folder, or the name of a night that ships."
     )
     spool: Annotated[str | None, UsedBy(("submit",))] = Field(

@@ -221,7 +221,7 @@ class _Conversation:
 
         partitions = await partitions_of_reports(self._settings)
         self._docket = Docket(self._election, self._order, partitions)
-        return await fold_reports(self._settings, self._election, partitions, lambda record, _: self._docket.take(record))
+        return await fold_reports(self._settings, self._election, partitions, lambda _, record, __: self._docket.take(record))
 
     def _what(self) -> str:
         order = self._order

@@ -28,9 +28,10 @@ async def partitions_of_reports(settings: Settings) -> int:
 
 
 async def fold_reports(
-    settings: Settings, election: Election, partitions: int, judged: Callable[[LogRecord, Verdict], object]
+    settings: Settings, election: Election, partitions: int, judged: Callable[[Replay, LogRecord, Verdict], object]
 ) -> Replay:
-    """The log folded to the end that it has now; `judged` is told each record with its verdict. Raises LogError on a gap."""
+    """The log folded to the end that it has now; `judged` is told each record with its verdict, and what was folded so far.
+    Raises LogError on a gap."""
     from tally_stream.kafka.client import TopicReader
 
     topic = f"{settings.prefix}.reports"
@@ -46,6 +47,6 @@ async def fold_reports(
                     if r.offset != due:
                         raise LogError(lost_records(r.partition, due, r.offset - 1))
                     record = LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset)
-                    judged(record, replay.take(record))
+                    judged(replay, record, replay.take(record))
                 progress.advance(task, len(records))
     return replay
