@@ -19,7 +19,7 @@ _COMMANDS = {
     "topics": ("tally_stream.cli.topics", "Create the topics, or list what is wrong with them."),
     "send": ("tally_stream.cli.send", "Play a report log into Kafka."),
     "authority": ("tally_stream.cli.authority", "Orders about stations and contests: annul, accept, hold, certify and others."),
-    "held": ("tally_stream.cli.held", "Held and disputed stations, and what each needs."),
+    "held": ("tally_stream.cli.desk", "Held and disputed stations, and what each needs."),
     "submit": ("tally_stream.cli.submit", "A station's reports: check them, send them, and what became of each."),
     "status": ("tally_stream.cli.status", "What is wrong with the count, and how it stands."),
     "standings": ("tally_stream.cli.standings", "The newest standings."),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tally_stream.cli import held
+from tally_stream.cli import desk
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.embedded import AUTO_PARTITIONS
 from tests.support.brokers import Embedded
@@ -51,8 +51,8 @@ def test_what_is_open_is_listed_with_what_it_needs(embedded_broker: Embedded, tm
 
 def test_of_many_cases_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(width=160, force_terminal=False, highlight=False)
-    monkeypatch.setattr(held, "out", console)
-    monkeypatch.setattr(held, "CASES_SHOWN_MAX", 2)
+    monkeypatch.setattr(desk, "out", console)
+    monkeypatch.setattr(desk, "CASES_SHOWN_MAX", 2)
     figures = {"revision": 1, "ballots": {"cast": 1}, "votes": {f"C{n}": n for n in range(60)}}
     case = {
         "since": "2024-02-07T17:00:01.000Z", "contest": "PRES", "station": "A-1", "name": "[red]School", "area": "X", "is_annulled": True,
@@ -60,7 +60,7 @@ def test_of_many_cases_some_are_shown_and_the_others_counted(monkeypatch: pytest
         "needs": [{"what": "this", "command": None}],
     }  # fmt: skip
     with console.capture() as capture:
-        held.show([case] * 5)
+        desk.show([case] * 5)
     said = capture.get()
     assert "A-1 [red]School, X, PRES: annulled, held since" in said, "names are never markup"
     assert "and 21 more" in said
