@@ -33,7 +33,7 @@ class Log:
         place = CasePlace(fold.partition, fold.next_offset, LOG_MS + 1000 * self.seconds)
         self.seconds += 1
         value = json.dumps(statement).encode()
-        read = read_at(self.reader, fold, place.offset, key, value)
+        read = read_at(self.reader, fold, place.offset, place.timestamp_ms, key, value)
         verdict = fold.take(place.offset, place.timestamp_ms, key, read)
         if self.desk.concerns(key, verdict):
             self.desk.take(fold, place, read, verdict)
