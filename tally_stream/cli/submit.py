@@ -16,6 +16,7 @@ import click
 from rich.text import Text
 
 from tally_stream.cli.common import ELECTION, EXIT_FAILED, EXIT_USAGE, open_election, out, refuse, settings_of, with_broker
+from tally_stream.cli.submit_form import ask
 from tally_stream.cli.submit_receipts import status
 from tally_stream.cli.submit_said import as_json, lines_of
 from tally_stream.cli.submit_send import ToldOfReceipts, send_and_say
@@ -54,6 +55,7 @@ class Looked:
 @with_broker
 @click.option("--spool", metavar="FILE", help="Where statements stand until they are taken [TALLY_SPOOL].")
 @click.option("--election", type=ELECTION, metavar="DIR", help="Election folder or a night that ships [TALLY_ELECTION].")
+@click.option("--station", help="Ask for a report of this station, field by field.")
 @click.option("--contest", help="The contest of reports that name none.")
 @click.option("--revision", type=click.IntRange(min=1), help="The revision; default: one above the highest sent from here.")
 @click.option("--kind", type=click.Choice(["report", "correct", "recount"]), help="What reports are that do not say it.")
@@ -72,21 +74,24 @@ class Looked:
 )
 @click.option("--json", "in_json", is_flag=True, help="One JSON object a line.")
 def submit(
-    files: tuple[str, ...], election: str | None, contest: str | None, revision: int | None, kind: str | None,
-    replaces: int | None, reason: str | None, authority: str | None, accept_warnings: bool, accept_errors: bool,
-    only_check: bool, waits: bool, only_status: bool, save: Path | None, in_json: bool, **flags: object,
+    files: tuple[str, ...], election: str | None, station: str | None, contest: str | None, revision: int | None,
+    kind: str | None, replaces: int | None, reason: str | None, authority: str | None, accept_warnings: bool,
+    accept_errors: bool, only_check: bool, waits: bool, only_status: bool, save: Path | None, in_json: bool, **flags: object,
 ) -> None:  # fmt: skip
     """Look at the reports in each FILE (`-`: standard input), keep them in the spool, and send them until they are taken.
 
     FILE is JSON, JSON Lines or a table (CSV) with a row for each station; docs/stations.md has its columns. Every rule that
-    would speak at the count speaks here, with the two figures that it compares. Without FILE, what the spool still has is sent.
+    would speak at the count speaks here, with the two figures that it compares. With --station a report is asked for, field by
+    field. Without both, what the spool still has is sent.
 
     Example: tally-stream submit reports.csv --election council --check
     """
     settings = settings_of(election=election, **flags)
     if settings.election is None:
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
-    _refuse_what_does_not_fit(files, only_check, only_status or waits, only_status, save)
+    if station is not None and (files or only_status or in_json):
+        raise click.UsageError("--station asks for a report: it goes without FILE, --status and --json")
+    _refuse_what_does_not_fit((*files, *([station] if station else [])), only_check, only_status or waits, only_status, save)
     definition, _ = open_election(settings.election)
     stated = {"kind": kind, "replaces": replaces, "reason": reason, "authority": authority}
     given = ToldWithReports(
@@ -97,10 +102,14 @@ def submit(
         if only_status:
             status(settings, definition, path, save, in_json=in_json)
             return
-        looked = look_at(files, known_of(definition, spooled_in(path)), given)
+        known = known_of(definition, spooled_in(path))
     except SpoolError as error:
         refuse([str(error)])
-    say(looked, in_json)
+    if station is not None:
+        looked = Looked([(ask(known, station, contest, given.added, revision), "")])
+    else:
+        looked = look_at(files, known, given)
+        say(looked, in_json)
     if not looked.is_right:
         sys.exit(EXIT_FAILED)
     if not only_check:

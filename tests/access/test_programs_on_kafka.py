@@ -122,6 +122,27 @@ def test_a_night_with_each_program_as_its_own_principal(stage: Stage, workers: l
     assert f"{RECORDS:,}" in restored.stdout
 
 
+def test_a_station_needs_no_right_but_to_write_reports_and_read_what_became_of_them(
+    stage: Stage, workers: list[WorkerProcess], tmp_path: Path
+) -> None:
+    table = read_table(ACLS, stage.settings(SETUP))
+    reading = AccessRule("User:station", "topic", table.topics.reports, "Read")
+    stage.allow(AccessTable(table.path, table.topics, table.group, table.rules - {reading}))
+    asyncio.run(create_topics(stage.settings("admin"), partitions=1, replication=1, is_log_append=False))
+    workers.append(WorkerProcess(stage.settings("worker"), NIGHT, tmp_path / "worker.log"))
+    workers[0].wait_ready()
+    with Path(stage.log(1)).open() as night:
+        report = tmp_path / "report.json"
+        report.write_text(json.loads(night.readline())["value"])
+    words = ("submit", "--election", NIGHT, "--spool", str(tmp_path / "spool"))
+    done = run(*words, str(report), "--wait", "--accept-warnings", settings=stage.settings("station"))
+    assert ": counted: it is in the published figures (version 1)" in done.stdout
+    run(*words, "--status", settings=stage.settings("station"))
+    refused = run("submit", str(report), "--election", NIGHT, "--spool", str(tmp_path / "other"), "--accept-warnings",
+                  settings=stage.settings("reader"), expect=1)  # fmt: skip
+    assert "'reader' has no right to IdempotentWrite cluster" in refused.stderr
+
+
 def test_the_board_shows_a_secured_kafka_and_listens_once(ready: Stage, tmp_path: Path) -> None:
     log = tmp_path / "board.log"
     with log.open("wb") as file:
