@@ -25,6 +25,7 @@ from tally_stream.domain.election import Election
 from tally_stream.domain.fold import PartitionFold, stations_by_partition
 from tally_stream.domain.ledger import Change, Verdict
 from tally_stream.domain.pages import Layout, Mark, Page
+from tally_stream.domain.rules import Finding
 from tally_stream.kafka.lost import lost_records
 from tally_stream.kafka.topics import Topics
 from tally_stream.stream.counted import CountedPartition, Pending
@@ -105,6 +106,9 @@ class Counting:
         self.partials_sent = 0
         self.resends_outputs = False
         """Set to send rejections and changes again from offset 0 (a replaced definition)."""
+        self.warn: Callable[[str], object] = lambda line: None
+        """Set to hear of what may need somebody."""
+        self._has_met_another_phase = False
         self._stations = stations_by_partition(election, partition_count)
         self._outlet = outlet
         self._partials = Gathering(outlet, topics.partials)
@@ -241,8 +245,21 @@ class Counting:
         for record, verdict in owed:
             if verdict.change is not None:
                 self._collect_change(owned, record, verdict.change)
-            if verdict.is_refusal and record.offset >= owned.outputs_from:
-                self._collect_rejection(owned, record, verdict)
+            if verdict.is_refusal:
+                self._look_for_another_phase(owned, record, verdict.findings[0])
+                if record.offset >= owned.outputs_from:
+                    self._collect_rejection(owned, record, verdict)
+
+    def _look_for_another_phase(self, owned: CountedPartition, record: Any, found: Finding) -> None:
+        """Said once: a rehearsal sends to the election, or stations to the rehearsal. No station is called like a phase."""
+        if self._has_met_another_phase or found.code != "S5" or found.right != self.election.phase:
+            return
+        self._has_met_another_phase = True
+        self.warn(
+            f"{self.topics.reports}, partition {owned.fold.partition}, offset {record.offset}: a record of phase {found.left} "
+            f"in an election of phase {found.right} is refused (S5), as all of that phase are: find out who sends them; a "
+            "rehearsal and an election each have topics of their own (--prefix)"
+        )
 
     def _collect_change(self, owned: CountedPartition, record: Any, change: Change) -> None:
         offset, partition = record.offset, owned.fold.partition

@@ -344,6 +344,11 @@ def check_published(
     if published.definition != election.digest:
         if published.definition in ignored_definitions:
             return None
+        if published.phase not in ("", election.phase):
+            raise BrokenInvariant(
+                f"{where}: standings of phase {published.phase} (definition {published.definition}), this election is of phase "
+                f"{election.phase} ({election.digest}): a rehearsal and an election each have topics of their own (--prefix)"
+            )
         raise BrokenInvariant(f"{where}: standings of definition {published.definition}, this is {election.digest}")
     if len(published.next_offsets) != partition_count:
         raise BrokenInvariant(

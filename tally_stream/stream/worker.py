@@ -203,6 +203,7 @@ class Worker:
             ) from error
         say(f"counting {self.election.id} ({self.election.digest}), {self._partition_count} partitions, "
             f"metrics at http://{self.settings.metrics_host}:{health.port}/metrics")  # fmt: skip
+        self.counting.warn = warn or say
         for risk in self.state.risks:
             (warn or say)(f"rehearsal: {risk}")
         if fold.__file__.endswith(".py"):

@@ -73,6 +73,7 @@ class PublishedStandings(msgspec.Struct, frozen=True):
     area: str
     version: int
     provenance: dict[str, Any]
+    phase: str = ""
 
     @property
     def next_offsets(self) -> dict[str, int]:
