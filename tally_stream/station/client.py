@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tally_stream.domain.election import Election
-from tally_stream.station.authority import Seal, unsealed
+from tally_stream.station.authority import Seal
 from tally_stream.station.checking import Checked, why_not
 from tally_stream.station.known import REFUSED_STATES, known_of
 from tally_stream.station.preparing import Prepared, prepare
@@ -51,11 +51,12 @@ class StationClient:
     """
 
     def __init__(
-        self, election: Election, spool: Spool, transport: Transport, *, say: Callable[[str], None] = lambda line: None,
-        seal: Seal = unsealed,
+        self, election: Election, spool: Spool, transport: Transport, *, say: Callable[[str], None] | None = None,
+        seal: Seal | None = None,
     ) -> None:  # fmt: skip
         self.election = election
-        self._spool, self._transport, self._say, self._seal = spool, transport, say, seal
+        self._spool, self._transport, self._seal = spool, transport, seal
+        self._say: Callable[[str], object] = say or (lambda line: None)
         self._known = known_of(election, spool.all())
         self._news = asyncio.Event()
         self._is_idle = asyncio.Event()

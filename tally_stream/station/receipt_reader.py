@@ -73,7 +73,7 @@ class ReceiptReader:
                 return True
             return not isinstance(stated, Finding) and self._reader.read(read.value, read.key) == stated
 
-        return self._evidence.receipt(self._contests(spooled), spooled.partition, spooled.offset, is_same)
+        return self._evidence.receipt(self._contests(spooled), spooled.key, spooled.partition, spooled.offset, is_same)
 
     def _contests(self, spooled: Spooled) -> list[str]:
         if spooled.sequence != TURNOUT:

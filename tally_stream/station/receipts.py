@@ -83,6 +83,8 @@ class Evidence:
     _covered: dict[str, RootRead] = field(default_factory=dict)
     """Contest → the newest root behind which the rejections were read."""
     _rejections: dict[tuple[str, int, int], RejectionRead] = field(default_factory=dict)
+    _held: dict[tuple[str, int, bytes | None], dict[int, RejectionRead]] = field(default_factory=dict)
+    """Definition, partition and record key → offset → what is held there."""
 
     def root(self, contest: str, read: RootRead) -> None:
         self._definition = read.definition
@@ -92,6 +94,8 @@ class Evidence:
 
     def rejection(self, read: RejectionRead) -> None:
         self._rejections[read.definition, read.partition, read.offset] = read
+        if read.verdict == "held":
+            self._held.setdefault((read.definition, read.partition, read.key), {})[read.offset] = read
 
     def roots(self) -> dict[str, RootRead]:
         return dict(self._newest)
@@ -99,9 +103,9 @@ class Evidence:
     def end_reached(self, roots: Mapping[str, RootRead]) -> None:
         self._covered.update(roots)
 
-    def receipt(self, contests: Iterable[str], partition: int, offset: int, is_same: IsSame) -> StationReceipt:
-        """Of the record at that place, which states something of `contests` (a turnout statement of several: any will do).
-        `is_same`: whether a rejected record states the same as this one, field for field."""
+    def receipt(self, contests: Iterable[str], key: bytes, partition: int, offset: int, is_same: IsSame) -> StationReceipt:
+        """Of the record at that place, under `key`, which states something of `contests` (a turnout statement of several: any
+        will do). `is_same`: whether a rejected record states the same as this one, field for field."""
         if self._definition is None:
             return WAITING
         own = self._rejections.get((self._definition, partition, offset))
@@ -111,19 +115,17 @@ class Evidence:
             root = self._covered.get(contest)
             if root is None or root.definition != self._definition or root.next_offsets.get(partition, 0) <= offset:
                 continue
-            copy = self._held_copy(root.definition, partition, offset, is_same)
+            copy = self._held_copy((root.definition, partition, key), offset, is_same)
             if copy is not None:
                 return _of(copy, is_of_a_copy=True)
             return StationReceipt("counted", definition=root.definition, version=root.version)
         return WAITING
 
-    def _held_copy(self, definition: str, partition: int, offset: int, is_same: IsSame) -> RejectionRead | None:
+    def _held_copy(self, where: tuple[str, int, bytes], offset: int, is_same: IsSame) -> RejectionRead | None:
         """A copy that was refused is no reason: a statement refused then may be counted now, and if it is refused again, its
         own rejection says so."""
-        for (of, at, where), read in self._rejections.items():
-            if of == definition and at == partition and where < offset and read.verdict == "held" and is_same(read):
-                return read
-        return None
+        held = self._held.get(where, {})
+        return next((read for at, read in held.items() if at < offset and is_same(read)), None)
 
 
 def _of(read: RejectionRead, *, is_of_a_copy: bool) -> StationReceipt:

@@ -9,6 +9,7 @@ two methods (`Transport`).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
@@ -21,6 +22,12 @@ from tally_stream.settings import Settings
 
 ANSWER_SECONDS = 45.0
 """For an acknowledgement; behind it nobody knows whether the record stands, and it is sent again."""
+CLOCK_MAX_MS = 300_000
+"""As Q7's skew, unless an election sets another."""
+LOG_APPEND_TIME = 1
+"""Kafka's number for a record's time that is the broker's."""
+NO_CLOCK_BELOW_MS = 946_684_800_000
+"""The year 2000: the embedded broker, which has no clock, says 1234."""
 SECOND_TRY_SECONDS = 2.0
 """A broker that just starts may not have read all its users yet."""
 
@@ -49,6 +56,7 @@ class KafkaTransport:
         self.topic = f"{settings.prefix}.reports"
         self._settings = settings
         self._say = say
+        self._is_clock_told = False
         self._opening: asyncio.Task[tuple[AsyncExitStack, Any, int]] | None = None
         self._open: tuple[AsyncExitStack, Any, int] | None = None
 
@@ -71,7 +79,18 @@ class KafkaTransport:
         except NotSent:
             await self._drop(opened)
             raise
+        self._tell_of_the_clock(landed)
         return landed.partition, landed.offset
+
+    def _tell_of_the_clock(self, landed: Any) -> None:
+        """Once. Where the brokers give records their time, nobody else tells a laptop that its clock is wrong: what it counted
+        is then judged by theirs (Q7)."""
+        if self._is_clock_told or landed.timestamp_type != LOG_APPEND_TIME or landed.timestamp < NO_CLOCK_BELOW_MS:
+            return
+        told = clock_difference(landed.timestamp, int(time.time() * 1000))
+        if told is not None:
+            self._is_clock_told = True
+            self._say(told)
 
     async def close(self) -> None:
         if self._opening is not None:
@@ -133,3 +152,15 @@ class KafkaTransport:
         if self._open is opened:
             self._open = None
             await opened[0].aclose()
+
+
+def clock_difference(broker_ms: int, own_ms: int) -> str | None:
+    """A sentence where two clocks differ by more than CLOCK_MAX_MS."""
+    off = own_ms - broker_ms
+    if abs(off) <= CLOCK_MAX_MS:
+        return None
+    minutes = abs(off) // 60_000
+    days, hours = divmod(minutes // 60, 24)
+    much = f"{days} d {hours} h" if days else f"{hours} h {minutes % 60:02d} min"
+    where = "ahead of" if off > 0 else "behind"
+    return f"this machine's clock is {much} {where} the brokers': set it; times counted by it are warned of (Q7)"

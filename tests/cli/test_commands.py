@@ -111,7 +111,7 @@ def test_rules_are_listed_for_people_and_programs() -> None:
     assert "Abacus F.202" in call("rules").stdout
 
 
-@pytest.mark.parametrize("name", ["demo", "worker", "send", "standings", "export", "dump", "replay", "rules"])
+@pytest.mark.parametrize("name", ["demo", "worker", "send", "submit", "standings", "export", "dump", "replay", "rules"])
 def test_every_command_has_help_with_an_example(name: str) -> None:
     assert f"Example: tally-stream {name}" in " ".join(call(name, "--help").stdout.split())
 

@@ -7,11 +7,13 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tally_stream.domain.scalars import murmur2_partition
+from tally_stream.kafka.embedded import EmbeddedBroker
 from tally_stream.settings import load_settings
 from tally_stream.station import client as client_module
 from tally_stream.station.client import (
@@ -23,10 +25,21 @@ from tally_stream.station.client import (
 )
 from tally_stream.station.preparing import NotAStatement
 from tally_stream.station.spool import Spool, SpoolError, spooled_in
-from tally_stream.station.transport import KafkaTransport, NotSent, NotTaken
+from tally_stream.station.transport import (
+    CLOCK_MAX_MS,
+    LOG_APPEND_TIME,
+    NO_CLOCK_BELOW_MS,
+    KafkaTransport,
+    NotSent,
+    NotTaken,
+    clock_difference,
+)
 from tests.station.topic_of_lists import PARTITIONS, TopicOfLists, absent
 from tests.support.brokers import Embedded
+from tests.support.doc_pages import marked
+from tests.support.paths import DOCS
 from tests.support.report_messages import ELECTION, counts, turnout
+from tests.support.reporting_stations import write_election
 from tests.support.topics import read_topic
 from tests.support.waiting import until
 
@@ -200,6 +213,23 @@ class TestBackOff:
         assert max(seconds.count(second) for second in set(seconds)) < 120, "of 1,000 in 15 s, as even as chance is"
 
 
+class TestClock:
+    def test_a_clock_two_days_off_is_told(self) -> None:
+        two_days = 2 * 24 * 3_600_000
+        assert clock_difference(0, two_days) == (
+            "this machine's clock is 2 d 0 h ahead of the brokers': set it; times counted by it are warned of (Q7)"
+        )
+        assert "is 0 h 05 min behind the brokers'" in (clock_difference(CLOCK_MAX_MS + 1, 0) or "")
+        assert clock_difference(CLOCK_MAX_MS, 0) is clock_difference(0, CLOCK_MAX_MS) is None
+
+    def test_once_and_only_where_the_brokers_give_the_time(self) -> None:
+        said: list[str] = []
+        transport = KafkaTransport(load_settings(prefix="t"), said.append)
+        for kind in (0, LOG_APPEND_TIME, LOG_APPEND_TIME):
+            transport._tell_of_the_clock(SimpleNamespace(timestamp=NO_CLOCK_BELOW_MS, timestamp_type=kind))  # noqa: SLF001 (an answer that no test broker gives)
+            assert len(said) == (kind == LOG_APPEND_TIME)
+
+
 class TestOnABroker:
     async def test_records_stand_where_kafka_s_own_clients_would_put_them(
         self, embedded_broker: Embedded, tmp_path: Path
@@ -227,3 +257,15 @@ class TestOnABroker:
             await client.submit(counts(station="B-1"))
             await until(lambda: len(said) >= 2, "two tries")
         assert re.match(r"no Kafka broker answers at 127\.0\.0\.1:9 \(.*\); 2 wait here, next try in 0\.0 s", said[0])
+
+
+def test_the_example_of_the_docs_prints_what_stands_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    example = marked(DOCS / "api.md", "example")
+    monkeypatch.chdir(tmp_path)
+    write_election(tmp_path / "my-election")
+    with EmbeddedBroker({"tally.reports": 2, "tally.standings": 1, "tally.rejections": 2}) as broker:
+        monkeypatch.setenv("TALLY_BOOTSTRAP", broker.bootstrap)
+        exec(example["station"].text, {})
+    assert capsys.readouterr().out == example["station, prints"].text

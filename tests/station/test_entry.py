@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tally_stream.station import entry
+from tally_stream.station.checking import KnownStatements
 from tally_stream.station.entry import completed, read_entries
-from tests.support.report_messages import ELECTION, counts, election
+from tally_stream.station.preparing import NotAStatement, prepare
+from tests.support.report_messages import ELECTION, LOG_MS, counts, election
 
 TABLE = """\
 station,contest,counted_at,cast,valid,blank,invalid,ANNA,BELA
@@ -134,6 +139,16 @@ class TestBytes:
         assert read(TABLE) == ([ROW], [])
         _, (mistake,) = read(TABLE + " ")
         assert mistake == f"f: {len(TABLE) + 1} bytes, at most {len(TABLE)} are read: cut it in parts"
+
+
+@given(st.binary(max_size=200) | st.text('{}[]",:;\t\n\r A1-stationcontestANNABELA', max_size=80).map(str.encode))
+def test_no_bytes_raise_and_each_gives_something_or_a_mistake(raw: bytes) -> None:
+    entries, mistakes = read_entries("f", raw, ELECTION)
+    known = KnownStatements(ELECTION)
+    for entered in entries:
+        with suppress(NotAStatement):
+            assert prepare(entered.fields, known, LOG_MS).checked.verdict
+    assert all(mistake.what and mistake.line >= 0 for mistake in mistakes)
 
 
 def test_the_only_contest_and_the_phase_are_filled_in() -> None:

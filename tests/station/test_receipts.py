@@ -117,7 +117,8 @@ class Station:
                 r.value, r.key
             )
 
-        return self.evidence.receipt(["PRES"], r.partition, r.offset, is_same)
+        assert r.key is not None
+        return self.evidence.receipt(["PRES"], r.key, r.partition, r.offset, is_same)
 
 
 def compare(world: World, reader: Station, *, is_done: bool = False) -> None:
