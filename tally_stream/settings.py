@@ -7,6 +7,7 @@ can be used, alone and together (a key that is not that of the certificate). Ref
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "TALLY_"
 SECRET_MAX_BYTES = 64 * 1024
+OPERATOR_TOKEN_MIN_CHARS = 20
 OTHERS_MAY_READ = 0o004
 
 
@@ -120,6 +122,18 @@ class Settings(BaseSettings):
     dump_metrics_port: Annotated[_Port, _DUMP] = Field(default=0, description="Their port, 0 for none: nothing listens then.")
     board_host: Annotated[str, _BOARD] = Field(default="127.0.0.1", description="Where the board listens.")
     board_port: Annotated[_Port, _BOARD] = Field(default=8080, description="Its port, 0 for any free one.")
+    board_operator: Annotated[bool, UsedBy(("board",))] = Field(
+        default=False,
+        description="The board also serves the authority's desk, `/operator/held`: to this machine alone, or to whoever has "
+        "the token.",
+    )
+    board_operator_token: Annotated[SecretStr | None, UsedBy(("board",))] = Field(
+        default=None,
+        description="What the desk asks for, 20 characters and more. Needed where the board is open to the network.",
+    )
+    board_operator_token_file: Annotated[_File | None, UsedBy(("board",))] = Field(
+        default=None, description="File that holds the token instead."
+    )
     rehearsal: Annotated[bool, UsedBy(("worker", "topics", "status"))] = Field(
         default=False, description="Durability settings of topics that break a promise are shown instead of refused."
     )
@@ -256,6 +270,7 @@ def load_settings(**flags: Any) -> Settings:
         kept = {name: value for name, value in given.items() if name in Settings.model_fields}
         settings = Settings(**{**kept, **{n: Settings.model_fields[n].default for n in wrong if n in Settings.model_fields}})
     errors += _take_secrets(settings)
+    errors += _operator_mistakes(settings)
     errors += _login_mistakes(settings, wrong)
     if settings.uses_tls:
         errors += _tls_mistakes(settings, wrong)
@@ -285,6 +300,40 @@ def _take_secrets(settings: Settings) -> list[str]:
         if file is not None and Path(file).stat().st_mode & OTHERS_MAY_READ:
             settings.warnings.append(f"{_variable(name)}: every user of this machine may read {file}: chmod o-r")
     return errors
+
+
+def _operator_mistakes(settings: Settings) -> list[str]:
+    """The desk is not for the public: it is never open to a network without a token."""
+    errors: list[str] = []
+    if settings.board_operator_token_file is not None:
+        if settings.board_operator_token is not None:
+            errors.append("TALLY_BOARD_OPERATOR_TOKEN and TALLY_BOARD_OPERATOR_TOKEN_FILE are both given: give one of them")
+        secret = _secret_in("TALLY_BOARD_OPERATOR_TOKEN_FILE", settings.board_operator_token_file, errors)
+        settings.board_operator_token = settings.board_operator_token or secret
+        if secret is None:
+            return errors
+        if Path(settings.board_operator_token_file).stat().st_mode & OTHERS_MAY_READ:
+            file = settings.board_operator_token_file
+            settings.warnings.append(f"TALLY_BOARD_OPERATOR_TOKEN_FILE: every user of this machine may read {file}: chmod o-r")
+    token = settings.board_operator_token
+    if token is not None and len(token.get_secret_value()) < OPERATOR_TOKEN_MIN_CHARS:
+        errors.append(f"TALLY_BOARD_OPERATOR_TOKEN: has less than {OPERATOR_TOKEN_MIN_CHARS} characters, and could be guessed")
+    if settings.board_operator and token is None and not is_loopback(settings.board_host):
+        errors.append(
+            f"TALLY_BOARD_OPERATOR: the board listens at {settings.board_host}, open to the network: give the desk a token "
+            "(TALLY_BOARD_OPERATOR_TOKEN_FILE), or let the board listen at 127.0.0.1"
+        )
+    return errors
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own, which nobody else reaches."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _secret_in(variable: str, file: str, errors: list[str]) -> SecretStr | None:

@@ -18,6 +18,7 @@ from tally_stream.board.area_rows import AreaRows
 from tally_stream.board.described import MessageDocuments
 from tally_stream.board.feed import Feed
 from tally_stream.board.openapi import document
+from tally_stream.board.operator_desk import OperatorDesk
 from tally_stream.board.operators import Operators
 from tally_stream.board.page import Pages
 from tally_stream.board.places import Places
@@ -59,6 +60,12 @@ class Board:
         self.api = Api(places, rows, self.feed, self.stations)
         self.stream = Stream(self.feed, self.api.published)
         self.operators = Operators(self.feed, self.stations, self.stream)
+        token = settings.board_operator_token
+        self.desk = (
+            OperatorDesk(election, self.feed, self.stations, None if token is None else token.get_secret_value())
+            if settings.board_operator
+            else None
+        )
         self.pages = Pages(places, rows, self.feed, self.stations)
         self.publisher = (
             None if publish_to is None else Publisher(publish_to, election, self.feed, self.stations, places.name, say)
@@ -83,6 +90,8 @@ class Board:
         app.router.add_get("/api/v1/stream", self.stream.handle, allow_head=False)
         app.router.add_get("/api/v1/openapi.json", self._openapi)
         self.operators.add_to(app)
+        if self.desk is not None:
+            self.desk.add_to(app)
         app.on_response_prepare.append(self._head)
         app.on_shutdown.append(self.stream.close)
         return app
@@ -136,7 +145,7 @@ class Board:
                 response.headers["Retry-After"] = str(RETRY_SECONDS)
         except web.HTTPException as error:
             response = web.json_response({"error": error.reason.lower()}, status=error.status)
-            for name in ("Allow", "Retry-After", "Location"):
+            for name in ("Allow", "Retry-After", "Location", "WWW-Authenticate"):
                 if name in error.headers:
                     response.headers[name] = error.headers[name]
         except (asyncio.CancelledError, ConnectionError):

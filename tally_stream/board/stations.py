@@ -24,6 +24,7 @@ from tally_stream.domain.ledger import Entry, Verdict
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import RULES, VERDICTS, Finding
 from tally_stream.domain.scalars import murmur2_partition
+from tally_stream.export.desk import CasePlace, Desk
 from tally_stream.kafka.client import StoredRecord, TopicReader
 from tally_stream.kafka.following import Follower
 from tally_stream.kafka.topics import Topics
@@ -87,6 +88,7 @@ class Stations:
         self._words: dict[Station, str] = {}
         """Id and name as a search compares them, made when first searched."""
         self._searches: dict[tuple[int, str, str], list[Station]] = {}
+        self._desk = Desk(election)
         self._partial_holds: dict[int, float] = {}
         """Contest that is on hold in some partitions and not in all → since when, by the clock."""
         self.failure: str | None = None
@@ -209,6 +211,8 @@ class Stations:
                 self._partial_holds.setdefault(read.contest, self._clock())
             else:
                 self._partial_holds.pop(read.contest, None)
+        if self._desk.concerns(record.key, verdict):
+            self._desk.take(fold, CasePlace(fold.partition, record.offset, record.timestamp_ms), read, verdict)
         station = self._station_of(read, record.key)
         if station is not None:
             self._note(station, record, read, verdict)
@@ -249,6 +253,10 @@ class Stations:
         COPIES_SECONDS: the copies of an order do not come in one moment."""
         since = self._partial_holds.get(contest)
         return None if since is None or self._clock() - since < COPIES_SECONDS else (self._holds(contest), len(self._folds))
+
+    def open_cases(self, contest: int | None, hides_counts: Callable[[int], bool]) -> list[dict[str, Any]]:
+        """For operators: what waits for an authority in a contest, or in all."""
+        return self._desk.cases(self._folds, contest, hides_counts=hides_counts)
 
     def one(self, station_id: str, hides_counts: Callable[[str], bool]) -> dict[str, Any] | None:
         """All that is shown of one station; None where there is no such station. `hides_counts(contest id)`."""

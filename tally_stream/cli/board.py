@@ -30,6 +30,8 @@ from tally_stream.settings import Settings
 @with_broker
 @click.option("--board-host", "--host", help="Where the board listens [TALLY_BOARD_HOST, default 127.0.0.1].")
 @click.option("--board-port", "--port", type=int, help="0: any free port [TALLY_BOARD_PORT, default 8080].")
+@click.option("--operator", "board_operator", is_flag=True, default=None,
+              help="Also serve what waits for an authority, /operator/held: to this machine, or with a token.")  # fmt: skip
 @click.option("--publish", "publish_to", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
               help="Write a snapshot of each version as files, and latest.json.")  # fmt: skip
 def board(election: str | None, publish_to: Path | None, **flags: object) -> None:

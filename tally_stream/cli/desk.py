@@ -132,7 +132,7 @@ def _figures(case: dict[str, Any], rows: list[tuple[str, int | None, int | None]
     for head in (named, f"{word} (revision {after['revision']})", "difference"):
         table.add_column(head, justify="right", no_wrap=True)
     for name, left, right in rows[:FIGURES_SHOWN_MAX]:
-        difference = "" if left is None or right is None else f"{right - left:+,}"
+        difference = "" if left is None or right is None else f"{right - left:+,}" if right != left else "0"
         table.add_row(Text(name), *("–" if figure is None else f"{figure:,}" for figure in (left, right)), difference)
     if len(rows) > FIGURES_SHOWN_MAX:
         table.add_row(f"and {len(rows) - FIGURES_SHOWN_MAX} more", "", "", "")

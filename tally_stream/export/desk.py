@@ -102,14 +102,22 @@ class Desk:
     ) -> list[dict[str, Any]]:
         """The open cases, oldest first, as a program reads them. `hides_counts(contest)`: figures are left out."""
         asked = [
-            (known.since.timestamp_ms, index, id, known)
+            (known.since, index, id, known)
             for (index, id), known in self._open.items()
             if contest in (None, index) and station in (None, id)
         ]
-        return [self._case(folds, *one, hides_counts=hides_counts(one[1])) for one in sorted(asked, key=lambda a: a[:3])]
+        asked.sort(key=lambda one: (one[0].timestamp_ms, one[0].partition, one[0].offset))
+        return [self._case(folds, *one, hides_counts=hides_counts(one[1])) for one in asked]
 
     def _case(
-        self, folds: Sequence[PartitionFold], since_ms: int, contest: int, station_id: str, known: _Open, *, hides_counts: bool
+        self,
+        folds: Sequence[PartitionFold],
+        since: CasePlace,
+        contest: int,
+        station_id: str,
+        known: _Open,
+        *,
+        hides_counts: bool,
     ) -> dict[str, Any]:
         election = self._election
         definition, station = election.contests[contest], election.stations[station_id]
@@ -118,7 +126,7 @@ class Desk:
         assert entry is not None, "a case has an entry"
         counts: Callable[[Report | None], Any] = lambda r: None if hides_counts else _counts(r, definition.candidate_ids)  # noqa: E731
         return {
-            "since": format_time(since_ms),
+            "since": format_time(since.timestamp_ms),
             "contest": definition.id,
             "station": station_id,
             "name": station.name,

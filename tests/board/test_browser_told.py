@@ -6,6 +6,7 @@ No broker and no worker: what the script draws is held beside what the board has
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tally_stream.board.feed import now_ms
 from tests.board.axe import violations
 from tests.board.many import ManyBoard, served
 from tests.board.texts import SOON, wait_text, wait_true
+from tests.board.told import ToldBoard, statement
 from tests.board.town import show, told_town
 from tests.support.every_ballot import SEATS, roots, with_outcome, with_seats
 from tests.support.every_ballot import night as night_of_town
@@ -132,3 +134,18 @@ def test_the_seats_of_a_group_move_by_themselves(page: Any) -> None:
         page.locator("#contests a").first.click()
         page.wait_for_url(re.compile("/contest/COUNCIL$"))
         assert page.locator("p.group a").get_attribute("href") == "/group/TOWN"
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_authority_s_desk_can_be_read_by_everybody_who_may(page: Any, tmp_path: Path, width: int) -> None:
+    told = ToldBoard(tmp_path, board_operator=True)
+    told.take(statement("PRES", "S1", 1, "report", (3_000, 2)), statement("PRES", "S2", 1, "report", (3, 2)),
+              statement("PRES", "S2", 1, "report", (2, 3)))  # fmt: skip
+    page.set_viewport_size({"width": width, "height": 800})
+    with served(told.board) as address:
+        page.goto(address + "/operator/held")
+        assert page.locator("h2").all_inner_texts() == ["S1 Station 1", "S2 Station 2"]
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.emulate_media(color_scheme="dark")
+        assert violations(page) == []

@@ -73,13 +73,13 @@ def deep_folder(path: Path) -> Path:
 class ToldBoard:
     """The board of the small rehearsal, over one partition that is read to its end."""
 
-    def __init__(self, directory: Path, *, phase: str = "test", folder: Path | None = None) -> None:
+    def __init__(self, directory: Path, *, phase: str = "test", folder: Path | None = None, **settings: object) -> None:
         folder = folder or rehearsal_folder(directory / "election")
         toml = folder / "election.toml"
         toml.write_text(toml.read_text(encoding="utf-8").replace('phase = "test"', f'phase = "{phase}"'), encoding="utf-8")
         self.said: list[str] = []
         self.out = directory / "out"
-        self.board = Board(load_settings(), load_election(folder), self.said.append, self.out)
+        self.board = Board(load_settings(**settings), load_election(folder), self.said.append, self.out)
         self.board.feed._behind.clear()  # noqa: SLF001  (what reading the topics to their end does)
         self.replay = Replay(self.board.election, "tally.reports", 1)
         stations = self.board.stations

@@ -260,7 +260,7 @@ def test_what_may_be_cached_is_and_figures_are_not(night: Scene, nginx: Nginx) -
 
 
 def test_what_is_for_operators_is_not_for_the_public(nginx: Nginx) -> None:
-    for path in ("/metrics", "/livez", "/readyz"):
+    for path in ("/metrics", "/livez", "/readyz", "/operator/held", "/operator/held.json"):
         assert nginx.headers(path)[0] == "HTTP/2 404", path
 
 
