@@ -157,6 +157,8 @@ MUTANTS = (
            "else -(-share // whole)", "else share // whole", f"{QUESTIONS} {REFERENDUM}"),
     Mutant("accepted without a quorum", f"{DOMAIN}/referendum.py",
            "if reached is not None and reached.done < reached.needed:", "if False:", f"{QUESTIONS} {REFERENDUM}"),
+    Mutant("a quorum of nobody is not known", f"{DOMAIN}/referendum.py",
+           "done is None or counted.registered is None", "done is None or not counted.registered", f"{QUESTIONS} {REFERENDUM}"),
     Mutant("void while ballots are out", f"{DOMAIN}/referendum.py",
            "else done + counted.bound + beyond", "else done", f"{QUESTIONS} {REFERENDUM}"),
     Mutant("ballots not told apart reach a quorum of cast again", f"{DOMAIN}/referendum.py",

@@ -16,7 +16,7 @@ from tests.support.seats_model import seats_certain, seats_now
 @dataclass(frozen=True)
 class Totals:
     """What a contest, or an area of it, stands at. `more_votes`: the most that one candidate can still get,
-    `more_together` all of them; `more_base`: the most that each base can still grow, `more_threshold` that of a threshold."""
+    `more_together` all of them; `more_base`: the most that each base can still grow."""
 
     votes: Sequence[int]
     bases: dict[str, int | None]
