@@ -1,7 +1,7 @@
 """The fast tests, interpreted, on each Python from 3.11 that is there: `make pythons`, or `python -m tests.pythons 3.13`.
 
 Each gets an environment of its own in `build/pythons/`, with the packages that requirements/dev.txt pins (by uv where it is
-there, else by pip), and runs domain, wire and audit in a copy in which nothing is compiled. Fails where one of them fails,
+there, else by pip), and runs domain, wire, audit and simulated nights (the same bytes everywhere) in a copy in which nothing is compiled. Fails where one of them fails,
 or where a version that is named is not there. Refuses to know which Pythons there should be: the workflow names them.
 """
 
@@ -18,7 +18,7 @@ from tests.support.paths import ROOT
 
 BUILD = ROOT / "build" / "pythons"
 FIRST, LAST = 11, 15
-FOLDERS = ["tests/domain", "tests/wire", "tests/audit"]
+FOLDERS = ["tests/domain", "tests/wire", "tests/audit", "tests/station/test_simulate.py"]
 
 
 def pythons() -> dict[str, str]:

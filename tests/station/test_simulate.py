@@ -201,7 +201,7 @@ def test_records_are_not_kept() -> None:
         return most
 
     small, large = most_bytes(1_000), most_bytes(6_000)
-    assert (large - small) / 5_000 < 200
+    assert (large - small) / 5_000 < 100
 
 
 def test_draws_are_those_of_splitmix64() -> None:
