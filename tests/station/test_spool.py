@@ -1,15 +1,12 @@
-"""The spool: what is kept is kept whole, whatever kills the process or the disk; and one process has it."""
+"""The spool: what is kept is kept whole, whatever kills the process; and one process has it. Disks: `test_spool_on_disks.py`."""
 
 from __future__ import annotations
 
 import os
-import resource
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +19,6 @@ from tests.station.killed_spool import STEPS
 from tests.support.report_messages import ELECTION, LOG_MS, counts
 
 TOPIC = "t.reports"
-A_PAGE = 4096
 
 
 def record(revision: int = 1, station: str = "A-1") -> Prepared:
@@ -146,55 +142,3 @@ def test_killed_at_each_step_nothing_is_torn_and_nothing_lost(step: str, path: P
         "once more only where its answer was not noted"
     )
     assert spooled.offset == len(sent) - 1
-
-
-class TestDisk:
-    def test_a_full_disk_is_named_and_nothing_is_torn(self, tmp_path: Path) -> None:
-        small = tmp_path / "small"
-        small.mkdir()
-        if (
-            shutil.which("mount") is None
-            or subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], check=False, capture_output=True
-            ).returncode
-        ):
-            pytest.skip("no right to mount a small disk")
-        path = small / "spool"
-        try:
-            with opened(path) as spool:
-                spool.keep([record()], 1)
-                (small / "others").write_bytes(b"x" * (shutil.disk_usage(small).free - A_PAGE))
-                with pytest.raises(SpoolError, match=r"spool: the disk is full, and nothing was kept: make room"):
-                    spool.keep([replace(record(n), value=b"x" * 60_000) for n in range(2, 9)], 2)
-            assert [s.revision for s in spooled_in(path)] == [1]
-            (small / "others").unlink()
-            with opened(path) as spool:
-                spool.keep([record(2)], 3)
-                assert [s.revision for s in spool.all()] == [1, 2]
-        finally:
-            subprocess.run(["umount", str(small)], check=True)
-
-    def test_a_disk_that_fails_is_named_and_nothing_is_torn(self, path: Path) -> None:
-        """A file that may not grow: the kernel refuses the write in the middle of it."""
-
-        def limited(most: int) -> Callable[[], None]:
-            def limit() -> None:
-                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-                resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-
-            return limit
-
-        with opened(path) as spool:
-            spool.keep([record()], 1)
-        code = (
-            opens(path) + "\nfrom types import SimpleNamespace as R\n"
-            "spool.keep([R(station='A-1', sequence='PRES', revision=n, kind='report', key=b'A-1', value=b'x' * 60_000)"
-            " for n in range(2, 9)], 2)\n"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False, preexec_fn=limited(200_000)
-        )
-        assert f"{path}: the disk could not be read or written (SQLITE_IOERR_WRITE), so nothing is certain" in done.stderr
-        assert [s.revision for s in spooled_in(path)] == [1]
-        with opened(path) as spool:
-            assert spool.keep([record(2)], 3) == [2]
