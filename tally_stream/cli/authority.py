@@ -202,6 +202,7 @@ class _Conversation:
     def show(self) -> OrderDue:
         """Fold the log, and say what the order would change. Raises OrderRefused where it would be refused."""
         from tally_stream.cli.order_effect import effect_of
+        from tally_stream.station.authority import unsealed
 
         replay = run_async(self._fold())
         self._next_offsets = {fold.partition: fold.next_offset for fold in replay.folds}
@@ -210,7 +211,9 @@ class _Conversation:
         if not due.partitions:
             self._print(f"{self._what()} stands already, as revision {due.revision}: nothing is to be sent")
             return due
-        effect = effect_of(replay, self._order, due, int(time.time() * 1000))
+        now_ms = int(time.time() * 1000)
+        self._docket.refuse_unsealed(due, unsealed(due.statement) if due.value is None else due.value, now_ms)
+        effect = effect_of(replay, self._order, due, now_ms)
         self._show_statement(due)
         self._show_effect(effect)
         return due

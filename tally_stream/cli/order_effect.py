@@ -22,7 +22,6 @@ from tally_stream.domain.report import Control
 from tally_stream.domain.standings import Message
 from tally_stream.export.outcome_words import NOT_A_DECLARATION, outcome_sentences
 from tally_stream.station.orders import AuthorityOrder, OrderDue
-from tally_stream.wire.report_log import LogRecord
 
 CANDIDATES_SHOWN_MAX = 60
 AREA_CANDIDATES_SHOWN_MAX = 6
@@ -54,8 +53,10 @@ def effect_of(replay: Replay, order: AuthorityOrder, due: OrderDue, now_ms: int)
             _release(fold, contest, now_ms)
     before = _messages(replay, contest, areas)
     for partition in due.partitions:
-        offset = replay.folds[partition].next_offset
-        replay.take(LogRecord(now_ms, order.key, due.statement, partition, offset))
+        fold = replay.folds[
+            partition
+        ]  # past its reading: what is not sealed yet would be refused where signatures are demanded
+        fold.take(fold.next_offset, now_ms, order.key, due.said)
     after = _messages(replay, contest, areas)
     freezes_at = {fold.partition: fold.published_offset(contest) for fold in replay.folds} if order.kind == "hold" else {}
     return OrderEffect(before, after, election.root, is_behind_hold, freezes_at)

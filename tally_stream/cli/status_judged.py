@@ -196,7 +196,8 @@ def _of_contests(roots: dict[str, Root]) -> list[str]:
         if contests:
             count = sum(getattr(root, word) for root in contests)
             named = _some((root.contest for root in contests), CONTESTS_NAMED_MAX)
-            found.append(f"{count:,} {'station is' if count == 1 else 'stations are'} {word} in {named}: an authority decides")
+            stations = "station is" if count == 1 else "stations are"
+            found.append(f"{count:,} {stations} {word} in {named}: an authority decides, `tally-stream held` lists them")
     return found
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 from tally_stream.domain.ledger import Verdict
@@ -78,6 +78,7 @@ async def give(
             if not due.partitions:
                 return Given(due, {}, dict(docket.stands_at))
             value = seal(due.statement) if due.value is None else due.value
+            docket.refuse_unsealed(due, value, int(time.time() * 1000))
             offsets = await _send(producer, topic, docket, due, value)
             verdicts = await _read_back(reader, docket, offsets)
             if all(verdict.name in ("counted", "repeated") for verdict in verdicts.values()):
@@ -107,9 +108,9 @@ async def _send(producer: Any, topic: str, docket: Docket, due: OrderDue, value:
 async def _read_back(reader: TopicReader, docket: Docket, offsets: Mapping[int, int]) -> dict[int, Verdict]:
     """Partition → the verdict of our own record there, once all before it is folded."""
     found: dict[int, Verdict] = {}
-    end = monotonic() + READ_BACK_SECONDS
+    end = time.monotonic() + READ_BACK_SECONDS
     while len(found) < len(offsets):
-        if monotonic() >= end:
+        if time.monotonic() >= end:
             raise KafkaError(f"what was sent could not be read again within {READ_BACK_SECONDS:.0f} s: run it again")
         for record in await reader.poll():
             verdict = docket.take(record)
@@ -130,10 +131,10 @@ async def published_root(
     """The contest's first root that stands on all these offsets of the reports; None where none came within the limit."""
     election = docket.election
     key = f"{docket.order.contest}|{election.root}".encode()
-    end = monotonic() + limit_seconds + root_seconds(len(election.contests))
+    end = time.monotonic() + limit_seconds + root_seconds(len(election.contests))
     async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
         await reader.seek({p: max(start, last - NEWEST_MESSAGES) for p, (start, last) in (await reader.bounds()).items()})
-        while monotonic() < end:
+        while time.monotonic() < end:
             for record in await reader.poll():
                 root = _standing_on(record, key, election.digest, offsets)
                 if root is not None:

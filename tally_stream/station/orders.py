@@ -24,6 +24,9 @@ from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_at
 from tally_stream.wire.signed import kind_said
 
+NOWHERE = -1
+"""An offset that no record has, and no [[skip]] names."""
+
 DecisionKind = Literal["annul", "restore", "accept", "withdraw"]
 OrderKind = DecisionKind | ControlKind
 
@@ -98,9 +101,11 @@ def refused_by(finding: Finding) -> OrderRefused:
 @dataclass(frozen=True, slots=True)
 class OrderDue:
     """What is to be sent for an order. `value` is None for a new statement, whose bytes are still to be sealed, and holds a
-    record's value where copies of one that stands elsewhere are missing. Without `partitions` nothing is: it stands."""
+    record's value where copies of one that stands elsewhere are missing. `said` is the statement as it is read. Without
+    `partitions` nothing is to be sent: it stands."""
 
     revision: int
+    said: Report | Control
     statement: bytes
     partitions: tuple[int, ...]
     value: bytes | None = None
@@ -219,17 +224,18 @@ class Docket:
             if said.revision == newest and self.order.is_said_by(said):
                 lacking = tuple(p for p in self.partitions if p not in self.controls or self.controls[p][0] != said)
                 if all(self._takes(p, newest) for p in lacking):
-                    return OrderDue(newest, value, lacking, value)
+                    return OrderDue(newest, said, value, lacking, value)
         statement = self.order.statement(self.election, newest + 1, None)
         read = self.reader.read(statement, self.order.key)
         if isinstance(read, Finding):
             raise refused_by(read)
+        assert isinstance(read, Control), "an order about a contest is read as control of it"
         lowest = min((self.controls[p][0].revision if p in self.controls else 0) for p in self.partitions)
         if newest + 1 - lowest > REVISION_STEP_MAX:
             raise OrderRefused(
                 f"revision {newest + 1} is more than {REVISION_STEP_MAX:,} above {lowest}, where some partition stands", "Q8"
             )
-        return OrderDue(newest + 1, statement, self.partitions)
+        return OrderDue(newest + 1, read, statement, self.partitions)
 
     def _takes(self, partition: int, revision: int) -> bool:
         """Whether a copy of this revision would take effect in a partition."""
@@ -239,15 +245,13 @@ class Docket:
     def _due_of_station(self, shown: StationSeen | None) -> OrderDue:
         entry = self.entry
         if entry is not None and entry.in_force_revision == entry.top and self.order.is_said_by(entry.top_statement):
-            return OrderDue(entry.top, b"", ())
+            assert entry.top_statement is not None, "something is in force"
+            return OrderDue(entry.top, entry.top_statement, b"", ())
         if shown is not None:
             self._refuse_what_was_not_shown(shown)
         replaces, revision = self._replaces(entry), (entry.top if entry else 0) + 1
         statement = self.order.statement(self.election, revision, replaces)
-        finding = self._finding(statement)
-        if finding is not None:
-            raise refused_by(finding)
-        return OrderDue(revision, statement, self.partitions, replaces=replaces)
+        return OrderDue(revision, self._taking_effect(statement), statement, self.partitions, replaces=replaces)
 
     def _replaces(self, entry: Entry | None) -> int:
         """What the order replaces: the held report for `accept`, else what is in force, else what is held."""
@@ -271,13 +275,23 @@ class Docket:
                 "look again: run it again"
             )
 
-    def _finding(self, statement: bytes) -> Finding | None:
-        """Why a decision's bytes would be refused; None where they would take effect."""
+    def _taking_effect(self, statement: bytes) -> Report:
+        """A decision, as it is read. Raises OrderRefused where it would not take effect."""
         read = self.reader.read(statement, self.order.key)
         if isinstance(read, Finding):
-            return read
+            raise refused_by(read)
         assert isinstance(read, Report), "a decision is read as one"
         fold = self.folds[self.partitions[0]]
         contest = self.election.contests[self.contest]
         entry = self.entry or Entry(read.station)
-        return next(iter(judge(entry, read, contest, fold.limits, False, 0).findings), None)
+        findings = judge(entry, read, contest, fold.limits, False, 0).findings
+        if findings:
+            raise refused_by(findings[0])
+        return read
+
+    def refuse_unsealed(self, due: OrderDue, value: bytes, now_ms: int) -> None:
+        """Raises OrderRefused where a record of this value would be refused for its signature (S6), or for the want of one."""
+        for partition in due.partitions:
+            read = read_at(self.reader, self.folds[partition], NOWHERE, now_ms, self.order.key, value)
+            if isinstance(read, Finding):
+                raise refused_by(read)

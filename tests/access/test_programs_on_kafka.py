@@ -115,6 +115,18 @@ def test_a_night_with_each_program_as_its_own_principal(stage: Stage, workers: l
     run("dump", str(copy), settings=stage.settings("dump"))
     run("verify", NIGHT, str(copy), settings=stage.settings("reader", MTLS))
 
+    # An authority looks, orders, and reads back what became of it; a worker runs, so that standings come.
+    worker = WorkerProcess(stage.settings("worker"), NIGHT, tmp_path / "worker-orders.log")
+    workers.append(worker)
+    worker.wait_ready()
+    order = ("authority", "hold", "--election", NIGHT, "--reason", "a test", "--authority", "the test", "--yes", "--json")
+    ordered = json.loads(run(*order, settings=stage.settings("authority")).stdout)
+    assert ordered["published"]["on_hold"]
+    run("held", "--election", NIGHT, settings=stage.settings("authority"))
+    refused = run(*order[:-3], "another", "--yes", settings=stage.settings("reader"), expect=1)
+    assert "'reader' has no right to" in refused.stderr
+    assert worker.stop() == 0
+
     again = Stage(stage.kafka, tmp_path)
     again.allow()
     again.create()

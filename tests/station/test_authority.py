@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,7 +22,8 @@ from tally_stream.station import authority
 from tally_stream.station.authority import SENDINGS_MAX, Given, give, unsealed
 from tally_stream.station.orders import AuthorityOrder, Docket, OrderDue, OrderKind, OrderRefused, StationSeen
 from tally_stream.wire.report_log import LogRecord
-from tests.support.report_messages import ELECTION, LOG_MS, control, counts, decision
+from tests.support.report_messages import ELECTION, LOG_MS, control, counts, decision, election
+from tests.support.signing import signed, signing_key
 
 PARTITIONS = 4
 HOME = murmur2_partition(b"A-1", PARTITIONS)
@@ -60,13 +62,15 @@ class Topic:
                 docket.take(record)
         return docket, {p: len(records) for p, records in enumerate(self.stored)}
 
-    def give(self, order: AuthorityOrder, between: Callable[[], object] | None = None) -> Given:
+    def give(
+        self, order: AuthorityOrder, between: Callable[[], object] | None = None, seal: authority.Seal = unsealed
+    ) -> Given:
         """As the command does; `between`: what comes while its giver looks at what would change."""
         docket, next_offsets = self.docket(order)
         shown = None if order.station is None else docket.shown
         if between is not None:
             between()
-        return asyncio.run(give(SETTINGS, docket, next_offsets, shown, unsealed, said.append))
+        return asyncio.run(give(SETTINGS, docket, next_offsets, shown, seal, said.append))
 
     def replay(self) -> Replay:
         replay = Replay(ELECTION, "t.reports", PARTITIONS)
@@ -293,6 +297,37 @@ class TestAboutAStation:
     def test_a_station_that_stated_nothing_can_be_annulled(self, topic: Topic) -> None:
         assert topic.docket(order("annul"))[0].shown == StationSeen(0, 0, 0)
         assert due(topic, order("annul")).replaces == 0
+
+
+KEYS = (signing_key("CEC"), signing_key("A-1", "A-1", ["report"]))
+
+
+class TestWhereSignaturesAreDemanded:
+    @pytest.fixture
+    def signed_topic(self, topic: Topic, monkeypatch: pytest.MonkeyPatch) -> Topic:
+        monkeypatch.setattr(sys.modules[__name__], "ELECTION", election(signatures="required", keys=KEYS))
+        topic.put(HOME, "A-1", signed(counts(), "A-1"))
+        return topic
+
+    def test_an_order_is_sealed_and_takes_effect(self, signed_topic: Topic) -> None:
+        given = signed_topic.give(order("annul"), seal=lambda statement: signed(statement, "CEC"))
+        assert given.due.revision == 2
+        assert signed_topic.give(order("annul")).sent == {}, "what stands needs no key"
+        assert signed_topic.verdicts() == {"counted": 2}
+
+    @pytest.mark.parametrize("by", ["", "A-1", "NOBODY"])
+    def test_what_would_be_refused_for_its_signature_is_not_sent(self, signed_topic: Topic, by: str) -> None:
+        for of in (order("annul"), order("hold", None)):
+            with pytest.raises(OrderRefused, match="S6: "):
+                signed_topic.give(of, seal=(lambda statement: signed(statement, by)) if by else unsealed)
+        assert signed_topic.verdicts() == {"counted": 1}
+
+    def test_missing_copies_are_sent_as_they_are_sealed(self, signed_topic: Topic) -> None:
+        value = signed(order("hold", None).statement(ELECTION, 1, None), "CEC")
+        signed_topic.put(2, "PRES", value)
+        given = signed_topic.give(order("hold", None))
+        assert sorted(given.sent) == [0, 1, 3]
+        assert {record.value for record in signed_topic.stored[0]} == {value}
 
 
 def contest_order(kind: OrderKind, *, reason: str = "why", by: str = "who") -> AuthorityOrder:
