@@ -68,15 +68,17 @@ class UsedBy:
 
 
 ON_KAFKA = (
-    "worker", "topics", "send", "simulate", "submit", "authority", "held", "status", "standings", "export", "board", "dump",
-    "restore", "verify",
+    "worker", "topics", "send", "simulate", "submit", "authority", "keys", "held", "status", "standings", "export", "board",
+    "dump", "restore", "verify",
 )  # fmt: skip
 _KAFKA = UsedBy(ON_KAFKA)
 _SECURITY = UsedBy((*ON_KAFKA, "demo"))
+_COUNTED = UsedBy(("worker", "topics", "authority", "keys", "held", "board", "status", "submit"))
 _WORKER = UsedBy(("worker",))
 _WATCHED = UsedBy(("worker", "status"))
 _BOARD = UsedBy(("board", "demo", "status"))
 _DUMP = UsedBy(("dump", "status"))
+_SIGNS = UsedBy(("submit", "authority", "keys"))
 EVERY = UsedBy(("every command",))
 
 
@@ -90,7 +92,7 @@ class Settings(BaseSettings):
         default="127.0.0.1:9092", description="Kafka brokers to ask first, `host:port`, several behind commas."
     )
     prefix: Annotated[_Name, _KAFKA] = Field(default="tally", description="What the names of the five topics begin with.")
-    election: Annotated[str | None, UsedBy(("worker", "topics", "authority", "held", "board", "status", "submit"))] = Field(
+    election: Annotated[str | None, _COUNTED] = Field(
         default=None, description="Election folder, or the name of a night that ships."
     )
     spool: Annotated[str | None, UsedBy(("submit",))] = Field(
@@ -168,7 +170,20 @@ class Settings(BaseSettings):
         default=None, description="File that holds the passphrase of an encrypted key. Nobody is ever asked for it."
     )
 
+    signing_key: Annotated[str | None, _SIGNS] = Field(
+        default=None,
+        description="File with the private key that signs statements (`tally-stream keys make`); needed where the election "
+        "demands signatures.",
+    )
+    signing_key_id: Annotated[str | None, _SIGNS] = Field(
+        default=None, description="Its id, where keys.csv does not have its public key, or has it twice."
+    )
+    signing_key_password_file: Annotated[_File | None, _SIGNS] = Field(
+        default=None, description="File that holds the passphrase of an encrypted signing key. Nobody is ever asked for it."
+    )
+
     _key_password: SecretStr | None = PrivateAttr(default=None)
+    _signing_password: SecretStr | None = PrivateAttr(default=None)
     _warnings: list[str] = PrivateAttr(default_factory=list)
 
     @property
@@ -189,6 +204,14 @@ class Settings(BaseSettings):
 
     def keep_key_password(self, secret: SecretStr | None) -> None:
         self._key_password = secret
+
+    @property
+    def signing_password(self) -> str | None:
+        """The passphrase of the signing key, as its file had it when the settings were loaded."""
+        return self._signing_password.get_secret_value() if self._signing_password else None
+
+    def keep_signing_password(self, secret: SecretStr | None) -> None:
+        self._signing_password = secret
 
     @property
     def warnings(self) -> list[str]:
@@ -294,6 +317,10 @@ def _take_secrets(settings: Settings) -> list[str]:
         settings.security_password = settings.security_password or secret
     if settings.security_key_password_file is not None:
         settings.keep_key_password(_secret_in("TALLY_SECURITY_KEY_PASSWORD_FILE", settings.security_key_password_file, errors))
+    if settings.signing_key_password_file is not None:
+        settings.keep_signing_password(
+            _secret_in("TALLY_SIGNING_KEY_PASSWORD_FILE", settings.signing_key_password_file, errors)
+        )
     files = {"PASSWORD_FILE": settings.security_password_file, "KEY_PASSWORD_FILE": settings.security_key_password_file,
              "KEYFILE": settings.security_keyfile}  # fmt: skip
     for name, file in files.items():

@@ -29,6 +29,7 @@ from tally_stream.cli.common import (
     warn,
     with_broker,
 )
+from tally_stream.cli.sealing import seal_of
 from tally_stream.cli.view import board
 from tally_stream.domain.election import Election
 from tally_stream.domain.report import COUNT_KINDS, Report
@@ -59,6 +60,8 @@ def _every_order(command: Callable[..., Any]) -> Callable[..., Any]:
             "--no-wait", is_flag=True, help="End when the order is in force on the log, before the standings have it."
         ),
         click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option("--signing-key", metavar="FILE", help="The key that signs it [TALLY_SIGNING_KEY]."),
+        click.option("--signing-key-id", metavar="ID", help="Its id, where keys.csv does not tell it [TALLY_SIGNING_KEY_ID]."),
         click.option("--authority", "by", required=True, metavar="WHO", help="Who orders it; everybody can read it."),
         click.option("--reason", required=True, metavar="WHY", help="Everybody can read it."),
     ):
@@ -189,6 +192,7 @@ class _Conversation:
 
     def __init__(self, settings: Settings, election: Election, order: AuthorityOrder, as_json: bool) -> None:
         self._settings, self._election, self._order, self._as_json = settings, election, order, as_json
+        self._seal = seal_of(settings, election)
         self._docket: Docket
         self._given: Given
         self._shown: StationSeen | None = None
@@ -283,9 +287,9 @@ class _Conversation:
 
     def give(self) -> None:
         """Send it, and read it back until it is in force."""
-        from tally_stream.station.authority import give, unsealed
+        from tally_stream.station.authority import give
 
-        self._given = given = run_async(give(self._settings, self._docket, self._next_offsets, self._shown, unsealed, warn))
+        self._given = given = run_async(give(self._settings, self._docket, self._next_offsets, self._shown, self._seal, warn))
         self.told |= {
             "revision": given.due.revision,
             "sent": {str(partition): offset for partition, offset in given.sent.items()},

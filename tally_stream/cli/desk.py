@@ -30,6 +30,7 @@ from tally_stream.export.desk import CasePlace, Desk, figures_side_by_side
 from tally_stream.settings import Settings
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogError, LogRecord
+from tally_stream.wire.signed import statement_in
 
 CASES_SHOWN_MAX = 50
 FIGURES_SHOWN_MAX = 40
@@ -83,7 +84,7 @@ async def _cases(settings: Settings, election: Election, contest: int | None, st
     def judged(replay: Replay, record: LogRecord, verdict: Verdict) -> None:
         if desk.concerns(record.key, verdict):
             place = CasePlace(record.partition, record.offset, record.timestamp_ms)
-            desk.take(replay.folds[record.partition], place, reader.read(record.value, record.key), verdict)
+            desk.take(replay.folds[record.partition], place, reader.read(statement_in(record.value), record.key), verdict)
 
     partitions = await partitions_of_reports(settings)
     replay = await fold_reports(settings, election, partitions, judged)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tally_stream.audit.replay import Replay
+from tally_stream.audit.verified import verified
 from tally_stream.cli.common import err, warn
 from tally_stream.domain.election import Election
 from tally_stream.domain.ledger import Verdict
@@ -36,6 +37,7 @@ async def fold_reports(
 
     topic = f"{settings.prefix}.reports"
     replay = Replay(election, topic, partitions)
+    due_offsets = dict.fromkeys(range(partitions), 0)
     columns = (TextColumn("reading reports"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     async with TopicReader(settings, topic, is_log=True) as reader:
         bounds = await reader.bounds()
@@ -43,10 +45,12 @@ async def fold_reports(
             task = progress.add_task("reports", total=sum(end for _, end in bounds.values()))
             async for records in reader.read_to_end():
                 for r in records:
-                    due = replay.folds[r.partition].next_offset
+                    due = due_offsets[r.partition]
                     if r.offset != due:
                         raise LogError(lost_records(r.partition, due, r.offset - 1))
-                    record = LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset)
-                    judged(replay, record, replay.take(record))
+                    due_offsets[r.partition] = due + 1
+                logged = (LogRecord(r.timestamp_ms, r.key, r.value, r.partition, r.offset) for r in records)
+                for record, ahead in verified(replay.folds, logged):
+                    judged(replay, record, replay.take(record, ahead))
                 progress.advance(task, len(records))
     return replay

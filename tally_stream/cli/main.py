@@ -21,6 +21,7 @@ _COMMANDS = {
     "authority": ("tally_stream.cli.authority", "Orders about stations and contests: annul, accept, hold, certify and others."),
     "held": ("tally_stream.cli.desk", "Held and disputed stations, and what each needs."),
     "submit": ("tally_stream.cli.submit", "A station's reports: check them, send them, and what became of each."),
+    "keys": ("tally_stream.cli.keys", "Keys that sign statements: make, list, check, add, revoke."),
     "status": ("tally_stream.cli.status", "What is wrong with the count, and how it stands."),
     "standings": ("tally_stream.cli.standings", "The newest standings."),
     "export": ("tally_stream.cli.export", "The newest standings as NIST SP 1500-100 or CSV."),

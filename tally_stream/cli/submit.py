@@ -16,10 +16,12 @@ import click
 from rich.text import Text
 
 from tally_stream.cli.common import ELECTION, EXIT_FAILED, EXIT_USAGE, open_election, out, refuse, settings_of, with_broker
+from tally_stream.cli.sealing import seal_of
 from tally_stream.cli.submit_form import ask
 from tally_stream.cli.submit_receipts import status
 from tally_stream.cli.submit_said import as_json, lines_of
 from tally_stream.cli.submit_send import ToldOfReceipts, send_and_say
+from tally_stream.station.authority import Seal
 from tally_stream.station.checking import KnownStatements, why_not
 from tally_stream.station.entry import FILE_MAX_BYTES, read_entries
 from tally_stream.station.known import known_of
@@ -36,6 +38,7 @@ class ToldWithReports:
     added: dict[str, Any] = field(default_factory=dict)
     accepts_warnings: bool = False
     accepts_errors: bool = False
+    seal: Seal | None = None
 
 
 @dataclass
@@ -64,6 +67,8 @@ class Looked:
 @click.option("--authority", help="Who ordered that.")
 @click.option("--accept-warnings", is_flag=True, help="The paper says so: send it with its warnings.")
 @click.option("--accept-errors", is_flag=True, help="The paper contradicts itself: send it, it is held until somebody decides.")
+@click.option("--signing-key", metavar="FILE", help="The key that signs them [TALLY_SIGNING_KEY].")
+@click.option("--signing-key-id", metavar="ID", help="Its id, where keys.csv does not tell it [TALLY_SIGNING_KEY_ID].")
 @click.option("--check", "only_check", is_flag=True, help="Only look: nothing is sent, no broker is needed.")
 @click.option(
     "--wait", "waits", is_flag=True, help="Wait until it is known what became of each; exit 1 unless all are counted."
@@ -94,9 +99,9 @@ def submit(
     _refuse_what_does_not_fit((*files, *([station] if station else [])), only_check, only_status or waits, only_status, save)
     definition, _ = open_election(settings.election)
     stated = {"kind": kind, "replaces": replaces, "reason": reason, "authority": authority}
-    given = ToldWithReports(
-        contest, revision, {k: v for k, v in stated.items() if v is not None}, accept_warnings, accept_errors
-    )
+    added = {k: v for k, v in stated.items() if v is not None}
+    seal = seal_of(settings, definition) if (files or station) and not only_check else None
+    given = ToldWithReports(contest, revision, added, accept_warnings, accept_errors, seal)
     path = spool_path(settings.spool, settings.prefix, definition.id)
     try:
         if only_status:
@@ -106,7 +111,7 @@ def submit(
     except SpoolError as error:
         refuse([str(error)])
     if station is not None:
-        looked = Looked([(ask(known, station, contest, given.added, revision), "")])
+        looked = Looked([(ask(known, station, contest, given.added, revision, seal), "")])
     else:
         looked = look_at(files, known, given)
         say(looked, in_json)
@@ -147,7 +152,7 @@ def _said(fields: dict[str, Any]) -> dict[str, Any]:
 def _look(looked: Looked, known: KnownStatements, given: ToldWithReports, fields: dict[str, Any], place: str) -> None:
     now_ms = int(time.time() * 1000)
     try:
-        prepared = prepare(fields, known, now_ms, given.contest, given.revision)
+        prepared = prepare(fields, known, now_ms, given.contest, given.revision, given.seal)
     except NotAStatement as error:
         looked.mistakes.append(f"{place}: {error}")
         return

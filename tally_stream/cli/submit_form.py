@@ -22,6 +22,7 @@ from tally_stream.cli.submit_said import lines_of
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.scalars import parse_time
+from tally_stream.station.authority import Seal
 from tally_stream.station.checking import KnownStatements
 from tally_stream.station.preparing import Prepared, prepare
 
@@ -45,7 +46,12 @@ class Question:
 
 
 def ask(
-    known: KnownStatements, station_id: str, contest_id: str | None, added: Mapping[str, Any], revision: int | None
+    known: KnownStatements,
+    station_id: str,
+    contest_id: str | None,
+    added: Mapping[str, Any],
+    revision: int | None,
+    seal: Seal | None,
 ) -> Prepared:
     """A report that was looked at and confirmed. Exits 2 for a station or contest that is none; raises click.Abort at the end
     of the input."""
@@ -61,7 +67,7 @@ def ask(
     while True:
         _ask_all(questions_of(contest), contest, answers)
         fields = {**added, **fields_of(answers, contest), "station": station.id, "contest": contest.id}
-        prepared = prepare(fields, known, int(time.time() * 1000), revision=revision)
+        prepared = prepare(fields, known, int(time.time() * 1000), revision=revision, seal=seal)
         for line in lines_of(prepared, ""):
             out.print(Text(line), soft_wrap=True)
         if _is_confirmed(prepared):

@@ -38,6 +38,16 @@ class KeyRing:
     def is_revoked(self, key_id: str) -> bool:
         return key_id in self._stated and self._stated[key_id].key is None
 
+    def newest(self, key_id: str) -> KeyStatement | None:
+        """The newest statement about a key; None where there is none."""
+        known = self._stated.get(key_id)
+        return None if known is None else known.statement
+
+    def all(self) -> list[SigningKey]:
+        """Those that are in force but for their times, by id."""
+        ids = sorted({*self._keys, *self._stated})
+        return [key for key in map(self.get, ids) if key is not None]
+
     def take(self, s: KeyStatement) -> Verdict:
         """Judge a statement about a key, whose signature was found right; it is in force from the next record on."""
         known = self._stated.get(s.key_id)

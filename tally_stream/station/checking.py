@@ -18,6 +18,7 @@ from tally_stream.domain.report import COUNT_KINDS, Control, Report, Turnout, Un
 from tally_stream.domain.rules import RULES, Figure, Finding, Limits, Severity, VerdictName, closing_ms, message_of
 from tally_stream.domain.scalars import format_time
 from tally_stream.wire.reading import ReportReader
+from tally_stream.wire.signed import statement_in
 
 TURNOUT = "turnout"
 """The sequence of revisions that a station's turnout statements have; of its other statements a contest's id, in capitals."""
@@ -94,7 +95,7 @@ class KnownStatements:
 
     def take_refused(self, value: bytes | None, key: bytes | None) -> None:
         """Of a record that was refused when it was counted: its revision is used up, and nothing else came of it."""
-        read = self._reader.read(value, key)
+        read = self._reader.read(statement_in(value), key)
         self._note(None if isinstance(read, Finding) else read)
 
     def _note(self, statement: UnsignedStatement | None) -> None:
@@ -107,7 +108,7 @@ class KnownStatements:
     def _judged(self, value: bytes | None, key: bytes | None, log_ms: int) -> tuple[Checked, Entry | None, Verdict | None]:
         """Beside what is said: the entry that the statement would move, which may be one that was assumed, and its verdict
         there."""
-        read = self._reader.read(value, key)
+        read = self._reader.read(statement_in(value), key)
         if isinstance(read, Finding):
             return _checked("rejected", None, [read]), None, None
         assert not isinstance(read, Control), "a control statement is read under its contest's key, and named so by `entry`"

@@ -24,6 +24,7 @@ from tally_stream.station.spool import Spooled
 from tally_stream.wire.messages import read_published, record_key
 from tally_stream.wire.newest import is_root
 from tally_stream.wire.reading import ReportReader
+from tally_stream.wire.signed import statement_in
 
 
 class ReceiptReader:
@@ -66,12 +67,12 @@ class ReceiptReader:
     def _receipt(self, spooled: Spooled) -> StationReceipt:
         if spooled.partition is None or spooled.offset is None:
             return WAITING
-        stated = self._reader.read(spooled.value, spooled.key)
+        stated = self._reader.read(statement_in(spooled.value), spooled.key)
 
         def is_same(read: RejectionRead) -> bool:
             if (read.key, read.value) == (spooled.key, spooled.value):
                 return True
-            return not isinstance(stated, Finding) and self._reader.read(read.value, read.key) == stated
+            return not isinstance(stated, Finding) and self._reader.read(statement_in(read.value), read.key) == stated
 
         return self._evidence.receipt(self._contests(spooled), spooled.key, spooled.partition, spooled.offset, is_same)
 

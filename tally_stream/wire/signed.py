@@ -47,10 +47,14 @@ _decode_kind = msgspec.json.Decoder(_OfAnyKind).decode
 
 def kind_said(value: bytes | None) -> str:
     """The kind that a statement says it is of, signed or not; "" where none is said. Nothing is verified."""
-    if value is None:
-        return ""
-    envelope = open_plainly(value)
+    said = statement_in(value)
     try:
-        return _decode_kind(value if envelope is None else envelope.payload).kind
+        return "" if said is None else _decode_kind(said).kind
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""
+
+
+def statement_in(value: bytes | None) -> bytes | None:
+    """The bytes of the statement in a record's value, signed or not. Nothing is verified."""
+    envelope = None if value is None else open_plainly(value)
+    return value if envelope is None else envelope.payload

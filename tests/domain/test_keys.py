@@ -118,6 +118,8 @@ class TestRing:
         ring = KeyRing({"K-1": key()})
         assert ring.get("K-1") == key()
         assert ring.get("K-2") is None
+        assert ring.newest("K-1") is None
+        assert ring.all() == [key()]
         assert not ring.is_revoked("K-2")
 
     def test_an_added_key_takes_the_place_of_the_definitions_and_has_no_limits(self) -> None:
@@ -130,6 +132,8 @@ class TestRing:
         assert ring.take(statement(action="revoke")).name == "counted"
         assert ring.get("K-1") is None
         assert ring.is_revoked("K-1")
+        assert ring.newest("K-1") == statement(action="revoke")
+        assert ring.all() == []
         assert ring.take(statement(2)).name == "counted"
         assert ring.get("K-1") is not None
         assert not ring.is_revoked("K-1")
