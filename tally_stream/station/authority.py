@@ -16,10 +16,6 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-<<<<<<< HEAD
-=======
-from time import monotonic, time
->>>>>>> f2eb404 (Make, list, check, add and revoke keys by command, and sign what submit and authority send)
 from typing import Any
 
 from tally_stream.domain.ledger import Verdict
@@ -82,11 +78,7 @@ async def give(
             if not due.partitions:
                 return Given(due, {}, dict(docket.stands_at))
             value = seal(due.statement) if due.value is None else due.value
-<<<<<<< HEAD
             docket.refuse_unsealed(due, value, int(time.time() * 1000))
-=======
-            docket.refuse_signature(value, due.partitions[0], int(time() * 1000))
->>>>>>> f2eb404 (Make, list, check, add and revoke keys by command, and sign what submit and authority send)
             offsets = await _send(producer, topic, docket, due, value)
             verdicts = await _read_back(reader, docket, offsets)
             if all(verdict.name in ("counted", "repeated") for verdict in verdicts.values()):

@@ -22,8 +22,7 @@ from tally_stream.domain.rules import REVISION_STEP_MAX, Finding, message_of
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_at
-from tally_stream.wire.signed import kind_said, read_signed
-from tally_stream.wire.signing import Signing
+from tally_stream.wire.signed import kind_said
 
 NOWHERE = -1
 """An offset that no record has, and no [[skip]] names."""
@@ -211,14 +210,6 @@ class Docket:
         newest = max((said for said, _ in self.controls.values()), key=lambda said: said.revision)
         lacking = [p for p in self.partitions if p not in self.controls or self.controls[p][0] != newest]
         return (newest, lacking) if lacking else None
-
-    def refuse_signature(self, value: bytes, partition: int, now_ms: int) -> None:
-        """Raises OrderRefused where a partition would refuse the record's value for its signature."""
-        if not self._is_signed:
-            return
-        read = read_signed(self.reader, Signing(self.folds[partition].keys, now_ms), value, self.order.key)
-        if isinstance(read, Finding):
-            raise refused_by(read)
 
     # -- what is due -----------------------------------------------------------------------------------------------
 
