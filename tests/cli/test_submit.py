@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -15,6 +16,8 @@ from tally_stream.station.spool import Spool, spooled_in
 from tally_stream.wire.folder.assembling import load_election
 from tests.cli.calling import call
 from tests.support.brokers import Embedded
+from tests.support.doc_pages import marked
+from tests.support.paths import DOCS
 from tests.support.processes import command, environment, run, settings_for, tied
 from tests.support.report_messages import LOG_MS, counts
 from tests.support.reporting_stations import write_election
@@ -58,6 +61,16 @@ def test_what_is_wrong_is_said_with_both_figures_and_how_to_go_on(folder: Path, 
     assert "r.csv:4: B-1 PRES revision 1: the paper contradicts itself" in done.stderr
     both = ("--accept-warnings", "--accept-errors")
     assert call("submit", file, "--election", str(folder), "--check", *both).stderr == ""
+
+
+def test_the_example_of_the_docs_says_what_stands_there(tmp_path: Path) -> None:
+    example = marked(DOCS / "stations.md", "example")
+    (tmp_path / "reports.csv").write_text(example["table"].text)
+    done = subprocess.run(
+        command("submit", "reports.csv", "--election", "council", "--check"), cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout + done.stderr) == (1, example["said"].text)
 
 
 def test_a_program_reads_json(folder: Path, tmp_path: Path) -> None:
