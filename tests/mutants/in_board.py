@@ -90,7 +90,7 @@ MUTANTS = (
     Mutant("write trial counts of stations into a page", LISTS,
            "hides_counts = self._feed.shown[contest.id].is_before_the_close", "hides_counts = False", CLOSE),
     Mutant("stations as they were before their reports", PAGE,
-           "            self._lists.state_of_stations(contest.id, area, view.words),\n", "", PLACES),
+           "self._lists.state_of_stations(contest.id, area, view.words), ", "", PLACES),
     Mutant("the whole contest's outcome as it was, on the page of an area", PAGE,
            "self._feed.is_caught_up, published, shown.version,", "self._feed.is_caught_up, published,", PLACES),
     Mutant("take the length of a page for the number found", API,
