@@ -206,7 +206,6 @@ class _Conversation:
     def show(self) -> OrderDue:
         """Fold the log, and say what the order would change. Raises OrderRefused where it would be refused."""
         from tally_stream.cli.order_effect import effect_of
-        from tally_stream.station.authority import unsealed
 
         replay = run_async(self._fold())
         self._next_offsets = {fold.partition: fold.next_offset for fold in replay.folds}
@@ -216,7 +215,7 @@ class _Conversation:
             self._print(f"{self._what()} stands already, as revision {due.revision}: nothing is to be sent")
             return due
         now_ms = int(time.time() * 1000)
-        self._docket.refuse_unsealed(due, unsealed(due.statement) if due.value is None else due.value, now_ms)
+        self._docket.refuse_unsealed(due, self._seal(due.statement) if due.value is None else due.value, now_ms)
         effect = effect_of(replay, self._order, due, now_ms)
         self._show_statement(due)
         self._show_effect(effect)
