@@ -14,6 +14,7 @@ from tally_stream.domain.scalars import format_time
 from tally_stream.station.checking import TURNOUT
 from tally_stream.station.receipts import StationReceipt
 from tally_stream.station.spool import Spooled
+from tally_stream.wire.signed import statement_in
 
 SPOKEN = {
     "waiting": "waiting: it is not known yet what became of it",
@@ -77,9 +78,9 @@ def page(spooled: Spooled, receipt: StationReceipt, election: Election, topic: s
 
 
 def _figures(spooled: Spooled, election: Election) -> list[tuple[str, str]]:
-    """The statement's own, as they were sent; none of what is sealed."""
+    """The statement's own, as they were sent."""
     try:
-        fields = json.loads(spooled.value)
+        fields = json.loads(statement_in(spooled.value) or b"")
     except ValueError:
         return []
     names = {k.id: k.name for contest in election.contests if contest.id == spooled.sequence for k in contest.candidates}

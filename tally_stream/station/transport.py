@@ -66,6 +66,7 @@ class KafkaTransport:
         try:
             with rights_said(self._settings, "Write"):
                 answer = await producer.send(self.topic, value, key=key, partition=murmur2_partition(key, partitions))
+                answer.add_done_callback(_looked_at)
                 done, _ = await asyncio.wait({answer}, timeout=ANSWER_SECONDS)
                 if not done:
                     raise NotSent(f"{self.topic}: no broker has acknowledged within {ANSWER_SECONDS:.0f} s")
@@ -152,6 +153,12 @@ class KafkaTransport:
         if self._open is opened:
             self._open = None
             await opened[0].aclose()
+
+
+def _looked_at(answer: asyncio.Future[Any]) -> None:
+    """Where nobody waits any more, asyncio would write the trace of an answer that came too late."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def clock_difference(broker_ms: int, own_ms: int) -> str | None:

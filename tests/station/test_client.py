@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import re
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +18,7 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.embedded import EmbeddedBroker
 from tally_stream.settings import load_settings
 from tally_stream.station import client as client_module
+from tally_stream.station import transport as transport_module
 from tally_stream.station.client import (
     BACK_OFF_FIRST_SECONDS,
     BACK_OFF_MAX_SECONDS,
@@ -211,6 +214,30 @@ class TestBackOff:
         after_an_hour = sorted(back_off_seconds(100, chance.random()) for _ in range(1_000))
         seconds = [int(pause) for pause in after_an_hour]
         assert max(seconds.count(second) for second in set(seconds)) < 120, "of 1,000 in 15 s, as even as chance is"
+
+
+class TestAnswers:
+    """Of a producer that stands in for one whose brokers are silent."""
+
+    async def test_no_answer_in_time_is_not_sent_and_a_late_one_leaves_no_trace(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(transport_module, "ANSWER_SECONDS", 0.01)
+        answers: list[asyncio.Future[object]] = [asyncio.get_running_loop().create_future()]
+
+        class Silent:
+            async def send(self, topic: str, value: bytes, *, key: bytes, partition: int) -> asyncio.Future[object]:
+                return answers[0]
+
+        transport = KafkaTransport(load_settings(prefix="t"), print)
+        transport._open = (AsyncExitStack(), Silent(), PARTITIONS)  # noqa: SLF001 (a client without a broker)
+        with pytest.raises(NotSent, match=r"t\.reports: no broker has acknowledged within 0 s"):
+            await transport.send(b"A-1", b"{}")
+        assert transport._open is None, "the next try gets a client of its own"  # noqa: SLF001 (as above)
+        answers.pop().set_exception(OSError("too late"))
+        await asyncio.sleep(0)
+        gc.collect()
+        assert caplog.records == []
 
 
 class TestClock:

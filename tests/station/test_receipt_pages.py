@@ -12,6 +12,7 @@ from tally_stream.station.receipt_pages import SPOKEN, as_json, page, sentence_o
 from tally_stream.station.receipt_reader import rejection_of
 from tally_stream.station.receipts import StationReceipt, noted, notes
 from tally_stream.station.spool import Spooled
+from tally_stream.wire.envelope import PAYLOAD_TYPE, to_base64
 from tests.support.report_messages import ELECTION, LOG_MS, as_bytes, counts, turnout
 
 VALUE = as_bytes(counts())
@@ -64,6 +65,8 @@ def test_a_page_has_the_figures_as_they_were_sent() -> None:
     assert "Where it stands:    nowhere yet\n" in waiting
     voters = replace(SENT, sequence="turnout", value=as_bytes(turnout()), kind="turnout")
     assert "  voted:            80\n" in page(voters, StationReceipt("counted"), ELECTION, "t", 0)
+    envelope = {"payload": to_base64(VALUE), "payload_type": PAYLOAD_TYPE, "key_id": "K-1", "signature": to_base64(bytes(64))}
+    assert "  Anna:             50\n" in page(replace(SENT, value=json.dumps(envelope).encode()), HELD, ELECTION, "t", 0)
     assert "Statement:" in page(replace(SENT, value=b"sealed"), StationReceipt("counted"), ELECTION, "t", 0)
 
 
