@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from tally_stream.cli.common import (
     ELECTION,
     EXIT_FAILED,
     EXIT_USAGE,
+    err,
     note,
     open_election,
     out,
@@ -215,11 +217,28 @@ class _Conversation:
             self._print(f"{self._what()} stands already, as revision {due.revision}: nothing is to be sent")
             return due
         now_ms = int(time.time() * 1000)
+        self._refuse_another_definition()
         self._docket.refuse_unsealed(due, self._seal(due.statement) if due.value is None else due.value, now_ms)
         effect = effect_of(replay, self._order, due, now_ms)
         self._show_statement(due)
         self._show_effect(effect)
         return due
+
+    def _refuse_another_definition(self) -> None:
+        """With another folder than the workers', what would change is not what would change, nor is the next revision."""
+        from tally_stream.kafka.client import KafkaError
+        from tally_stream.station.authority import published_definition
+
+        try:
+            found = run_async(published_definition(self._settings, self._docket))
+        except KafkaError as error:
+            warn(f"whether the workers count by this election folder is not known: {error}")
+            return
+        if found not in (None, self._election.digest):
+            refuse([
+                f"standings of {self._order.contest} are of definition {found}, this folder is {self._election.digest}: "
+                "give orders with the election folder that the workers count with"
+            ])  # fmt: skip
 
     async def _fold(self) -> Replay:
         from tally_stream.cli.folding import fold_reports, partitions_of_reports
@@ -304,6 +323,7 @@ class _Conversation:
 
     def wait(self) -> bool:
         """Whether the standings have it; what they say then is printed."""
+        from tally_stream.kafka.client import KafkaError
         from tally_stream.station.authority import published_root
 
         if self._is_behind_hold():
@@ -312,7 +332,12 @@ class _Conversation:
         published = self._published_offsets()
         # A further hold does not move the first: the standings never pass the one, and have the other.
         due = {p: min(offset, published[p] - 1) for p, offset in self._given.stands_at.items()}
-        root = run_async(published_root(self._settings, self._docket, due))
+        try:
+            with err.status("waiting for the standings", spinner="line") if err.is_terminal else nullcontext():
+                root = run_async(published_root(self._settings, self._docket, due))
+        except (KafkaError, OSError) as error:
+            warn(f"the order is in force on the log, but the standings could not be read: {error}")
+            return False
         if root is None:
             warn("the order is in force on the log, but no standings that have it came: does a worker run? "
                  "`tally-stream status` says; this command, run again, sends nothing and waits again")  # fmt: skip

@@ -24,6 +24,7 @@ from tally_stream.kafka.client import KafkaError, StoredRecord, TopicReader, sen
 from tally_stream.settings import Settings
 from tally_stream.station.orders import Docket, OrderDue, OrderRefused, StationSeen
 from tally_stream.wire.newest import root_seconds
+from tally_stream.wire.schema.published import read_canonical_standings
 
 SENDINGS_MAX = 8
 """Revisions that are tried. Two authorities who order at the same moment need two or three."""
@@ -125,30 +126,48 @@ def _overtaken(due: OrderDue, verdicts: Mapping[int, Verdict], docket: Docket) -
     return f"somebody else was quicker than revision {due.revision}{where}: it is sent again as the next one"
 
 
+async def published_definition(settings: Settings, docket: Docket) -> str | None:
+    """The digest of the newest root of the order's contest; None where none stands among the newest messages."""
+    found = None
+    async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
+        await _seek_newest(reader)
+        async for records in reader.read_to_end():
+            for record in records:
+                root = _root_in(record, docket)
+                found = found if root is None else str(root["definition"])
+    return found
+
+
 async def published_root(
     settings: Settings, docket: Docket, offsets: Mapping[int, int], limit_seconds: float = PUBLISHED_SECONDS
 ) -> dict[str, Any] | None:
     """The contest's first root that stands on all these offsets of the reports; None where none came within the limit."""
-    election = docket.election
-    key = f"{docket.order.contest}|{election.root}".encode()
-    end = time.monotonic() + limit_seconds + root_seconds(len(election.contests))
+    end = time.monotonic() + limit_seconds + root_seconds(len(docket.election.contests))
     async with TopicReader(settings, f"{settings.prefix}.standings") as reader:
-        await reader.seek({p: max(start, last - NEWEST_MESSAGES) for p, (start, last) in (await reader.bounds()).items()})
+        await _seek_newest(reader)
         while time.monotonic() < end:
             for record in await reader.poll():
-                root = _standing_on(record, key, election.digest, offsets)
-                if root is not None:
+                root = _root_in(record, docket)
+                if root is None or root["definition"] != docket.election.digest:
+                    continue
+                reached = root["provenance"]["next_offsets"]
+                if all(reached.get(str(partition), 0) > offset for partition, offset in offsets.items()):
                     return root
     return None
 
 
-def _standing_on(record: StoredRecord, key: bytes, digest: str, offsets: Mapping[int, int]) -> dict[str, Any] | None:
-    if record.key != key or record.value is None:
+async def _seek_newest(reader: TopicReader) -> None:
+    bounds = await reader.bounds()
+    await reader.seek({p: max(start, last - NEWEST_MESSAGES) for p, (start, last) in bounds.items()})
+
+
+def _root_in(record: StoredRecord, docket: Docket) -> dict[str, Any] | None:
+    """The order's contest's root, if it is one that a worker publishes: whoever may write to the topic may write anything."""
+    if record.key != f"{docket.order.contest}|{docket.election.root}".encode() or record.value is None:
         return None
     try:
-        root: dict[str, Any] = json.loads(record.value)
-        reached = root["provenance"]["next_offsets"]
-        is_ours = root["definition"] == digest and all(reached[str(p)] > offset for p, offset in offsets.items())
-    except (ValueError, KeyError, TypeError):  # whoever may write there may write anything
+        read_canonical_standings(record.value)
+    except ValueError:
         return None
-    return root if is_ours else None
+    root: dict[str, Any] = json.loads(record.value)
+    return root

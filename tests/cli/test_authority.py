@@ -148,15 +148,23 @@ def test_a_held_report_is_shown_with_its_codes_and_accepted(stage: Stage) -> Non
     assert stage.told("withdraw", "--no-wait")["replaces"] == 2
 
 
-def test_without_a_worker_it_is_in_force_and_says_that_no_figures_came(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_worker_it_is_in_force_and_nothing_is_waited_for(stage: Stage) -> None:
     stage.report()
-    stage.count()
-    wait_standings(stage.settings, bool, "any standings")
-    stage.end()
-    stage.worker = None
     told = stage.told("annul", "--no-wait")
     assert told["published"] is None
     assert told["stands_at"] == {str(HOME): 1}
+
+
+def test_an_order_by_another_folder_than_the_workers_is_not_given(stage: Stage) -> None:
+    """Its revisions, and what it would change, may be others."""
+    stage.report()
+    stage.count()
+    wait_standings(stage.settings, lambda newest: b"PRES|X" in newest, "standings")
+    digest = stage.election.digest
+    stage.folder.replace(('name = "An election"', 'name = "Another election"'))
+    done = stage.order("annul", "--yes", expect=1)
+    assert f"standings of PRES are of definition {digest}, this folder is sha256:" in done.stderr
+    assert len(read_topic(stage.settings, "reports")[1]) == 1
 
 
 def test_a_contest_is_held_released_and_certified(stage: Stage) -> None:
