@@ -1,17 +1,15 @@
 """`submit --station`: one report, asked for field by field as it stands on the paper, with the sums as they run.
 
-Decides the questions and their order, and that whoever is asked can go back (`<`). An empty answer is unknown, never 0. At
-the end each rule that has something to say says it, and only a yes sends what is odd. What is wrong with a report stands in
-`station/checking.py`.
+Decides the words, and that whoever is asked can go back (`<`). At the end each rule that has something to say says it, and
+only a yes sends what is odd. The questions, their order and what may be answered stand in `station/paper.py`; what is wrong
+with a report in `station/checking.py`.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
@@ -21,28 +19,28 @@ from tally_stream.cli.common import EXIT_USAGE, out, refuse
 from tally_stream.cli.submit_said import lines_of
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election, Station
-from tally_stream.domain.scalars import parse_time
 from tally_stream.station.authority import Seal
 from tally_stream.station.checking import KnownStatements
+from tally_stream.station.paper import (
+    VOTES,
+    Answers,
+    Question,
+    RunningSum,
+    ballots_sum,
+    fields_of,
+    is_count,
+    questions_of,
+    time_of,
+    votes_sum,
+)
 from tally_stream.station.preparing import Prepared, prepare
 
 BACK = "<"
-_COUNT = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
-_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])\Z", re.ASCII)
-_MOST_AHEAD = timedelta(minutes=5)
-
-Answers = dict[str, str]
-"""A question's name → what was answered; "" is unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """`is_needed`: an empty answer is asked for again."""
-
-    name: str
-    text: str
-    is_needed: bool = False
-    is_time: bool = False
+_TEXTS = {
+    "registered": "registered voters on the paper", "cast": "ballots cast", "valid": "valid ballots", "blank": "blank ballots",
+    "invalid": "invalid ballots", "undervotes": "votes not given", "overvotes": "votes lost by too many",
+    "counted_at": "counted at (21:42, or with date and offset)",
+}  # fmt: skip
 
 
 def ask(
@@ -85,16 +83,10 @@ def _contest(election: Election, station: Station, contest_id: str | None) -> Co
     return own[names.index(contest_id)]
 
 
-def questions_of(contest: Contest) -> list[Question]:
-    found = [
-        Question("registered", "registered voters on the paper"), Question("cast", "ballots cast"),
-        Question("valid", "valid ballots", is_needed=True), Question("blank", "blank ballots"),
-        Question("invalid", "invalid ballots"),
-    ]  # fmt: skip
-    found += [Question(f"votes {c.id}", f"votes for {c.name} ({c.id})", is_needed=True) for c in contest.candidates]
-    if contest.votes_per_ballot > 1:
-        found += [Question("undervotes", "votes not given"), Question("overvotes", "votes lost by too many")]
-    return [*found, Question("counted_at", "counted at (21:42, or with date and offset)", is_needed=True, is_time=True)]
+def text_of(question: Question) -> str:
+    if question.candidate is not None:
+        return f"votes for {question.candidate.name} ({question.candidate.id})"
+    return _TEXTS[question.name]
 
 
 def _ask_all(questions: list[Question], contest: Contest, answers: Answers) -> None:
@@ -116,7 +108,7 @@ def _ask(question: Question, before: str) -> str:
     if question.is_time and not before:
         before = datetime.now().astimezone().isoformat(timespec="seconds")
     while True:
-        typed: str = click.prompt(question.text, default=before, show_default=bool(before)).strip()
+        typed: str = click.prompt(text_of(question), default=before, show_default=bool(before)).strip()
         if typed == BACK:
             return typed
         if not typed and question.is_needed:
@@ -126,59 +118,33 @@ def _ask(question: Question, before: str) -> str:
             if moment is not None:
                 return moment
             out.print(Text("    a time as 21:42, or 2024-02-07T21:42:10+04:00"))
-        elif not typed or _COUNT.match(typed):
+        elif not typed or is_count(typed):
             return typed
         else:
             out.print(Text("    a whole number in digits alone, at most nine of them"))
 
 
-def time_of(typed: str, now: datetime) -> str | None:
-    """RFC 3339; of a clock's time the last moment at which it showed that."""
-    clock = _CLOCK.match(typed)
-    if clock is None:
-        return typed if parse_time(typed) is not None else None
-    moment = now.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
-    if moment > now + _MOST_AHEAD:
-        moment -= timedelta(days=1)
-    return moment.isoformat(timespec="seconds")
-
-
 def running_sum(name: str, answers: Answers, contest: Contest) -> str | None:
     """What the answers so far come to, behind the question of that name."""
     if name == "invalid":
-        parts = [answers[part] for part in ("valid", "blank", "invalid") if answers.get(part)]
-        total, cast = sum(map(int, parts)), answers.get("cast")
-        if not cast:
-            return f"together {total:,}"
-        return f"together {total:,} of {int(cast):,} cast" + _difference(total, int(cast), is_whole=len(parts) == 3)
-    if name.startswith("votes "):
-        votes = sum(int(answers[f"votes {c.id}"]) for c in contest.candidates if answers.get(f"votes {c.id}"))
-        most = int(answers["valid"]) * contest.votes_per_ballot
-        is_last = name == f"votes {contest.candidates[-1].id}" and contest.votes_per_ballot == 1
+        ballots = ballots_sum(answers)
+        if ballots.of is None:
+            return f"together {ballots.total:,}"
+        return f"together {ballots.total:,} of {ballots.of:,} cast" + _difference(ballots)
+    if name.startswith(VOTES):
+        votes = votes_sum(answers, contest)
         of = "valid" if contest.votes_per_ballot == 1 else "that the valid ballots can give"
-        return f"so far {votes:,} of {most:,} {of}" + _difference(votes, most, is_whole=is_last)
+        return f"so far {votes.total:,} of {votes.of or 0:,} {of}" + _difference(votes)
     return None
 
 
-def _difference(total: int, of: int, *, is_whole: bool) -> str:
+def _difference(found: RunningSum) -> str:
+    total, of = found.total, found.of or 0
     if total > of:
         return f": {total - of:,} too many"
     if total < of:
-        return f": {of - total:,} {'are missing' if is_whole else 'left'}"
-    return ": right" if is_whole else ""
-
-
-def fields_of(answers: Answers, contest: Contest) -> dict[str, Any]:
-    """A report's fields; what is unknown is not among them."""
-    ballots = {
-        name: int(answers[name])
-        for name in ("cast", "valid", "blank", "invalid", "undervotes", "overvotes")
-        if answers.get(name)
-    }
-    fields: dict[str, Any] = {"counted_at": answers["counted_at"], "ballots": ballots}
-    if answers.get("registered"):
-        fields["registered"] = int(answers["registered"])
-    return fields | {"votes": {c.id: int(answers[f"votes {c.id}"]) for c in contest.candidates}}
+        return f": {of - total:,} {'are missing' if found.is_whole else 'left'}"
+    return ": right" if found.is_whole else ""
 
 
 def _is_confirmed(prepared: Prepared) -> bool:

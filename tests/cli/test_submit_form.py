@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tally_stream.cli.submit_form import time_of
+from tally_stream.station.paper import time_of
 from tally_stream.station.spool import spooled_in
 from tests.cli.calling import call
 from tests.support.brokers import Embedded
