@@ -37,12 +37,12 @@ from tally_stream.station.transport import (
     NotTaken,
     clock_difference,
 )
-from tests.station.topic_of_lists import PARTITIONS, TopicOfLists, absent
 from tests.support.brokers import Embedded
 from tests.support.doc_pages import marked
 from tests.support.paths import DOCS
 from tests.support.report_messages import ELECTION, counts, turnout
 from tests.support.reporting_stations import write_election
+from tests.support.topic_of_lists import PARTITIONS, TopicOfLists, absent
 from tests.support.topics import read_topic
 from tests.support.waiting import until
 
