@@ -169,12 +169,11 @@ def _order(
         due = conversation.show()
         if due.partitions and not yes:
             conversation.ask()
-        conversation.give()
+        conversation.give(due)
         is_published = no_wait or conversation.wait()
     except (OrderRefused, LogError, BrokerUnavailable, KafkaError, OSError) as error:
         refuse([str(error)])
-    if as_json:
-        sys.stdout.write(json.dumps(conversation.told, ensure_ascii=False) + "\n")
+    conversation.write()
     sys.exit(0 if is_published else EXIT_FAILED)
 
 
@@ -200,6 +199,11 @@ class _Conversation:
         self._shown: StationSeen | None = None
         self._next_offsets: dict[int, int] = {}
         self.told: dict[str, Any] = {"order": asdict(order)}
+
+    def write(self) -> None:
+        """For a program: all that is known, in one line."""
+        if self._as_json:
+            sys.stdout.write(json.dumps(self.told, ensure_ascii=False) + "\n")
 
     def _print(self, line: str) -> None:
         if not self._as_json:
@@ -298,16 +302,24 @@ class _Conversation:
             self._print(line)
 
     def ask(self) -> None:
+        if self._as_json:
+            self.write()
+            refuse(["nothing was sent: with --json nobody is asked; look at what would change, and give --yes"])
         if not sys.stdin.isatty():
             refuse(["nothing was sent: there is no terminal to ask on; look at what would change, and give --yes"])
         if not click.confirm("Send it?", err=True):
             refuse(["nothing was sent"])
 
-    def give(self) -> None:
-        """Send it, and read it back until it is in force."""
-        from tally_stream.station.authority import give
+    def give(self, due: OrderDue) -> None:
+        """Send it, and read it back until it is in force. Of what stood when it was looked at nobody was asked anything, so
+        nothing is sent."""
+        from tally_stream.station.authority import Given, give
 
-        self._given = given = run_async(give(self._settings, self._docket, self._next_offsets, self._shown, self._seal, warn))
+        if due.partitions:
+            given = run_async(give(self._settings, self._docket, self._next_offsets, self._shown, self._seal, warn))
+        else:
+            given = Given(due, {}, dict(self._docket.stands_at))
+        self._given = given
         self.told |= {
             "revision": given.due.revision,
             "sent": {str(partition): offset for partition, offset in given.sent.items()},

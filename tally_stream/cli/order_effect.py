@@ -151,7 +151,7 @@ def lines_of(effect: OrderEffect, election: Election, order: AuthorityOrder) -> 
     if effect.is_behind_hold:
         lines.append("the contest is on hold: the published figures stay as they are; these are the figures behind the hold")
     if len(before["candidates"]) > CANDIDATES_SHOWN_MAX:
-        lines.append(f"and {len(before['candidates']) - CANDIDATES_SHOWN_MAX:,} candidates more")
+        lines.append(f"and {len(before['candidates']) - CANDIDATES_SHOWN_MAX:,} more")
     if before["ballots"]["valid"] is None and after["ballots"]["valid"] is None:
         lines.append("no votes are shown: the polls have not closed, or valid ballots are not known")
     lines += [f"{name} ballots: {_arrow(before['ballots'][name], after['ballots'][name])}" for name in ("cast", "valid")
@@ -211,7 +211,7 @@ def _area_line(area: str, before: Message, after: Message, election: Election) -
     pairs = [(old, new) for old, new in _pairs(before, after) if old["votes"] != new["votes"]]
     said = [f"{old['name']} {_arrow(old['votes'], new['votes'])}" for old, new in pairs[:AREA_CANDIDATES_SHOWN_MAX]]
     if len(pairs) > AREA_CANDIDATES_SHOWN_MAX:
-        said.append(f"{len(pairs) - AREA_CANDIDATES_SHOWN_MAX:,} candidates more")
+        said.append(f"and {len(pairs) - AREA_CANDIDATES_SHOWN_MAX:,} more")
     moved = _moved(before["stations"], after["stations"])
     said += [f"stations {moved}"] if moved else []
     if before["status"] != after["status"]:

@@ -102,6 +102,9 @@ def test_nothing_is_sent_that_nobody_agreed_to(stage: Stage) -> None:
     done = stage.order("annul", expect=1)
     assert "there is no terminal to ask on; look at what would change, and give --yes" in done.stderr
     assert "valid ballots: 96 → 0" in done.stdout
+    done = stage.order("annul", "--json", expect=1)
+    assert "with --json nobody is asked" in done.stderr
+    assert json.loads(done.stdout)["changes"]["areas"]["X"]["ballots"][1]["valid"] == 0
     assert _answered(stage, b"n\n") == 1
     assert len(read_topic(stage.settings, "reports")[1]) == 1
     assert _answered(stage, b"y\n") == 0
