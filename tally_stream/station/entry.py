@@ -121,9 +121,11 @@ def _read_json(name: str, text: str) -> tuple[list[Entered], list[EntryMistake]]
     """One object, an array of them, or one behind the other: JSON Lines are no more than that."""
     entries: list[Entered] = []
     mistakes: list[EntryMistake] = []
-    at = 0
+    at = counted = 0
+    line = 1
     while (at := _skipped(text, at)) < len(text):
-        line = text.count("\n", 0, at) + 1
+        line += text.count("\n", counted, at)  # on from the last: 34,555 lines from the first each time took two minutes
+        counted = at
         try:
             value, at = _decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:

@@ -16,6 +16,7 @@ import pytest
 
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.embedded import EmbeddedBroker
+from tally_stream.kafka.refused import Refusal
 from tally_stream.settings import load_settings
 from tally_stream.station import client as client_module
 from tally_stream.station import transport as transport_module
@@ -238,6 +239,46 @@ class TestAnswers:
         await asyncio.sleep(0)
         gc.collect()
         assert caplog.records == []
+
+
+class TestRefusal:
+    """What `try_broker` says, twice."""
+
+    @pytest.fixture
+    def tries(self, monkeypatch: pytest.MonkeyPatch) -> list[Refusal | None]:
+        left: list[Refusal | None] = []
+
+        async def try_broker(*_: object) -> Refusal | None:
+            return left.pop(0)
+
+        monkeypatch.setattr(transport_module, "try_broker", try_broker)
+        monkeypatch.setattr(transport_module, "SECOND_TRY_SECONDS", 0.0)
+        return left
+
+    async def test_a_wrong_login_is_seen_twice_and_then_for_good(self, tries: list[Refusal | None]) -> None:
+        tries += [Refusal("the login is wrong", True)] * 2
+        with pytest.raises(NotTaken, match="the login is wrong"):
+            await KafkaTransport(load_settings(prefix="t"), print).send(b"A-1", b"{}")
+
+    async def test_a_broker_that_just_starts_may_not_know_its_users_yet(self, tries: list[Refusal | None]) -> None:
+        tries += [Refusal("the login is wrong", True), Refusal("nobody is there", False)]
+        with pytest.raises(NotSent, match="nobody is there"):
+            await KafkaTransport(load_settings(prefix="t"), print).send(b"A-1", b"{}")
+
+    async def test_one_try_for_all_that_are_due(self, tries: list[Refusal | None]) -> None:
+        tries.append(Refusal("nobody is there", False))
+        transport = KafkaTransport(load_settings(prefix="t"), print)
+        found = await asyncio.gather(*(transport.send(b"A-1", b"{}") for _ in range(50)), return_exceptions=True)
+        assert [str(error) for error in found] == ["nobody is there"] * 50
+        await transport.close()
+
+    async def test_a_file_of_the_settings_that_is_gone_is_for_good(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def gone(_: object) -> None:
+            raise OSError("TALLY_SECURITY_CAFILE (ca.pem): no longer what it was at the start")
+
+        monkeypatch.setattr(transport_module, "connection", gone)
+        with pytest.raises(NotTaken, match="TALLY_SECURITY_CAFILE"):
+            await KafkaTransport(load_settings(prefix="t"), print).send(b"A-1", b"{}")
 
 
 class TestClock:
