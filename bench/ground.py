@@ -18,6 +18,7 @@ from typing import Any
 from aiokafka.admin import NewTopic
 
 from bench.load import Load, Recount, reports, write_definition
+from bench.signing import seal
 from deploy.kafka.local.cluster import LocalKafka
 from deploy.kafka.local.jars import LocalKafkaError, available
 from tally_stream.domain.election import Election
@@ -129,12 +130,13 @@ async def _send(settings: Settings, load: Load, recount: Recount) -> int:
             partition = murmur2_partition(key, PARTITIONS)
             batch = batches.get(partition) or producer.create_batch()
             batches[partition] = batch
-            if batch.append(key=key, value=value, timestamp=time_ms) is None:
+            sent = seal(key, value) if load.is_signed else value
+            if batch.append(key=key, value=sent, timestamp=time_ms) is None:
                 await producer.send_batch(batch, topic, partition=partition)
                 batches[partition] = batch = producer.create_batch()
-                batch.append(key=key, value=value, timestamp=time_ms)
+                batch.append(key=key, value=sent, timestamp=time_ms)
             recount.take(key, value, partition)
-            size += len(value)
+            size += len(sent)
         for partition, batch in batches.items():
             await producer.send_batch(batch, topic, partition=partition)
         await producer.flush()

@@ -20,6 +20,7 @@ from typing import Literal
 import msgspec
 
 from bench.layouts import SEVEN, LayoutName, layout, write_folder
+from bench.signing import write_keys
 
 CANDIDATES = SEVEN
 """Of the one contest that the competitors count."""
@@ -40,6 +41,8 @@ class Load:
     rejected_percent: int = 1
     seed: int = 7
     layout: LayoutName = "plain"
+    is_signed: bool = False
+    """Each report by its station's own key, which the definition demands."""
 
 
 def station_ids(load: Load) -> list[str]:
@@ -49,6 +52,8 @@ def station_ids(load: Load) -> list[str]:
 
 def write_definition(load: Load, folder: Path) -> None:
     write_folder(layout(load.layout), load.stations, folder)
+    if load.is_signed:
+        write_keys(station_ids(load), folder)
 
 
 def reports(load: Load) -> Iterator[tuple[bytes, bytes, int]]:

@@ -19,6 +19,7 @@ from tally_stream.wire.run import read_run
 from tests.support.report_messages import ELECTION, LOG_MS, Json, as_bytes, control, counts, key_of
 
 __all__ = [
+    "DEADLINE_SECONDS",
     "ELECTION",
     "HELD",
     "TOPICS",

@@ -16,7 +16,7 @@ from tally_stream.wire.envelope import Envelope, is_right, to_base64
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_run
 from tally_stream.wire.signing import Ahead
-from tests.stream.outlets import TOPICS, Event, HeldOutlet
+from tests.stream.outlets import DEADLINE_SECONDS, TOPICS, Event, HeldOutlet
 from tests.support.report_messages import ABSENT, LOG_MS, counts, election
 from tests.support.signing import key_statement, public, signed, signing_key
 
@@ -55,6 +55,11 @@ class Blocked:
         await self.go.wait()
         found: Ahead = await self.real.ahead_of(values)
         return found
+
+    async def wait_asked(self, count: int) -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while self.asked < count:  # noqa: ASYNC110
+                await asyncio.sleep(0)
 
     def close(self) -> None:
         self.real.close()
@@ -101,15 +106,14 @@ async def test_what_was_counted_is_published_while_the_next_are_verified(monkeyp
     threads = blocked(counting)
     taking = asyncio.create_task(counting.take(RecordRun(0, list(RECORDS), after_seek=True), event := Event()))
     threads.go.set()
-    while threads.asked < 2:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await threads.wait_asked(2)
     threads.go.clear()
     await outlet.wait_marks(1)
     assert outlet.marks()[0] in (1, 2)
     assert not event.is_acked
     threads.go.set()
     await taking
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         while not event.is_acked:  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert outlet.marks()[-1] == len(RECORDS)
@@ -121,8 +125,7 @@ async def test_a_partition_that_goes_meanwhile_takes_nothing_with_it() -> None:
     counting = counting_of(outlet)
     threads = blocked(counting)
     taking = asyncio.create_task(counting.take(RecordRun(0, list(RECORDS), after_seek=True), event := Event()))
-    while not threads.asked:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await threads.wait_asked(1)
     gone = counting.partitions[0].fold
     counting.assign({}, {})
     counting.assign({0: 0}, {0: len(RECORDS)})
@@ -142,8 +145,7 @@ async def test_a_partition_that_goes_at_the_committed_offset() -> None:
     counting = counting_of(outlet, committed=3)
     threads = blocked(counting)
     taking = asyncio.create_task(counting.take(RecordRun(0, list(RECORDS), after_seek=True), Event()))
-    while not threads.asked:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await threads.wait_asked(1)
     counting.assign({}, {})
     threads.go.set()
     await taking
