@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     broker_wait_seconds: Annotated[int, _SECURITY] = Field(
         default=120, ge=0, le=86_400,
         description="How long brokers that are not up are waited for, in seconds. What waiting cannot cure ends a command "
-        "sooner.",
+        "sooner. `submit` sends for as long as it takes.",
     )  # fmt: skip
     metrics_host: Annotated[str, _WATCHED] = Field(default="127.0.0.1", description="Where metrics and health are served.")
     metrics_port: Annotated[_Port, _WATCHED] = Field(default=9180, description="Their port, 0 for any free one.")

@@ -60,8 +60,12 @@ class Looked:
 @click.option("--election", type=ELECTION, metavar="DIR", help="Election folder or a night that ships [TALLY_ELECTION].")
 @click.option("--station", help="Ask for a report of this station, field by field.")
 @click.option("--contest", help="The contest of reports that name none.")
-@click.option("--revision", type=click.IntRange(min=1), help="The revision; default: one above the highest sent from here.")
-@click.option("--kind", type=click.Choice(["report", "correct", "recount"]), help="What reports are that do not say it.")
+@click.option(
+    "--revision",
+    type=click.IntRange(min=1),
+    help="The revision, whatever a report says; default: one above the highest sent from here.",
+)
+@click.option("--kind", type=click.Choice(["report", "correct", "recount"]), help="The kind of reports that name none.")
 @click.option("--replaces", type=click.IntRange(min=0), help="With --kind correct: the revision that is corrected.")
 @click.option("--reason", help="Why it is corrected.")
 @click.option("--authority", help="Who ordered that.")
