@@ -12,6 +12,7 @@ import os
 import struct
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,8 +35,10 @@ from tally_stream.wire.messages import canonical_json, encode_rejection
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogError, LogRecord, ReportLog, encode_header, encode_line
 from tally_stream.wire.run import read_record, read_run
+from tally_stream.wire.signing import verify_ahead
 from tests.support.doc_pages import marked
 from tests.support.format_vectors import PAGE
+from tests.support.signing import signed, signing_key
 
 LOG_MS = 1_707_330_000_000
 REJECTION_MAX_BYTES = 200_000
@@ -62,6 +65,8 @@ def _elections() -> list[Election]:
 
 ELECTIONS = _elections()
 READERS = [ReportReader(election) for election in ELECTIONS]
+SIGNED = ReportReader(replace(ELECTIONS[0], signatures="optional", keys={"COURT": signing_key("COURT")}))
+"""The first election, where statements may be signed."""
 
 
 # -- one record ----------------------------------------------------------------------------------------------------
@@ -87,6 +92,22 @@ def report(data: bytes) -> None:
             _as_a_run(reader, fold, [first, again], *pair)
         else:
             _as_a_run(reader, fold, [first], *pair)
+    _signed_says_the_same(*pair)
+
+
+def _signed_says_the_same(key: bytes | None, value: bytes) -> None:
+    """Signed by who may sign all, a value comes to what it comes to unsigned; verified ahead or not, as any value does."""
+    verdicts = []
+    for given in (value, signed(value, "COURT")):
+        fold, ahead = PartitionFold(SIGNED.election), verify_ahead([given], PartitionFold(SIGNED.election).keys)
+        verdicts.append(read_record(SIGNED, fold, 0, LOG_MS, key, given))
+        assert read_record(SIGNED, PartitionFold(SIGNED.election), 0, LOG_MS, key, given, ahead) == verdicts[-1]
+    plain, sealed = verdicts
+    if plain.findings[:1] and plain.findings[0].code == "S6":
+        # An envelope, which in another one is no statement; or a statement about a key, which only a signed one can be.
+        assert sealed.findings[:1] == () or sealed.findings[0].code != "S6"
+    else:
+        assert sealed == plain
 
 
 def sums_of(fold: PartitionFold, contest: int) -> list[list[AreaSums | None]]:
