@@ -60,7 +60,17 @@ LANES = (
         "nights on Kafka: stopped, kept, put back, hostile",
         tuple(
             f"tests/nights/test_{what}_on_kafka.py"
-            for what in ("authority", "fail_stop", "dump", "restore", "flood", "hostile_batches", "refusals", "slow_readers")
+            for what in (
+                "authority",
+                "fail_stop",
+                "dump",
+                "restore",
+                "flood",
+                "hostile_batches",
+                "refusals",
+                "signed",
+                "slow_readers",
+            )
         ),
         shares_kafka=True,
     ),
@@ -68,18 +78,10 @@ LANES = (
     Lane("board, in a browser", ("tests/board",), shares_kafka=True),
     Lane(
         "docs, exports, command line, clients, deploy, bench",
-        (
-            "tests/docs",
-            "tests/export",
-            "tests/cli",
-            "tests/station",
-            "tests/kafka",
-            "tests/deploy",
-            "tests/bench",
-            "tests/gate",
-        ),
+        ("tests/docs", "tests/export", "tests/cli", "tests/kafka", "tests/deploy", "tests/bench", "tests/gate"),
         shares_kafka=True,
     ),
+    Lane("stations: spool, client, orders, simulated nights", ("tests/station",), shares_kafka=True),
     Lane("access: on a secured Kafka", ("tests/access",), shares_kafka=True),
     Lane("chaos", ("tests/chaos",)),
     Lane("streams on Kafka", ("tests/stream",), shares_kafka=True),
