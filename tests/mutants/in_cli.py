@@ -43,4 +43,6 @@ MUTANTS = (
     Mutant("say a replaced definition once for every message", "tally_stream/cli/verify.py",
            "if difference.other_definition:", "if False:",
            "tests/audit/test_verify.py::test_the_command_checks_a_whole_night_offline"),
+    Mutant("compare the published figures behind a hold", "tally_stream/cli/order_effect.py",
+           "    if is_behind_hold:\n", "    if False:\n", "tests/cli/test_order_effect.py"),
 )  # fmt: skip
