@@ -1,15 +1,15 @@
-"""Scenes that the tests of this folder share, and the browser: skipped by name where there is none, never in CI."""
+"""Scenes that the tests of this folder share, and the browser."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.board_scene import CHROMIUM_FLAGS, Scene, chromium_path, rehearsal_folder, scene
+from tests.support.board_scene import Scene, rehearsal_folder, scene
+from tests.support.chromium import chromium
 
 
 @pytest.fixture(scope="session")
@@ -37,17 +37,8 @@ def night(tmp_path: Path) -> Iterator[Scene]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """For one module: while it is open its loop runs, and no other test can have one."""
-    path = chromium_path()
-    if path is None:
-        if os.environ.get("TALLY_CI") == "1":
-            pytest.fail("CI must have chromium")
-        pytest.skip("chromium is not installed")
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  (after the skip: for those who have a browser)
-
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import sender
 from tally_stream.kafka.embedded import AUTO_PARTITIONS
 from tally_stream.wire.report_log import ReportLog
-from tests.support.board_scene import CHROMIUM_FLAGS, PREFIX, Scene, chromium_path, scene
+from tests.support.board_scene import PREFIX, Scene, scene
+from tests.support.chromium import CHROMIUM_FLAGS, chromium_path
 from tests.support.paths import NIGHTS
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"

@@ -27,8 +27,8 @@ from tally_stream.export.outcome_words import decimal_text
 from tally_stream.kafka.embedded import AUTO_PARTITIONS
 from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.messages import canonical_json
-from tests.board.axe import CONTRAST, violations
 from tests.board.texts import SOON, wait_text, wait_true
+from tests.support.axe import CONTRAST, violations
 from tests.support.board_scene import HOSTILE, Scene
 from tests.support.paths import NIGHTS
 from tests.support.processes import free_port, run

