@@ -191,7 +191,23 @@ DUMP_METRICS: tuple[MetricDefinition, ...] = (
     MetricDefinition("tally_dump_ready", "gauge", (), "1 when it has read all that the topic had, within the last minute."),
 )  # fmt: skip
 
-PROGRAMS: dict[str, tuple[MetricDefinition, ...]] = {"worker": METRICS, "board": BOARD_METRICS, "dump": DUMP_METRICS}
+INTAKE_METRICS: tuple[MetricDefinition, ...] = (
+    *BUILD,
+    MetricDefinition("tally_intake_taken_total", "counter", (), "Statements that the brokers acknowledged."),
+    MetricDefinition("tally_intake_repeated_total", "counter", (), "Statements that had been taken before: told their place."),
+    MetricDefinition("tally_intake_refused_total", "counter", ("why",),
+                     "Requests and statements that were not taken, by the word that ends the `type` of the answer: "
+                     "`brokers` and `busy` come again by themselves."),
+    MetricDefinition("tally_intake_under_way", "gauge", (), "Statements that wait for an acknowledgement."),
+    MetricDefinition("tally_intake_body_bytes", "gauge", (), "Bodies that are in memory."),
+    MetricDefinition("tally_intake_tokens", "gauge", (), "Tokens that are known."),
+    MetricDefinition("tally_intake_ready", "gauge", (),
+                     "1 when the last statement was acknowledged, receipts are read, and the file of tokens could be read."),
+)  # fmt: skip
+
+PROGRAMS: dict[str, tuple[MetricDefinition, ...]] = {
+    "worker": METRICS, "board": BOARD_METRICS, "dump": DUMP_METRICS, "intake": INTAKE_METRICS,
+}  # fmt: skip
 """Program → what it serves, PROCESS_METRICS beside it."""
 
 ALL_NAMES = frozenset(metric.name for metrics in (*PROGRAMS.values(), PROCESS_METRICS) for metric in metrics)

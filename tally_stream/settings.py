@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ ENV_PREFIX = "TALLY_"
 SECRET_MAX_BYTES = 64 * 1024
 OPERATOR_TOKEN_MIN_CHARS = 20
 OTHERS_MAY_READ = 0o004
+_INTAKE_URL = re.compile(r"https?://[^\s/?#@]+/?")
 
 
 class SettingsError(Exception):
@@ -68,17 +70,19 @@ class UsedBy:
 
 
 ON_KAFKA = (
-    "worker", "topics", "send", "simulate", "submit", "authority", "keys", "held", "status", "standings", "export", "board",
-    "dump", "restore", "verify",
+    "worker", "topics", "send", "simulate", "submit", "intake", "authority", "keys", "held", "status", "standings", "export",
+    "board", "dump", "restore", "verify",
 )  # fmt: skip
 _KAFKA = UsedBy(ON_KAFKA)
 _SECURITY = UsedBy((*ON_KAFKA, "demo"))
-_COUNTED = UsedBy(("worker", "topics", "authority", "keys", "held", "board", "status", "submit"))
+_COUNTED = UsedBy(("worker", "topics", "authority", "keys", "held", "board", "status", "submit", "intake"))
 _WORKER = UsedBy(("worker",))
 _WATCHED = UsedBy(("worker", "status"))
 _BOARD = UsedBy(("board", "demo", "status"))
 _DUMP = UsedBy(("dump", "status"))
 _SIGNS = UsedBy(("submit", "authority", "keys"))
+_INTAKE = UsedBy(("intake",))
+_OVER_HTTP = UsedBy(("intake", "submit"))
 EVERY = UsedBy(("every command",))
 
 
@@ -182,6 +186,41 @@ class Settings(BaseSettings):
         default=None, description="File that holds the passphrase of an encrypted signing key. Nobody is ever asked for it."
     )
 
+    intake_host: Annotated[str, _INTAKE] = Field(default="127.0.0.1", description="Where the intake listens.")
+    intake_port: Annotated[_Port, _INTAKE] = Field(default=8090, description="Its port, 0 for any free one.")
+    intake_tokens: Annotated[str | None, _INTAKE] = Field(
+        default=None, description="File of the tokens, hashed, with the stations of each (`tally-stream intake token`)."
+    )
+    intake_rate_per_minute: Annotated[int, _INTAKE] = Field(
+        default=60, ge=1, le=1_000_000,
+        description="Statements a minute that are taken of one caller, for each station it may speak for; so many at once too.",
+    )  # fmt: skip
+    intake_metrics_host: Annotated[str, _INTAKE] = Field(
+        default="127.0.0.1", description="Where the intake serves metrics and its reasons for not being ready."
+    )
+    intake_metrics_port: Annotated[_Port, _INTAKE] = Field(
+        default=0, description="Their port, 0 for none: nothing listens then."
+    )
+    intake_url: Annotated[str | None, UsedBy(("submit",))] = Field(
+        default=None,
+        description="An intake (`https://host:port`) that is sent to where no Kafka answers, or TALLY_BOOTSTRAP is not set.",
+    )
+    intake_token_file: Annotated[_File | None, UsedBy(("submit",))] = Field(
+        default=None, description="File that holds our token for it."
+    )
+    intake_cafile: Annotated[_File | None, _OVER_HTTP] = Field(
+        default=None,
+        description="Certificates (PEM) of who signed the other side's: an intake then knows stations by theirs (the common "
+        "name is the station's id); `submit` trusts these instead of the system's.",
+    )
+    intake_certfile: Annotated[_File | None, _OVER_HTTP] = Field(
+        default=None, description="Our own certificate (PEM): an intake is served over TLS with it, `submit` shows who it is."
+    )
+    intake_keyfile: Annotated[_File | None, _OVER_HTTP] = Field(
+        default=None, description="Its private key (PEM, not encrypted), where it does not stand in the same file."
+    )
+
+    _intake_token: SecretStr | None = PrivateAttr(default=None)
     _key_password: SecretStr | None = PrivateAttr(default=None)
     _signing_password: SecretStr | None = PrivateAttr(default=None)
     _warnings: list[str] = PrivateAttr(default_factory=list)
@@ -212,6 +251,14 @@ class Settings(BaseSettings):
 
     def keep_signing_password(self, secret: SecretStr | None) -> None:
         self._signing_password = secret
+
+    @property
+    def intake_token(self) -> str | None:
+        """Our token for an intake, as its file had it when the settings were loaded."""
+        return self._intake_token.get_secret_value() if self._intake_token else None
+
+    def keep_intake_token(self, secret: SecretStr | None) -> None:
+        self._intake_token = secret
 
     @property
     def warnings(self) -> list[str]:
@@ -294,6 +341,7 @@ def load_settings(**flags: Any) -> Settings:
         settings = Settings(**{**kept, **{n: Settings.model_fields[n].default for n in wrong if n in Settings.model_fields}})
     errors += _take_secrets(settings)
     errors += _operator_mistakes(settings)
+    errors += _intake_mistakes(settings)
     errors += _login_mistakes(settings, wrong)
     if settings.uses_tls:
         errors += _tls_mistakes(settings, wrong)
@@ -350,6 +398,41 @@ def _operator_mistakes(settings: Settings) -> list[str]:
             f"TALLY_BOARD_OPERATOR: the board listens at {settings.board_host}, open to the network: give the desk a token "
             "(TALLY_BOARD_OPERATOR_TOKEN_FILE), or let the board listen at 127.0.0.1"
         )
+    return errors
+
+
+def _intake_mistakes(settings: Settings) -> list[str]:
+    """Of the intake's and of those who send to one; and its files of secrets that others may read."""
+    errors: list[str] = []
+    if settings.intake_url is not None and not _INTAKE_URL.fullmatch(settings.intake_url):
+        errors.append(f"TALLY_INTAKE_URL: {settings.intake_url!r} is not https://host:port (or http://)")
+    if settings.intake_token_file is not None:
+        settings.keep_intake_token(_secret_in("TALLY_INTAKE_TOKEN_FILE", settings.intake_token_file, errors))
+    for name, file in (("TOKEN_FILE", settings.intake_token_file), ("KEYFILE", settings.intake_keyfile)):
+        if file is not None and Path(file).stat().st_mode & OTHERS_MAY_READ:
+            settings.warnings.append(f"TALLY_INTAKE_{name}: every user of this machine may read {file}: chmod o-r")
+    return errors + _intake_tls_mistakes(settings)
+
+
+def _intake_tls_mistakes(settings: Settings) -> list[str]:
+    import ssl  # noqa: PLC0415 (most commands never need it)
+
+    certificate, key, signers = settings.intake_certfile, settings.intake_keyfile, settings.intake_cafile
+    errors = []
+    if certificate is None and key is not None:
+        errors.append(f"TALLY_INTAKE_KEYFILE: {key} without the certificate that it belongs to: TALLY_INTAKE_CERTFILE")
+    if certificate is not None:
+        try:
+            # Nobody is asked for a passphrase: an empty one opens nothing.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=b"")
+        except (ssl.SSLError, OSError, ValueError):
+            named = f"the key in TALLY_INTAKE_KEYFILE {key}" if key else "its key in the same file"
+            errors.append(
+                f"TALLY_INTAKE_CERTFILE: {certificate} cannot be used with {named}: both are PEM, and the key is not encrypted "
+                "and this certificate's"
+            )
+    if signers is not None and not _holds(signers, b"CERTIFICATE"):
+        errors.append(f"TALLY_INTAKE_CAFILE: {signers} holds no certificate (PEM)")
     return errors
 
 

@@ -63,7 +63,7 @@ async def _serve(settings: Settings, definition: Election, publish_to: Path | No
     from tally_stream.kafka.client import wait_for_broker
 
     cancel_when_told()
-    _allow_sockets()
+    allow_sockets()
     try:
         await wait_for_broker(settings, warn)
         async with Board(settings, definition, warn, publish_to) as served:
@@ -73,7 +73,7 @@ async def _serve(settings: Settings, definition: Election, publish_to: Path | No
         note("stopped")
 
 
-def _allow_sockets() -> None:
+def allow_sockets() -> None:
     """A reader is an open file: as many as this process may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "authority": ("tally_stream.cli.authority", "Orders about stations and contests: annul, accept, hold, certify and others."),
     "held": ("tally_stream.cli.desk", "Held and disputed stations, and what each needs."),
     "submit": ("tally_stream.cli.submit", "A station's reports: check them, send them, and what became of each."),
+    "intake": ("tally_stream.cli.intake", "Reports over HTTP, for places that cannot reach Kafka."),
     "keys": ("tally_stream.cli.keys", "Keys that sign statements: make, list, check, add, revoke."),
     "status": ("tally_stream.cli.status", "What is wrong with the count, and how it stands."),
     "standings": ("tally_stream.cli.standings", "The newest standings."),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -49,10 +49,14 @@ class ReceiptReader:
     async def __aexit__(self, *_: object) -> None:
         await self._readers.aclose()
 
-    async def turn(self, stations: Sequence[Spooled]) -> None:
+    def watch(self, keys: Iterable[bytes]) -> None:
+        """Keep rejections of records under these keys too, of all that is read from now on."""
+        self._stations.update(keys)
+
+    async def turn(self, stations: Sequence[Spooled] = ()) -> None:
         """Read both topics to the ends that they have now. `stations`: statements of all stations that are asked for, the same
         in each turn."""
-        self._stations.update(spooled.key for spooled in stations)
+        self.watch(spooled.key for spooled in stations)
         async for records in self._standings.read_to_end():
             self._take_standings(records)
         roots = self._evidence.roots()

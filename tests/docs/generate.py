@@ -23,7 +23,7 @@ from typing import Any
 from tally_stream.cli.rules import markdown as rules_markdown
 from tally_stream.cli.settings import markdown as settings_markdown
 from tally_stream.kafka.topics import Topics, wanted_configs
-from tally_stream.metrics import BOARD_METRICS, DUMP_METRICS, METRICS, PROCESS_METRICS, MetricDefinition
+from tally_stream.metrics import BOARD_METRICS, DUMP_METRICS, INTAKE_METRICS, METRICS, PROCESS_METRICS, MetricDefinition
 from tally_stream.wire.schema import asyncapi
 from tally_stream.wire.schema.documents import schemas
 
@@ -91,6 +91,13 @@ def metrics_markdown() -> str:
         "Only where `TALLY_DUMP_METRICS_PORT` or `--metrics-port` gives it a port; `/livez` and `/readyz` are there too.",
         "",
         *_table(DUMP_METRICS),
+        "",
+        "## The intake",
+        "",
+        "Only where `TALLY_INTAKE_METRICS_PORT` or `--metrics-port` gives it a port; `/livez` and `/readyz` are there too, the",
+        "second with the reasons, which the intake's public `/readyz` keeps for itself.",
+        "",
+        *_table(INTAKE_METRICS),
         "",
         "## Every process",
         "",

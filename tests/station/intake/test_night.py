@@ -1,0 +1,176 @@
+"""The intake as a process, beside a worker: from a token to a receipt, over a restart; and every answer as it is described."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from tally_stream.metrics import INTAKE_METRICS, read_samples
+from tally_stream.settings import Settings
+from tests.support.brokers import Embedded
+from tests.support.processes import command, free_port, run, said_in, settings_for, terminated, tied
+from tests.support.report_messages import as_bytes, counts, turnout
+from tests.support.reporting_stations import write_election
+from tests.support.topics import read_topic
+from tests.support.waiting import wait_for
+from tests.support.worker import WorkerProcess
+
+HELD = {"ballots": {"cast": 99, "valid": 96, "blank": 2, "invalid": 2}}
+
+
+@dataclass
+class NightWithIntake:
+    settings: Settings
+    folder: Path
+    scratch: Path
+    token: str
+    other: str
+    address: str = ""
+    metrics: str = ""
+
+    @contextmanager
+    def intake(self) -> Iterator[None]:
+        log, port = self.scratch / "intake.log", free_port()
+        words = ("intake", "--election", str(self.folder), "--tokens", str(self.scratch / "tokens"), "--port", "0",
+                 "--metrics-port", str(port))  # fmt: skip
+        with log.open("w") as file:
+            process = subprocess.Popen(command(*words), stderr=file, **tied(self.settings))
+        try:
+            wait_for(lambda: "intake at http" in said_in(log), "the intake")
+            self.address = said_in(log).split("intake at ")[1].split(",")[0]
+            self.metrics = f"http://127.0.0.1:{port}"
+            yield
+        finally:
+            assert terminated(process) == 0
+            assert "stopped" in said_in(log)
+            assert "Traceback" not in said_in(log)
+
+    def ask(self, path: str, message: dict[str, Any] | None = None, token: str = "") -> tuple[int, dict[str, Any]]:
+        headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self.address + path, None if message is None else as_bytes(message), headers)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def state(self, place: dict[str, Any]) -> str:
+        status, receipt = self.ask(place["receipt"])
+        assert status == 200, receipt
+        return str(receipt["state"])
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NightWithIntake]:
+    scratch = tmp_path_factory.mktemp("intake")
+    folder = write_election(scratch / "election", "SEAT")
+    with Embedded() as broker:
+        settings = settings_for(broker.bootstrap, "intake")
+        worker = WorkerProcess(settings, str(folder), scratch / "worker.log", "--embedded")
+        try:
+            worker.wait_ready()
+
+            def token(*stations: str) -> str:
+                named = [word for station in stations for word in ("--station", station)]
+                words = ("intake", "token", *named, "--election", str(folder), "--tokens", str(scratch / "tokens"))
+                return run(*words, settings=settings).stdout.strip()
+
+            yield NightWithIntake(settings, folder, scratch, token("A-1", "B-1"), token("B-1"))
+        finally:
+            worker.close()
+
+
+def test_from_a_token_to_a_receipt_over_a_restart(night: NightWithIntake) -> None:
+    kept = (night.scratch / "tokens").read_text()
+    assert night.token not in kept
+    assert kept.count("sha256:") == 2
+    with night.intake():
+        status, one = night.ask("/v1/reports?accept_warnings=true", counts())
+        assert status == 201, one
+        status, two = night.ask("/v1/reports?accept_warnings=true&accept_errors=true", counts(station="B-1", **HELD))
+        assert status == 201, two
+        wait_for(lambda: night.state(one) == "counted", "the receipt of what is counted")
+        wait_for(lambda: night.state(two) == "held", "the receipt of what is held")
+        assert night.ask(two["receipt"])[1]["codes"] == ["A2"]
+        assert night.ask(one["receipt"], token=night.other)[0] == 403
+        assert night.ask(f"/v1/receipts/{one['partition']}/999")[0] == 404
+        assert night.ask("/v1/receipts/999/0")[0] == 404
+        assert night.ask("/readyz") == (200, {"ready": True})
+    with night.intake():
+        wait_for(lambda: night.state(one) == "counted", "the same receipt after a restart")
+        wait_for(lambda: night.state(two) == "held", "the other one too")
+        assert night.ask(one["receipt"], token=night.other)[0] == 403
+        status, again = night.ask("/v1/reports?accept_warnings=true", counts())
+        assert (status, again["offset"] > one["offset"]) == (201, True), "what was taken before a restart is sent again"
+        wait_for(lambda: night.state(again) == "counted", "repeated (Q1): it counts once")
+        with urllib.request.urlopen(f"{night.metrics}/metrics", timeout=30) as response:
+            samples = read_samples(response.read().decode())
+        assert {metric.name for metric in INTAKE_METRICS} - set(samples) == set()
+        assert samples["tally_intake_taken_total"][0][1] == 1
+        assert ({"why": "not-yours"}, 1.0) in samples["tally_intake_refused_total"]
+        with urllib.request.urlopen(f"{night.metrics}/readyz", timeout=30) as response:
+            assert json.load(response) == {"ready": True, "reasons": []}
+    values = [record.value for record in read_topic(night.settings, "reports")[1]]
+    assert sorted(v for v in values if v is not None) == sorted(
+        as_bytes(message) for message in (counts(), counts(), counts(station="B-1", **HELD))
+    )
+
+
+def test_every_answer_is_what_its_description_says(night: NightWithIntake) -> None:
+    """Schemathesis makes requests, good and bad, from the document that the intake serves."""
+    with night.intake():
+        schema = schemathesis.openapi.from_url(f"{night.address}/v1/openapi.json", config=SchemathesisConfig())
+        asked: set[str] = set()
+        statuses: set[int] = set()
+        for result in schema.get_all_operations():
+            assert isinstance(result, Ok), result
+            operation = result.ok()
+
+            @examples(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+            @given(case=operation.as_strategy())
+            def ask(case: Any) -> None:
+                response = case.call(headers={"Authorization": f"Bearer {night.token}"})
+                # What an election's rules refuse, no schema can say.
+                case.validate_response(response, excluded_checks=[positive_data_acceptance])
+                statuses.add(response.status_code)
+                assert response.status_code != 500
+
+            ask()
+            asked.add(operation.path)
+        assert asked == {"/livez", "/readyz", "/v1/receipts/{partition}/{offset}", "/v1/reports"}, "all but the document itself"
+        assert {200, 422, 404} <= statuses
+        for message, status in ((turnout(revision=3), 201), (turnout(revision=3), 200), (turnout(revision=3, voted=7), 409)):
+            operation = schema["/v1/reports"]["POST"]
+            case = operation.Case(body=message, media_type="application/json", query={"accept_warnings": "true"})
+            response = case.call(headers={"Authorization": f"Bearer {night.token}"})
+            case.validate_response(response)
+            assert response.status_code == status, response.text
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("intake",), 2, "no election"), (("intake", "--election", "council"), 2, "nobody could send anything"),
+        (("intake", "--election", "council", "--tokens", "/nowhere/tokens"), 2, "/nowhere/tokens: cannot be read"),
+        (("intake", "token", "--station", "X", "--election", "council", "--tokens", "tokens"), 2, "has no station X"),
+        (("intake", "token", "--station", "X"), 2, "no file: give --tokens or set TALLY_INTAKE_TOKENS"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_said(tmp_path: Path, words: tuple[str, ...], code: int, sentence: str) -> None:
+    done = run(*words, settings=settings_for("127.0.0.1:1", "none"), expect=code)
+    assert sentence in done.stderr
