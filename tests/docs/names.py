@@ -189,7 +189,11 @@ def known() -> Known:
                 words.update(_split(re.sub(r"(?m)(?:^|\s)#.*$", "", _read(path))))
     it.addresses = {
         word
-        for path in (*(ROOT / "tally_stream/board").glob("*.py"), *(ROOT / "tally_stream/stream").rglob("*.py"))
+        for path in (
+            *(ROOT / "tally_stream/board").glob("*.py"),
+            *(ROOT / "tally_stream/station/intake").glob("*.py"),
+            *(ROOT / "tally_stream/stream").rglob("*.py"),
+        )
         for word in re.findall(r"\"(/[\w./{}:+-]*)\"", _read(path))
     }
     it.words |= {folder.name for folder in (ROOT / "tally_stream/elections").iterdir()}

@@ -13,6 +13,8 @@ def parse(words: list[str]) -> list[str]:
     names: list[str] = []
     while isinstance(command, click.Group):
         context = click.Context(command)
+        if command.invoke_without_command and (not words or words[0].startswith("-")):
+            break
         if not words:
             raise click.UsageError("a command is missing")
         name, *words = words
