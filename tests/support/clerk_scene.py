@@ -51,7 +51,7 @@ class ClerkScene:
         self.tokens.write_text(token_line(self.token, stations))
         identities = Identities(self.election, self.tokens, print)
         self.taking = Taking(self.election, self.transport, print, lambda: COUNTED_MS + 600_000)
-        self.pages = ClerkPages(self.taking, identities, self._receipt_at)
+        self.pages = ClerkPages(self.taking, identities, self._receipt_at, self.taking.take)
         self.address = ""
 
     async def _receipt_at(self, partition: int, offset: int) -> tuple[RecentStatement | None, StationReceipt]:

@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -49,7 +49,7 @@ from tally_stream.station.paper import BALLOTS, VOTES, Answers
 from tally_stream.station.receipts import WAITING, StationReceipt
 
 COOKIE = "tally_clerk"
-FORM_MAX_BYTES = 256 * 1024
+FORM_MAX_BYTES = 64 * 1024
 FORM_SECONDS = 30.0
 SEARCH_MAX_CHARS = 80
 SEARCHED_FROM = 20
@@ -73,15 +73,23 @@ ReceiptAt = Callable[[int, int], Awaitable[tuple[RecentStatement | None, Station
 LookupError where nothing stands there."""
 
 
+class Take(Protocol):
+    """As `Taking.take`."""
+
+    async def __call__(
+        self, value: bytes, identity: Identity, *, accepts_warnings: bool, accepts_errors: bool
+    ) -> Taken | RefusedStatement: ...
+
+
 class ClerkPages:
     """`add_to` puts the pages on an application, beside what programs ask."""
 
     def __init__(
-        self, taking: Taking, identities: Identities, receipt_at: ReceiptAt,
+        self, taking: Taking, identities: Identities, receipt_at: ReceiptAt, take: Take,
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
     ) -> None:  # fmt: skip
         self._taking, self._identities, self._receipt_at, self._now = taking, identities, receipt_at, now
-        self._election = taking.election
+        self._election, self._take = taking.election, take
         self._sessions = ClerkSessions(time.monotonic)
         self._words = {language: ClerkWords(language) for language in CLERK_LANGUAGES}
         self._files = {path.name: path for path in CLERK_STATIC.iterdir() if path.suffix in _TYPES}
@@ -220,7 +228,7 @@ class ClerkPages:
             return self._sent_before(frame, station, contest, typed, checked)
         if unconfirmed(checked, typed.confirmed):
             return self._shown(frame, station, contest, typed, 422, remarks=_worth_saying(checked.remarks))
-        answer = await self._taking.take(
+        answer = await self._take(
             value, identity, accepts_warnings=bool(checked.of("warning")), accepts_errors=bool(checked.of("error"))
         )
         if isinstance(answer, Taken):
@@ -231,7 +239,7 @@ class ClerkPages:
         self, frame: ClerkFrame, station: Station, contest: Contest, typed: TypedPaper, answer: RefusedStatement
     ) -> web.Response:
         if answer.retry_seconds is not None:
-            return self._shown(frame, station, contest, typed, 503, trouble="trouble.brokers", waits=True)
+            return self._shown(frame, station, contest, typed, 503, trouble=f"trouble.{answer.why}", waits=True)
         if answer.why == "other-content":
             return self._sent_before(frame, station, contest, typed, None)
         if answer.remarks:

@@ -21,12 +21,15 @@ from aiohttp import web
 
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings, why_not_listening
+from tally_stream.station.intake.clerk_routes import ClerkPages
 from tally_stream.station.intake.identity import Identities, Identity
 from tally_stream.station.intake.openapi import document
 from tally_stream.station.intake.problems import PROBLEM_CONTENT, PROBLEMS, Problem, content_of, problem_of, rules_said
 from tally_stream.station.intake.rates import Rates, Room
 from tally_stream.station.intake.receipts_read import NotKnownNow, ReceiptsRead
+from tally_stream.station.intake.recent import RecentStatement
 from tally_stream.station.intake.taking import RETRY_SECONDS, RefusedStatement, Taken, Taking
+from tally_stream.station.receipts import WAITING, StationReceipt
 from tally_stream.station.transport import KafkaTransport, Transport
 from tally_stream.wire.limits import VALUE_MAX_BYTES
 
@@ -73,6 +76,7 @@ class Intake:
         self.room = Room(BODIES_MAX_BYTES)
         self.taken_count = self.repeated_count = 0
         self.refused: dict[str, int] = dict.fromkeys(PROBLEMS, 0)
+        self.clerk = ClerkPages(self.taking, self.identities, self._known_at, self._take_of_clerk)
         self._settings = settings
         self._description = json.dumps(document(election), ensure_ascii=False).encode()
         self._host, self.port = settings.intake_host, settings.intake_port
@@ -89,6 +93,7 @@ class Intake:
         app.router.add_post(REPORTS, self._post)
         app.router.add_get(RECEIPTS + "/{partition}/{offset}", self._receipt, allow_head=False)
         app.router.add_get("/v1/openapi.json", self._openapi)
+        self.clerk.add_to(app)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.on_response_prepare.append(self._head)
@@ -197,12 +202,29 @@ class Intake:
             self.refused["too-many"] += 1
             return 429, content_of("too-many", "more statements a minute than are taken of one caller", (), wait)
         answer = await self.taking.take(value, identity, **accepts)
+        self._note(answer)
+        if isinstance(answer, RefusedStatement):
+            return problem_of(answer)
+        return (200 if answer.is_repeated else 201), self._taken(answer)
+
+    async def _take_of_clerk(
+        self, value: bytes, identity: Identity, *, accepts_warnings: bool, accepts_errors: bool
+    ) -> Taken | RefusedStatement:
+        """Of the clerk's page: as any other, at the same rate."""
+        wait = self.rates.take(identity)
+        if wait:
+            self.refused["too-many"] += 1
+            return RefusedStatement("busy", "more statements a minute than are taken of one caller", retry_seconds=wait)
+        answer = await self.taking.take(value, identity, accepts_warnings=accepts_warnings, accepts_errors=accepts_errors)
+        self._note(answer)
+        return answer
+
+    def _note(self, answer: Taken | RefusedStatement) -> None:
         if isinstance(answer, RefusedStatement):
             self.refused[answer.why] += 1
-            return problem_of(answer)
-        self.taken_count += not answer.is_repeated
-        self.repeated_count += answer.is_repeated
-        return (200 if answer.is_repeated else 201), self._taken(answer)
+        else:
+            self.taken_count += not answer.is_repeated
+            self.repeated_count += answer.is_repeated
 
     def _taken(self, taken: Taken) -> dict[str, Any]:
         return {
@@ -255,6 +277,17 @@ class Intake:
             "version": receipt.version, "is_of_a_copy": receipt.is_of_a_copy, "is_final": receipt.is_final,
         }  # fmt: skip
         return _answered(200, content)
+
+    async def _known_at(self, partition: int, offset: int) -> tuple[RecentStatement | None, StationReceipt]:
+        """For the clerk's page. Raises LookupError where nothing stands there."""
+        try:
+            taken = await self.receipts.statement_at(partition, offset)
+        except NotKnownNow as error:
+            self._say(f"a receipt could not be looked up: {error}")
+            return None, WAITING
+        if taken is None:
+            raise LookupError
+        return taken, self.receipts.receipt(taken)
 
     # -- for everybody ---------------------------------------------------------------------------------------------
 
