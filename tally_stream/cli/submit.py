@@ -56,6 +56,7 @@ class Looked:
 @click.command()
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path())
 @with_broker
+@click.option("--intake", "intake_url", metavar="URL", help="Send by it where no Kafka answers [TALLY_INTAKE_URL].")
 @click.option("--spool", metavar="FILE", help="Where statements stand until they are taken [TALLY_SPOOL].")
 @click.option("--election", type=ELECTION, metavar="DIR", help="Election folder or a night that ships [TALLY_ELECTION].")
 @click.option("--station", help="Ask for a report of this station, field by field.")

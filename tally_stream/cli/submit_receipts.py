@@ -26,6 +26,8 @@ from tally_stream.station.spool import Spool, Spooled, SpoolError, spooled_in
 
 if TYPE_CHECKING:  # the Kafka client is loaded late, so that --help is quick
     from tally_stream.station.client import StationClient
+    from tally_stream.station.intake.sending import ReceiptsOfIntake
+    from tally_stream.station.receipt_reader import ReceiptReader
 
 LOOK_SECONDS = 0.5
 BROKEN_LOOK_SECONDS = 5.0
@@ -62,14 +64,14 @@ class _NoLook(Exception):
 
 async def _looked(settings: Settings, election: Election, statements: list[Spooled]) -> Found:
     from tally_stream.kafka.client import KafkaError, short, try_broker
-    from tally_stream.station.receipt_reader import ReceiptReader
 
     cancel_when_told()
     try:
-        refusal = await try_broker(settings, warn)
-        if refusal is not None:
-            raise _NoLook(refusal.sentence)
-        async with ReceiptReader(settings, election) as reader:
+        if settings.intake_url is None:
+            refusal = await try_broker(settings, warn)
+            if refusal is not None:
+                raise _NoLook(refusal.sentence)
+        async with await _source(settings, election) as reader:
             await reader.turn(statements)
             receipts = reader.receipts(statements)
     except (KafkaError, OSError, TimeoutError) as error:
@@ -77,17 +79,27 @@ async def _looked(settings: Settings, election: Election, statements: list[Spool
     return [(spooled, receipts[spooled.id]) for spooled in statements]
 
 
+async def _source(settings: Settings, election: Election) -> ReceiptReader | ReceiptsOfIntake:
+    """The brokers, or an intake where they are not named or do not answer."""
+    from tally_stream.kafka.client import try_broker
+    from tally_stream.station.intake.sending import ReceiptsOfIntake, uses_intake_alone
+    from tally_stream.station.receipt_reader import ReceiptReader
+
+    if settings.intake_url is not None and (uses_intake_alone(settings) or await try_broker(settings, warn) is not None):
+        return ReceiptsOfIntake(settings)
+    return ReceiptReader(settings, election)
+
+
 async def wait_for_receipts(client: StationClient, settings: Settings, ids: Iterable[int], *, in_json: bool) -> Found:
     """Look until each of these has one, and say each when it comes. Raises NotAllowed where we may not look."""
     from tally_stream.kafka.client import KafkaError, short
     from tally_stream.kafka.rights import NotAllowed
-    from tally_stream.station.receipt_reader import ReceiptReader
 
     wanted, told = set(ids), set[int]()
     topic = f"{settings.prefix}.reports"
     while True:
         try:
-            async with ReceiptReader(settings, client.election) as reader:
+            async with await _source(settings, client.election) as reader:
                 while True:
                     found = [one for one in await client.receipts(reader) if one[0].id in wanted]
                     final = [one for one in found if one[1].is_final]

@@ -60,12 +60,11 @@ async def _sent(
     settings: Settings, election: Election, path: Path, prepared: Sequence[Prepared], told: ToldOfReceipts, *, in_json: bool
 ) -> Found:
     from tally_stream.station.client import StationClient
-    from tally_stream.station.transport import KafkaTransport
+    from tally_stream.station.intake.sending import transport_of
 
     cancel_when_told()
-    transport = KafkaTransport(settings, warn)
-    spool = Spool(path, transport.topic, election.id)
-    async with StationClient(election, spool, transport, say=warn) as client:
+    spool = Spool(path, f"{settings.prefix}.reports", election.id)
+    async with StationClient(election, spool, transport_of(settings, warn), say=warn) as client:
         before = client.statements()
         waiting = [spooled.id for spooled in before if spooled.offset is None]
         if told.waits and not prepared:

@@ -17,14 +17,13 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from tally_stream.domain.election import Election
 from tally_stream.station.authority import Seal
 from tally_stream.station.checking import Checked, why_not
 from tally_stream.station.known import REFUSED_STATES, known_of
 from tally_stream.station.preparing import Prepared, prepare
-from tally_stream.station.receipt_reader import ReceiptReader
 from tally_stream.station.receipts import StationReceipt, notes
 from tally_stream.station.spool import Spool, Spooled, SpoolError
 from tally_stream.station.transport import NotSent, NotTaken, Transport
@@ -32,6 +31,13 @@ from tally_stream.station.transport import NotSent, NotTaken, Transport
 UNDER_WAY_MAX = 500
 BACK_OFF_FIRST_SECONDS = 0.5
 BACK_OFF_MAX_SECONDS = 30.0
+
+
+class ReceiptSource(Protocol):
+    """Who knows what became of statements: `ReceiptReader`, or an intake."""
+
+    async def turn(self, stations: Sequence[Spooled]) -> None: ...
+    def receipts(self, statements: Sequence[Spooled]) -> dict[int, StationReceipt]: ...
 
 
 class NotSubmitted(Exception):
@@ -117,7 +123,7 @@ class StationClient:
         """All that was ever kept here, in order; each with how far it has come."""
         return self._spool.all()
 
-    async def receipts(self, reader: ReceiptReader) -> list[tuple[Spooled, StationReceipt]]:
+    async def receipts(self, reader: ReceiptSource) -> list[tuple[Spooled, StationReceipt]]:
         """What is known now of each statement that was kept here, noted in the spool too. `reader` is open, and the same one
         for every look. Raises KafkaError where the brokers do not answer."""
         statements = self._spool.all()

@@ -131,6 +131,29 @@ def test_from_a_token_to_a_receipt_over_a_restart(night: NightWithIntake) -> Non
     )
 
 
+def test_submit_goes_by_the_intake_where_no_broker_answers(night: NightWithIntake, tmp_path: Path) -> None:
+    given = [counts(revision=8, contest="SEAT"), turnout(station="B-1")]
+    (tmp_path / "reports.json").write_text(json.dumps(given))
+    (tmp_path / "token").write_text(night.token)
+    (tmp_path / "token").chmod(0o600)
+    nobody = settings_for("127.0.0.1:1", "intake")
+    with night.intake():
+        more = tied(nobody, TALLY_INTAKE_URL=night.address, TALLY_INTAKE_TOKEN_FILE=str(tmp_path / "token"))
+        words = ("--election", str(night.folder), "--spool", str(tmp_path / "spool"))
+        sent = subprocess.run(
+            command("submit", str(tmp_path / "reports.json"), *words, "--wait", "--accept-warnings"), **more,
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert sent.returncode == 0, sent.stderr
+        assert "sent by the intake instead" in sent.stderr
+        assert "Traceback" not in sent.stderr
+        assert sent.stdout.count("counted") == 2, sent.stdout
+        told = subprocess.run(
+            command("submit", "--status", *words), **more, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert (told.returncode, told.stdout.count("counted")) == (0, 2), told.stderr
+
+
 def test_every_answer_is_what_its_description_says(night: NightWithIntake) -> None:
     """Schemathesis makes requests, good and bad, from the document that the intake serves."""
     with night.intake():

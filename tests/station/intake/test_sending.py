@@ -1,0 +1,143 @@
+"""A client that cannot reach Kafka: its statements go by an intake, and their receipts come by it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tally_stream.settings import Settings, SettingsError, load_settings
+from tally_stream.station.client import StationClient
+from tally_stream.station.intake import sending
+from tally_stream.station.intake.identity import new_token, token_line
+from tally_stream.station.intake.sending import (
+    IntakeTransport,
+    KafkaOrIntake,
+    ReceiptsOfIntake,
+    transport_of,
+    uses_intake_alone,
+)
+from tally_stream.station.intake.server import Intake
+from tally_stream.station.receipts import StationReceipt
+from tally_stream.station.spool import Spool
+from tally_stream.station.transport import KafkaTransport, NotSent, NotTaken
+from tests.support.report_messages import ELECTION, as_bytes, counts, turnout
+from tests.support.topic_of_lists import TopicOfLists, absent
+from tests.support.waiting import until
+
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.fixture
+def topic() -> TopicOfLists:
+    return TopicOfLists()
+
+
+@pytest.fixture
+async def served(topic: TopicOfLists, tmp_path: Path) -> AsyncIterator[Intake]:
+    token = new_token()
+    (tmp_path / "tokens").write_text(token_line(token, ["A-1", "B-1"]))
+    (tmp_path / "token").write_text(token + "\n")
+    settings = load_settings(bootstrap=NOBODY, intake_port=0, intake_tokens=str(tmp_path / "tokens"))
+    async with Intake(settings, ELECTION, print, topic) as intake:
+        yield intake
+
+
+@pytest.fixture
+def settings(served: Intake, tmp_path: Path) -> Settings:
+    return load_settings(intake_url=served.address, intake_token_file=str(tmp_path / "token"))
+
+
+async def test_a_spool_is_sent_by_an_intake_and_its_receipts_come_by_it(
+    topic: TopicOfLists, served: Intake, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    topic.before = absent
+    spool = Spool(tmp_path / "spool", "tally.reports", ELECTION.id)
+    async with (
+        StationClient(ELECTION, spool, transport_of(settings, print), say=said.append) as client,
+        ReceiptsOfIntake(settings) as reader,
+    ):
+        await client.submit(counts(ballots={"cast": 99, "valid": 96, "blank": 2, "invalid": 2}), accepts_errors=True)
+        await client.submit(turnout(station="B-1"))
+        await until(lambda: said, "a try")
+        assert "no broker has acknowledged it" in said[0]
+        topic.before = lambda count: None
+        await client.flush()
+        assert sorted(topic.values) == sorted(s.value for s in client.statements())
+        assert [receipt.state for _, receipt in await client.receipts(reader)] == ["waiting", "waiting"]
+        told = StationReceipt("held", ("A2",), ("two figures",), "abc", None)
+        monkeypatch.setattr(served.receipts, "receipt", lambda taken: told)
+        assert {receipt for _, receipt in await client.receipts(reader)} == {told}
+
+
+async def test_what_waiting_does_not_cure(served: Intake, settings: Settings, tmp_path: Path) -> None:
+    transport = IntakeTransport(settings)
+    value = as_bytes(counts())
+    place = await transport.send(b"A-1", value)
+    assert await transport.send(b"A-1", value) == place
+    with pytest.raises(NotTaken, match="A-1: revision 1 was taken before with other content"):
+        await transport.send(b"A-1", as_bytes(counts(votes={"ANNA": 51, "BELA": 45})))
+    with pytest.raises(NotTaken, match=r"it would be refused.*S3"):
+        await transport.send(b"A-1", as_bytes(counts(votes={"ANNA": 1})))
+    await transport.close()
+    (tmp_path / "token").write_text(new_token())
+    stranger = IntakeTransport(load_settings(intake_url=served.address, intake_token_file=str(tmp_path / "token")))
+    with pytest.raises(NotTaken, match=r"give the token of your station.*TALLY_INTAKE_TOKEN_FILE names our token"):
+        await stranger.send(b"A-1", value)
+    await stranger.close()
+
+
+async def test_an_intake_that_is_gone_may_come_back(settings: Settings, served: Intake) -> None:
+    gone = IntakeTransport(load_settings(intake_url=f"http://{NOBODY}/"))
+    with pytest.raises(NotSent, match=f"http://{NOBODY}: no answer"):
+        await gone.send(b"A-1", b"{}")
+    await gone.close()
+
+
+async def test_brokers_come_first_and_are_left_alone_for_a_while_when_they_do_not_answer(
+    topic: TopicOfLists, settings: Settings, served: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka, said = TopicOfLists(), list[str]()
+    both = KafkaOrIntake(kafka, IntakeTransport(settings), said.append)
+    await both.send(b"A-1", as_bytes(counts()))
+    assert (len(kafka.values), topic.values) == (1, [])
+    kafka.before = absent
+    for message in (turnout(), turnout(station="B-1")):
+        await both.send(b"-", as_bytes(message))
+    assert (kafka.tries, said) == (2, ["nobody is there; sent by the intake instead"])
+    assert sorted(topic.values) == sorted([as_bytes(turnout()), as_bytes(turnout(station="B-1"))])
+    monkeypatch.setattr(sending, "KAFKA_AGAIN_SECONDS", 0.0)
+    both = KafkaOrIntake(kafka, both, said.append)
+    await both.send(b"-", as_bytes(turnout(revision=2)))
+    kafka.before = lambda count: None
+    await both.send(b"A-1", as_bytes(turnout(revision=3)))
+    assert kafka.values[-1] == as_bytes(turnout(revision=3)), "brokers are asked again"
+    await both.close()
+    assert kafka.is_closed
+
+
+def test_which_way_the_settings_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TALLY_BOOTSTRAP", raising=False)
+    assert isinstance(transport_of(load_settings(), print), KafkaTransport)
+    assert isinstance(transport_of(load_settings(intake_url="https://intake:8090"), print), IntakeTransport)
+    both = load_settings(intake_url="https://intake:8090/", bootstrap=NOBODY)
+    assert isinstance(transport_of(both, print), KafkaOrIntake)
+    assert not uses_intake_alone(both)
+
+
+@pytest.mark.parametrize("url", ["intake:8090", "https://", "https://a/v1/reports", "https://a@b", "ftp://a"])
+def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(SettingsError, match="TALLY_INTAKE_URL"):
+        load_settings(intake_url=url)
+
+
+def test_files_that_cannot_be_used(tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing"
+    nothing.write_text("nothing\n")
+    with pytest.raises(SettingsError) as broken:
+        load_settings(intake_certfile=str(nothing), intake_cafile=str(nothing))
+    assert [line.split(":")[0] for line in broken.value.errors] == ["TALLY_INTAKE_CERTFILE", "TALLY_INTAKE_CAFILE"]
+    with pytest.raises(SettingsError, match=r"TALLY_INTAKE_KEYFILE: .* without the certificate"):
+        load_settings(intake_keyfile=str(nothing))
