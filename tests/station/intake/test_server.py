@@ -136,7 +136,7 @@ async def test_a_request_that_is_none(
 
 async def test_what_is_not_there(http: aiohttp.ClientSession) -> None:
     for method, path, status in (
-        ("GET", "/", 404), ("GET", "/v1/reports", 405), ("DELETE", "/v1/reports", 405), ("GET", "/v1/receipts/x/1", 400),
+        ("GET", "/nothing", 404), ("GET", "/v1/reports", 405), ("DELETE", "/v1/reports", 405), ("GET", "/v1/receipts/x/1", 400),
         ("GET", "/v1/receipts/1/-1", 400), ("GET", f"/v1/receipts/1/{'9' * 19}", 400),
     ):  # fmt: skip
         async with http.request(method, path) as response:
