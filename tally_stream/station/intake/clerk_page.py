@@ -57,6 +57,8 @@ class ClerkSheet:
     is_fresh: bool = False
     waits: bool = False
     """The same again may be taken: the script tries."""
+    earlier: tuple[int, int] | None = None
+    """Partition and offset of the revision before `next_revision`, where that is known here."""
 
 
 def sheet_path(station: str, contest: str) -> str:
@@ -72,7 +74,7 @@ def receipt_path(station: str, contest: str, partition: int, offset: int) -> str
 
 def login_page(frame: ClerkFrame, *, to: str = "/", trouble: str | None = None, kept: Sequence[tuple[str, str]] = ()) -> str:
     """`to`: where signing in leads. `kept`: fields of a form that was sent when nobody was signed in any more; they are there
-    again behind it. `trouble`: key of what is said of the code."""
+    again behind it, so no other language leads away from here then. `trouble`: key of what is said of the code."""
     t = frame.words
     hidden = "".join(_hidden(name, value) for name, value in [("to", to), *(("kept " + n, v) for n, v in kept)])
     problem = f'<p class="problem" id="token-problem">{_escape(t(trouble))}</p>' if trouble else ""
@@ -80,7 +82,7 @@ def login_page(frame: ClerkFrame, *, to: str = "/", trouble: str | None = None, 
     body = f"""
 <h2>{_escape(t("login"))}</h2>
 {f'<p class="notice" role="status">{_escape(t("login.kept"))}</p>' if kept else ""}
-<form method="post" action="/login" class="login">
+<form method="post" action="/login?lang={t.language}" class="login">
 {hidden}
 <div class="field{" wrong" if trouble else ""}">
 <label for="token">{_escape(t("login.token"))}</label>
@@ -91,7 +93,7 @@ def login_page(frame: ClerkFrame, *, to: str = "/", trouble: str | None = None, 
 </div>
 <button class="send">{_escape(t("login"))}</button>
 </form>"""
-    return _document(frame, t("login"), body)
+    return _document(frame, t("login"), body, speaks=not kept)
 
 
 def reports_page(frame: ClerkFrame, found: Sequence[tuple[Station, Contest]], words: str, *, searches: bool) -> str:
@@ -144,6 +146,7 @@ def form_page(frame: ClerkFrame, sheet: ClerkSheet) -> str:
 {_whose(t, sheet)}
 {_summary(t, sheet, ids)}
 <p id="told" class="notice" role="status" hidden></p>
+<p id="heard" class="unseen" role="status"></p>
 <form id="sheet" method="post" action="{_escape(action)}" autocomplete="off" novalidate {_said_to_script(frame, sheet)}>
 {_hidden("csrf", frame.csrf or "")}{_hidden("zone", sheet.zone)}
 <p>{_escape(t("intro"))}</p>
@@ -182,8 +185,13 @@ def _whose(t: ClerkWords, sheet: ClerkSheet) -> str:
     station = sheet.station
     said = f"{_escape(t('station'))} <bdi>{_escape(station.id)}</bdi>, <bdi>{_escape(station.name)}</bdi>"
     last = sheet.next_revision - 1
-    earlier = f'<p class="notice">{_escape(t("earlier", n=str(last)))}</p>' if last and sheet.revision > last else ""
-    return f'<p class="whose">{said}</p>{earlier}'
+    if not last or sheet.revision <= last:
+        return f'<p class="whose">{said}</p>'
+    receipt = ""
+    if sheet.earlier is not None:
+        href = _escape(receipt_path(station.id, sheet.contest.id, *sheet.earlier))
+        receipt = f' <a href="{href}">{_escape(t("receipt"))}</a>'
+    return f'<p class="whose">{said}</p><p class="notice">{_escape(t("earlier", n=str(last)))}{receipt}</p>'
 
 
 def _summary(t: ClerkWords, sheet: ClerkSheet, ids: Mapping[str, str]) -> str:
@@ -300,7 +308,7 @@ def _sum(t: ClerkWords, name: str, found: RunningSum) -> str:
         text = t(f"sum.{name}.of", total=t.number(found.total), of=t.number(found.of)) + _difference(
             t, found.total, found.of, found
         )
-    return f'<p class="sum" id="sum-{name}"><output>{_escape(text)}</output></p>'
+    return f'<p class="sum" id="sum-{name}"><output aria-live="off">{_escape(text)}</output></p>'
 
 
 def _difference(t: ClerkWords, total: int, of: int, found: RunningSum) -> str:
@@ -405,7 +413,9 @@ def _speak(frame: ClerkFrame, sheet: str | None) -> str:
     return f'<nav class="languages" aria-label="{_escape(t("languages"))}"><ul>{items}</ul></nav>'
 
 
-def _document(frame: ClerkFrame, title: str, body: str, *, has_script: bool = False, sheet: str | None = None) -> str:
+def _document(
+    frame: ClerkFrame, title: str, body: str, *, has_script: bool = False, sheet: str | None = None, speaks: bool = True
+) -> str:
     t, election = frame.words, frame.election
     test = f'<p class="test" role="note">{_escape(t("test"))}</p>' if election.phase == "test" else ""
     script = f'<script src="{CLERK_FILES}clerk.js" defer></script>' if has_script else ""
@@ -423,7 +433,7 @@ def _document(frame: ClerkFrame, title: str, body: str, *, has_script: bool = Fa
 <body>
 <header>{test}<h1><bdi>{_escape(election.name)}</bdi></h1><p class="hint">{_escape(t("title"))}</p></header>
 <main id="main">{body}
-{_speak(frame, sheet)}</main>
+{_speak(frame, sheet) if speaks else ""}</main>
 </body>
 </html>
 """

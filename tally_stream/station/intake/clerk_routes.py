@@ -262,9 +262,10 @@ class ClerkPages:
     ) -> web.Response:  # fmt: skip
         """The form with what was typed."""
         following = self._taking.next_revision(station.id, contest.id)
+        last = self._taking.recent.find(station.id, contest.id, following - 1)
         sheet = ClerkSheet(
             station, contest, typed.revision or following, following, typed.zone, typed.answers, mistakes or {}, remarks,
-            typed.confirmed, trouble, said, is_fresh, waits,
+            typed.confirmed, trouble, said, is_fresh, waits, None if last is None else (last.partition, last.offset),
         )  # fmt: skip
         return _page(form_page(frame, sheet), status)
 

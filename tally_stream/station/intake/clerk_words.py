@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from tally_stream.station.checking import Remark
@@ -24,8 +25,7 @@ class ClerkWords:
 
     def __init__(self, language: str) -> None:
         self.language = language
-        path = CLERK_STATIC / "lang" / f"{language}.json"
-        self._words: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        self._words = _catalogue(language)
 
     def __call__(self, key: str, **values: str) -> str:
         return re.sub(r"\{(\w+)\}", lambda m: values.get(m[1], m[0]), self._words[key])
@@ -46,6 +46,12 @@ class ClerkWords:
 
     def _figure(self, figure: int | str | None) -> str:
         return self.number(figure) if isinstance(figure, int) else str(figure)
+
+
+@cache
+def _catalogue(language: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads((CLERK_STATIC / "lang" / f"{language}.json").read_text(encoding="utf-8"))
+    return found
 
 
 def language_of(asked: str, accepted: str) -> str:

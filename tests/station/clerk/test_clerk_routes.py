@@ -85,6 +85,7 @@ async def test_the_same_form_twice_is_one_report_and_another_one_under_its_revis
     assert status == 409
     assert "sent already, with other figures" in text
     assert "From here, revision 1 was sent already." in text
+    assert f'<a href="{first[1]}">Receipt</a>' in text
     assert fields(text)["revision"] == "2"
     assert fields(text)["votes ANNA"] == "49", "what was typed is there"
     assert len(clerk.scene.transport.sent) == 1
@@ -155,6 +156,7 @@ async def test_signed_out_meanwhile_nothing_typed_is_lost(clerk: Clerk) -> None:
     status, _, text = await clerk.send(form)
     assert status == 401
     assert "What you typed is kept" in text
+    assert "?lang=ru" not in text, "another language would lead away from what was typed"
     hidden = {name: value for name, value in fields(text).items() if name == "to" or name.startswith("kept ")}
     again = await clerk.login(**hidden)
     found = fields(await again.text())
@@ -171,6 +173,13 @@ async def test_a_change_of_language_keeps_what_was_typed_and_sends_nothing(clerk
     assert fields(text)["votes ANNA"] == "50"
     assert clerk.scene.transport.sent == []
     assert '<html lang="ru">' in await (await clerk.client.get(SHEET)).text(), "it stays"
+
+
+async def test_the_language_of_signing_in_stays(clerk: Clerk) -> None:
+    text = await (await clerk.client.get("/?lang=es")).text()
+    assert '<form method="post" action="/login?lang=es"' in text
+    await clerk.client.post("/login?lang=es", data={"token": clerk.scene.token}, allow_redirects=False)
+    assert '<html lang="es">' in await (await clerk.client.get(SHEET)).text()
 
 
 # -- who may ---------------------------------------------------------------------------------------------------------

@@ -202,6 +202,12 @@ document.addEventListener("input", (event) => {
   keep(null);
 });
 
+// For who listens, a sum is said when a figure is typed and left, not at each digit of it.
+document.addEventListener("change", (event) => {
+  const sum = event.target.closest?.("fieldset")?.querySelector(".sum");
+  if (sum) document.getElementById("heard").textContent = sum.textContent;
+});
+
 document.addEventListener("submit", (event) => {
   if (event.target !== sheet() || (event.submitter && event.submitter.value !== "send")) return;
   event.preventDefault();
