@@ -13,8 +13,10 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from tally_stream.settings import load_settings
 from tally_stream.station.intake.clerk_routes import COOKIE, FORM_MAX_BYTES
 from tally_stream.station.intake.identity import new_token, token_line
+from tally_stream.station.intake.server import Intake
 from tally_stream.station.receipts import StationReceipt
 from tests.support.clerk_election import HOSTILE
 from tests.support.clerk_scene import ClerkScene
@@ -180,6 +182,26 @@ async def test_the_language_of_signing_in_stays(clerk: Clerk) -> None:
     assert '<form method="post" action="/login?lang=es"' in text
     await clerk.client.post("/login?lang=es", data={"token": clerk.scene.token}, allow_redirects=False)
     assert '<html lang="es">' in await (await clerk.client.get(SHEET)).text()
+
+
+async def test_the_page_has_the_rate_and_the_counts_of_any_other_sender(clerk: Clerk) -> None:
+    scene = clerk.scene
+    settings = load_settings(bootstrap="127.0.0.1:1", intake_port=0, intake_tokens=str(scene.tokens), intake_rate_per_minute=1)
+    async with (
+        Intake(settings, scene.election, print, scene.transport) as intake,
+        TestClient(TestServer(intake.application())) as client,
+    ):
+        clerk.client = client
+        await clerk.login()
+        statuses = []
+        for revision in ("1", "2", "3"):
+            status, _, text = await clerk.send({**await clerk.form(), **GOOD, "revision": revision})
+            statuses.append(status)
+        assert statuses == [303, 303, 503], "one a minute for each of its two stations"
+        assert "too many reports come in at once" in text
+        assert fields(text)["votes ANNA"] == "50"
+        assert (intake.taken_count, intake.refused["too-many"]) == (2, 1)
+        assert "It is not known yet" in await (await client.get(f"{SHEET}/receipt/0/0")).text()
 
 
 # -- who may ---------------------------------------------------------------------------------------------------------
