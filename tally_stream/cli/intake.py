@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from tally_stream.station.intake.server import Intake
     from tally_stream.stream.health import HealthServer
 
-TOKENS_MODE = 0o640
+TOKENS_MODE = 0o644
+"""Hashes of random tokens: who reads them cannot send."""
 
 
 @click.group(invoke_without_command=True)

@@ -15,9 +15,9 @@ from tally_stream.settings import SettingsError, load_settings
 from tests.deploy.files import SYSTEMD, program, run
 
 UNITS = sorted(SYSTEMD.glob("*.service"))
-NAMES = {"tally-stream-board.service": "board", "tally-stream-dump.service": "dump", "tally-stream-worker@.service": "worker"}
+NAMES = {f"tally-stream-{name}.service": name.removesuffix("@") for name in ("board", "dump", "intake", "worker@")}
 EXPOSURE_MAX = 2.0
-GIVES_UP = {"worker": ["1", "2"], "board": ["2"], "dump": ["2"]}
+GIVES_UP = {"worker": ["1", "2"], "board": ["2"], "dump": ["2"], "intake": ["2"]}
 """Exit codes after which a person has to look; the worker's 1 is its supervisor's refusal (cli/supervise.py)."""
 
 per_unit = pytest.mark.parametrize("path", UNITS, ids=lambda path: NAMES[path.name])
@@ -94,7 +94,7 @@ def test_it_starts_what_the_product_has(path: Path) -> None:
 
 def test_only_the_copy_writes_and_only_into_its_own_folder() -> None:
     writers = {NAMES[path.name]: sections(path)["Service"].get("StateDirectory") for path in UNITS}
-    assert writers == {"worker": None, "board": None, "dump": "tally-stream"}
+    assert writers == {"worker": None, "board": None, "dump": "tally-stream", "intake": None}
     for path in UNITS:
         service = sections(path)["Service"]
         assert service["ProtectSystem"] == "strict"

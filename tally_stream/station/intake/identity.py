@@ -82,13 +82,15 @@ class Identities:
 
     def __init__(self, election: Election, path: Path | None, say: Callable[[str], None]) -> None:
         """Raises TokenFileError."""
-        self._election, self._path, self._say = election, path, say
+        self._election, self._path = election, path
+        self._say: Callable[[str], object] = lambda line: None
         self._tokens: dict[str, Identity] = {}
         self._seen: tuple[int, ...] = ()
         self.mistake: str | None = None
         self._read()
         if self.mistake is not None:
             raise TokenFileError(self.mistake)
+        self._say = say
 
     def of_token(self, token: str) -> Identity | None:
         """Who has it; None: nobody."""

@@ -283,6 +283,13 @@ def test_mistakes_in_the_file_have_their_line(text: str, sentence: str) -> None:
         read_tokens(text, "tokens", ELECTION)
 
 
+def test_a_file_that_is_broken_at_the_start_is_told_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(TokenFileError, match="cannot be read: No such file"):
+        Identities(ELECTION, tmp_path / "none", said.append)
+    assert said == []
+
+
 def test_a_certificate_names_a_station() -> None:
     identities = Identities(ELECTION, None, print)
     assert identities.of_certificate("A-1") == Identity("certificate A-1", frozenset({"A-1"}))

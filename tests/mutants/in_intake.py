@@ -1,0 +1,82 @@
+"""Faults planted in `station/intake/`."""
+
+from tests.mutants.planted import Mutant
+
+TAKING, TESTED = "tally_stream/station/intake/taking.py", "tests/station/intake/test_taking.py"
+SERVER, ASKED = "tally_stream/station/intake/server.py", "tests/station/intake/test_server.py"
+
+MUTANTS = (
+    Mutant("let whoever calls speak for every station", TAKING, "if not identity.may_speak_for(whose):", "if False:", TESTED),
+    Mutant("send what was taken already", TAKING, "if before is not None and before.value == value:", "if False:", TESTED),
+    Mutant(
+        "send other content of a revision that was taken",
+        TAKING,
+        'if checked.verdict == "conflicting" or (before is not None and checked.verdict != "repeated"):',
+        "if False:",
+        TESTED,
+    ),
+    Mutant("let a station's statements overtake each other", TAKING, "async with line.lock:", "if True:", TESTED),
+    Mutant(
+        "end the sending when its caller hangs up", TAKING, "return await asyncio.shield(going)", "return await going", TESTED
+    ),
+    Mutant("let any number wait", TAKING, "if len(self._under_way) >= UNDER_WAY_MAX:", "if False:", TESTED),
+    Mutant(
+        "take warnings for accepted",
+        TAKING,
+        "accepts_warnings=accepts_warnings, accepts_errors=accepts_errors) is not None",
+        "accepts_warnings=True, accepts_errors=accepts_errors) is not None",
+        TESTED,
+    ),
+    Mutant(
+        "take an unsigned statement where signatures are demanded",
+        TAKING,
+        'if not is_signed and self.election.signatures == "required":',
+        "if False:",
+        TESTED,
+    ),
+    Mutant("take an authority's orders", TAKING, "if isinstance(kind, str) and kind in _OF_AN_AUTHORITY:", "if False:", TESTED),
+    Mutant(
+        "forget no statement",
+        "tally_stream/station/intake/recent.py",
+        "while len(self._by_name) > self._most or self.bytes_kept > self._most_bytes:",
+        "while False:",
+        TESTED,
+    ),
+    Mutant(
+        "keep a token that was taken away",
+        "tally_stream/station/intake/identity.py",
+        "if seen == self._seen:",
+        "if self._seen:",
+        TESTED,
+    ),
+    Mutant("read a body of any size", SERVER, "if len(body) > most_bytes:", "if False:", ASKED),
+    Mutant("give no room back", SERVER, "self.room.give_back(len(body))", "pass", ASKED),
+    Mutant(
+        "take any number of one caller",
+        SERVER,
+        '        wait = self.rates.take(identity)\n        if wait:\n            self.refused["too-many"] += 1\n            return 429',
+        '        wait = self.rates.take(identity)\n        if False:\n            self.refused["too-many"] += 1\n            return 429',
+        ASKED,
+    ),
+    Mutant(
+        "know a certificate of a station that is none",
+        "tally_stream/station/intake/identity.py",
+        "if common_name not in self._election.stations:",
+        "if False:",
+        TESTED,
+    ),
+    Mutant(
+        "ask brokers that do not answer for each statement",
+        "tally_stream/station/intake/sending.py",
+        "if time.monotonic() < self._kafka_again_at:",
+        "if False:",
+        "tests/station/intake/test_sending.py",
+    ),
+    Mutant(
+        "try for ever what an intake refuses",
+        "tally_stream/station/intake/sending.py",
+        "if status in _MAY_PASS:",
+        "if True:",
+        "tests/station/intake/test_sending.py",
+    ),
+)
