@@ -98,7 +98,7 @@ def test_a_line_that_is_no_message_is_named(saved: bytes, tmp_path: Path) -> Non
 def test_standings_of_another_election_are_refused(saved: bytes) -> None:
     out, said = call("export", "wisconsin-2024", "--standings", "-", "--format", "csv", stdin=saved, expect=1)
     assert out == b""
-    assert "not exported: the standings of PRES are of definition sha256:953d98ff" in said
+    assert "not exported: the standings of PRES are of definition sha256:7f421133" in said
 
 
 def test_a_broken_log_is_refused(tmp_path: Path) -> None:

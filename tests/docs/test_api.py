@@ -30,7 +30,7 @@ def test_what_is_promised_is_there_with_its_arguments(name: str, written: str) -
 
 
 def test_the_page_promises_something() -> None:
-    assert len(PROMISED) == 23
+    assert len(PROMISED) == 24
     with pytest.raises(AttributeError):
         found("tally_stream.audit.replay.replays")
 

@@ -34,7 +34,18 @@ def root() -> bytes:
 class TestSchemas:
     def test_each_message_has_one_that_is_complete_in_itself(self) -> None:
         made = schemas()
-        assert list(made) == ["report", "turnout", "control", "page", "mark", "standings", "rejection", "change"]
+        assert list(made) == [
+            "report",
+            "turnout",
+            "control",
+            "key",
+            "envelope",
+            "page",
+            "mark",
+            "standings",
+            "rejection",
+            "change",
+        ]
         for name, schema in made.items():
             assert (schema["$schema"], schema["title"]) == (DIALECT, name)
             text = json.dumps(schema)
