@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from tally_stream.domain.fold import PartitionFold
-from tally_stream.domain.key_ring import KeyRing
 from tally_stream.wire.report_log import LogRecord
 from tally_stream.wire.signing import NOTHING_AHEAD, Ahead
-from tally_stream.wire.verifying import VERIFIED_TOGETHER, VerifyingThreads
+from tally_stream.wire.verifying import VERIFIED_TOGETHER, VerifyingThreads, by_ring
 
 
 def verified(folds: Sequence[PartitionFold], records: Iterable[LogRecord]) -> Iterator[tuple[LogRecord, Ahead]]:
@@ -24,8 +23,5 @@ def verified(folds: Sequence[PartitionFold], records: Iterable[LogRecord]) -> It
     left = iter(records)
     with VerifyingThreads() as threads:
         while few := list(islice(left, VERIFIED_TOGETHER)):
-            values: dict[KeyRing, list[bytes | None]] = {}
-            for record in few:
-                values.setdefault(folds[record.partition].keys, []).append(record.value)
-            ahead = threads.ahead(values)
+            ahead = threads.ahead(by_ring(folds, few))
             yield from ((record, ahead) for record in few)

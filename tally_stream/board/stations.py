@@ -19,7 +19,6 @@ from typing import Any
 from tally_stream.board.search import folded
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.fold import PartitionFold, folds_of
-from tally_stream.domain.key_ring import KeyRing
 from tally_stream.domain.ledger import Entry, Verdict
 from tally_stream.domain.report import Control, Report, Statement, Turnout
 from tally_stream.domain.rules import RULES, VERDICTS, Finding
@@ -32,7 +31,7 @@ from tally_stream.settings import Settings
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_at
 from tally_stream.wire.signing import Verified
-from tally_stream.wire.verifying import VerifyingThreads
+from tally_stream.wire.verifying import VerifyingThreads, by_ring
 
 STATEMENTS_MAX = 50
 """Statements listed of one station; a flood of them must not fill the memory."""
@@ -169,10 +168,7 @@ class Stations:
     async def _append(self, records: Sequence[StoredRecord], threads: VerifyingThreads) -> None:
         """Signatures are verified in other threads: 2,000 a second would take a quarter of the loop's time."""
         if self._election.signatures is not None:
-            values: dict[KeyRing, list[bytes | None]] = {}
-            for record in records:
-                values.setdefault(self._folds[record.partition].keys, []).append(record.value)
-            self._ahead.update(await threads.ahead_of(values))
+            self._ahead.update(await threads.ahead_of(by_ring(self._folds, records)))
         for record in records:
             self._waiting[record.partition].append(record)
 

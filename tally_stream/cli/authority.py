@@ -21,9 +21,9 @@ from tally_stream.cli.common import (
     ELECTION,
     EXIT_FAILED,
     EXIT_USAGE,
+    chosen_election,
     err,
     note,
-    open_election,
     out,
     refuse,
     run_async,
@@ -160,9 +160,7 @@ def _order(
     from tally_stream.station.orders import AuthorityOrder, OrderRefused
 
     settings = settings_of(election=election, **flags)
-    if settings.election is None:
-        refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
-    definition, _ = open_election(settings.election)
+    definition = chosen_election(settings)
     order = AuthorityOrder(kind, contest or _only_contest(definition, station), station, reason, by)
     conversation = _Conversation(settings, definition, order, as_json)
     try:

@@ -10,11 +10,10 @@ import click
 
 from tally_stream.cli.common import (
     ELECTION,
-    EXIT_USAGE,
     begin_log,
     cancel_when_told,
+    chosen_election,
     note,
-    open_election,
     refuse,
     run_async,
     settings_of,
@@ -41,9 +40,7 @@ def board(election: str | None, publish_to: Path | None, **flags: object) -> Non
     """
     begin_log("board")
     settings = settings_of(election=election, **flags)
-    if settings.election is None:
-        refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
-    definition, _ = open_election(settings.election)
+    definition = chosen_election(settings)
 
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
     from tally_stream.kafka.following import TopicLost

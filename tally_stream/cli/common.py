@@ -177,6 +177,13 @@ def open_folder(name: str) -> tuple[ReadFolder, Path]:
         refuse(broken.errors, EXIT_USAGE)
 
 
+def chosen_election(settings: Settings) -> Election:
+    """That of the settings; exits 2 where they name none, or one with mistakes."""
+    if settings.election is None:
+        refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
+    return open_election(settings.election)[0]
+
+
 _warned: set[str] = set()
 
 

@@ -17,7 +17,7 @@ from tally_stream.audit.replay import Replay
 from tally_stream.cli.common import (
     ELECTION,
     EXIT_USAGE,
-    open_election,
+    chosen_election,
     out,
     refuse,
     run_async,
@@ -50,9 +50,7 @@ def list_cases(election: str | None, contest: str | None, station: str | None, a
     Example: tally-stream held --election az-2024 --contest PRES
     """
     settings = settings_of(election=election, **flags)
-    if settings.election is None:
-        refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
-    definition, _ = open_election(settings.election)
+    definition = chosen_election(settings)
     index = None if contest is None else definition.contest_index(contest)
     if contest is not None and index is None:
         refuse([f"{contest}: no contest of {definition.id}"], EXIT_USAGE)

@@ -18,6 +18,7 @@ from tally_stream.cli.common import (
     EXIT_USAGE,
     begin_log,
     cancel_when_told,
+    chosen_election,
     note,
     open_election,
     out,
@@ -99,9 +100,7 @@ def token(stations: tuple[str, ...], election: str | None, intake_tokens: str | 
     settings = settings_of(election=election, intake_tokens=intake_tokens)
     if settings.intake_tokens is None:
         refuse(["no file: give --tokens or set TALLY_INTAKE_TOKENS"], EXIT_USAGE)
-    if settings.election is None:
-        refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
-    definition, _ = open_election(settings.election)
+    definition = chosen_election(settings)
     unknown = [f"{definition.id} has no station {station}" for station in stations if station not in definition.stations]
     if unknown:
         refuse(unknown, EXIT_USAGE)

@@ -19,6 +19,7 @@ from rich.text import Text
 from tally_stream.cli.common import (
     ELECTION,
     EXIT_USAGE,
+    chosen_election,
     note,
     open_election,
     out,
@@ -265,9 +266,7 @@ def _shown(
 
 def _opened(election: str | None, flags: dict[str, Any]) -> tuple[Settings, Election]:
     settings = settings_of(election=election, **flags)
-    if settings.election is None:
-        refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
-    definition, _ = open_election(settings.election)
+    definition = chosen_election(settings)
     return settings, definition
 
 

@@ -12,7 +12,7 @@ import click
 from tally_stream.cli.common import (
     ELECTION,
     EXIT_USAGE,
-    open_election,
+    chosen_election,
     out,
     refuse,
     run_async,
@@ -125,9 +125,7 @@ def check(election: str | None, acls_file: Path | None, as_json: bool, **flags: 
 
 def _settings(election: str | None, flags: dict[str, object]) -> tuple[Settings, bool]:
     settings = settings_of(election=election, **flags)
-    if settings.election is None:
-        refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
-    definition, _ = open_election(settings.election)
+    definition = chosen_election(settings)
     return settings, definition.phase == "official"
 
 

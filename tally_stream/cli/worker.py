@@ -14,8 +14,8 @@ from tally_stream.cli.common import (
     EXIT_FAILED,
     EXIT_USAGE,
     begin_log,
+    chosen_election,
     note,
-    open_election,
     refuse,
     run_async,
     say,
@@ -76,9 +76,7 @@ def worker(
             f"{last_port}, the last one is {PORT_MAX}; a lower one: --metrics-port or TALLY_METRICS_PORT"
         ], EXIT_USAGE)  # fmt: skip
     each = [_settings_of_process(number, settings, flags) for number in range(processes)]
-    if settings.election is None:
-        refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
-    definition, _ = open_election(settings.election)
+    definition = chosen_election(settings)
 
     import tally_stream.stream.worker  # noqa: F401 (before any fork: what is loaded here no worker loads again)
     from tally_stream.stream.starting import WorkerOptions

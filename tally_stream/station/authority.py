@@ -14,7 +14,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +80,8 @@ async def give(
                 return Given(due, {}, dict(docket.stands_at))
             value = seal(due.statement) if due.value is None else due.value
             docket.refuse_unsealed(due, value, int(time.time() * 1000))
-            offsets = await _send(producer, topic, docket, due, value)
-            verdicts = await _read_back(reader, docket, offsets)
+            offsets = await send_copies(producer, topic, due.partitions, docket.order.key, value, f"revision {due.revision}")
+            verdicts = await read_back(reader, offsets, docket.take)
             if all(verdict.name in ("counted", "repeated") for verdict in verdicts.values()):
                 return Given(due, offsets, dict(docket.stands_at))
             for verdict in verdicts.values():
@@ -94,27 +94,32 @@ async def give(
     )
 
 
-async def _send(producer: Any, topic: str, docket: Docket, due: OrderDue, value: bytes) -> dict[int, int]:
-    """All copies at once; partition → offset. Each is awaited, whatever becomes of the others."""
-    sent = [await producer.send(topic, value, key=docket.order.key, partition=partition) for partition in due.partitions]
-    await asyncio.wait(sent)
-    failed = [error for answer in sent if (error := answer.exception()) is not None]
+async def send_copies(
+    producer: Any, topic: str, partitions: Iterable[int], key: bytes, value: bytes, what: str
+) -> dict[int, int]:
+    """All copies at once; partition → offset. Each is awaited, whatever becomes of the others. Raises KafkaError where one is
+    not acknowledged; `what` was sent is named in it."""
+    sent = {partition: await producer.send(topic, value, key=key, partition=partition) for partition in partitions}
+    await asyncio.wait(sent.values())
+    failed = [error for answer in sent.values() if (error := answer.exception()) is not None]
     if failed:
         raise KafkaError(
-            f"not every partition has acknowledged revision {due.revision} ({failed[0]}): run it again, it sends what lacks"
+            f"not every partition has acknowledged {what} ({failed[0]}): run it again, it sends what lacks"
         ) from failed[0]
-    return {partition: answer.result().offset for partition, answer in zip(due.partitions, sent, strict=True)}
+    return {partition: answer.result().offset for partition, answer in sent.items()}
 
 
-async def _read_back(reader: TopicReader, docket: Docket, offsets: Mapping[int, int]) -> dict[int, Verdict]:
-    """Partition → the verdict of our own record there, once all before it is folded."""
+async def read_back(
+    reader: TopicReader, offsets: Mapping[int, int], take: Callable[[StoredRecord], Verdict | None]
+) -> dict[int, Verdict]:
+    """Partition → the verdict of our own record there, once all before it is folded: `take` folds a record."""
     found: dict[int, Verdict] = {}
     end = time.monotonic() + READ_BACK_SECONDS
     while len(found) < len(offsets):
         if time.monotonic() >= end:
             raise KafkaError(f"what was sent could not be read again within {READ_BACK_SECONDS:.0f} s: run it again")
         for record in await reader.poll():
-            verdict = docket.take(record)
+            verdict = take(record)
             if verdict is not None and offsets.get(record.partition) == record.offset:
                 found[record.partition] = verdict
     return found

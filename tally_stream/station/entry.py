@@ -9,6 +9,7 @@ Refuses to judge a statement: `checking.py` does. Read `entry_table.py` next, wh
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from tally_stream.domain.election import Election
@@ -69,7 +70,7 @@ def station_of(fields: dict[str, Any]) -> str:
     return station
 
 
-def encoded(fields: dict[str, Any]) -> bytes:
+def encoded(fields: Mapping[str, Any]) -> bytes:
     """A statement's bytes as they are kept and sent."""
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 

@@ -7,21 +7,19 @@ the process dies: nothing that a broker has acknowledged; run again, the missing
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from time import monotonic, time
-from typing import Any
+from time import time
 
 from tally_stream.domain.election import Election
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.ledger import Verdict
 from tally_stream.domain.report import KeyStatement
 from tally_stream.domain.rules import Finding, message_of
-from tally_stream.kafka.client import KafkaError, StoredRecord, TopicReader, sender
+from tally_stream.kafka.client import StoredRecord, TopicReader, sender
 from tally_stream.settings import Settings
-from tally_stream.station.authority import READ_BACK_SECONDS, Seal
+from tally_stream.station.authority import Seal, read_back, send_copies
+from tally_stream.station.entry import encoded
 from tally_stream.station.orders import OrderRefused, refused_by
 from tally_stream.wire.envelope import to_base64
 from tally_stream.wire.reading import ReportReader
@@ -38,7 +36,7 @@ def key_statement_bytes(election: Election, order: KeyStatement) -> bytes:
         fields |= {"holder": order.holder, "station": order.station, "kinds": " ".join(sorted(order.kinds))}
         fields["public_key"] = to_base64(order.public_key)
     fields |= {"reason": order.reason, "authority": order.authority}
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return encoded(fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +74,13 @@ async def give_key_order(
         finding = why_refused(election, folds[due.partitions[0]], key, value, int(time() * 1000))
         if finding is not None:
             raise refused_by(finding)
-        offsets = await _send(producer, topic, due, key, value)
-        verdicts = await _read_back(reader, election, folds, offsets)
+        offsets = await send_copies(producer, topic, due.partitions, key, value, "the statement")
+        reports = ReportReader(election)
+
+        def take(r: StoredRecord) -> Verdict:
+            return read_record(reports, folds[r.partition], r.offset, r.timestamp_ms, r.key, r.value)
+
+        verdicts = await read_back(reader, offsets, take)
     for partition, verdict in sorted(verdicts.items()):
         if verdict.name not in ("counted", "repeated"):
             sentence = message_of(verdict.findings[0])
@@ -91,35 +94,3 @@ def why_refused(election: Election, fold: PartitionFold, key: bytes, value: byte
     """Why a signed statement would be refused now; None where it would not."""
     read = read_signed(ReportReader(election), Signing(fold.keys, now_ms), value, key)
     return read if isinstance(read, Finding) else None
-
-
-async def _send(producer: Any, topic: str, due: KeyOrderDue, key: bytes, value: bytes) -> dict[int, int]:
-    """All copies at once; partition → offset. Each is awaited, whatever becomes of the others."""
-    sent = [await producer.send(topic, value, key=key, partition=partition) for partition in due.partitions]
-    await asyncio.wait(sent)
-    failed = [error for answer in sent if (error := answer.exception()) is not None]
-    if failed:
-        raise KafkaError(
-            f"not every partition has acknowledged the statement ({failed[0]}): run it again, it sends what lacks"
-        ) from failed[0]
-    return {partition: answer.result().offset for partition, answer in zip(due.partitions, sent, strict=True)}
-
-
-async def _read_back(
-    reader: TopicReader, election: Election, folds: Sequence[PartitionFold], offsets: Mapping[int, int]
-) -> dict[int, Verdict]:
-    """Partition → the verdict of our own record there."""
-    found: dict[int, Verdict] = {}
-    reports, end = ReportReader(election), monotonic() + READ_BACK_SECONDS
-    while len(found) < len(offsets):
-        if monotonic() >= end:
-            raise KafkaError(f"what was sent could not be read again within {READ_BACK_SECONDS:.0f} s: run it again")
-        for record in await reader.poll():
-            verdict = _taken(reports, folds[record.partition], record)
-            if offsets.get(record.partition) == record.offset:
-                found[record.partition] = verdict
-    return found
-
-
-def _taken(reader: ReportReader, fold: PartitionFold, record: StoredRecord) -> Verdict:
-    return read_record(reader, fold, record.offset, record.timestamp_ms, record.key, record.value)

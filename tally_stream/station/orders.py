@@ -8,7 +8,6 @@ reason, or because what it is about is not what its giver was shown. The figures
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -20,6 +19,7 @@ from tally_stream.domain.pages import Layout
 from tally_stream.domain.report import CONTROL_KINDS, Control, ControlKind, Report, Statement
 from tally_stream.domain.rules import REVISION_STEP_MAX, Finding, message_of
 from tally_stream.domain.scalars import murmur2_partition
+from tally_stream.station.entry import encoded
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_at
 from tally_stream.wire.signed import kind_said
@@ -74,7 +74,7 @@ class AuthorityOrder:
         if self.station is not None:
             fields["replaces"] = replaces
         fields |= {"reason": self.reason, "authority": self.authority}
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        return encoded(fields)
 
     def is_said_by(self, statement: Statement | None) -> bool:
         """Whether a statement about the same contest or station is this order: the same kind, reason and authority."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
+from tally_stream.domain.fold import PartitionFold
 from tally_stream.domain.key_ring import KeyRing
 from tally_stream.wire.signing import Ahead, Verified, verify_ahead
 
@@ -25,6 +26,24 @@ DEALT_OUT = 64
 
 THREADS_MAX = 4
 """More have no use: what is between two verifications needs the interpreter's lock, a fifteenth of the time."""
+
+
+class ValueOfPartition(Protocol):
+    """A record, of a log or a topic."""
+
+    @property
+    def partition(self) -> int: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+def by_ring(folds: Sequence[PartitionFold], records: Iterable[ValueOfPartition]) -> dict[KeyRing, list[bytes | None]]:
+    """The ring of each partition that has some of the records → their values. `folds` are those that take them, by
+    partition."""
+    found: dict[KeyRing, list[bytes | None]] = {}
+    for record in records:
+        found.setdefault(folds[record.partition].keys, []).append(record.value)
+    return found
 
 
 class VerifyingThreads:
