@@ -4,8 +4,9 @@
     python deploy/grafana/generate.py --check    exit 1 and name those that differ
 
 The night is for whoever answers for the count: what stands still, how far it is, what waits. The pipeline is for whoever looks
-why: reading, flushing, publishing, committing, processes, the copy. Built with Grafana's own library of types, which knows
-every field of a panel; never seen in a Grafana by the tests. Refuses to know limits: deploy/prometheus/alerts.yml has them.
+why: reading, flushing, publishing, committing, processes, intakes, the copy. Built with Grafana's own library of types, which
+knows every field of a panel; never seen in a Grafana by the tests. Refuses to know limits: deploy/prometheus/alerts.yml has
+them.
 """
 
 from __future__ import annotations
@@ -140,6 +141,19 @@ PIPELINE: Rows = {
         Shown("Updates sent", "A second, to all readers.", "reqps",
               {"{{instance}}": "sum by (instance) (rate(tally_board_updates_sent_total[1m]))",
                "skipped {{instance}}": "sum by (instance) (rate(tally_board_readers_skipped_total[1m]))"}),
+    ),
+    "Intakes": (
+        Shown("Statements taken over HTTP", "A second, acknowledged by the brokers; those taken before are told their place.",
+              "reqps",
+              {"taken {{instance}}": "rate(tally_intake_taken_total[1m])",
+               "again {{instance}}": "rate(tally_intake_repeated_total[1m])"}),
+        Shown("Not taken over HTTP", "A minute, by the word of the answer: brokers and busy come again by themselves.", "short",
+              {"{{why}}": "sum by (why) (increase(tally_intake_refused_total[1m])) > 0"}),
+        Shown("Waiting at intakes", "Statements without an acknowledgement yet; 2,000 at most.", "short",
+              {"{{instance}}": "tally_intake_under_way"}),
+        Shown("Intakes: ready, tokens, bodies", "1 is ready; tokens that are known; MiB of bodies, 128 at most.", "short",
+              {"ready {{instance}}": "tally_intake_ready", "tokens {{instance}}": "tally_intake_tokens",
+               "MiB {{instance}}": "tally_intake_body_bytes / 1048576"}),
     ),
     "The copy of the log": (
         Shown("Behind", "Since the file last had all.", "s", {"{{instance}}": "tally_dump_behind_seconds"}),

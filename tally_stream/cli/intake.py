@@ -167,7 +167,7 @@ def _watched_at(watched: HealthServer | None, settings: Settings) -> str:
 def samples(served: Intake) -> dict[str, Iterable[Sample]]:
     """The metrics of `metrics.INTAKE_METRICS`."""
     return {
-        "tally_build_info": build(),
+        "tally_build_info": build(served.election.id, served.election.digest),
         "tally_intake_taken_total": [((), served.taken_count)],
         "tally_intake_repeated_total": [((), served.repeated_count)],
         "tally_intake_refused_total": [((why,), count) for why, count in served.refused.items()],

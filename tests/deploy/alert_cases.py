@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.deploy.alert_nights import BOARD, DUMP, JOBS, LONG_SECONDS, Night
+from tests.deploy.alert_nights import BOARD, DUMP, INTAKE, INTAKES, JOBS, LONG_SECONDS, OTHER_INTAKE, Night
 
 KNOWN_WITHIN_SECONDS = 45
 OBJECTIVE = "TallyBurnFast TallyBurnSlow"
@@ -96,9 +96,9 @@ CASES = (
         LONG_SECONDS,
     ),
     Case(
-        "more than an hour after the last worker was seen, silence is still silence",
-        lambda night: night.drop("w1", "w2", since=100),
-        {3_800: f"TallyWorkersDown {NOBODY} TallyStandingsSilent {OBJECTIVE}"},
+        "more than an hour after the last worker was seen, silence is still silence; that no intake answers is still told",
+        lambda night: night.drop("w1", "w2", *INTAKES, since=100),
+        {3_800: f"TallyWorkersDown {NOBODY} TallyStandingsSilent {OBJECTIVE} TallyIntakesDown"},
         3_800,
     ),
     # -- one of two ----------------------------------------------------------------------------------------------------------
@@ -345,12 +345,69 @@ CASES = (
     ),
     Case("the copy is gone", lambda night: night.lose(DUMP, since=100, until=180), {105: "", 110: "TallyDumpDown", 155: "TallyDumpDown", 160: "TallyDumpDown TallyDumpGone", 180: ""}),
     Case("no copy among the targets", lambda night: night.drop(DUMP), {55: "", 60: "TallyDumpGone", 300: "TallyDumpGone"}),
+    # -- the intake ----------------------------------------------------------------------------------------------------------------
+    Case("an election without an intake", lambda night: night.drop(*INTAKES), dict.fromkeys((15, 60, 300), "")),
+    Case(
+        "one intake is gone, then both; they come back",
+        lambda night: (night.lose(INTAKE, since=100, until=200), night.lose(OTHER_INTAKE, since=150, until=200)),
+        {105: "", 110: "TallyIntakeDown", 155: "TallyIntakeDown", 160: "TallyIntakeDown TallyIntakesDown", 200: ""},
+    ),
+    Case(
+        "brokers acknowledge nothing: statements wait for 45 s, their senders come again",
+        lambda night: (
+            night.change("tally_intake_taken_total", 600, 100, 200, instance=INTAKE),
+            night.change("tally_intake_under_way", lambda t: 40 * (t % 50 < 45), 100, 200, instance=INTAKE),
+            night.change("tally_intake_ready", 0, 145, 225, instance=INTAKE),
+            night.change("tally_intake_refused_total", lambda t: 3 + 40 * ((t - 100) // 45), 100, 200, instance=INTAKE, why="brokers"),
+            night.change("tally_intake_refused_total", 83, 200, instance=INTAKE, why="brokers"),
+        ),
+        {
+            130: "", 135: "TallyIntakeTakesNothing", 160: "TallyIntakeTakesNothing TallyIntakeRefuses", 195: "TallyIntakeTakesNothing TallyIntakeRefuses",
+            205: "TallyIntakeTakesNothing TallyIntakeRefuses TallyIntakeNotReady", 225: "TallyIntakeRefuses TallyIntakeNotReady",
+            240: "TallyIntakeRefuses", 499: "",
+        },
+        500,
+    ),
+    Case(
+        "a quiet night: each minute a statement comes, and the look falls between it and its acknowledgement",
+        lambda night: (
+            night.change("tally_intake_taken_total", lambda t: 500 + t // 60, instance=INTAKE),
+            night.change("tally_intake_under_way", lambda t: t % 60 == 55, instance=INTAKE),
+        ),
+        dict.fromkeys((55, 60, 80, 115, 140, 175), ""),
+    ),
+    Case(
+        "the file of tokens is wrong for two minutes; stations ask with tokens that nobody knows, and some with another's",
+        lambda night: (
+            night.change("tally_intake_ready", 0, 100, 220, instance=INTAKE),
+            night.change("tally_intake_refused_total", lambda t: 3 + (t - 150) // 5, 150, 200, instance=INTAKE, why="no-identity"),
+            night.change("tally_intake_refused_total", 13, 200, instance=INTAKE, why="no-identity"),
+            night.change("tally_intake_refused_total", 7, 100, instance=INTAKE, why="not-yours"),
+            night.change("tally_intake_refused_total", 900, 100, instance=INTAKE, why="rules"),
+        ),
+        {155: "", 160: "TallyIntakeNotReady", 200: "TallyIntakeNotReady TallyIntakeStrangers", 235: "TallyIntakeStrangers", 500: ""},
+        500,
+    ),
+    Case(
+        "an intake starts three times in five minutes; its counters begin anew, and refuse nobody by that",
+        lambda night: night.restart(INTAKE, 100, 140, 180),
+        {155: "", 190: "TallyIntakeCrashLoop", 385: "TallyIntakeCrashLoop", 450: ""},
+        500,
+    ),
+    Case(
+        "an intake with another definition than workers and boards",
+        lambda night: (
+            night.lose(INTAKE, since=100, until=105),
+            night.put("tally_build_info", INTAKE, lambda t: None if t < 105 else 1, digest="d2", election="E", version="1"),
+        ),
+        {115: "", 120: "TallyDefinitionsDiffer"},
+    ),
     Case(
         "everything is gone at once, Prometheus' targets included",
         lambda night: night.drop(*JOBS, since=100),
         {
-            145: f"TallyWorkersDown {NOBODY} TallyStandingsSilent {OBJECTIVE} TallyBoardsDown",
-            160: f"TallyWorkersDown {NOBODY} TallyStandingsSilent {OBJECTIVE} TallyBoardsDown TallyDumpGone",
+            145: f"TallyWorkersDown {NOBODY} TallyStandingsSilent {OBJECTIVE} TallyBoardsDown TallyIntakesDown",
+            160: f"TallyWorkersDown {NOBODY} TallyStandingsSilent {OBJECTIVE} TallyBoardsDown TallyIntakesDown TallyDumpGone",
         },
     ),
 )  # fmt: skip

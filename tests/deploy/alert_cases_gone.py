@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from tests.deploy.alert_cases import OBJECTIVE, Case
-from tests.deploy.alert_nights import BOARD, DUMP, Night
+from tests.deploy.alert_nights import BOARD, DUMP, INTAKE, INTAKES, Night
 
 SINCE, GONE, BACK, QUIET = 100, 200, 210, 215
 """The fault begins; whoever said so is gone, and back where it is started anew; what it said last rings no longer."""
@@ -95,5 +95,34 @@ CASES = (
             **dict.fromkeys((GONE - 5, GONE, GONE + 5), "TallyDumpLags"),
             GONE + 10: "TallyDumpLags TallyDumpDown", QUIET: "TallyDumpDown", GONE + 60: "TallyDumpDown TallyDumpGone",
         },
+    ),
+    *(
+        Case(
+            f"{name} rings, and the intake that said it {what}",
+            lambda night, f=fault, g=gone: (f(night), g(night)),  # type: ignore[misc]
+            {**dict.fromkeys((GONE - 5, GONE, GONE + 5), name), **then},
+        )
+        for name, fault in {
+            "TallyIntakeNotReady": lambda night: night.change("tally_intake_ready", 0, SINCE, GONE, instance=INTAKE),
+            "TallyIntakeTakesNothing": lambda night: (
+                night.change("tally_intake_taken_total", 600, SINCE, GONE, instance=INTAKE),
+                night.change("tally_intake_under_way", 9, SINCE, GONE, instance=INTAKE),
+            ),
+        }.items()
+        for what, gone, then in (
+            ("freezes", lambda night: night.lose(INTAKE, since=GONE), {GONE + 10: f"{name} TallyIntakeDown", GONE + 30: "TallyIntakeDown"}),
+            ("starts anew, well", lambda night: night.restart(INTAKE, GONE), {GONE + 30: ""}),
+        )
+    ),
+    Case("all intakes leave the targets", lambda night: night.drop(*INTAKES, since=100), {105: "", 110: "TallyIntakesDown", 300: "TallyIntakesDown"}),
+    Case("an intake of two leaves the targets", lambda night: night.drop(INTAKE, since=100), dict.fromkeys((110, 300), "")),
+    Case(
+        "an intake of which statements wait is started anew and takes nothing again",
+        lambda night: (
+            night.restart(INTAKE, GONE),
+            night.change("tally_intake_taken_total", 0, BACK, instance=INTAKE),
+            night.change("tally_intake_under_way", 9, BACK, instance=INTAKE),
+        ),
+        {BACK + 30: "", BACK + 35: "TallyIntakeTakesNothing"},
     ),
 )  # fmt: skip

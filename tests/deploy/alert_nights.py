@@ -16,8 +16,12 @@ At = Callable[[float], "float | None"]
 """Seconds since the night began → the value scraped then, None where nothing is."""
 
 WORKERS = {"w1": (0, 1), "w2": (2, 3)}
-BOARD, DUMP = "board", "dump"
-JOBS = {"w1": "tally-worker", "w2": "tally-worker", BOARD: "tally-board", DUMP: "tally-dump"}
+BOARD, DUMP, INTAKE, OTHER_INTAKE = "board", "dump", "intake", "intake-2"
+JOBS = {
+    "w1": "tally-worker", "w2": "tally-worker", BOARD: "tally-board", DUMP: "tally-dump", INTAKE: "tally-intake",
+    OTHER_INTAKE: "tally-intake",
+}  # fmt: skip
+INTAKES = (INTAKE, OTHER_INTAKE)
 
 
 def always(value: float) -> At:
@@ -71,8 +75,8 @@ class Night:
         for begin in times:
             self.lose(instance, since=begin, until=begin + seconds)
             self.change("process_start_time_seconds", begin + seconds, begin + seconds, instance=instance)
-            self.change("tally_rebalances_total", 1, begin + seconds, instance=instance)
-            self.change("tally_records_read_total", lambda t, b=begin: max(0.0, t - b), begin + seconds, instance=instance)  # type: ignore[misc]
+            for name in {name for name, at, _ in self.series if at == instance} & ANEW.keys():
+                self.change(name, lambda t, a=ANEW[name], b=begin: a(max(0.0, t - b)), begin + seconds, instance=instance)  # type: ignore[misc]
         return self
 
     def take_over(self, gone: str, by: str, since: float) -> Night:
@@ -112,6 +116,11 @@ def _values(at: At, seconds: int) -> str:
     return " ".join(words)
 
 
+ANEW: dict[str, At] = {
+    "tally_rebalances_total": always(1), "tally_records_read_total": rising(1), "tally_intake_taken_total": rising(1),
+    "tally_intake_refused_total": always(0),
+}  # fmt: skip
+"""Counters → by seconds since their process started."""
 OF_OWNER = (
     "tally_last_publication_timestamp_seconds", "tally_incomplete_statements", "tally_held_stations", "tally_disputed_stations",
     "tally_acknowledged_to_published_seconds_bucket", "tally_acknowledged_to_published_seconds_count",
@@ -119,7 +128,7 @@ OF_OWNER = (
 
 
 def healthy() -> Night:
-    """Two workers, of which the first publishes; a board; a copy. Ten reports a second in each partition."""
+    """Two workers, of which the first publishes; a board; a copy; two intakes. Ten reports a second in each partition."""
     night = Night()
     for instance in JOBS:
         night.put("up", instance, always(1))
@@ -150,6 +159,12 @@ def healthy() -> Night:
     night.put("tally_dump_file_bytes", DUMP, rising(100, 50))
     night.put("tally_dump_last_growth_timestamp_seconds", DUMP, rising(1))
     night.put("tally_dump_log_end_offset", DUMP, rising(10), partition="0")
+    for intake in INTAKES:
+        night.put("tally_intake_ready", intake, always(1))
+        night.put("tally_intake_under_way", intake, lambda t: t % 15 == 0)
+        night.put("tally_intake_taken_total", intake, rising(1, 500))
+        for why in ("brokers", "busy", "failed", "no-identity", "not-yours", "rules"):
+            night.put("tally_intake_refused_total", intake, always(3), why=why)
     return night
 
 

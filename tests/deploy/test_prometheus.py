@@ -30,6 +30,7 @@ def test_prometheus_scrapes_every_worker_the_board_and_the_copy() -> None:
         "tally-worker": [f"{name}:9180" for name in workers],
         "tally-board": ["board:8080"],
         "tally-dump": ["dump:9190"],
+        "tally-intake": [],  # an election without one must not be told that none answers
     }
     assert {"board", "dump"} <= services().keys()
 

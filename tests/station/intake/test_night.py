@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tally_stream.metrics import INTAKE_METRICS, read_samples
 from tally_stream.settings import Settings
+from tally_stream.wire.folder.assembling import load_election
 from tests.support.brokers import Embedded
 from tests.support.processes import command, free_port, run, said_in, settings_for, terminated, tied
 from tests.support.report_messages import as_bytes, counts, turnout
@@ -121,6 +122,7 @@ def test_from_a_token_to_a_receipt_over_a_restart(night: NightWithIntake) -> Non
         with urllib.request.urlopen(f"{night.metrics}/metrics", timeout=30) as response:
             samples = read_samples(response.read().decode())
         assert {metric.name for metric in INTAKE_METRICS} - set(samples) == set()
+        assert samples["tally_build_info"][0][0]["digest"] == load_election(night.folder).digest
         assert samples["tally_intake_taken_total"][0][1] == 1
         assert ({"why": "not-yours"}, 1.0) in samples["tally_intake_refused_total"]
         with urllib.request.urlopen(f"{night.metrics}/readyz", timeout=30) as response:
