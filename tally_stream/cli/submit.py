@@ -16,7 +16,7 @@ import click
 from rich.text import Text
 
 from tally_stream.cli.common import ELECTION, EXIT_FAILED, EXIT_USAGE, open_election, out, refuse, settings_of, with_broker
-from tally_stream.cli.sealing import seal_of
+from tally_stream.cli.sealing import known_keys_of, sealing_key_of
 from tally_stream.cli.submit_form import ask
 from tally_stream.cli.submit_receipts import status
 from tally_stream.cli.submit_said import as_json, lines_of
@@ -105,17 +105,25 @@ def submit(
     definition, _ = open_election(settings.election)
     stated = {"kind": kind, "replaces": replaces, "reason": reason, "authority": authority}
     added = {k: v for k, v in stated.items() if v is not None}
-    seal = seal_of(settings, definition) if (files or station) and not only_check else None
+    key, keys = None, None
+    if (files or station) and (not only_check or settings.signing_key is not None):
+        key = sealing_key_of(settings, definition)
+        keys = known_keys_of(settings, definition, key, asks_brokers=not only_check)
+    seal = None if key is None else key.seal
     given = ToldWithReports(contest, revision, added, accept_warnings, accept_errors, seal)
     path = spool_path(settings.spool, settings.prefix, definition.id)
     try:
         if only_status:
             status(settings, definition, path, save, in_json=in_json)
             return
-        known = known_of(definition, spooled_in(path))
+        known = known_of(definition, spooled_in(path), keys)
     except SpoolError as error:
         refuse([str(error)])
     if station is not None:
+        if keys is not None and seal is not None:  # before anybody types a paper that may not be signed here
+            why = keys.why_refused(seal(b"{}"), int(time.time() * 1000), kind or "report", station)
+            if why is not None:
+                refuse([f"S6: {why}"])
         looked = Looked([(ask(known, station, contest, given.added, revision, seal), "")])
     else:
         looked = look_at(files, known, given)

@@ -17,6 +17,7 @@ from tally_stream.domain.ledger import Entry, Verdict, evolve, judge, judge_sequ
 from tally_stream.domain.report import COUNT_KINDS, Control, Report, Turnout, UnsignedStatement
 from tally_stream.domain.rules import RULES, Figure, Finding, Limits, Severity, VerdictName, closing_ms, message_of
 from tally_stream.domain.scalars import format_time
+from tally_stream.station.known_keys import KnownKeys
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.signed import statement_in
 
@@ -55,10 +56,11 @@ class Checked:
 
 
 class KnownStatements:
-    """What stations have stated so far, as far as it is known here."""
+    """What stations have stated so far, as far as it is known here. `keys`: who may sign; None: nobody asks here."""
 
-    def __init__(self, election: Election) -> None:
+    def __init__(self, election: Election, keys: KnownKeys | None = None) -> None:
         self.election = election
+        self._keys = keys
         self._reader = ReportReader(election)
         self._limits = Limits(election.checks, election.polls_close_ms)
         self._entries: dict[tuple[int, str], Entry] = {}
@@ -71,10 +73,14 @@ class KnownStatements:
 
     def check(self, value: bytes | None, key: bytes | None, log_ms: int) -> Checked:
         """What would become of the record, arriving at `log_ms` (milliseconds since 1970 UTC). Changes nothing."""
-        return self._judged(value, key, log_ms)[0]
+        checked = self._judged(value, key, log_ms)[0]
+        if self._keys is None or value is None:
+            return checked
+        why = self._keys.why_refused(value, log_ms, *_said(checked.statement))
+        return checked if why is None else Checked("rejected", checked.statement, (Remark("S6", "reject", why),))
 
     def take(self, value: bytes | None, key: bytes | None, log_ms: int) -> Checked:
-        """As `check`, and from now on it is known."""
+        """As `check`, but for its signature, and from now on it is known: what was signed stays said when a key is revoked."""
         checked, entry, verdict = self._judged(value, key, log_ms)
         statement = checked.statement
         self._note(statement)
@@ -152,6 +158,13 @@ class KnownStatements:
             closed = format_time(closing_ms(r.station, self._limits))
             sentence = f"counted at {found.left}, before the polls closed ({closed}): look at the date and the clock"
         return Remark(found.code, _SEVERITY[found.code], sentence, found.left, found.right)
+
+
+def _said(statement: UnsignedStatement | None) -> tuple[str | None, str | None]:
+    """Its kind and station."""
+    if statement is None or isinstance(statement, Control):
+        return None, None
+    return TURNOUT if isinstance(statement, Turnout) else statement.kind, statement.station.id
 
 
 def why_not(checked: Checked, *, accepts_warnings: bool, accepts_errors: bool) -> str | None:

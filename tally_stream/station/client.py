@@ -23,6 +23,7 @@ from tally_stream.domain.election import Election
 from tally_stream.station.authority import Seal
 from tally_stream.station.checking import Checked, why_not
 from tally_stream.station.known import REFUSED_STATES, known_of
+from tally_stream.station.known_keys import KnownKeys
 from tally_stream.station.preparing import Prepared, prepare
 from tally_stream.station.receipts import StationReceipt, notes
 from tally_stream.station.spool import Spool, Spooled, SpoolError
@@ -53,17 +54,19 @@ class StationClient:
     for itself, and closes it and the transport.
 
     `say` is told, in one sentence each, what keeps statements from being sent. `seal` makes a record's value of a statement's
-    bytes (a signature around them); nothing else changes them.
+    bytes (a signature around them); nothing else changes them. `keys` say who may sign, those of the definition unless told
+    otherwise.
     """
 
     def __init__(
         self, election: Election, spool: Spool, transport: Transport, *, say: Callable[[str], None] | None = None,
-        seal: Seal | None = None,
+        seal: Seal | None = None, keys: KnownKeys | None = None,
     ) -> None:  # fmt: skip
         self.election = election
         self._spool, self._transport, self._seal = spool, transport, seal
         self._say: Callable[[str], object] = say or (lambda line: None)
-        self._known = known_of(election, spool.all())
+        self._keys = KnownKeys(election, say=self._say) if keys is None else keys
+        self._known = known_of(election, spool.all(), self._keys)
         self._news = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._sending: asyncio.Task[None] | None = None
@@ -132,7 +135,7 @@ class StationClient:
         found = [(spooled, receipts[spooled.id]) for spooled in statements]
         self._spool.note_receipts(notes((spooled.id, receipt) for spooled, receipt in found))
         if any((spooled.receipt_state in REFUSED_STATES) != (receipt.state in REFUSED_STATES) for spooled, receipt in found):
-            self._known = known_of(self.election, self._spool.all())
+            self._known = known_of(self.election, self._spool.all(), self._keys)
         return found
 
     async def _send_for_ever(self) -> None:

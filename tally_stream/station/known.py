@@ -9,15 +9,16 @@ from collections.abc import Sequence
 
 from tally_stream.domain.election import Election
 from tally_stream.station.checking import KnownStatements
+from tally_stream.station.known_keys import KnownKeys
 from tally_stream.station.spool import Spooled
 
 REFUSED_STATES = frozenset({"rejected", "stale", "conflicting"})
 """Receipts of what took no effect: it is no part of what a station is known to have stated."""
 
 
-def known_of(election: Election, statements: Sequence[Spooled]) -> KnownStatements:
-    """What is known of stations by a spool: all that was kept, but what took no effect."""
-    known = KnownStatements(election)
+def known_of(election: Election, statements: Sequence[Spooled], keys: KnownKeys | None = None) -> KnownStatements:
+    """What is known of stations by a spool: all that was kept, but what took no effect. `keys`: who may sign."""
+    known = KnownStatements(election, keys)
     for spooled in statements:
         if spooled.receipt_state in REFUSED_STATES:
             known.take_refused(spooled.value, spooled.key)

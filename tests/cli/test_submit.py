@@ -12,6 +12,7 @@ import pytest
 
 from tally_stream.station.checking import KnownStatements
 from tally_stream.station.preparing import prepare
+from tally_stream.station.signing_key import make_key_file, public_of
 from tally_stream.station.spool import Spool, spooled_in
 from tally_stream.wire.folder.assembling import load_election
 from tests.cli.calling import call
@@ -105,6 +106,25 @@ def test_wrong_usage(folder: Path, tmp_path: Path) -> None:
     assert "empty.csv: there is no report in it" in call("submit", empty, "--election", str(folder), "--check", expect=1).stderr
     broken = table(tmp_path / "broken.csv", GOOD.replace("100", "1OO"))
     assert "broken.csv:2:3: cast is '1OO'" in call("submit", broken, "--election", str(folder), "--check", expect=1).stderr
+
+
+def test_a_key_that_may_not_sign_is_refused_before_anything_is_kept(folder: Path, tmp_path: Path) -> None:
+    definition = folder / "election.toml"
+    definition.write_text(definition.read_text() + '[security]\nsignatures = "required"\n')
+    public = public_of(make_key_file(tmp_path / "a.key", None))
+    (folder / "keys.csv").write_text(
+        f"key_id,holder,station,kinds,public_key,valid_from,valid_to\nK-A1,School,A-1,report,{public},,\n"
+    )
+    spool = tmp_path / "spool"
+    words = ("submit", "--election", str(folder), "--spool", str(spool), "--signing-key", str(tmp_path / "a.key"))
+    file, nowhere = table(tmp_path / "r.csv", WARNED), environment(settings_for("127.0.0.1:9", "submit-key"))
+    done = call(*words, file, "--accept-warnings", expect=1, **nowhere)
+    s6 = f"S6: key K-A1 signs for A-1 alone ({tmp_path}/a.key, by keys.csv alone): TALLY_SIGNING_KEY names the key of B-1"
+    assert done.stdout == f"{file}:2: B-1 PRES revision 1: refused: {s6}\n"
+    assert "what the record says of keys is not known (no Kafka broker answers at 127.0.0.1:9 (Conn" in done.stderr
+    assert not spool.exists()
+    typed = call(*words, "--station", "B-1", "--check", expect=1, stdin="")
+    assert (typed.stdout, typed.stderr) == ("", f"tally-stream: {s6}\n")
 
 
 class TestSending:

@@ -29,8 +29,8 @@ MUTANTS = (
     ),
     Mutant(
         "take an unsigned statement where signatures are demanded",
-        TAKING,
-        'if not is_signed and self.election.signatures == "required":',
+        "tally_stream/station/known_keys.py",
+        'if not is_signed and election.signatures == "required":',
         "if False:",
         TESTED,
     ),

@@ -3,6 +3,16 @@
 from tests.mutants.planted import Mutant
 
 MUTANTS = (
+    Mutant("keep a report that its key may not sign", "tally_stream/station/checking.py",
+           "if self._keys is None or value is None:", "if True:", "tests/station/test_known_keys.py"),
+    Mutant("take keys.csv for all keys there are", "tally_stream/station/known_keys.py",
+           "if not is_known and not self._is_record_read:", "if False:", "tests/station/test_known_keys.py"),
+    Mutant("forget what a revoked key signed", "tally_stream/station/checking.py",
+           "        checked, entry, verdict = self._judged(value, key, log_ms)\n",
+           "        checked, entry, verdict = self._judged(value, key, log_ms)\n        checked = self.check(value, key, log_ms)\n",
+           "tests/station/test_known_keys.py"),
+    Mutant("overlook what the record says of keys", "tally_stream/station/keys_read.py",
+           "if kind_said(record.value) not in", "if kind_said(record.value) in", "tests/station/test_known_keys.py"),
     Mutant("restore a log that was cut at its end", "tally_stream/station/restore.py",
            "    log.check_end()\n", "", "tests/station/test_restore.py"),
     Mutant("let a stranger write between", "tally_stream/station/restore.py",

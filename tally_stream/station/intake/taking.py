@@ -25,6 +25,7 @@ from tally_stream.domain.report import CONTROL_KINDS, DECISION_KINDS, Control, T
 from tally_stream.station.checking import TURNOUT, Checked, KnownStatements, Remark, why_not
 from tally_stream.station.intake.identity import Identity
 from tally_stream.station.intake.recent import RecentStatement, RecentStatements
+from tally_stream.station.known_keys import missing_signature
 from tally_stream.station.transport import NotSent, NotTaken, Transport
 from tally_stream.wire.limits import VALUE_MAX_BYTES
 from tally_stream.wire.signed import statement_in
@@ -95,19 +96,10 @@ class Taking:
     def check(self, value: bytes, station: str) -> Checked:
         """What the rules say of it now; nothing is sent."""
         checked = self._known.check(value, station.encode(), self._clock_ms())
-        missing = self._signature_remark(value)
+        missing = missing_signature(self.election, value)
         if missing is None or checked.statement is None:
             return checked
-        return Checked("rejected", checked.statement, (missing,))
-
-    def _signature_remark(self, value: bytes) -> Remark | None:
-        """Rule S6 where no key is needed to say it."""
-        is_signed = statement_in(value) is not value
-        if is_signed and self.election.signatures is None:
-            return Remark("S6", "reject", "a signed envelope, and the definition demands no signatures")
-        if not is_signed and self.election.signatures == "required":
-            return Remark("S6", "reject", "not signed, and the definition demands signatures")
-        return None
+        return Checked("rejected", checked.statement, (Remark("S6", "reject", missing),))
 
     async def take(
         self, value: bytes, identity: Identity, *, accepts_warnings: bool = False, accepts_errors: bool = False
