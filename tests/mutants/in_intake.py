@@ -59,6 +59,20 @@ MUTANTS = (
         ASKED,
     ),
     Mutant(
+        "send what stands behind one that was not taken",
+        SERVER,
+        'if "retry_after_seconds" in content:\n                why',
+        "if False:\n                why",
+        ASKED,
+    ),
+    Mutant(
+        "look a place up each time it is asked for",
+        "tally_stream/station/intake/receipts_read.py",
+        "self._looked_up.add(known)",
+        "pass",
+        "tests/station/intake/test_receipts_read.py",
+    ),
+    Mutant(
         "know a certificate of a station that is none",
         "tally_stream/station/intake/identity.py",
         "if common_name not in self._election.stations:",

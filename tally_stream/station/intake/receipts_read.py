@@ -29,10 +29,13 @@ LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 5.0
 PLACE_SECONDS = 10.0
 """For the reports topic to say what stands at a place."""
+LOOKED_UP_MAX = 20_000
+LOOKED_UP_MAX_BYTES = 16 * 1024 * 1024
+"""What was looked up is remembered: whoever waits for a receipt asks again and again."""
 
 
 class NotKnownNow(Exception):
-    """Nobody can say it now: `args[0]` is the sentence for the operator."""
+    """Nobody can say it now; the operator was told why."""
 
 
 class ReceiptsRead:
@@ -45,6 +48,8 @@ class ReceiptsRead:
         self._settings, self._election, self._recent, self._stations, self._say = settings, election, recent, stations, say
         self._reader: ReceiptReader | None = None
         self._statements = ReportReader(election)
+        self._looked_up = RecentStatements(LOOKED_UP_MAX, LOOKED_UP_MAX_BYTES)
+        self._lookup_trouble: str | None = None
         self._looking = asyncio.Lock()
         self.trouble: str | None = "not read yet"
         """Why nothing new is known; None where all is read."""
@@ -77,15 +82,30 @@ class ReceiptsRead:
 
     async def statement_at(self, partition: int, offset: int) -> RecentStatement | None:
         """What stands at a place, None where nothing does. Raises NotKnownNow."""
-        known = self._recent.at(partition, offset)
+        known = self._remembered(partition, offset)
         if known is not None:
             return known
         try:
-            async with self._looking, asyncio.timeout(PLACE_SECONDS):
-                record = await self._record_at(partition, offset)
+            async with asyncio.timeout(PLACE_SECONDS), self._looking:
+                known = self._remembered(partition, offset)  # who waited before us may have asked for the same
+                record = await self._record_at(partition, offset) if known is None else None
         except (KafkaError, NotAllowed, OSError, TimeoutError) as error:
-            raise NotKnownNow(short(error)) from error
-        return None if record is None else self._named(record)
+            self._told(short(error) if str(error) else f"no answer within {PLACE_SECONDS:.0f} s")
+            raise NotKnownNow from error
+        self._told(None)
+        if record is not None:
+            known = self._named(record)
+            self._looked_up.add(known)
+        return known
+
+    def _remembered(self, partition: int, offset: int) -> RecentStatement | None:
+        return self._recent.at(partition, offset) or self._looked_up.at(partition, offset)
+
+    def _told(self, trouble: str | None) -> None:
+        """To the operator, once until it is over: many may ask."""
+        if trouble not in (None, self._lookup_trouble):
+            self._say(f"a receipt could not be looked up: {trouble}")
+        self._lookup_trouble = trouble
 
     async def _record_at(self, partition: int, offset: int) -> StoredRecord | None:
         async with TopicReader(self._settings, f"{self._settings.prefix}.reports", is_log=True) as reader:

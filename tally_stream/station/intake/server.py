@@ -24,11 +24,19 @@ from tally_stream.settings import Settings, why_not_listening
 from tally_stream.station.intake.clerk_routes import ClerkPages
 from tally_stream.station.intake.identity import Identities, Identity
 from tally_stream.station.intake.openapi import document
-from tally_stream.station.intake.problems import PROBLEM_CONTENT, PROBLEMS, Problem, content_of, problem_of, rules_said
+from tally_stream.station.intake.problems import (
+    PROBLEM_CONTENT,
+    PROBLEM_TYPE,
+    PROBLEMS,
+    Problem,
+    content_of,
+    problem_of,
+    rules_said,
+)
 from tally_stream.station.intake.rates import Rates, Room
 from tally_stream.station.intake.receipts_read import NotKnownNow, ReceiptsRead
 from tally_stream.station.intake.recent import RecentStatement
-from tally_stream.station.intake.taking import RETRY_SECONDS, RefusedStatement, Taken, Taking
+from tally_stream.station.intake.taking import RETRY_SECONDS, RefusedStatement, Taken, Taking, station_of
 from tally_stream.station.receipts import WAITING, StationReceipt
 from tally_stream.station.transport import KafkaTransport, Transport
 from tally_stream.wire.limits import VALUE_MAX_BYTES
@@ -52,6 +60,8 @@ NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 """The policy of every answer that sets none of its own."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Answer = tuple[int, dict[str, Any]]
+"""Status and content."""
 
 
 class Intake:
@@ -182,10 +192,15 @@ class Intake:
         """A line for each as soon as it and those before it are through."""
         response = web.StreamResponse(headers={"Content-Type": MANY, "Cache-Control": "no-store"})
         await response.prepare(request)
-        going: list[asyncio.Task[tuple[int, dict[str, Any]]]] = []
+        going: list[asyncio.Task[Answer]] = []
+        newest: dict[str, asyncio.Task[Answer]] = {}
         try:
             for begin, line in enumerate(lines):
-                going.append(asyncio.create_task(self._take(line, identity, accepts)))
+                station = station_of(line)
+                before = newest.get(station) if isinstance(station, str) else None
+                going.append(asyncio.create_task(self._take_behind(before, line, identity, accepts)))
+                if isinstance(station, str):
+                    newest[station] = going[-1]
                 if begin >= LINES_AT_ONCE:
                     await _write_line(response, begin - LINES_AT_ONCE, await going[begin - LINES_AT_ONCE])
             for number in range(max(0, len(lines) - LINES_AT_ONCE), len(lines)):
@@ -196,7 +211,21 @@ class Intake:
         await response.write_eof()
         return response
 
-    async def _take(self, value: bytes, identity: Identity, accepts: dict[str, bool]) -> tuple[int, dict[str, Any]]:
+    async def _take_behind(
+        self, before: asyncio.Task[Answer] | None, value: bytes, identity: Identity, accepts: dict[str, bool]
+    ) -> Answer:
+        """Once the statement `before` it, of the same station, is through. Where that is to be sent again, so is this one: a
+        correction that overtook what it replaces would be refused."""
+        if before is not None:
+            status, content = await asyncio.shield(before)
+            if "retry_after_seconds" in content:
+                why = content["type"].removeprefix(PROBLEM_TYPE)
+                self.refused[why] += 1
+                sentence = "the statement before it, of the same station, was not taken: send both again, in this order"
+                return status, content_of(why, sentence, (), content["retry_after_seconds"])
+        return await self._take(value, identity, accepts)
+
+    async def _take(self, value: bytes, identity: Identity, accepts: dict[str, bool]) -> Answer:
         wait = self.rates.take(identity)
         if wait:
             self.refused["too-many"] += 1
@@ -263,8 +292,7 @@ class Intake:
         try:
             taken = await self.receipts.statement_at(*place)
         except NotKnownNow as error:
-            self._say(f"a receipt could not be looked up: {error}")
-            raise Problem("brokers", "the brokers do not answer: ask again", RETRY_SECONDS) from error
+            raise Problem("brokers", "the brokers did not say in time what stands there: ask again", RETRY_SECONDS) from error
         if taken is None:
             raise Problem("not-found", "no statement stands there")
         if not identity.may_speak_for(taken.station):
@@ -282,8 +310,7 @@ class Intake:
         """For the clerk's page. Raises LookupError where nothing stands there."""
         try:
             taken = await self.receipts.statement_at(partition, offset)
-        except NotKnownNow as error:
-            self._say(f"a receipt could not be looked up: {error}")
+        except NotKnownNow:
             return None, WAITING
         if taken is None:
             raise LookupError
@@ -387,7 +414,7 @@ def _answered(status: int, content: dict[str, Any]) -> web.Response:
     )  # fmt: skip
 
 
-async def _write_line(response: web.StreamResponse, number: int, answer: tuple[int, dict[str, Any]]) -> None:
+async def _write_line(response: web.StreamResponse, number: int, answer: Answer) -> None:
     """`line` counts from 1, without empty lines."""
     status, content = answer
     await response.write(json.dumps({"line": number + 1, "status": status} | content, ensure_ascii=False).encode() + b"\n")

@@ -106,7 +106,7 @@ class Taking:
     ) -> Taken | RefusedStatement:
         """Take a statement: its bytes as they shall stand in the log, plain or in a signed envelope. Returns when the brokers
         have it, or when it is not taken."""
-        whose = _station_of(value)
+        whose = station_of(value)
         if isinstance(whose, RefusedStatement):
             return whose
         if not identity.may_speak_for(whose):
@@ -179,7 +179,7 @@ class _Line:
         self.waiting = 0
 
 
-def _station_of(value: bytes) -> str | RefusedStatement:
+def station_of(value: bytes) -> str | RefusedStatement:
     """The station that a statement says it is of, as nobody has judged it."""
     if len(value) > VALUE_MAX_BYTES:
         return RefusedStatement("no-statement", f"{len(value):,} bytes: a statement has at most {VALUE_MAX_BYTES:,}")

@@ -17,6 +17,7 @@ from tally_stream.station.intake import rates, server, taking
 from tally_stream.station.intake.identity import Identity, new_token, token_line
 from tally_stream.station.intake.problems import PROBLEM_CONTENT
 from tally_stream.station.intake.server import BODIES_MAX_BYTES, LINES_MAX, MANY, MANY_MAX_BYTES, ONE, Intake
+from tally_stream.station.transport import NotSent
 from tests.support.report_messages import ELECTION, as_bytes, counts, turnout
 from tests.support.topic_of_lists import TopicOfLists, absent
 from tests.support.waiting import until
@@ -174,6 +175,25 @@ async def test_many_are_answered_one_by_one_in_their_order(http: aiohttp.ClientS
     assert [answer["status"] for answer in answers] == [201] * 7 + [422, 403] + [201] * 441
     assert topic.values == [*lines[:7], *lines[9:]], "no revision overtakes another"
     assert (await post(http, b"", MANY))[1] == []
+
+
+async def test_what_stands_behind_one_that_was_not_taken_is_not_sent(
+    http: aiohttp.ClientSession, served: Intake, topic: TopicOfLists, tmp_path: Path
+) -> None:
+    """A correction that is counted needs what it replaces before it. Other stations do not wait."""
+    (tmp_path / "tokens").write_text(token_line(TOKEN, ["A-1", "B-1"]))
+    corrected = counts(revision=2, kind="correct", replaces=1, reason="misread", authority="it")
+    given = [counts(), counts(station="B-1"), corrected, *(turnout(revision=n + 1) for n in range(300))]
+    lines = b"\n".join(as_bytes(one) for one in given)
+    topic.before = lambda count: NotSent("nobody is there") if count == 1 else None
+    answers = (await post(http, lines, MANY))[1]
+    assert [answer["status"] for answer in answers] == [503, 201, *[503] * 301]
+    assert {answer["type"] for answer in answers[2:]} == {"urn:tally-stream:intake:brokers"}
+    assert "send both again, in this order" in answers[2]["detail"]
+    assert answers[2]["retry_after_seconds"] == 5
+    assert topic.values == [as_bytes(counts(station="B-1"))]
+    assert {answer["status"] for answer in (await post(http, lines, MANY))[1]} == {200, 201}
+    assert [value for value in topic.values if b'"A-1"' in value] == [as_bytes(given[0]), *map(as_bytes, given[2:])]
 
 
 async def test_more_lines_than_are_read(http: aiohttp.ClientSession, topic: TopicOfLists) -> None:

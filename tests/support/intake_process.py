@@ -1,0 +1,65 @@
+"""One intake as a real process, with a file of tokens beside it; killed and started again it has the same address."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from tally_stream.settings import Settings
+from tally_stream.station.intake.identity import new_token, token_line
+from tests.support.processes import command, free_port, said_in, terminated, tied
+from tests.support.waiting import wait_for
+
+
+def add_token(file: Path, stations: Iterable[str]) -> str:
+    """A token for these, which the file then knows."""
+    token = new_token()
+    with file.open("a") as tokens:
+        tokens.write(token_line(token, list(stations)))
+    return token
+
+
+class IntakeProcess:
+    """`tally-stream intake`, for the tokens of a file."""
+
+    def __init__(self, settings: Settings, election: Path | str, tokens: Path, log_path: Path) -> None:
+        self._settings, self._log_path, port = settings, log_path, free_port()
+        self._words = ("intake", "--election", str(election), "--tokens", str(tokens), "--port", str(port))
+        self.address = f"http://127.0.0.1:{port}"
+        self.process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        with self._log_path.open("ab") as log:
+            return subprocess.Popen(command(*self._words), stdin=subprocess.DEVNULL, stderr=log, **tied(self._settings))
+
+    @property
+    def log(self) -> str:
+        return said_in(self._log_path)
+
+    def wait_ready(self) -> IntakeProcess:
+        """It listens; brokers may be there or not."""
+
+        def look() -> bool:
+            assert self.process.poll() is None, f"the intake ended with {self.process.returncode}:\n{self.log}"
+            return self.log.count("intake at http") == self._starts
+
+        wait_for(look, "the intake")
+        return self
+
+    _starts = 1
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def restart(self) -> None:
+        self._starts += 1
+        self.process = self._started()
+
+    def close(self) -> None:
+        """A clean end, and nothing that only a developer could read."""
+        code = terminated(self.process)
+        assert code in (0, -signal.SIGKILL), f"{code}: {self.log}"
+        assert "Traceback" not in self.log, self.log
