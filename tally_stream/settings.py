@@ -82,6 +82,7 @@ _BOARD = UsedBy(("board", "demo", "status"))
 _DUMP = UsedBy(("dump", "status"))
 _SIGNS = UsedBy(("submit", "authority", "keys"))
 _INTAKE = UsedBy(("intake",))
+_INTAKE_WATCHED = UsedBy(("intake", "status"))
 _OVER_HTTP = UsedBy(("intake", "submit"))
 EVERY = UsedBy(("every command",))
 
@@ -195,10 +196,10 @@ class Settings(BaseSettings):
         default=60, ge=1, le=1_000_000,
         description="Statements a minute that are taken of one caller, for each station it may speak for; so many at once too.",
     )  # fmt: skip
-    intake_metrics_host: Annotated[str, _INTAKE] = Field(
+    intake_metrics_host: Annotated[str, _INTAKE_WATCHED] = Field(
         default="127.0.0.1", description="Where the intake serves metrics and its reasons for not being ready."
     )
-    intake_metrics_port: Annotated[_Port, _INTAKE] = Field(
+    intake_metrics_port: Annotated[_Port, _INTAKE_WATCHED] = Field(
         default=0, description="Their port, 0 for none: nothing listens then."
     )
     intake_url: Annotated[str | None, UsedBy(("submit",))] = Field(

@@ -24,8 +24,11 @@ STILL_SECONDS = 8.0
 COMMIT_AGE_SECONDS = 20.0
 DUMP_BEHIND_SECONDS = 60.0
 CERTIFICATE_DAYS = 14
+INTAKE_UNDER_WAY_MAX = 2_000
+"""As many statements as an intake holds while they wait."""
 CONTESTS_NAMED_MAX = 3
 PARTITIONS_NAMED_MAX = 5
+_INTAKE = "the intake "
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +40,17 @@ class Judged:
 
 
 class Standstills:
-    """Since when what waits has not moved: partitions by their committed offset, contests by what their root stands on."""
+    """Since when what waits has not moved: partitions by their committed offset, contests by what their root stands on, intakes
+    by what was acknowledged there."""
 
     def __init__(self) -> None:
         self._since: dict[str, tuple[object, float]] = {}
 
     def note(self, seen: Situation) -> dict[str, float]:
         """What stands still with reports waiting → for how many seconds, 0 at the first look."""
-        if seen.kafka is None or not seen.kafka.ends:
-            return {}
-        places = dict(_places(seen.kafka, seen.roots))
+        places = dict(_places_of_intakes(seen.programs))
+        if seen.kafka is not None and seen.kafka.ends:
+            places |= _places(seen.kafka, seen.roots)
         self._since = {
             name: (place, self._since[name][1] if name in self._since and self._since[name][0] == place else seen.at)
             for name, place in places.items()
@@ -65,20 +69,28 @@ def _places(kafka: Observed, roots: dict[str, Root]) -> Iterator[tuple[str, obje
             yield f"the standings of {root.contest}", tuple(sorted(root.next_offsets.items()))
 
 
+def _places_of_intakes(programs: Iterable[Program]) -> Iterator[tuple[str, object]]:
+    for one in programs:
+        if one.value("tally_intake_under_way"):
+            yield f"{_INTAKE}{one.address}", one.value("tally_intake_taken_total")
+
+
 def judge(seen: Situation, still: Mapping[str, float] | None = None) -> Judged:
     """Worst first: no Kafka, no leader, nobody counts, silence, then what only threatens. `still`: of `Standstills.note`."""
     judged = Judged()
+    still = still or {}
     if seen.kafka is None:
         judged.problems.append(seen.kafka_error)
     else:
         judged.problems.extend(_without_leader(seen.kafka))
         judged.problems.extend(_of_group(seen.kafka))
         judged.problems.extend(_of_standings(seen, seen.kafka))
-        judged.problems.extend(_standing_still(still or {}))
+        judged.problems.extend(_standing_still(still))
         judged.problems.extend(_of_brokers(seen.kafka))
         judged.problems.extend(_of_topics(seen, seen.kafka))
         judged.problems.extend(_of_silence(seen.kafka))
         judged.notices.extend(_of_contests(seen.roots))
+    judged.problems.extend(_of_waiting_intakes(still))
     _of_programs(seen, judged)
     judged.problems.extend(_of_digests(seen))
     judged.problems.extend(_of_certificates(seen))
@@ -167,12 +179,20 @@ def _of_standings(seen: Situation, kafka: Observed) -> list[str]:
 
 
 def _standing_still(still: Mapping[str, float]) -> list[str]:
-    late = [(name, seconds) for name, seconds in still.items() if seconds >= STILL_SECONDS]
+    late = [(name, seconds) for name, seconds in still.items() if seconds >= STILL_SECONDS and not name.startswith(_INTAKE)]
     if not late:
         return []
     named = _some((name for name, _ in late), CONTESTS_NAMED_MAX)
     return [f"reports wait, and {named} did not move for {duration(max(seconds for _, seconds in late))}: look at the worker's "
             "log"]  # fmt: skip
+
+
+def _of_waiting_intakes(still: Mapping[str, float]) -> list[str]:
+    return [
+        f"statements wait at {name}, and none was acknowledged for {duration(seconds)}: look at its log"
+        for name, seconds in still.items()
+        if seconds >= STILL_SECONDS and name.startswith(_INTAKE)
+    ]
 
 
 def _of_silence(kafka: Observed) -> list[str]:
@@ -207,7 +227,7 @@ def _of_programs(seen: Situation, judged: Judged) -> None:
         if one.error and one.is_asked_for:
             judged.problems.append(f"{one.address}: {one.error}")
     for one in answering:
-        {"worker": _of_worker, "board": _of_board, "dump": _of_dump}[one.kind or "worker"](one, judged)
+        {"worker": _of_worker, "board": _of_board, "dump": _of_dump, "intake": _of_intake}[one.kind or "worker"](one, judged)
     publishing = [one.address for one in answering if one.value("tally_publishes_standings") == 1]
     if len(publishing) > 1:
         judged.problems.append(
@@ -278,6 +298,18 @@ def _of_dump(one: Program, judged: Judged) -> None:
     if behind >= DUMP_BEHIND_SECONDS:
         judged.problems.append(f"the copy of the log ({one.address}) has been behind for {duration(behind)}: "
                                f"{sum(one.values('tally_dump_lag_records')):,.0f} records are not in it")  # fmt: skip
+
+
+def _of_intake(one: Program, judged: Judged) -> None:
+    if not one.is_ready:
+        why = "; ".join(one.reasons) or "/readyz says why"
+        judged.problems.append(f"intake {one.address} is not ready: {why}")
+    if (one.value("tally_intake_under_way") or 0) >= INTAKE_UNDER_WAY_MAX:
+        judged.problems.append(
+            f"intake {one.address} takes nothing more: {INTAKE_UNDER_WAY_MAX:,} statements wait there for brokers"
+        )
+    if one.value("tally_intake_tokens") == 0:
+        judged.notices.append(f"intake {one.address} knows no token: only a station with a certificate can send")
 
 
 def _of_digests(seen: Situation) -> list[str]:

@@ -99,6 +99,8 @@ def _programs(programs: list[Program]) -> RenderableType:
         elif one.kind == "board":
             age = max(one.values("tally_board_contact_age_seconds"), default=0.0)
             behind = f"heard {duration(age)} ago"
+        elif one.kind == "intake":
+            behind = f"{one.value('tally_intake_under_way') or 0:,.0f} statements wait"
         else:
             behind = f"{sum(one.values('tally_lag_records')):,.0f} records"
         version = one.labels("tally_build_info").get("version", "–")

@@ -11,7 +11,7 @@ import importlib
 import json
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import time
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,9 +31,12 @@ ANSWER_SECONDS = 3.0
 CONNECT_SECONDS = 3.0
 """For a broker's certificate."""
 
-Kind = Literal["worker", "board", "dump"]
-_READY: dict[Kind, str] = {"worker": "tally_ready", "board": "tally_board_ready", "dump": "tally_dump_ready"}
+Kind = Literal["worker", "board", "dump", "intake"]
+_READY: dict[Kind, str] = {
+    "worker": "tally_ready", "board": "tally_board_ready", "dump": "tally_dump_ready", "intake": "tally_intake_ready",
+}  # fmt: skip
 """The metric that each program alone serves."""
+NO_PROGRAM = "these are no metrics of a worker, board, dump or intake"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Program:
     kind: Kind | None = None
     samples: dict[str, list[tuple[dict[str, str], float]]] = field(default_factory=dict)
     error: str = ""
+    reasons: tuple[str, ...] = ()
+    """Of an intake that is not ready: why, in its own words."""
 
     def values(self, name: str) -> list[float]:
         return [value for _, value in self.samples.get(name, [])]
@@ -150,6 +155,8 @@ def usual_addresses(settings: Settings) -> list[str]:
     found = [f"{settings.metrics_host}:{settings.metrics_port}", f"{settings.board_host}:{settings.board_port}"]
     if settings.dump_metrics_port:
         found.append(f"{settings.dump_metrics_host}:{settings.dump_metrics_port}")
+    if settings.intake_metrics_port:
+        found.append(f"{settings.intake_metrics_host}:{settings.intake_metrics_port}")
     return [address for address in found if not address.endswith(":0")]
 
 
@@ -171,21 +178,23 @@ async def _program(address: str, is_asked_for: bool) -> Program:
     import aiohttp
 
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as session,
-            session.get(f"http://{address}/metrics") as answer,
-        ):
-            if answer.status != 200:
-                return Program(address, is_asked_for, error=f"it answered {answer.status}")
-            samples = read_samples(await answer.text())
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as session:
+            async with session.get(f"http://{address}/metrics") as answer:
+                if answer.status != 200:
+                    return Program(address, is_asked_for, error=f"it answered {answer.status}")
+                samples = read_samples(await answer.text())
+            kind = next((kind for kind, name in _READY.items() if name in samples), None)
+            found = Program(address, is_asked_for, kind, samples, "" if kind else NO_PROGRAM)
+            if kind == "intake" and not found.is_ready:
+                async with session.get(f"http://{address}/readyz") as answer:
+                    return replace(found, reasons=tuple(map(str, (await answer.json())["reasons"])))
+            return found
     except TimeoutError:
         return Program(address, is_asked_for, error=f"no answer within {ANSWER_SECONDS:.0f} s")
     except aiohttp.ClientConnectorError as error:
         return Program(address, is_asked_for, error=f"nobody listens there ({error.os_error.strerror or error.os_error})")
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except (aiohttp.ClientError, OSError, ValueError, LookupError, TypeError) as error:
         return Program(address, is_asked_for, error=f"no metrics: {' '.join(str(error).split())[:200] or type(error).__name__}")
-    kind = next((kind for kind, name in _READY.items() if name in samples), None)
-    return Program(address, is_asked_for, kind, samples, "" if kind else "these are no metrics of a worker, board or dump")
 
 
 async def _certificates(settings: Settings, unread: list[str]) -> list[Certificate]:

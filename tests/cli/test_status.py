@@ -4,7 +4,7 @@ tests/broker/test_status_on_kafka.py."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +12,13 @@ import pytest
 
 from tally_stream.cli.status_judged import Standstills, as_json, judge
 from tally_stream.cli.status_screen import screen
-from tally_stream.cli.status_seen import Certificate, Program, Situation, usual_addresses
+from tally_stream.cli.status_seen import Certificate, Program, Situation, look, usual_addresses
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.kafka.observing import Group, GroupMember, Observed, PartitionState
 from tally_stream.kafka.topics import TopicReport
-from tally_stream.metrics import read_samples
+from tally_stream.metrics import INTAKE_METRICS, Sample, read_samples, registry_of
 from tally_stream.settings import load_settings
+from tally_stream.stream.health import HealthServer
 from tests.cli.calling import call
 
 NOW = 1_800_000_000.0
@@ -60,6 +61,18 @@ def worker(**values: float) -> Program:
     text = f'tally_build_info{{version="1.0",election="AZ",digest="{DIGEST}"}} 1\n'
     text += "".join(f"{name} {value}\n" for name, value in lines.items())
     return Program("one:9180", True, "worker", read_samples(text))
+
+
+def intake(digest: str = DIGEST, **values: float) -> Program:
+    lines = {
+        "tally_intake_ready": 1,
+        "tally_intake_under_way": 0,
+        "tally_intake_taken_total": 7,
+        "tally_intake_tokens": 2,
+        **values,
+    }
+    text = f'tally_build_info{{version="1.0",election="AZ",digest="{digest}"}} 1\n'
+    return Program("i:1", True, "intake", read_samples(text + "".join(f"{name} {value}\n" for name, value in lines.items())))
 
 
 def seen(**other: Any) -> Situation:
@@ -149,6 +162,48 @@ def test_what_stands_still_with_reports_waiting_is_told_after_eight_seconds() ->
     assert standstills.note(seen(kafka=None)) == {}
 
 
+def test_statements_that_wait_at_an_intake_are_told_after_eight_seconds_with_or_without_kafka() -> None:
+    standstills = Standstills()
+
+    def looked(seconds: float, taken: int, under_way: int, *, with_kafka: bool = True) -> dict[str, float]:
+        of = seen(programs=[intake(tally_intake_taken_total=taken, tally_intake_under_way=under_way)])
+        of.kafka = of.kafka if with_kafka else None
+        of.at = NOW + seconds
+        return standstills.note(of)
+
+    assert looked(0, 7, 2) == {"the intake i:1": 0}
+    assert looked(5, 8, 2) == {"the intake i:1": 0}, "one was acknowledged"
+    still = looked(13, 8, 2, with_kafka=False)
+    assert still == {"the intake i:1": 8}
+    sentence = "statements wait at the intake i:1, and none was acknowledged for 8 s: look at its log"
+    assert judge(seen(), still).problems == [sentence]
+    assert judge(seen(kafka=None, kafka_error="no broker answers"), still).problems == ["no broker answers", sentence]
+    assert judge(seen(), {"the intake i:1": 7.9}).problems == []
+    assert looked(14, 8, 0) == {}, "nothing waits"
+
+
+def test_an_intake_without_tokens_is_worth_knowing() -> None:
+    judged = judge(seen(programs=[worker(), intake(tally_intake_tokens=0)]))
+    assert judged.problems == []
+    assert judged.notices == ["intake i:1 knows no token: only a station with a certificate can send"]
+
+
+async def test_an_intake_says_itself_why_it_is_not_ready() -> None:
+    reasons = ["the file of tokens: tokens:3: no station B-9"]
+    figures: dict[str, Iterable[Sample]] = {"tally_intake_ready": [((), 0)], "tally_intake_tokens": [((), 1)]}
+    server = HealthServer(
+        "127.0.0.1", 0, registry_of(lambda: figures, INTAKE_METRICS), lambda: {"ready": False, "reasons": reasons}
+    )
+    await server.start()
+    try:
+        found = await look(load_settings(bootstrap="127.0.0.1:1"), [f"127.0.0.1:{server.port}"], None)
+    finally:
+        await server.stop()
+    (one,) = found.programs
+    assert (one.kind, one.reasons, one.error) == ("intake", tuple(reasons), "")
+    assert f"intake {one.address} is not ready: {reasons[0]}" in judge(found).problems
+
+
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
     [
@@ -192,6 +247,20 @@ def test_what_stands_still_with_reports_waiting_is_told_after_eight_seconds() ->
                 "d:1", True, "dump", read_samples('tally_dump_behind_seconds 60\ntally_dump_lag_records{partition="0"} 9\n')
             ),
             "the copy of the log (d:1) has been behind for 60 s: 9 records are not in it",
+        ),
+        (
+            replace(
+                intake(tally_intake_ready=0),
+                reasons=("the file of tokens: tokens:3: no station", "receipts are not read on: x"),
+            ),
+            "intake i:1 is not ready: the file of tokens: tokens:3: no station; receipts are not read on: x",
+        ),
+        (intake(tally_intake_ready=0), "intake i:1 is not ready: /readyz says why"),
+        (intake(tally_intake_under_way=2_000), "intake i:1 takes nothing more: 2,000 statements wait there for brokers"),
+        (Program("i:1", True, error="nobody listens there"), "i:1: nobody listens there"),
+        (
+            replace(worker(), address="i:1", kind="intake", samples=intake(digest=OTHER).samples),
+            f"they do not count by one definition: {DIGEST}: the election given, standings of PRES; {OTHER}: intake i:1",
         ),
     ],
 )
@@ -272,7 +341,11 @@ def test_worst_comes_first() -> None:
 def test_the_screen_and_the_object_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     from rich.console import Console  # noqa: PLC0415
 
-    of = seen(kafka=kafka(group=Group("g", "Empty", ())), certificates=[Certificate("our own, a.pem", NOW + 1e8)])
+    of = seen(
+        kafka=kafka(group=Group("g", "Empty", ())),
+        programs=[worker(), intake(tally_intake_under_way=9)],
+        certificates=[Certificate("our own, a.pem", NOW + 1e8)],
+    )
     judged = judge(of)
     Console(width=160, force_terminal=False).print(screen(of, judged))
     shown = capsys.readouterr().out
@@ -280,7 +353,7 @@ def test_the_screen_and_the_object_say_the_same(capsys: pytest.CaptureFixture[st
     assert told["ok"] is False
     assert "1 thing is wrong" in shown
     assert all(problem in shown for problem in told["problems"])
-    for word in ("7 of 9", "12", "one:9180", "a.pem", "10.0.0.2:9092", "workers  none"):
+    for word in ("7 of 9", "12", "one:9180", "a.pem", "10.0.0.2:9092", "workers  none", "9 statements wait"):
         assert word in shown, shown
     assert told["contests"][0]["behind_records"] == 0
     json.dumps(told)
@@ -298,8 +371,9 @@ def test_of_thousands_of_contests_a_screenful_is_shown(capsys: pytest.CaptureFix
 
 
 def test_addresses_come_from_the_settings() -> None:
-    assert usual_addresses(load_settings(metrics_port=0, board_port=8081, dump_metrics_port=9190)) == [
-        "127.0.0.1:8081", "127.0.0.1:9190",
+    ports = {"metrics_port": 0, "board_port": 8081, "dump_metrics_port": 9190, "intake_metrics_port": 9191}
+    assert usual_addresses(load_settings(**ports)) == [
+        "127.0.0.1:8081", "127.0.0.1:9190", "127.0.0.1:9191",
     ]  # fmt: skip
 
 
