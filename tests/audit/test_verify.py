@@ -1,6 +1,7 @@
 """verify: every message recomputed at its own vector; any difference is found and named."""
 
 import json
+import os
 import subprocess
 import tracemalloc
 from pathlib import Path
@@ -16,6 +17,7 @@ from tally_stream.wire.messages import canonical_json, standings_key
 from tally_stream.wire.report_log import ReportLog
 from tests.audit.small_logs import saved
 from tests.support.paths import NIGHTS
+from tests.support.preloaded import ran, ran_in_bytes
 from tests.support.processes import command
 
 
@@ -191,7 +193,7 @@ def test_the_key_and_the_bytes_count_too(of: Election, tmp_path: Path) -> None:
 
 
 def call(*arguments: str, expect: int) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command("verify", *arguments), capture_output=True, text=True, timeout=120, check=False)
+    done = ran(command("verify", *arguments), os.environ, 120)
     assert done.returncode == expect, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -202,10 +204,8 @@ def test_the_command_checks_a_whole_night_offline(tmp_path: Path) -> None:
     published = tmp_path / "standings.jsonl"
     lines = []
     for until in ("2024-02-07T22:00:00+04:00", "2024-02-08T03:13:00+04:00", "2024-02-12T00:00:00+04:00"):
-        lines.append(subprocess.run(
-            command("replay", str(night), str(night / "reports.jsonl.gz"), "--until", until, "--json"),
-            capture_output=True, check=True,
-        ).stdout)  # fmt: skip
+        words = command("replay", str(night), str(night / "reports.jsonl.gz"), "--until", until, "--json")
+        lines.append(ran_in_bytes(words, os.environ, 120).stdout)
     published.write_bytes(b"".join(lines))
     arguments = ("az-2024", str(night / "reports.jsonl.gz"), "--standings", str(published))
     assert json.loads(call(*arguments, "--json", expect=0).stdout)["compared"] == 3 * 126

@@ -39,6 +39,7 @@ from tally_stream.wire.messages import canonical_json
 from tally_stream.wire.newest import root_seconds
 from tests.support.board_scene import Scene, rehearsal_folder, root_message
 from tests.support.paths import DOCS
+from tests.support.preloaded import ran
 from tests.support.processes import command, environment
 from tests.support.topics import newest_standings
 from tests.support.waiting import wait_for
@@ -363,10 +364,9 @@ async def test_a_fault_of_ours_is_one_sentence_and_no_traceback(tmp_path: Path) 
 
 
 def test_no_broker_is_refused_in_one_line(rehearsal: Scene) -> None:
-    done = subprocess.run(
+    done = ran(
         command("board", "--election", rehearsal.election, "--port", "0", "--prefix", "scene", "--bootstrap", "127.0.0.1:1"),
-        env={**environment(rehearsal.settings), "TALLY_BROKER_WAIT_SECONDS": "0"}, capture_output=True, text=True, timeout=30,
-        check=False,
+        {**environment(rehearsal.settings), "TALLY_BROKER_WAIT_SECONDS": "0"}, 30,
     )  # fmt: skip
     assert done.returncode == 1
     assert "no Kafka broker answers" in done.stderr
@@ -375,10 +375,7 @@ def test_no_broker_is_refused_in_one_line(rehearsal: Scene) -> None:
 
 def test_a_taken_port_is_refused_in_one_line(rehearsal: Scene) -> None:
     port = rehearsal.board.address.rsplit(":", 1)[1]
-    done = subprocess.run(
-        command("board", "--election", rehearsal.election, "--port", port), env=environment(rehearsal.settings),
-        capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
+    done = ran(command("board", "--election", rehearsal.election, "--port", port), environment(rehearsal.settings), 30)
     assert done.returncode == 1
     assert "Address already in use; another port: --board-port or TALLY_BOARD_PORT" in done.stderr
     assert "Traceback" not in done.stderr

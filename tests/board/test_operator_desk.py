@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from tally_stream.board.operator_desk import CASES_PAGE
 from tally_stream.settings import SettingsError, load_settings
 from tally_stream.wire.report_log import LogRecord
 from tests.board.told import CLOSE_MS, ToldBoard, statement
+from tests.support.preloaded import ran
 from tests.support.processes import command
 
 TOKEN = "a token of 20 characters and more ç"
@@ -166,7 +167,7 @@ def test_it_is_never_open_to_a_network_without_a_token(host: str) -> None:
 
 def test_such_a_board_does_not_start() -> None:
     words = ("board", "--election", "az-2024", "--operator", "--host", "0.0.0.0", "--bootstrap", "127.0.0.1:9")
-    done = subprocess.run(command(*words), capture_output=True, text=True, timeout=60, check=False)
+    done = ran(command(*words), os.environ, 60)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("open to the network: give the desk a token") == 1
 

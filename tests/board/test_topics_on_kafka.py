@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import uuid
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tally_stream.kafka.client import KafkaError, StoredRecord
 from tally_stream.kafka.following import LOOK_SECONDS, Follower, TopicLost
 from tally_stream.settings import Settings
 from tests.support.board_scene import BoardProcess, rehearsal_folder
+from tests.support.preloaded import ran
 from tests.support.processes import command, environment, run, settings_for
 from tests.support.topics import administer, produce
 from tests.support.waiting import wait_for
@@ -109,10 +109,7 @@ def test_a_missing_topic_is_refused_in_one_line(settings: Settings, tmp_path: Pa
     folder = rehearsal_folder(tmp_path / "e")
     make(settings, folder)
     delete(settings, "changes")
-    done = subprocess.run(
-        command("board", "--election", str(folder), "--port", "0"), env=environment(settings), capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+    done = ran(command("board", "--election", str(folder), "--port", "0"), environment(settings), 60)
     assert done.returncode == 1
     assert f"there is no topic {settings.prefix}.changes" in done.stderr
     assert "Traceback" not in done.stderr

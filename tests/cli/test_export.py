@@ -5,22 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.support.folders import Folder
 from tests.support.paths import NIGHTS
+from tests.support.preloaded import ran_in_bytes
 from tests.support.processes import command
 
 LOG = str(NIGHTS / "az-2024" / "reports.jsonl.gz")
 AT_03_13 = ("--until", "2024-02-08T03:13:00+04:00")
 
 
-def call(*arguments: str, expect: int = 0, stdin: bytes | None = None) -> tuple[bytes, str]:
-    done = subprocess.run(command(*arguments), capture_output=True, input=stdin, timeout=60, check=False)
+def call(*arguments: str, expect: int = 0, stdin: bytes = b"") -> tuple[bytes, str]:
+    done = ran_in_bytes(command(*arguments), os.environ, 60, stdin)
     assert done.returncode == expect, done.stderr.decode()
     assert b"Traceback" not in done.stderr
     return done.stdout, done.stderr.decode()

@@ -69,11 +69,9 @@ def test_export_and_verify_without_a_log_still_ask_kafka(tmp_path: Path) -> None
 
 def complete(*words: str) -> list[str]:
     """What bash would be offered for the last word, `kind,value` without what the shell completes itself."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tally_stream"], capture_output=True, text=True, check=True,
-        env={**os.environ, "_TALLY_STREAM_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(("tally-stream", *words)),
-             "COMP_CWORD": str(len(words))},
-    )  # fmt: skip
+    done = call(
+        _TALLY_STREAM_COMPLETE="bash_complete", COMP_WORDS=" ".join(("tally-stream", *words)), COMP_CWORD=str(len(words))
+    )
     assert done.stderr == ""
     return [line.removeprefix("plain,") for line in done.stdout.splitlines() if line.startswith("plain,")]
 

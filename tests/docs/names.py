@@ -15,8 +15,9 @@ import ast
 import importlib
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,28 +103,36 @@ class Known:
     files: set[str] = field(default_factory=set)
     metrics: set[str] = field(default_factory=set)
 
-
-def _docstrings(tree: ast.AST) -> set[int]:
-    """Texts that stand alone as a statement: docstrings, also those below a name."""
-    return {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+    @cached_property
+    def every_option(self) -> set[str]:
+        """Where an option may stand; asked once all is known."""
+        return self.beside.union(self.words, *self.options.values())
 
 
 def _split(text: str) -> set[str]:
     return {*_IN_TEXT.findall(text), *_WORDS.findall(text), *_OPTION.findall(text)}
 
 
+def _made_in(owner: ast.ClassDef) -> Iterator[str]:
+    """The functions of a class, and the names and attributes that are given a value anywhere in it."""
+    for node in ast.walk(owner):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
+
+
 def words_of_python(text: str, known: Known, words: set[str]) -> None:
     """Adds what a file's code has: names, arguments and texts, not comments and docstrings."""
-    tree = ast.parse(text)
-    skipped = _docstrings(tree)
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(ast.parse(text)))
+    # Texts that stand alone as a statement: docstrings, also those below a name.
+    skipped = {id(n.value) for n in nodes if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+    for node in nodes:
         match node:
             case ast.ClassDef(name=name):
                 words.add(name)
-                inside = {n.name for n in ast.walk(node) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
-                inside |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-                inside |= {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
-                known.members.setdefault(name, set()).update(inside)
+                known.members.setdefault(name, set()).update(_made_in(node))
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.Name(id=name) | ast.Attribute(attr=name):
                 words.add(name)
             case ast.arg(arg=name) | ast.keyword(arg=str(name)):
@@ -307,12 +316,12 @@ def unknown(text: str, it: Known, shown: frozenset[str] = frozenset()) -> list[s
         return [] if _is_word(text, it) else [text]
     found = [p for p in _PATH.findall(text) if not _is_file(p, it) and p not in FOREIGN]
     rest = _PATH.sub(" ", text)
-    every_option = it.beside.union(it.words, *it.options.values())
-    found += [o for o in _OPTION.findall(rest) if o not in every_option and o not in FOREIGN]
+    found += [o for o in _OPTION.findall(rest) if o not in it.every_option and o not in FOREIGN]
     found += [w for w in _CODE.findall(rest) if not _is_word(w, it) and w not in it.beside]
     return found
 
 
+@cache
 def shown(page: Path) -> frozenset[str]:
     """Words of the page's fenced JSON: the examples are run, so their words exist."""
     return frozenset(word for block in blocks(page) if block.language == "json" for word in _split(block.text))

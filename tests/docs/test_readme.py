@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from tally_stream.cli.main import cli
 from tally_stream.wire.folder.assembling import load_election
 from tests.support.doc_pages import blocks, marked
 from tests.support.paths import DOCS, ROOT
+from tests.support.preloaded import ran
+from tests.support.processes import command
 from tests.support.product_commands import parse
 
 README = ROOT / "README.md"
@@ -88,9 +90,7 @@ def test_every_command_is_in_the_readme(command: str) -> None:
 
 def run(line: str) -> subprocess.CompletedProcess[str]:
     words = shlex.split(line)
-    return subprocess.run(
-        [sys.executable, "-m", "tally_stream", *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    return ran(command(*words[1:]), os.environ, 120)
 
 
 def _is_of_a_log(line: str) -> bool:

@@ -16,6 +16,7 @@ from tally_stream.station.checking import KnownStatements
 from tally_stream.station.preparing import Prepared, prepare
 from tally_stream.station.spool import Spool, SpoolError, spool_path, spooled_in
 from tests.station.killed_spool import STEPS
+from tests.support.preloaded import ran
 from tests.support.report_messages import ELECTION, LOG_MS, counts
 
 TOPIC = "t.reports"
@@ -126,7 +127,7 @@ def test_killed_at_each_step_nothing_is_torn_and_nothing_lost(step: str, path: P
 
     def once(killed_at: str) -> int:
         words = [sys.executable, "-m", "tests.station.killed_spool", killed_at, str(path), str(topic)]
-        return subprocess.run(words, check=False, timeout=60).returncode
+        return ran(words, os.environ, 60).returncode
 
     assert once(step) == (0 if step == "none" else -signal.SIGKILL)
     at = STEPS.index(step)

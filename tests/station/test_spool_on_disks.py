@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,24 +18,41 @@ from deploy.kafka.local.disk import KafkaOnDisks
 from tally_stream.station.spool import Spool, spooled_in
 from tests.station.killed_spool import STEPS
 from tests.support.paths import ROOT
+from tests.support.processes import LIFELINE
 from tests.support.report_messages import ELECTION
 
 CALLS_MAX = 100
+Keeps = Callable[..., str]
 KEEPS = """
-import sys
+import json, os, sys, traceback
 from pathlib import Path
 from types import SimpleNamespace as Record
 from tally_stream.station.spool import Spool, SpoolError
-try:
-    spool = Spool(Path(sys.argv[1]), "t.reports", "X-2024")
-    numbers = range(int(sys.argv[2]), int(sys.argv[3]))
-    spool.keep([Record(station="A-1", sequence="PRES", revision=n, kind="report", key=b"A-1", value=b"x" * 9000) for n in numbers], 1)
-    print("kept", flush=True)
-    spool.close()
-except SpoolError as error:
-    print("SpoolError", error)
+
+def keep(path, first, next):
+    try:
+        spool = Spool(Path(path), "t.reports", "X-2024")
+        numbers = range(first, next)
+        spool.keep([Record(station="A-1", sequence="PRES", revision=n, kind="report", key=b"A-1", value=b"x" * 9000) for n in numbers], 1)
+        print("kept")
+        spool.close()
+    except SpoolError as error:
+        print("SpoolError", error)
+
+for line in sys.stdin:
+    *words, fault = json.loads(line)
+    if os.fork() == 0:
+        os.environ.update(fault)
+        try:
+            keep(*words)
+        except BaseException:
+            traceback.print_exc(file=sys.stdout)
+        sys.stdout.flush()
+        os._exit(0)
+    os.wait()
+    print("ended", flush=True)
 """
-"""Keeps revisions, all or none."""
+"""Keeps revisions, all or none, for each line that asks for it: in a process of its own, whose calls are counted from 1."""
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +65,27 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-def keeps(path: Path, first: int, next: int, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", KEEPS, str(path), str(first), str(next)], capture_output=True, text=True, check=False, timeout=60,
-        env={**os.environ, **environment},
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.stdout
+@pytest.fixture(scope="module")
+def keeps(failing: Path) -> Iterator[Keeps]:
+    """Keeps the revisions from the first to below the next; what it said."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KEEPS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        **LIFELINE.arguments({**os.environ, "LD_PRELOAD": str(failing)}),
+    ) as process:  # fmt: skip
+        asked, said = process.stdin, process.stdout
+        assert asked is not None
+        assert said is not None
+
+        def keep(path: Path, first: int, next: int, **fault: str) -> str:
+            print(json.dumps([str(path), first, next, fault]), file=asked, flush=True)
+            lines = []
+            while (line := said.readline()) != "ended\n":
+                assert line, "the process is gone"
+                lines.append(line)
+            return "".join(lines)
+
+        yield keep
+        asked.close()
 
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["a new spool", "one with a statement"])
@@ -65,7 +98,7 @@ def keeps(path: Path, first: int, next: int, **environment: str) -> str:
     ],
 )
 def test_refused_at_each_call_it_is_named_and_nothing_is_torn(
-    failing: Path, tmp_path: Path, calls: str, number: int, sentence: str, is_new: bool
+    keeps: Keeps, tmp_path: Path, calls: str, number: int, sentence: str, is_new: bool
 ) -> None:
     said: list[str] = []
     for at in range(1, CALLS_MAX):
@@ -75,7 +108,6 @@ def test_refused_at_each_call_it_is_named_and_nothing_is_torn(
         if not is_new:
             assert keeps(path, 1, 2) == "kept\n"
         fault = {
-            "LD_PRELOAD": str(failing),
             "FAIL_FILE": str(path),
             "FAIL_CALLS": calls,
             "FAIL_FROM": str(at),

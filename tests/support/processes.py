@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from tally_stream.cli.lifeline import Lifeline
 from tally_stream.settings import Settings, load_settings
+from tests.support.preloaded import ran
 
 LIFELINE = Lifeline()
 """Whatever a test starts ends with the process that runs the tests, however that ends."""
@@ -27,7 +28,7 @@ def command(*arguments: str) -> list[str]:
 
 def run(*arguments: str, settings: Settings, expect: int = 0, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """A command of the product in a process of its own."""
-    done = subprocess.run(command(*arguments), **tied(settings), capture_output=True, text=True, timeout=timeout, check=False)
+    done = ran(command(*arguments), environment(settings), timeout)
     assert done.returncode == expect, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
     return done

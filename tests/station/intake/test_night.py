@@ -24,7 +24,8 @@ from tally_stream.metrics import INTAKE_METRICS, read_samples
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
 from tests.support.brokers import Embedded
-from tests.support.processes import command, free_port, run, said_in, settings_for, terminated, tied
+from tests.support.preloaded import ran
+from tests.support.processes import command, environment, free_port, run, said_in, settings_for, terminated, tied
 from tests.support.report_messages import as_bytes, counts, turnout
 from tests.support.reporting_stations import write_election
 from tests.support.topics import read_topic
@@ -140,19 +141,14 @@ def test_submit_goes_by_the_intake_where_no_broker_answers(night: NightWithIntak
     (tmp_path / "token").chmod(0o600)
     nobody = settings_for("127.0.0.1:1", "intake")
     with night.intake():
-        more = tied(nobody, TALLY_INTAKE_URL=night.address, TALLY_INTAKE_TOKEN_FILE=str(tmp_path / "token"))
+        env = {**environment(nobody), "TALLY_INTAKE_URL": night.address, "TALLY_INTAKE_TOKEN_FILE": str(tmp_path / "token")}
         words = ("--election", str(night.folder), "--spool", str(tmp_path / "spool"))
-        sent = subprocess.run(
-            command("submit", str(tmp_path / "reports.json"), *words, "--wait", "--accept-warnings"), **more,
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        sent = ran(command("submit", str(tmp_path / "reports.json"), *words, "--wait", "--accept-warnings"), env, 120)
         assert sent.returncode == 0, sent.stderr
         assert "sent by the intake instead" in sent.stderr
         assert "Traceback" not in sent.stderr
         assert sent.stdout.count("counted") == 2, sent.stdout
-        told = subprocess.run(
-            command("submit", "--status", *words), **more, capture_output=True, text=True, timeout=120, check=False
-        )
+        told = ran(command("submit", "--status", *words), env, 120)
         assert (told.returncode, told.stdout.count("counted")) == (0, 2), told.stderr
 
 
