@@ -21,6 +21,7 @@ from tally_stream.cli.submit_receipts import Found, wait_for_receipts, write
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 from tally_stream.station.preparing import Prepared
+from tally_stream.station.receipt_pages import sentence_of
 from tally_stream.station.receipts import noted
 from tally_stream.station.spool import Spool, Spooled, SpoolError
 
@@ -36,7 +37,8 @@ class ToldOfReceipts:
 def send_and_say(
     settings: Settings, election: Election, path: Path, prepared: Sequence[Prepared], told: ToldOfReceipts, *, in_json: bool
 ) -> None:
-    """Exits 1 where something could not be kept, is not taken for good, was stopped, or (with `waits`) is not counted."""
+    """Exits 1 where something could not be kept, is not taken or refused for good, was stopped, or (with `waits`) is not
+    counted."""
     from tally_stream.kafka.rights import NotAllowed
     from tally_stream.station.transport import NotTaken
 
@@ -52,7 +54,8 @@ def send_and_say(
         out.print(Text(f"nothing waits in {path}"), soft_wrap=True)
     if told.save is not None:
         write(told.save, found, election, f"{settings.prefix}.reports")
-    if told.waits and any(receipt.state != "counted" for _, receipt in found):
+    is_refused = any(spooled.offset is None for spooled, _ in found)
+    if is_refused or (told.waits and any(receipt.state != "counted" for _, receipt in found)):
         sys.exit(EXIT_FAILED)
 
 
@@ -61,22 +64,31 @@ async def _sent(
 ) -> Found:
     from tally_stream.station.client import StationClient
     from tally_stream.station.intake.sending import transport_of
+    from tally_stream.station.transport import NotTakenOfStation
 
     cancel_when_told()
     spool = Spool(path, f"{settings.prefix}.reports", election.id)
     async with StationClient(election, spool, transport_of(settings, warn), say=warn) as client:
         before = client.statements()
-        waiting = [spooled.id for spooled in before if spooled.offset is None]
+        waiting = [spooled.id for spooled in before if spooled.waits]
         if told.waits and not prepared:
             waiting = [spooled.id for spooled in before if not noted(spooled.receipt).is_final]
         ids = {*waiting, *client.keep(prepared)}
-        await client.flush()
-        sent = [spooled for spooled in client.statements() if spooled.id in ids]
+        not_taken: NotTakenOfStation | None = None
+        try:
+            await client.flush()
+        except NotTakenOfStation as error:
+            not_taken = error
+        sent = [spooled for spooled in client.statements() if spooled.id in ids and not spooled.waits]
         for spooled in sent:
             if in_json:
                 click.echo(json.dumps(place_as_json(spooled), ensure_ascii=False))
-            else:
+            elif spooled.offset is not None:
                 out.print(Text(f"{spooled}: sent, partition {spooled.partition}, offset {spooled.offset}"), soft_wrap=True)
+            elif not told.waits:
+                out.print(Text(f"{spooled}: {sentence_of(spooled, noted(spooled.receipt))}"), soft_wrap=True)
+        if not_taken is not None:
+            raise not_taken
         if told.waits:
             return await wait_for_receipts(client, settings, ids, in_json=in_json)
         return [(spooled, noted(spooled.receipt)) for spooled in sent]
@@ -90,4 +102,5 @@ def place_as_json(spooled: Spooled) -> dict[str, Any]:
     return {
         "station": spooled.station, "sequence": spooled.sequence, "revision": spooled.revision, "kind": spooled.kind,
         "partition": spooled.partition, "offset": spooled.offset, "tries": spooled.tries,
+        "codes": list(noted(spooled.receipt).codes),
     }  # fmt: skip

@@ -5,7 +5,8 @@
         await client.flush()
 
 Decides that a statement is judged, then kept on the disk, and only then sent; that it is sent for ever, the same bytes, until
-a broker has acknowledged it; and that a later statement of a station waits for the one before it. Between tries it waits
+a broker has acknowledged it, or an intake has refused it for good; and that a later statement of a station waits for the one
+before it until then. What is not taken of one station holds up no other. Between tries it waits
 longer and longer, and never as long as another client does: when a broker comes back after an hour, a thousand of them spread
 themselves. What is lost if the process dies: nothing that `submit` has returned for. Refuses to know how records travel
 (`transport.py`) and when a receipt is certain (`receipts.py`).
@@ -27,7 +28,7 @@ from tally_stream.station.known_keys import KnownKeys
 from tally_stream.station.preparing import Prepared, prepare
 from tally_stream.station.receipts import StationReceipt, notes
 from tally_stream.station.spool import Spool, Spooled, SpoolError
-from tally_stream.station.transport import NotSent, NotTaken, Transport
+from tally_stream.station.transport import NotSent, NotTaken, NotTakenOfStation, RefusedForGood, Transport
 
 UNDER_WAY_MAX = 500
 BACK_OFF_FIRST_SECONDS = 0.5
@@ -70,6 +71,8 @@ class StationClient:
         self._news = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._sending: asyncio.Task[None] | None = None
+        self._not_taken: dict[str, NotTakenOfStation] = {}
+        """Stations of which nothing is taken from us: this process does not try again."""
 
     async def __aenter__(self) -> StationClient:
         self._sending = asyncio.create_task(self._send_for_ever())
@@ -112,7 +115,8 @@ class StationClient:
         return [self._spool.find(one.station, one.sequence, one.revision) for one in prepared]
 
     async def flush(self) -> None:
-        """Return once brokers have acknowledged all that was kept. Raises NotTaken where they never will."""
+        """Return once all that was kept is acknowledged by brokers, or refused for good by an intake, which `statements` tells.
+        Raises NotTaken where nothing more will be, of one station too; then all others' is."""
         assert self._sending is not None, "it is entered first: async with"
         idle = asyncio.create_task(self._is_idle.wait())
         try:
@@ -121,6 +125,8 @@ class StationClient:
             idle.cancel()
         if self._sending.done():
             self._sending.result()
+        for why in self._not_taken.values():
+            raise why
 
     def statements(self) -> list[Spooled]:
         """All that was ever kept here, in order; each with how far it has come."""
@@ -143,7 +149,7 @@ class StationClient:
         try:
             while True:
                 self._news.clear()
-                due = self._spool.due(UNDER_WAY_MAX)
+                due = self._spool.due(UNDER_WAY_MAX, self._not_taken)
                 if not due:
                     self._is_idle.set()
                     await self._news.wait()
@@ -160,7 +166,7 @@ class StationClient:
             raise
 
     async def _try(self, due: Sequence[Spooled]) -> str | None:
-        """Send each once; why one was not acknowledged."""
+        """Send each once; why one that may yet be taken was not acknowledged."""
         tries = [asyncio.create_task(self._transport.send(spooled.key, spooled.value)) for spooled in due]
         try:
             await asyncio.wait(tries)
@@ -168,16 +174,34 @@ class StationClient:
             for one in tries:
                 one.cancel()
             # Also where we are being ended: what is acknowledged and not noted would be sent again.
-            answered = [(d.id, t) for d, t in zip(due, tries, strict=True) if t.done() and not t.cancelled()]
-            self._spool.note_sent([(id, *t.result()) for id, t in answered if t.exception() is None], _now_ms())
-        failed = [(id, error) for id, t in answered if (error := t.exception()) is not None]
-        if not failed:
+            answered = [(d, t) for d, t in zip(due, tries, strict=True) if t.done() and not t.cancelled()]
+            self._spool.note_sent([(d.id, *t.result()) for d, t in answered if t.exception() is None], _now_ms())
+        failed = [(d, error) for d, t in answered if (error := t.exception()) is not None]
+        self._give_up([(spooled, error) for spooled, error in failed if isinstance(error, RefusedForGood)])
+        for spooled, error in failed:
+            if isinstance(error, NotTakenOfStation):
+                self._spool.note_failed([spooled.id], str(error))
+                self._not_taken[spooled.station] = error
+                self._say(str(error))
+        again = [(d.id, error) for d, error in failed if not isinstance(error, RefusedForGood | NotTakenOfStation)]
+        if not again:
             return None
-        worst = next((error for _, error in failed if not isinstance(error, NotSent)), failed[0][1])
-        self._spool.note_failed([id for id, _ in failed], str(worst))
+        worst = next((error for _, error in again if not isinstance(error, NotSent)), again[0][1])
+        self._spool.note_failed([id for id, _ in again], str(worst))
         if not isinstance(worst, NotSent):
             raise worst
         return str(worst)
+
+    def _give_up(self, refused: Sequence[tuple[Spooled, RefusedForGood]]) -> None:
+        """They stay in the spool, with what was said of them, and are no part of what is known of their stations."""
+        if not refused:
+            return
+        noted = notes((spooled.id, error.receipt) for spooled, error in refused)
+        whys = [str(error) for _, error in refused]
+        self._spool.note_refused([(id, why, state, text) for (id, state, text), why in zip(noted, whys, strict=True)])
+        self._known = known_of(self.election, self._spool.all(), self._keys)
+        for (spooled, _), why in zip(refused, whys, strict=True):
+            self._say(f"{spooled}: {why}")
 
 
 def back_off_seconds(failures: int, chance: float) -> float:

@@ -31,9 +31,11 @@ NOT_SENT = "waiting: no broker has acknowledged it yet; it is kept here and sent
 
 def sentence_of(spooled: Spooled, receipt: StationReceipt) -> str:
     """What became of it, in one sentence, with the reasons."""
-    if spooled.offset is None:
+    if spooled.offset is None and not receipt.is_final:
         return NOT_SENT + (f" ({spooled.last_error})" if spooled.last_error else "")
     said = SPOKEN[receipt.state]
+    if spooled.offset is None:
+        said += " (said by an intake; of a try before, its answer may be lost)" if spooled.tries > 1 else " (said by an intake)"
     if receipt.version is not None:
         said += f" (version {receipt.version})"
     if receipt.is_of_a_copy:
@@ -68,7 +70,7 @@ def page(spooled: Spooled, receipt: StationReceipt, election: Election, topic: s
         *_figures(spooled, election),
         ("Kept here", format_time(spooled.kept_ms)),
         ("Acknowledged", "not yet" if spooled.sent_ms is None else format_time(spooled.sent_ms)),
-        ("Where it stands", "nowhere yet" if spooled.offset is None
+        ("Where it stands", "nowhere yet" if spooled.waits else "it was not taken" if spooled.offset is None
          else f"{topic}, partition {spooled.partition}, offset {spooled.offset}"),
         ("Judged by", receipt.definition or "not yet"),
         ("SHA-256 of it", hashlib.sha256(spooled.value).hexdigest()),

@@ -19,7 +19,7 @@ from tally_stream.domain.rules import Finding
 from tally_stream.kafka.client import StoredRecord, TopicReader
 from tally_stream.settings import Settings
 from tally_stream.station.checking import TURNOUT
-from tally_stream.station.receipts import REFUSALS, WAITING, Evidence, RejectionRead, RootRead, StationReceipt
+from tally_stream.station.receipts import REFUSALS, Evidence, RejectionRead, RootRead, StationReceipt, noted
 from tally_stream.station.spool import Spooled
 from tally_stream.wire.messages import read_published, record_key
 from tally_stream.wire.newest import is_root
@@ -70,7 +70,7 @@ class ReceiptReader:
 
     def _receipt(self, spooled: Spooled) -> StationReceipt:
         if spooled.partition is None or spooled.offset is None:
-            return WAITING
+            return noted(spooled.receipt)  # it waits, or an intake refused it
         stated = self._reader.read(statement_in(spooled.value), spooled.key)
 
         def is_same(read: RejectionRead) -> bool:

@@ -11,9 +11,10 @@ file. Refuses to know what the bytes say, and brokers. Read `client.py` next.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ FORMAT = 1
 _APPLICATION = 0x74616C79
 """`taly`, in SQLite's own field for it: what is no spool is not written to."""
 LOCK_WAIT_MS = 2_000
+_WAITS = "\"offset\" IS NULL AND coalesce(receipt_state, 'waiting') = 'waiting'"
+"""What is still to be sent: no broker has acknowledged it, and nobody has refused it for good."""
 _TABLES = """
 CREATE TABLE belongs (topic TEXT NOT NULL, election TEXT NOT NULL);
 CREATE TABLE statements (
@@ -75,7 +78,7 @@ class Record(Protocol):
 class Spooled:
     """A statement as it stands in the spool. `sequence`: a contest's id, or `turnout`. Times are milliseconds since 1970 UTC
     by this machine's clock. `partition` and `offset` are those that a broker acknowledged, None before. `receipt` is the
-    newest, as `receipts.notes` writes it, `receipt_state` its state."""
+    newest, as `receipts.notes` writes it, `receipt_state` its state: without an offset, what an intake refused for good has."""
 
     id: int
     station: str
@@ -92,6 +95,11 @@ class Spooled:
     sent_ms: int | None
     receipt: str | None
     receipt_state: str | None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is still to be sent."""
+        return self.offset is None and self.receipt_state in (None, "waiting")
 
     def __str__(self) -> str:
         return f"{self.station} {self.sequence} revision {self.revision}"
@@ -162,12 +170,14 @@ class Spool:
             raise KeyError((station, sequence, revision))
         return int(row[0])
 
-    def due(self, most: int) -> list[Spooled]:
-        """The oldest statement of each station that no broker has acknowledged: the next one follows once that is, or a
-        later revision could overtake it."""
+    def due(self, most: int, without: Collection[str] = ()) -> list[Spooled]:
+        """The oldest statement of each station that is still to be sent: the next one follows once that is, or is refused for
+        good, or a later revision could overtake it. `without`: of these stations none."""
         return self._found(
-            'id IN (SELECT min(id) FROM statements WHERE "offset" IS NULL GROUP BY station) ORDER BY id LIMIT ?', most
-        )
+            f"id IN (SELECT min(id) FROM statements WHERE {_WAITS} AND station NOT IN (SELECT value FROM json_each(?)) "
+            "GROUP BY station) ORDER BY id LIMIT ?",
+            json.dumps([*without]), most,
+        )  # fmt: skip
 
     def all(self) -> list[Spooled]:
         """In the order in which they were kept."""
@@ -178,9 +188,9 @@ class Spool:
         return [spooled for spooled in self.all() if spooled.id in wanted]
 
     def waiting_count(self) -> int:
-        """Statements that no broker has acknowledged."""
+        """Statements that are still to be sent."""
         with self._told():
-            (count,) = self._db.execute('SELECT count(*) FROM statements WHERE "offset" IS NULL').fetchone()
+            (count,) = self._db.execute(f"SELECT count(*) FROM statements WHERE {_WAITS}").fetchone()
         return int(count)
 
     def note_sent(self, landed: Sequence[tuple[int, int, int]], now_ms: int) -> None:
@@ -199,6 +209,14 @@ class Spool:
                 "UPDATE statements SET tries = tries + 1, last_error = ? WHERE id = ?", [(why, id) for id in ids]
             )
 
+    def note_refused(self, found: Sequence[tuple[int, str, str, str]]) -> None:
+        """These are never taken as they are, and not sent again: id, why, and the receipt's state and all of it."""
+        with self._told(), self._whole():
+            self._db.executemany(
+                "UPDATE statements SET tries = tries + 1, last_error = ?, receipt_state = ?, receipt = ? WHERE id = ?",
+                [(why, state, receipt, id) for id, why, state, receipt in found],
+            )
+
     def note_receipts(self, found: Sequence[tuple[int, str, str]]) -> None:
         """The newest of each: id, state, and all of it."""
         with self._told(), self._whole():
@@ -207,7 +225,7 @@ class Spool:
                 [(state, receipt, id, receipt) for id, state, receipt in found],
             )
 
-    def _found(self, where: str, *values: int) -> list[Spooled]:
+    def _found(self, where: str, *values: int | str) -> list[Spooled]:
         with self._told():
             return [Spooled(*row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM statements WHERE {where}", values)]
 

@@ -2,8 +2,9 @@
 
 Decides the partition (murmur2 of the key, as Kafka's own clients have it: rule S7) and which trouble may pass. `NotSent` may:
 nobody is there, no answer came in time, the topic is not made yet; then the client is made anew at the next try. `NotTaken`
-does not: a login, a certificate, a right. Refuses to know what is sent. A transport of another kind is a class with the same
-two methods (`Transport`).
+does not: a login, a certificate, a right; of one station alone it is `NotTakenOfStation`. `RefusedForGood` is about the one
+statement, by whoever looks at it before the brokers. Refuses to know what is sent. A transport of another kind is a class with
+the same two methods (`Transport`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tally_stream.kafka.client import KafkaError, connection, producer_partition
 from tally_stream.kafka.refused import Refusal
 from tally_stream.kafka.rights import NotAllowed, is_missing_right, rights_said, spoken
 from tally_stream.settings import Settings
+from tally_stream.station.receipts import StationReceipt
 
 ANSWER_SECONDS = 45.0
 """For an acknowledgement; behind it nobody knows whether the record stands, and it is sent again."""
@@ -40,10 +42,23 @@ class NotTaken(Exception):
     """Nothing is taken from us there, and no waiting cures that: `args[0]` is the sentence."""
 
 
+class NotTakenOfStation(NotTaken):
+    """As NotTaken, of what this station states: others' statements are taken."""
+
+
+class RefusedForGood(Exception):
+    """This statement is not taken as it is, whenever it is sent: `args[0]` is the sentence, `receipt` what became of it. Those
+    behind it may be taken."""
+
+    def __init__(self, sentence: str, receipt: StationReceipt) -> None:
+        super().__init__(sentence)
+        self.receipt = receipt
+
+
 class Transport(Protocol):
     async def send(self, key: bytes, value: bytes) -> tuple[int, int]:
         """The record's partition and offset, once all in-sync replicas have it. Many may be under way; those of one partition
-        that were sent one after the other stand in this order. Raises NotSent or NotTaken."""
+        that were sent one after the other stand in this order. Raises NotSent, NotTaken or RefusedForGood."""
         ...
 
     async def close(self) -> None: ...

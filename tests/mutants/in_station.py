@@ -2,7 +2,17 @@
 
 from tests.mutants.planted import Mutant
 
+SENDING = "tests/station/intake/test_sending.py"
+
 MUTANTS = (
+    Mutant("let what was refused for good hold up what comes behind it", "tally_stream/station/spool.py",
+           "coalesce(receipt_state, 'waiting') = 'waiting'", "true", SENDING),
+    Mutant("let one station's token hold up every station", "tally_stream/station/client.py",
+           "if not isinstance(error, RefusedForGood | NotTakenOfStation)]", "if not isinstance(error, RefusedForGood)]", SENDING),
+    Mutant("wait again for what an intake refused", "tally_stream/station/intake/sending.py",
+           "            return noted(spooled.receipt)\n", "            return StationReceipt('waiting')\n", SENDING),
+    Mutant("take a refused statement for what a station stated", "tally_stream/station/client.py",
+           "        self._known = known_of(self.election, self._spool.all(), self._keys)\n        for (", "        for (", SENDING),
     Mutant("keep a report that its key may not sign", "tally_stream/station/checking.py",
            "if self._keys is None or value is None:", "if True:", "tests/station/test_known_keys.py"),
     Mutant("take keys.csv for all keys there are", "tally_stream/station/known_keys.py",

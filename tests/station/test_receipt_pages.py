@@ -33,6 +33,13 @@ def test_sentences() -> None:
         "held, not counted: somebody has to decide, or a correction to come (said of the same statement, sent before); "
         "A2: they add up to 100, cast are 99"
     )
+    refused = replace(KEPT, receipt_state="stale")
+    newer = StationReceipt("stale", ("Q2",), ("revision 1, the highest is 2",))
+    assert sentence_of(refused, newer) == (
+        "refused as older: a higher revision of this station was there before. If this one is newer, send it with a higher "
+        "--revision (said by an intake); Q2: revision 1, the highest is 2"
+    )
+    assert "(said by an intake; of a try before, its answer may be lost); Q2" in sentence_of(replace(refused, tries=2), newer)
     for state in ("waiting", "counted", "held", "rejected", "stale", "conflicting"):
         assert sentence_of(SENT, StationReceipt(state)) == SPOKEN[state]
 
@@ -63,6 +70,8 @@ def test_a_page_has_the_figures_as_they_were_sent() -> None:
     waiting = page(KEPT, StationReceipt("waiting"), ELECTION, "t.reports", LOG_MS)
     assert "Acknowledged:       not yet\n" in waiting
     assert "Where it stands:    nowhere yet\n" in waiting
+    refused = page(replace(KEPT, receipt_state="rejected"), StationReceipt("rejected"), ELECTION, "t.reports", LOG_MS)
+    assert "Where it stands:    it was not taken\n" in refused
     voters = replace(SENT, sequence="turnout", value=as_bytes(turnout()), kind="turnout")
     assert "  voted:            80\n" in page(voters, StationReceipt("counted"), ELECTION, "t", 0)
     envelope = {"payload": to_base64(VALUE), "payload_type": PAYLOAD_TYPE, "key_id": "K-1", "signature": to_base64(bytes(64))}

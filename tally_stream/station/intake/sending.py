@@ -15,9 +15,10 @@ from typing import Any
 import aiohttp
 
 from tally_stream.settings import Settings
-from tally_stream.station.receipts import WAITING, StationReceipt, noted
+from tally_stream.station.intake.problems import PROBLEM_TYPE
+from tally_stream.station.receipts import ReceiptState, StationReceipt, noted
 from tally_stream.station.spool import Spooled
-from tally_stream.station.transport import KafkaTransport, NotSent, NotTaken, Transport
+from tally_stream.station.transport import KafkaTransport, NotSent, NotTaken, NotTakenOfStation, RefusedForGood, Transport
 
 ANSWER_SECONDS = 60.0
 """More than an intake waits for an acknowledgement."""
@@ -25,6 +26,9 @@ KAFKA_AGAIN_SECONDS = 60.0
 """After brokers did not answer, for which they are not asked again."""
 ANSWER_MAX_BYTES = 1024 * 1024
 _CONFIRMED = {"accept_warnings": "true", "accept_errors": "true"}
+_OUR_TOKEN = "TALLY_INTAKE_TOKEN_FILE names our token"
+_REFUSES_THIS_ONE = frozenset({409, 413, 422})
+"""Another statement may be taken."""
 _MAY_PASS = frozenset({408, 429}) | frozenset(range(500, 600))
 
 
@@ -44,7 +48,11 @@ class IntakeTransport:
         said = f"{self._asking.url}: {key.decode('utf-8', 'replace')}: {_said(status, answer)}"
         if status in _MAY_PASS:
             raise NotSent(said)
-        raise NotTaken(f"{said}; TALLY_INTAKE_TOKEN_FILE names our token" if status in (401, 403) else said)
+        if status in _REFUSES_THIS_ONE and _word(answer):
+            raise RefusedForGood(said, _receipt_of_refusal(status, answer))
+        if status == 403:
+            raise NotTakenOfStation(f"{said}; {_OUR_TOKEN}")
+        raise NotTaken(f"{said}; {_OUR_TOKEN}" if status == 401 else said)
 
     async def close(self) -> None:
         await self._asking.close()
@@ -106,7 +114,7 @@ class ReceiptsOfIntake:
 
     def _receipt(self, spooled: Spooled) -> StationReceipt:
         if spooled.partition is None or spooled.offset is None:
-            return WAITING
+            return noted(spooled.receipt)
         return self._receipts.get((spooled.partition, spooled.offset), noted(spooled.receipt))
 
 
@@ -179,6 +187,25 @@ def _said(status: int, answer: dict[str, Any]) -> str:
         if isinstance(rule, dict) and {"code", "sentence"} <= rule.keys()
     ]
     return "; ".join([str(answer.get("detail") or f"HTTP status {status}"), *said])
+
+
+def _word(answer: dict[str, Any]) -> str:
+    """The last of a problem's type; "" where it is none of an intake."""
+    said = answer.get("type")
+    return said.removeprefix(PROBLEM_TYPE) if isinstance(said, str) and said.startswith(PROBLEM_TYPE) else ""
+
+
+def _receipt_of_refusal(status: int, answer: dict[str, Any]) -> StationReceipt:
+    """By the rules that refuse it, or by the intake's own word where none does."""
+    rules = [r for r in answer.get("rules") or () if isinstance(r, dict) and r.get("severity") == "reject"]
+    found = [(str(rule.get("code")), str(rule.get("sentence"))) for rule in rules]
+    found = found or [(_word(answer), str(answer.get("detail")))]
+    state: ReceiptState = "rejected"
+    if found[0][0] == "Q2":
+        state = "stale"
+    elif status == 409:
+        state = "conflicting"
+    return StationReceipt(state, tuple(code for code, _ in found), tuple(sentence for _, sentence in found))
 
 
 def _receipt_in(answer: dict[str, Any]) -> StationReceipt:

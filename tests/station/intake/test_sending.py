@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from tally_stream.station.intake.sending import (
     uses_intake_alone,
 )
 from tally_stream.station.intake.server import Intake
-from tally_stream.station.receipts import StationReceipt
+from tally_stream.station.receipt_pages import sentence_of
+from tally_stream.station.receipts import StationReceipt, noted
 from tally_stream.station.spool import Spool
-from tally_stream.station.transport import KafkaTransport, NotSent, NotTaken
-from tests.support.report_messages import ELECTION, as_bytes, counts, turnout
+from tally_stream.station.transport import KafkaTransport, NotSent, NotTaken, NotTakenOfStation, RefusedForGood
+from tests.support.report_messages import ELECTION, as_bytes, counts, decision, turnout
 from tests.support.topic_of_lists import TopicOfLists, absent
 from tests.support.waiting import until
 
@@ -77,16 +79,89 @@ async def test_what_waiting_does_not_cure(served: Intake, settings: Settings, tm
     value = as_bytes(counts())
     place = await transport.send(b"A-1", value)
     assert await transport.send(b"A-1", value) == place
-    with pytest.raises(NotTaken, match="A-1: revision 1 was taken before with other content"):
-        await transport.send(b"A-1", as_bytes(counts(votes={"ANNA": 51, "BELA": 45})))
-    with pytest.raises(NotTaken, match=r"it would be refused.*S3"):
-        await transport.send(b"A-1", as_bytes(counts(votes={"ANNA": 1})))
+    for message, said, state, code in (
+        (counts(votes={"ANNA": 51, "BELA": 45}), "A-1: revision 1 was taken before with other content", "conflicting", "Q3"),
+        (counts(votes={"ANNA": 1}), r"it would be refused.*S3", "rejected", "S3"),
+        (decision(), "annul is an authority's order", "rejected", "no-statement"),
+    ):
+        with pytest.raises(RefusedForGood, match=said) as refused:
+            await transport.send(b"A-1", as_bytes(message))
+        assert (refused.value.receipt.state, refused.value.receipt.codes) == (state, (code,))
+    with pytest.raises(NotTakenOfStation, match=r"may not speak for station C-1.*TALLY_INTAKE_TOKEN_FILE"):
+        await transport.send(b"C-1", as_bytes(counts(station="C-1")))
     await transport.close()
     (tmp_path / "token").write_text(new_token())
     stranger = IntakeTransport(load_settings(intake_url=served.address, intake_token_file=str(tmp_path / "token")))
     with pytest.raises(NotTaken, match=r"give the token of your station.*TALLY_INTAKE_TOKEN_FILE names our token"):
         await stranger.send(b"A-1", value)
     await stranger.close()
+
+
+async def test_what_is_refused_for_good_holds_up_nothing_behind_it(
+    topic: TopicOfLists, served: Intake, settings: Settings, tmp_path: Path
+) -> None:
+    """Two machines with one station's identity: the other one's statements came first."""
+    other = IntakeTransport(settings)
+    for station in ("A-1", "B-1"):
+        await other.send(station.encode(), as_bytes(counts(votes={"ANNA": 60, "BELA": 36}, station=station)))
+    await other.close()
+    said: list[str] = []
+
+    def opened() -> StationClient:
+        spool = Spool(tmp_path / "spool", "tally.reports", ELECTION.id)
+        return StationClient(ELECTION, spool, transport_of(settings, print), say=said.append)
+
+    async with opened() as client:
+        await client.submit(counts())
+        await client.submit(counts(votes={"ANNA": 51, "BELA": 45}, revision=2), accepts_warnings=True)
+        await client.submit(turnout())
+        async with asyncio.timeout(20):
+            await client.flush()
+        first, second, voters = client.statements()
+        assert (first.waits, first.offset, first.receipt_state, second.offset, voters.offset) == (
+            False,
+            None,
+            "conflicting",
+            1,
+            2,
+        )
+        assert topic.values[1:3] == [second.value, voters.value], "in their order"
+        assert said == [f"A-1 PRES revision 1: {first.last_error}"]
+        told = sentence_of(first, noted(first.receipt))
+        assert "a higher --revision settles it (said by an intake); Q3: revision 1" in told
+        async with ReceiptsOfIntake(settings) as reader:
+            receipts = await client.receipts(reader)
+        assert [receipt.state for _, receipt in receipts] == ["conflicting", "waiting", "waiting"], "it stays refused"
+        for _ in range(2):
+            await client.submit(counts(station="B-1", revision=None))
+            await client.flush()
+        assert [(s.revision, s.offset is None) for s in client.statements()[3:]] == [(1, True), (2, False)], (
+            "the same, put right"
+        )
+    async with opened() as client:
+        await client.flush()
+    assert len(topic.values) == 5, "it is not tried again"
+
+
+async def test_a_station_of_another_token_holds_up_no_other(
+    topic: TopicOfLists, served: Intake, settings: Settings, tmp_path: Path
+) -> None:
+    own = (tmp_path / "token").read_text().strip()
+    (tmp_path / "tokens").write_text(token_line(own, ["B-1"]))
+    spool = Spool(tmp_path / "spool", "tally.reports", ELECTION.id)
+    async with StationClient(ELECTION, spool, transport_of(settings, print)) as client:
+        await client.submit(counts())
+        for message in (counts(station="B-1"), turnout(station="B-1")):
+            await client.submit(message)
+        async with asyncio.timeout(20):
+            with pytest.raises(NotTakenOfStation, match="may not speak for station A-1"):
+                await client.flush()
+        assert [(s.station, s.waits) for s in client.statements()] == [("A-1", True), ("B-1", False), ("B-1", False)]
+    (tmp_path / "tokens").write_text(token_line(own, ["A-1", "B-1"]))
+    spool = Spool(tmp_path / "spool", "tally.reports", ELECTION.id)
+    async with StationClient(ELECTION, spool, transport_of(settings, print)) as client:
+        await client.flush()
+        assert client.statements()[0].value in topic.values
 
 
 async def test_an_intake_that_is_gone_may_come_back(settings: Settings, served: Intake) -> None:
