@@ -6,9 +6,12 @@ import asyncio
 import gzip
 import json
 import subprocess
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,7 @@ from tally_stream.settings import Settings
 from tests.access.listening import listening
 from tests.access.probes import ACLS
 from tests.support.brokers import KafkaOne, SharedKafka
+from tests.support.intake_process import IntakeProcess, add_token
 from tests.support.paths import NIGHTS
 from tests.support.processes import command, run, said_in, terminated, tied
 from tests.support.secured import MTLS, SCRAM, SETUP, KafkaSecured, settings_of
@@ -77,14 +81,14 @@ def ready(kafka_secured: KafkaSecured, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def workers() -> Iterator[list[WorkerProcess]]:
-    started: list[WorkerProcess] = []
+def workers() -> Iterator[list[WorkerProcess | IntakeProcess]]:
+    started: list[WorkerProcess | IntakeProcess] = []
     yield started
     for worker in started:
         worker.close()
 
 
-def test_a_night_with_each_program_as_its_own_principal(stage: Stage, workers: list[WorkerProcess], tmp_path: Path) -> None:
+def test_a_night_with_each_program_as_its_own_principal(stage: Stage, workers: list[WorkerProcess | IntakeProcess], tmp_path: Path) -> None:
     """The worker first by its certificate, then another by its password; nobody has a right that the table does not give."""
     stage.allow()
     assert stage.create().count("created ") == 5
@@ -135,7 +139,7 @@ def test_a_night_with_each_program_as_its_own_principal(stage: Stage, workers: l
 
 
 def test_a_station_needs_no_right_but_to_write_reports_and_read_what_became_of_them(
-    stage: Stage, workers: list[WorkerProcess], tmp_path: Path
+    stage: Stage, workers: list[WorkerProcess | IntakeProcess], tmp_path: Path
 ) -> None:
     table = read_table(ACLS, stage.settings(SETUP))
     reading = AccessRule("User:station", "topic", table.topics.reports, "Read")
@@ -153,6 +157,35 @@ def test_a_station_needs_no_right_but_to_write_reports_and_read_what_became_of_t
     refused = run("submit", str(report), "--election", NIGHT, "--spool", str(tmp_path / "other"), "--accept-warnings",
                   settings=stage.settings("reader"), expect=1)  # fmt: skip
     assert "'reader' has no right to IdempotentWrite cluster" in refused.stderr
+
+    # An intake sends as a station, and reads reports too: what it took before a restart.
+    stage.allow()
+    value = report.read_bytes()
+    token = add_token(tmp_path / "tokens", [json.loads(value)["station"]])
+    intake = IntakeProcess(stage.settings("station"), NIGHT, tmp_path / "tokens", tmp_path / "intake.log").wait_ready()
+    workers.append(intake)
+    taken = asked(intake, token, "/v1/reports?accept_warnings=true", value)
+    assert (taken["partition"], taken["offset"]) == (0, 1), "what submit had sent is repeated"
+    intake.kill()
+    intake.restart()
+    wait_for(lambda: asked(intake.wait_ready(), token, taken["receipt"])["state"] == "counted", "its receipt")
+    assert len(listening(intake.process.pid)) == 1
+    reader = IntakeProcess(stage.settings("reader"), NIGHT, tmp_path / "tokens", tmp_path / "reader.log").wait_ready()
+    workers.append(reader)
+    assert asked(reader, token, "/v1/reports?accept_warnings=true", value)["type"] == "urn:tally-stream:intake:brokers"
+    assert "'reader' has no right to IdempotentWrite cluster" in reader.log
+    assert asked(reader, token, taken["receipt"])["revision"] == taken["revision"], "it may read"
+
+
+def asked(intake: IntakeProcess, token: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+    """What an intake answers, whatever its status."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(intake.address + path, body, headers), timeout=60) as response:
+            answer: dict[str, Any] = json.load(response)
+    except urllib.error.HTTPError as error:
+        answer = json.load(error)
+    return answer
 
 
 def test_the_board_shows_a_secured_kafka_and_listens_once(ready: Stage, tmp_path: Path) -> None:
