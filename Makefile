@@ -97,7 +97,7 @@ simulate: setup  ## play seeded nights full of faults on a cluster in memory; SE
 nights: setup    ## each night on a real Kafka in each set-up: one broker and three, one worker, two, one of two killed
 	@TALLY_TEST_LONG=1 $(BIN)/python -m pytest -q tests/nights/test_nights_on_kafka.py
 
-clients: setup   ## two hundred clients that are killed at random, on three brokers of which one is lost and all are frozen for a minute
+clients: setup   ## two hundred clients, some by an intake, killed at random, on three brokers of which one is lost and all are frozen for a minute
 	@TALLY_TEST_LONG=1 $(BIN)/python -m pytest -q tests/station/test_killed_clients_on_kafka.py
 
 fuzz: setup      ## try inputs on every reader of hostile bytes; SECONDS=600, ARGS="--only report"

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.ledger import Entry, Verdict, evolve, judge, judge_sequence
+from tally_stream.domain.ledger import REPEATED, Entry, Verdict, evolve, judge, judge_sequence
 from tally_stream.domain.report import COUNT_KINDS, Control, Report, Turnout, UnsignedStatement
 from tally_stream.domain.rules import RULES, Figure, Finding, Limits, Severity, VerdictName, closing_ms, message_of
 from tally_stream.domain.scalars import format_time
@@ -56,10 +56,13 @@ class Checked:
 
 
 class KnownStatements:
-    """What stations have stated so far, as far as it is known here. `keys`: who may sign; None: nobody asks here."""
+    """What stations have stated so far, as far as it is known here. `keys`: who may sign; None: nobody asks here.
+    `remembers_all`: each statement, so that an earlier revision that comes again is known for repeated; the count remembers the
+    newest alone, and calls it stale."""
 
-    def __init__(self, election: Election, keys: KnownKeys | None = None) -> None:
+    def __init__(self, election: Election, keys: KnownKeys | None = None, *, remembers_all: bool = False) -> None:
         self.election = election
+        self._all: dict[tuple[str, str, int], UnsignedStatement] | None = {} if remembers_all else None
         self._keys = keys
         self._reader = ReportReader(election)
         self._limits = Limits(election.checks, election.polls_close_ms)
@@ -74,10 +77,17 @@ class KnownStatements:
     def check(self, value: bytes | None, key: bytes | None, log_ms: int) -> Checked:
         """What would become of the record, arriving at `log_ms` (milliseconds since 1970 UTC). Changes nothing."""
         checked = self._judged(value, key, log_ms)[0]
+        if checked.verdict == "stale" and self._has_stated(checked.statement):
+            checked = _checked("repeated", checked.statement, REPEATED.findings)
         if self._keys is None or value is None:
             return checked
         why = self._keys.why_refused(value, log_ms, *_said(checked.statement))
         return checked if why is None else Checked("rejected", checked.statement, (Remark("S6", "reject", why),))
+
+    def _has_stated(self, statement: UnsignedStatement | None) -> bool:
+        if statement is None or self._all is None:
+            return False
+        return self._all.get(name_of(self.election, statement)) == statement
 
     def take(self, value: bytes | None, key: bytes | None, log_ms: int) -> Checked:
         """As `check`, but for its signature, and from now on it is known: what was signed stays said when a key is revoked."""
@@ -107,9 +117,10 @@ class KnownStatements:
     def _note(self, statement: UnsignedStatement | None) -> None:
         if statement is None or isinstance(statement, Control):
             return
-        sequence = TURNOUT if isinstance(statement, Turnout) else self.election.contests[statement.contest].id
-        at = statement.station.id, sequence
-        self._highest[at] = max(self._highest.get(at, 0), statement.revision)
+        station, sequence, revision = name_of(self.election, statement)
+        self._highest[station, sequence] = max(self._highest.get((station, sequence), 0), revision)
+        if self._all is not None:
+            self._all.setdefault((station, sequence, revision), statement)
 
     def _judged(self, value: bytes | None, key: bytes | None, log_ms: int) -> tuple[Checked, Entry | None, Verdict | None]:
         """Beside what is said: the entry that the statement would move, which may be one that was assumed, and its verdict
@@ -165,6 +176,13 @@ def _said(statement: UnsignedStatement | None) -> tuple[str | None, str | None]:
     if statement is None or isinstance(statement, Control):
         return None, None
     return TURNOUT if isinstance(statement, Turnout) else statement.kind, statement.station.id
+
+
+def name_of(election: Election, statement: UnsignedStatement) -> tuple[str, str, int]:
+    """Station, sequence, revision."""
+    assert not isinstance(statement, Control), "it is read under a station's key"
+    sequence = TURNOUT if isinstance(statement, Turnout) else election.contests[statement.contest].id
+    return statement.station.id, sequence, statement.revision
 
 
 def why_not(checked: Checked, *, accepts_warnings: bool, accepts_errors: bool) -> str | None:

@@ -18,7 +18,7 @@ REFUSED_STATES = frozenset({"rejected", "stale", "conflicting"})
 
 def known_of(election: Election, statements: Sequence[Spooled], keys: KnownKeys | None = None) -> KnownStatements:
     """What is known of stations by a spool: all that was kept, but what took no effect. `keys`: who may sign."""
-    known = KnownStatements(election, keys)
+    known = KnownStatements(election, keys, remembers_all=True)
     for spooled in statements:
         if spooled.receipt_state in REFUSED_STATES:
             known.take_refused(spooled.value, spooled.key)

@@ -88,7 +88,9 @@ def workers() -> Iterator[list[WorkerProcess | IntakeProcess]]:
         worker.close()
 
 
-def test_a_night_with_each_program_as_its_own_principal(stage: Stage, workers: list[WorkerProcess | IntakeProcess], tmp_path: Path) -> None:
+def test_a_night_with_each_program_as_its_own_principal(
+    stage: Stage, workers: list[WorkerProcess | IntakeProcess], tmp_path: Path
+) -> None:
     """The worker first by its certificate, then another by its password; nobody has a right that the table does not give."""
     stage.allow()
     assert stage.create().count("created ") == 5

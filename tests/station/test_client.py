@@ -48,6 +48,7 @@ from tests.support.topics import read_topic
 from tests.support.waiting import until
 
 WARNED = {"ballots": {"cast": 100, "valid": 96, "blank": 0, "invalid": 4}}
+OTHER_VOTES = {"votes": {"ANNA": 51, "BELA": 45}}
 WRONG = {"ballots": {"cast": 99, "valid": 96, "blank": 2, "invalid": 2}}
 
 
@@ -120,6 +121,19 @@ async def test_revisions_rise_by_themselves_and_the_same_again_is_no_new_one(mak
         await client.flush()
         assert [s.revision for s in client.statements()] == [1, 2, 1, 9, 12]
     assert len(topic.values) == 5
+
+
+async def test_a_file_with_a_correction_in_it_given_again_states_nothing_new(make: Make, topic: TopicOfLists) -> None:
+    """As after a kill -9, or where a system writes all that it has each time."""
+    corrected = counts(revision=2, kind="correct", replaces=1, reason="misread", authority="it", **OTHER_VOTES)
+    given = [counts(), turnout(), turnout(revision=2, voted=90), corrected]
+    for _ in range(2):
+        async with make() as client:
+            assert [await client.submit(one, accepts_warnings=True) for one in given] == [1, 2, 3, 4]
+            with pytest.raises(NotSubmitted, match="Q2: revision 1 after revision 2"):
+                await client.submit(counts(**OTHER_VOTES))
+            await client.flush()
+    assert len(topic.values) == 4
 
 
 async def test_absence_is_waited_for_with_the_same_bytes(make: Make, topic: TopicOfLists) -> None:

@@ -1,7 +1,9 @@
 """Clients that are killed at random while a real Kafka is frozen for a while: each report counts once, each receipt is right.
 
-Six clients on one broker; with TALLY_TEST_LONG=1 two hundred on three, one of which is lost before all are frozen for a minute
-(`make clients`).
+The election demands signatures, and each client signs with its station's key. Half of them send to Kafka, a quarter by an intake
+as they can't reach it, a quarter by an intake where brokers do not answer. Of the two intakes one is killed, while the brokers
+are frozen and after. Six clients on one broker; with TALLY_TEST_LONG=1 two hundred on three, one of which is lost before all are
+frozen for a minute (`make clients`).
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ import random
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,13 +28,16 @@ from typing import Any
 import pytest
 
 from tally_stream.audit.replay import Replay
-from tally_stream.settings import Settings
+from tally_stream.settings import Settings, load_settings
+from tally_stream.station.intake.sending import ReceiptsOfIntake
 from tally_stream.station.receipt_reader import ReceiptReader
+from tally_stream.station.signing_key import SealingKey, make_key_file, public_of
 from tally_stream.station.spool import Spooled, spooled_in
 from tally_stream.wire.folder.assembling import load_election
 from tests.support.brokers import KafkaOne, KafkaThree
+from tests.support.intake_process import IntakeProcess, add_token
 from tests.support.processes import command, run, settings_for, tied
-from tests.support.report_messages import counts
+from tests.support.report_messages import as_bytes, counts, turnout
 from tests.support.reporting_stations import write_election
 from tests.support.topics import save_log
 from tests.support.waiting import wait_for
@@ -39,30 +47,46 @@ pytestmark = pytest.mark.kafka
 
 SEED = 2611
 HELD = {"ballots": {"cast": 99, "valid": 96, "blank": 2, "invalid": 2}}
+CONTESTS = ("PRES", "SEAT", "C-1", "C-2", "C-3", "C-4")
+EACH = 1 + len(CONTESTS) + 1
+WAYS = ("kafka", "intake", "kafka", "either")
+"""Of clients in turn: `either` sends by the intake where brokers do not answer."""
+Place = tuple[int | None, int | None]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """How many clients, with how many reports each; how often each is killed, and for how long no broker answers."""
+    """How many clients; how often each is killed, and for how long no broker answers. `answer_seconds`: for which an intake
+    waits for brokers, unless as long as it does."""
 
     clients: int
-    each: int
     kills: int
     frozen_seconds: float
+    answer_seconds: int | None = None
 
-    def reports(self, client: int) -> list[str]:
-        """One in seven of a client's contradicts itself."""
-        return [json.dumps(counts(station=f"S-{client * self.each + n}", **self._held(n))) for n in range(self.each)]
+    def statements(self, client: int) -> list[dict[str, Any]]:
+        """Of the client's station, in this order: turnout, a report of each contest, a correction of the first one. One in
+        seven reports contradicts itself."""
+        station = f"S-{client}"
+        reports = [
+            counts(station=station, contest=contest, **(HELD if self._is_held(client, n) else {}))
+            for n, contest in enumerate(CONTESTS)
+        ]
+        corrected = counts(
+            station=station, revision=2, kind="correct", replaces=1, reason="misread", authority="it",
+            votes={"ANNA": 51, "BELA": 45},
+        )  # fmt: skip
+        return [turnout(station=station), *reports, corrected]
 
-    def _held(self, n: int) -> dict[str, Any]:
-        return HELD if n % 7 == 3 else {}
+    def _is_held(self, client: int, n: int) -> bool:
+        return (client + n) % 7 == 3
 
     @property
     def held(self) -> int:
-        return self.clients * sum(bool(self._held(n)) for n in range(self.each))
+        return sum(self._is_held(client, n) for client in range(self.clients) for n in range(len(CONTESTS)))
 
 
-SHORT, LONG = Scene(6, 40, 4, 8.0), Scene(200, 7, 1, 60.0)
+SHORT, LONG = Scene(6, 2, 8.0, answer_seconds=3), Scene(200, 1, 60.0)
 
 
 class Clients:
@@ -71,22 +95,51 @@ class Clients:
     def __init__(self, scene: Scene, settings: Settings, election: Path, folder: Path) -> None:
         self._scene, self._settings, self._election, self._folder = scene, settings, election, folder
         self.running: dict[int, subprocess.Popen[bytes]] = {}
+        self.killed_alive = 0
+        self.tokens = folder / "tokens"
         self.log = (folder / "clients.log").open("wb")
+        self.intakes: list[IntakeProcess] = []
+        rows = [self._keys(client) for client in range(scene.clients)]
+        (election / "keys.csv").write_text("key_id,holder,station,kinds,public_key,valid_from,valid_to\n" + "".join(rows))
+        with (election / "election.toml").open("a") as toml:
+            toml.write('[security]\nsignatures = "required"\n')
+
+    def _keys(self, client: int) -> str:
+        """A private key and a token for its station alone; the key's row."""
+        private = make_key_file(self._file(client, "key"), None)
+        self._file(client, "token").write_text(add_token(self.tokens, [f"S-{client}"]))
+        self._file(client, "token").chmod(0o600)
+        statements = "\n".join(json.dumps(one) for one in self._scene.statements(client))
+        self._file(client, "jsonl").write_text(statements)
+        return f"K-{client},School {client},S-{client},report correct turnout,{public_of(private)},,\n"
+
+    def _file(self, client: int, kind: str) -> Path:
+        return self._folder / f"{client}.{kind}"
 
     def spool(self, client: int) -> Path:
-        return self._folder / f"{client}.spool"
+        return self._file(client, "spool")
+
+    def environment(self, client: int) -> dict[str, str]:
+        """Of an intake, where its way has one."""
+        address = self.intakes[client // len(WAYS) % len(self.intakes)].address
+        return {"TALLY_INTAKE_URL": address, "TALLY_INTAKE_TOKEN_FILE": str(self._file(client, "token"))}
 
     def start(self, client: int) -> None:
         """The whole file each time: what was kept before a kill states nothing new."""
-        file = self._folder / f"{client}.jsonl"
-        file.write_text("\n".join(self._scene.reports(client)))
-        words = ("submit", str(file), "--accept-errors", "--election", str(self._election), "--spool", str(self.spool(client)))
-        self.running[client] = subprocess.Popen(command(*words), stdout=self.log, stderr=self.log, **tied(self._settings))
+        words = ("submit", str(self._file(client, "jsonl")), "--accept-errors", "--accept-warnings", "--election",
+                 str(self._election), "--spool", str(self.spool(client)))  # fmt: skip
+        way = WAYS[client % len(WAYS)]
+        how = tied(self._settings, TALLY_SIGNING_KEY=str(self._file(client, "key")),
+                   **(self.environment(client) if way != "kafka" else {}))  # fmt: skip
+        if way == "intake":
+            del how["env"]["TALLY_BOOTSTRAP"]
+        self.running[client] = subprocess.Popen(command(*words), stdout=self.log, stderr=self.log, **how)
 
     def kill_some_time(self, client: int, chance: random.Random) -> None:
         """After so many that are sent, or so many seconds, whichever comes first."""
-        enough, end = chance.randrange(self._scene.each), time.monotonic() + chance.uniform(0.2, 1.5)
+        enough, end = chance.randrange(EACH), time.monotonic() + chance.uniform(0.2, 1.5)
         wait_for(lambda: self.sent_count(client) > enough or time.monotonic() > end, "a moment")
+        self.killed_alive += self.running[client].poll() is None
         self.running[client].send_signal(signal.SIGKILL)
         self.running[client].wait()
 
@@ -96,13 +149,43 @@ class Clients:
             db.execute('UPDATE statements SET "offset" = NULL, partition = NULL, sent_ms = NULL')
         db.close()
 
+    def sent(self, client: int) -> set[Place]:
+        return {(s.partition, s.offset) for s in spooled_in(self.spool(client)) if s.offset is not None}
+
     def sent_count(self, client: int) -> int:
-        return sum(spooled.offset is not None for spooled in spooled_in(self.spool(client)))
+        return len(self.sent(client))
 
     def are_through(self) -> bool:
         codes = [process.poll() for process in self.running.values()]
         assert not any(codes), codes
         return None not in codes
+
+
+class Caller:
+    """A program of station A-1 that sends by an intake over HTTP, and has no spool: it sends the same bytes until they are taken."""
+
+    def __init__(self, clients: Clients, election: Path, folder: Path) -> None:
+        self._key = SealingKey("K-A1", make_key_file(folder / "A-1.key", None))
+        with (election / "keys.csv").open("a") as keys:
+            keys.write(f"K-A1,School,A-1,report turnout,{self._key.public},,\n")
+        self.token = add_token(clients.tokens, ["A-1"])
+        self.answered: dict[Place, bytes] = {}
+        self.statuses: list[int] = []
+
+    def send(self, intake: IntakeProcess, statement: dict[str, Any]) -> None:
+        value = self._key.seal(as_bytes(statement))
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        while True:
+            try:
+                with urllib.request.urlopen(urllib.request.Request(f"{intake.address}/v1/reports", value, headers)) as response:
+                    self.statuses.append(response.status)
+                    taken = json.load(response)
+                    self.answered[taken["partition"], taken["offset"]] = value
+                    return
+            except urllib.error.HTTPError as error:
+                if error.code != 503:
+                    raise
+                self.statuses.append(error.code)
 
 
 SCENES = {"kafka_of_its_own": SHORT, **({"kafka_three": LONG} if os.environ.get("TALLY_TEST_LONG") else {})}
@@ -136,59 +219,113 @@ def play(
 ) -> None:
     """Clients in the scene from their first start to the last receipt."""
     settings = settings_for(kafka.bootstrap, f"killed{scene.clients}")
-    folder = write_election(tmp_path / "election", station_count=scene.clients * scene.each)
+    folder = write_election(tmp_path / "election", *CONTESTS[1:], station_count=scene.clients)
+    clients = Clients(scene, settings, folder, tmp_path)
+    caller = Caller(clients, folder, tmp_path)
     run("topics", "create", "--election", str(folder), "--create-time", "--replication", str(kafka.replication), "--partitions",
         "3", settings=settings)  # fmt: skip
-    clients, chance = Clients(scene, settings, folder, tmp_path), random.Random(SEED)
-    for client in range(scene.clients):
-        clients.start(client)
-    called_sent: set[tuple[int | None, int | None]] = set()
-    freeze()
-    end = time.monotonic() + scene.frozen_seconds
+    planted = f"answer_seconds={scene.answer_seconds}" if scene.answer_seconds else ""
+    clients.intakes = [IntakeProcess(settings, folder, clients.tokens, tmp_path / f"intake-{n}.log", planted) for n in (0, 1)]
     try:
-        for kill in range(scene.kills * scene.clients):
-            client = kill % scene.clients
-            clients.kill_some_time(client, chance)
-            called_sent |= {(s.partition, s.offset) for s in spooled_in(clients.spool(client)) if s.offset is not None}
-            clients.start(client)
-        wait_for(lambda: time.monotonic() > end, "no broker answers for so long", scene.frozen_seconds + 5)
+        killed, other = clients.intakes
+        killed.wait_ready()
+        other.wait_ready()
+        caller.send(other, turnout())
+        called_sent = kill_clients(scene, clients, caller, freeze, thaw)
+        kept = [spooled for client in range(scene.clients) for spooled in spooled_in(clients.spool(client))]
+        assert len(kept) == scene.clients * EACH
+        worker = WorkerProcess(settings, str(folder), tmp_path / "worker.log")
+        try:
+            worker.wait_ready()
+            receipts = asyncio.run(all_receipts(ReceiptReader(settings, load_election(folder)), kept))
+            for client in range(scene.clients):
+                if WAYS[client % len(WAYS)] == "intake":
+                    own, way = spooled_in(clients.spool(client)), clients.environment(client)
+                    by_intake = load_settings(
+                        intake_url=way["TALLY_INTAKE_URL"], intake_token_file=way["TALLY_INTAKE_TOKEN_FILE"]
+                    )
+                    told = asyncio.run(all_receipts(ReceiptsOfIntake(by_intake), own))
+                    assert told.items() <= receipts.items(), "an intake tells the same"
+        finally:
+            worker.close()
     finally:
-        thaw()
-    wait_for(clients.are_through, "every client to end", 600)
-    clients.forget_answers(0)
-    clients.start(0)
-    wait_for(clients.are_through, "one that knew of no answer", 300)
-    clients.log.close()
-
-    kept = [spooled for client in range(scene.clients) for spooled in spooled_in(clients.spool(client))]
-    assert len(kept) == scene.clients * scene.each
-    worker = WorkerProcess(settings, str(folder), tmp_path / "worker.log")
-    try:
-        worker.wait_ready()
-        receipts = asyncio.run(all_receipts(settings, folder, kept))
-    finally:
-        worker.close()
+        for intake in clients.intakes:
+            intake.close()
 
     log = save_log(settings, tmp_path / "log")
     replay = Replay(load_election(folder), log.topic, log.partition_count)
     first: dict[tuple[bytes | None, bytes | None], str] = {}
-    due: dict[tuple[int | None, int | None], str] = {}
+    due: dict[Place, str] = {}
+    stands: dict[Place, bytes | None] = {}
     for r in log:
-        name = replay.take(r).name
-        assert name in (("counted", "held") if (r.key, r.value) not in first else ("repeated",))
-        due[r.partition, r.offset] = first.setdefault((r.key, r.value), name)
-    assert Counter(first.values()) == {"counted": len(kept) - scene.held, "held": scene.held}
-    assert set(first) == {(s.key, s.value) for s in kept}, "every one that was kept arrived, and nothing else"
+        name, record = replay.take(r).name, (r.key, r.value)
+        # A copy behind the correction of what it states is stale: a client restored from a backup sends such.
+        assert name in (("counted", "held") if record not in first else ("repeated", "stale")), (name, record)
+        first.setdefault(record, name)
+        stands[r.partition, r.offset] = r.value
+        due[r.partition, r.offset] = first[record] if name == "repeated" else name
+    of_caller = {(b"A-1", value) for value in caller.answered.values()}
+    assert Counter(first.values()) == {"counted": len(kept) + len(of_caller) - scene.held, "held": scene.held}
+    assert set(first) == {(s.key, s.value) for s in kept} | of_caller, "every one that was kept arrived, and nothing else"
     assert called_sent <= set(due), "what was called sent is there"
+    assert caller.answered.items() <= stands.items(), "what an intake answered stands where it said"
+    assert caller.statuses[0] == 201
+    assert 503 in caller.statuses
     assert receipts == {place: due[place] for place in receipts}
     assert set(receipts) == {(s.partition, s.offset) for s in kept}
-    assert len(due) >= len(first) + scene.each, "as many at least were sent again"
+    assert len(due) >= len(first) + EACH, "as many at least were sent again"
 
 
-async def all_receipts(settings: Settings, folder: Path, kept: list[Spooled]) -> dict[tuple[int | None, int | None], str]:
+def kill_clients(
+    scene: Scene, clients: Clients, caller: Caller, freeze: Callable[[], object], thaw: Callable[[], object]
+) -> set[Place]:
+    """A third of the kills while brokers answer, a third while none does, a third after. What killed clients had called sent."""
+    chance, called_sent = random.Random(SEED), set[Place]()
+    killed, other = clients.intakes
+
+    def kill(part: int) -> None:
+        for number in range(part * kills // 3, (part + 1) * kills // 3):
+            client = number % scene.clients
+            clients.kill_some_time(client, chance)
+            called_sent.update(clients.sent(client))
+            clients.start(client)
+
+    kills = scene.kills * scene.clients
+    for client in range(scene.clients):
+        clients.start(client)
+    kill(0)
+    freeze()
+    end, calling = time.monotonic() + scene.frozen_seconds, threading.Thread(target=caller.send, args=(other, counts()))
+    calling.start()
+    try:
+        kill(1)
+        killed.kill()
+        killed.restart()
+        wait_for(
+            lambda: time.monotonic() > end and 503 in caller.statuses,
+            "no broker answers for so long",
+            scene.frozen_seconds + 60,
+        )
+    finally:
+        thaw()
+    kill(2)
+    killed.kill()
+    killed.restart()
+    wait_for(clients.are_through, "every client to end", 600)
+    calling.join(120)
+    assert not calling.is_alive()
+    clients.forget_answers(0)
+    clients.start(0)
+    wait_for(clients.are_through, "one that knew of no answer", 300)
+    clients.log.close()
+    assert clients.killed_alive >= kills / 2, "most were at it when they were killed"
+    return called_sent
+
+
+async def all_receipts(source: ReceiptReader | ReceiptsOfIntake, kept: list[Spooled]) -> dict[Place, str]:
     """Place → receipt, once none is waiting."""
     unique = [replace(spooled, id=n) for n, spooled in enumerate(kept)]  # each spool counts its own
-    async with ReceiptReader(settings, load_election(folder)) as reader:
+    async with source as reader:
         while True:
             await reader.turn(unique)
             found = reader.receipts(unique)

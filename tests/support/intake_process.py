@@ -11,6 +11,7 @@ from tally_stream.settings import Settings
 from tally_stream.station.intake.identity import new_token, token_line
 from tests.support.processes import command, free_port, said_in, terminated, tied
 from tests.support.waiting import wait_for
+from tests.support.worker import planted_in
 
 
 def add_token(file: Path, stations: Iterable[str]) -> str:
@@ -24,15 +25,19 @@ def add_token(file: Path, stations: Iterable[str]) -> str:
 class IntakeProcess:
     """`tally-stream intake`, for the tokens of a file."""
 
-    def __init__(self, settings: Settings, election: Path | str, tokens: Path, log_path: Path) -> None:
+    def __init__(self, settings: Settings, election: Path | str, tokens: Path, log_path: Path, planted: str = "") -> None:
+        """`planted`: a fault of tests/nights/planted/sitecustomize.py."""
         self._settings, self._log_path, port = settings, log_path, free_port()
+        self._planted = planted_in(planted)
         self._words = ("intake", "--election", str(election), "--tokens", str(tokens), "--port", str(port))
         self.address = f"http://127.0.0.1:{port}"
         self.process = self._started()
 
     def _started(self) -> subprocess.Popen[bytes]:
         with self._log_path.open("ab") as log:
-            return subprocess.Popen(command(*self._words), stdin=subprocess.DEVNULL, stderr=log, **tied(self._settings))
+            return subprocess.Popen(
+                command(*self._words), stdin=subprocess.DEVNULL, stderr=log, **tied(self._settings, **self._planted)
+            )
 
     @property
     def log(self) -> str:

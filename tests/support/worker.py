@@ -20,6 +20,11 @@ from tests.support.waiting import wait_for
 PLANTED = ROOT / "tests" / "nights" / "planted"
 
 
+def planted_in(fault: str) -> dict[str, str]:
+    """What a process's environment has for a fault of tests/nights/planted/sitecustomize.py; nothing for none."""
+    return {"PYTHONPATH": f"{PLANTED}:{ROOT}", "TALLY_TEST_PLANTED": fault} if fault else {}
+
+
 class WorkerProcess:
     """One `tally-stream worker` in a process of its own."""
 
@@ -39,7 +44,7 @@ class WorkerProcess:
         self.process = subprocess.Popen(
             [*through, *command("worker", "--election", election, "--metrics-port", "0", "--rehearsal",
                                 *([] if is_supervised else ["--once"]), *flags)],
-            **tied(settings, **({"PYTHONPATH": f"{PLANTED}:{ROOT}", "TALLY_TEST_PLANTED": planted} if planted else {})),
+            **tied(settings, **planted_in(planted)),
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip
 

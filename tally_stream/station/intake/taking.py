@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.report import CONTROL_KINDS, DECISION_KINDS, Control, Turnout, UnsignedStatement
-from tally_stream.station.checking import TURNOUT, Checked, KnownStatements, Remark, why_not
+from tally_stream.domain.report import CONTROL_KINDS, DECISION_KINDS, Turnout
+from tally_stream.station.checking import TURNOUT, Checked, KnownStatements, Remark, name_of, why_not
 from tally_stream.station.intake.identity import Identity
 from tally_stream.station.intake.recent import RecentStatement, RecentStatements
 from tally_stream.station.known_keys import missing_signature
@@ -128,7 +128,7 @@ class Taking:
             checked = self.check(value, station)
             if checked.statement is None:
                 return RefusedStatement("rules", "it would be refused: put it right", checked.remarks)
-            name = _name_of(self.election, checked.statement)
+            name = name_of(self.election, checked.statement)
             before = self.recent.find(*name)
             if before is not None and before.value == value:
                 return Taken(*name, before.kind, before.partition, before.offset, is_repeated=True)
@@ -195,13 +195,6 @@ def station_of(value: bytes) -> str | RefusedStatement:
     if not isinstance(station, str) or not station:
         return RefusedStatement("no-statement", "it names no station")
     return station
-
-
-def _name_of(election: Election, statement: UnsignedStatement) -> tuple[str, str, int]:
-    """Station, sequence, revision."""
-    assert not isinstance(statement, Control), "it is read under a station's key"
-    sequence = TURNOUT if isinstance(statement, Turnout) else election.contests[statement.contest].id
-    return statement.station.id, sequence, statement.revision
 
 
 def _to_confirm(checked: Checked, accepts_errors: bool) -> str:

@@ -1,4 +1,4 @@
-"""Faults planted into a worker process before it starts: Python imports this file where PYTHONPATH names its folder.
+"""Faults planted into a process of the product before it starts: Python imports this file where PYTHONPATH names its folder.
 
 `TALLY_TEST_PLANTED` is `name` or `name=argument`, several joined by commas; nothing is planted without it.
 """
@@ -69,6 +69,13 @@ def stall_seconds(limit: str) -> None:
 
     watches.STALL_SECONDS = float(limit)
     watches.STALL_LOOK_SECONDS = float(limit) / 10
+
+
+def answer_seconds(limit: str) -> None:
+    """Who sends waits so long for the brokers to acknowledge."""
+    from tally_stream.station import transport
+
+    transport.ANSWER_SECONDS = float(limit)
 
 
 for planted in filter(None, os.environ.get("TALLY_TEST_PLANTED", "").split(",")):
