@@ -3,7 +3,7 @@
 Reading at scrape time costs the hot path nothing; the three latencies are noted once a flush or publication. Label values come
 from the definition (contests, at most CONTESTS_TOLD_MAX of them) or are small integers (partitions) or fixed words, so a
 hostile record can't make a new one. Refuses to know who serves them: `stream/worker_state.py`, `board/operators.py`,
-`cli/dump_state.py`.
+`cli/dump_state.py`; `cli/submit_watched.py` writes a file.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 from typing import Literal, TypeVar
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -205,10 +206,29 @@ INTAKE_METRICS: tuple[MetricDefinition, ...] = (
                      "1 when the last statement was acknowledged, receipts are read, and the file of tokens could be read."),
 )  # fmt: skip
 
+SPOOL_STATES = ("unsent", "waiting", "counted", "held", "rejected", "stale", "conflicting")
+_SPOOL = ("election", "topic")
+
+SPOOL_METRICS: tuple[MetricDefinition, ...] = (
+    MetricDefinition("tally_spool_unsent_statements", "gauge", _SPOOL, "Statements that are still to be sent."),
+    MetricDefinition("tally_spool_oldest_unsent_timestamp_seconds", "gauge", _SPOOL,
+                     "When the oldest of them was kept, seconds since 1970; 0 where there is none."),
+    MetricDefinition("tally_spool_newest_statements", "gauge", (*_SPOOL, "state"),
+                     "The newest statement of each station and contest, by what became of it when last looked at: a state "
+                     "of a receipt, `unsent` where it is still to be sent."),
+    MetricDefinition("tally_spool_written_timestamp_seconds", "gauge", _SPOOL,
+                     "When this was written, seconds since 1970. While a `submit` has something to send, every two minutes at "
+                     "the latest."),
+    MetricDefinition("tally_spool_credential_ends_timestamp_seconds", "gauge", (*_SPOOL, "what"),
+                     "When the certificate shown to Kafka or to the intake ends, or the signing key by the election's folder; "
+                     "none where that is not known or has no end."),
+)  # fmt: skip
+
 PROGRAMS: dict[str, tuple[MetricDefinition, ...]] = {
     "worker": METRICS, "board": BOARD_METRICS, "dump": DUMP_METRICS, "intake": INTAKE_METRICS,
+    "submit": SPOOL_METRICS,
 }  # fmt: skip
-"""Program → what it serves, PROCESS_METRICS beside it."""
+"""Program → what it serves, PROCESS_METRICS beside it; of `submit` what it writes into a file, without them."""
 
 ALL_NAMES = frozenset(metric.name for metrics in (*PROGRAMS.values(), PROCESS_METRICS) for metric in metrics)
 
@@ -278,6 +298,13 @@ def registry_of(source: Source, definitions: tuple[MetricDefinition, ...] = METR
 def render(registry: CollectorRegistry) -> bytes:
     """The Prometheus text format."""
     return generate_latest(registry)
+
+
+def write_file(path: Path, samples: dict[str, Iterable[Sample]], definitions: tuple[MetricDefinition, ...]) -> None:
+    """The same text as a file, whole at every moment. Raises OSError."""
+    registry = CollectorRegistry()
+    registry.register(_Collector(lambda: samples, definitions))
+    write_to_textfile(str(path), registry)
 
 
 def read_samples(text: str) -> dict[str, list[tuple[dict[str, str], float]]]:

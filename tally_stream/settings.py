@@ -57,6 +57,12 @@ def _readable(value: str) -> str:
     return value
 
 
+def _prom_file(value: str | None) -> str | None:
+    if value is not None and not value.endswith(".prom"):
+        raise ValueError(f"{value} does not end with .prom: node_exporter reads no other file")
+    return value
+
+
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 _Port = Annotated[int, Field(ge=0, le=65_535)]
 _File = Annotated[str, AfterValidator(_readable)]
@@ -104,6 +110,11 @@ class Settings(BaseSettings):
         default=None,
         description="File in which statements stand before they are sent, and until it is known what became of them; without "
         "it `tally-stream/PREFIX-ELECTION.spool` below `$XDG_STATE_HOME`, or below `~/.local/state`.",
+    )
+    spool_metrics_file: Annotated[str | None, AfterValidator(_prom_file), UsedBy(("submit",))] = Field(
+        default=None,
+        description="File (`.prom`) with the spool's figures for node_exporter's textfile collector, written anew at each "
+        "change; one for each spool.",
     )
     group: Annotated[_Name | None, _WATCHED] = Field(
         default=None, description="Consumer group; without it the prefix and `-workers`."

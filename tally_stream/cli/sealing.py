@@ -74,6 +74,17 @@ async def _on_record(settings: Settings, election: Election, key: SealingKey) ->
     return None
 
 
+def key_id_of(settings: Settings, election: Election) -> str | None:
+    """The id under which statements are signed; None where none is, or the key cannot be used: `seal_of` says why."""
+    if settings.signing_key is None or election.signatures is None:
+        return None
+    path = Path(settings.signing_key)
+    try:
+        return named_key(read_key_file(path, settings.signing_password), election, settings.signing_key_id, path).id
+    except KeyFileError:
+        return None
+
+
 def key_of(settings: Settings, election: Election) -> SealingKey:
     """The key that the settings name, under the id by which the election knows it; exits 2 where there is none."""
     if settings.signing_key is None:

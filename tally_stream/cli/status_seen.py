@@ -207,7 +207,7 @@ async def _certificates(settings: Settings, unread: list[str]) -> list[Certifica
     found = []
     try:
         if settings.security_certfile is not None:
-            found.append(Certificate(f"our own, {settings.security_certfile}", _end_of(settings.security_certfile)))
+            found.append(Certificate(f"our own, {settings.security_certfile}", end_of_certificate(settings.security_certfile)))
         context = ssl_context(settings)
     except (OSError, ValueError) as error:
         unread.append(f"a certificate or key can no longer be read: {error}")
@@ -217,7 +217,7 @@ async def _certificates(settings: Settings, unread: list[str]) -> list[Certifica
     return found + [certificate for certificate in brokers if certificate is not None]
 
 
-def _end_of(file: str) -> float:
+def end_of_certificate(file: str) -> float:
     """When the first certificate in a file ends. Raises OSError, or ValueError where this Python can't tell."""
     # The one way of the standard library to read a certificate from a file; its own tests stand on it.
     read: Any = getattr(importlib.import_module("_ssl"), "_test_decode_cert", None)

@@ -82,6 +82,10 @@ class Looked:
 @click.option(
     "--save", type=click.Path(path_type=Path), metavar="FILE.json", help="Save the receipts, and a page of text beside it."
 )
+@click.option(
+    "--metrics-file", "spool_metrics_file", metavar="FILE.prom",
+    help="Write the spool's figures there, for node_exporter [TALLY_SPOOL_METRICS_FILE].",
+)  # fmt: skip
 @click.option("--json", "in_json", is_flag=True, help="One JSON object a line.")
 def submit(
     files: tuple[str, ...], election: str | None, station: str | None, contest: str | None, revision: int | None,

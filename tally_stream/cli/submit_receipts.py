@@ -18,6 +18,7 @@ import click
 from rich.text import Text
 
 from tally_stream.cli.common import cancel_when_told, out, refuse, run_async, warn
+from tally_stream.cli.submit_watched import watch_of
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 from tally_stream.station.receipt_pages import as_json, page, sentence_of
@@ -46,9 +47,10 @@ def status(settings: Settings, election: Election, path: Path, save: Path | None
             found = run_async(_looked(settings, election, statements))
         except _NoLook as error:
             trouble = f"{error.args[0]}; what is shown was known before"
-        else:
-            with suppress(SpoolError), Spool(path, topic, election.id) as spool:  # another process may have it
+        with suppress(SpoolError), Spool(path, topic, election.id) as spool:  # another process may have it
+            if trouble is None:
                 spool.note_receipts(notes((spooled.id, receipt) for spooled, receipt in found))
+            watch_of(settings, election)(spool.figures())
     say(found, election, topic, in_json=in_json)
     if not found and not in_json:
         out.print(Text(f"there is nothing in {path}"), soft_wrap=True)

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from tally_stream.cli.common import EXIT_FAILED, cancel_when_told, out, refuse, run_async, warn
 from tally_stream.cli.submit_receipts import Found, wait_for_receipts, write
+from tally_stream.cli.submit_watched import watch_of
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 from tally_stream.station.preparing import Prepared
@@ -68,7 +69,9 @@ async def _sent(
 
     cancel_when_told()
     spool = Spool(path, f"{settings.prefix}.reports", election.id)
-    async with StationClient(election, spool, transport_of(settings, warn), say=warn) as client:
+    async with StationClient(
+        election, spool, transport_of(settings, warn), say=warn, watch=watch_of(settings, election)
+    ) as client:
         before = client.statements()
         waiting = [spooled.id for spooled in before if spooled.waits]
         if told.waits and not prepared:

@@ -27,7 +27,7 @@ from tally_stream.station.known import REFUSED_STATES, known_of
 from tally_stream.station.known_keys import KnownKeys
 from tally_stream.station.preparing import Prepared, prepare
 from tally_stream.station.receipts import StationReceipt, notes
-from tally_stream.station.spool import Spool, Spooled, SpoolError
+from tally_stream.station.spool import Spool, Spooled, SpoolError, SpoolFigures
 from tally_stream.station.transport import NotSent, NotTaken, NotTakenOfStation, RefusedForGood, Transport
 
 UNDER_WAY_MAX = 500
@@ -56,15 +56,16 @@ class StationClient:
 
     `say` is told, in one sentence each, what keeps statements from being sent. `seal` makes a record's value of a statement's
     bytes (a signature around them); nothing else changes them. `keys` say who may sign, those of the definition unless told
-    otherwise.
+    otherwise. `watch` is told what the spool comes to, at the start and whenever that may have changed.
     """
 
     def __init__(
         self, election: Election, spool: Spool, transport: Transport, *, say: Callable[[str], None] | None = None,
-        seal: Seal | None = None, keys: KnownKeys | None = None,
+        seal: Seal | None = None, keys: KnownKeys | None = None, watch: Callable[[SpoolFigures], None] | None = None,
     ) -> None:  # fmt: skip
         self.election = election
         self._spool, self._transport, self._seal = spool, transport, seal
+        self._watch = watch
         self._say: Callable[[str], object] = say or (lambda line: None)
         self._keys = KnownKeys(election, say=self._say) if keys is None else keys
         self._known = known_of(election, spool.all(), self._keys)
@@ -75,6 +76,7 @@ class StationClient:
         """Stations of which nothing is taken from us: this process does not try again."""
 
     async def __aenter__(self) -> StationClient:
+        self._show()
         self._sending = asyncio.create_task(self._send_for_ever())
         return self
 
@@ -109,6 +111,7 @@ class StationClient:
         ids = self._spool.keep([one for one in prepared if one.checked.verdict != "repeated"], now_ms)
         for one in prepared:
             self._known.take(one.value, one.key, now_ms)
+        self._show()
         if ids:
             self._is_idle.clear()
             self._news.set()
@@ -141,8 +144,13 @@ class StationClient:
         found = [(spooled, receipts[spooled.id]) for spooled in statements]
         self._spool.note_receipts(notes((spooled.id, receipt) for spooled, receipt in found))
         if any((spooled.receipt_state in REFUSED_STATES) != (receipt.state in REFUSED_STATES) for spooled, receipt in found):
-            self._known = known_of(self.election, self._spool.all(), self._keys)
+            self._known = known_of(self.election, self._spool.all())
+        self._show()
         return found
+
+    def _show(self) -> None:
+        if self._watch is not None:
+            self._watch(self._spool.figures())
 
     async def _send_for_ever(self) -> None:
         failures = 0
@@ -156,6 +164,7 @@ class StationClient:
                     continue
                 self._is_idle.clear()
                 why = await self._try(due)
+                self._show()
                 failures = failures + 1 if why else 0
                 if why:
                     pause = back_off_seconds(failures, random.random())

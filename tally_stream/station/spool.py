@@ -105,6 +105,17 @@ class Spooled:
         return f"{self.station} {self.sequence} revision {self.revision}"
 
 
+@dataclass(frozen=True, slots=True)
+class SpoolFigures:
+    """What a spool comes to. `unsent_count`: statements that are still to be sent, of which the oldest was kept at
+    `oldest_unsent_ms`. `newest`: the newest statement of each station and sequence, by its receipt's state, `unsent` where it
+    waits."""
+
+    unsent_count: int
+    oldest_unsent_ms: int | None
+    newest: dict[str, int]
+
+
 class Spool:
     """The spool in the file `path`, of one topic and election; made where there is none. Use it as a context manager, or
     `close` it. Every method raises SpoolError; after one nothing but `close` may be called."""
@@ -192,6 +203,17 @@ class Spool:
         with self._told():
             (count,) = self._db.execute(f"SELECT count(*) FROM statements WHERE {_WAITS}").fetchone()
         return int(count)
+
+    def figures(self) -> SpoolFigures:
+        with self._told():
+            count, oldest = self._db.execute(f"SELECT count(*), min(kept_ms) FROM statements WHERE {_WAITS}").fetchone()
+            newest = self._db.execute(
+                f"""SELECT state, count(*) FROM (
+                      SELECT max(revision), CASE WHEN {_WAITS} THEN 'unsent' ELSE coalesce(receipt_state, 'waiting') END
+                        AS state FROM statements GROUP BY station, sequence)
+                    GROUP BY state"""
+            )
+            return SpoolFigures(count, oldest, dict(newest.fetchall()))
 
     def note_sent(self, landed: Sequence[tuple[int, int, int]], now_ms: int) -> None:
         """Brokers have acknowledged these: id, partition and offset of each."""

@@ -154,8 +154,9 @@ class TestSending:
     ) -> None:
         nowhere = settings_for("127.0.0.1:9", "submit-later")
         spool = tmp_path / "spool"
-        words = ("submit", table(tmp_path / "r.csv", GOOD), "--election", str(folder), "--spool", str(spool))
-        log = tmp_path / "log"
+        log, figures = tmp_path / "log", tmp_path / "spool.prom"
+        kept = ("--election", str(folder), "--spool", str(spool), "--metrics-file", str(figures))
+        words = ("submit", table(tmp_path / "r.csv", GOOD), *kept)
         with log.open("wb") as said:
             waiting = subprocess.Popen(command(*words), stdout=said, stderr=said, **tied(nowhere))
         try:
@@ -167,11 +168,13 @@ class TestSending:
         finally:
             waiting.kill()
             waiting.wait()
+        assert 'tally_spool_unsent_statements{election="X-2024",topic="submit-later.reports"} 1.0' in figures.read_text()
         assert f"tally-stream: what was kept stays in {spool}; the next `tally-stream submit` sends it" in log.read_text()
         assert "Traceback" not in log.read_text()
         there = settings_for(embedded_broker.bootstrap, "submit-later")
-        done = run("submit", "--election", str(folder), "--spool", str(spool), "--json", settings=there)
+        done = run("submit", *kept, "--json", settings=there)
         assert json.loads(done.stdout)["tries"] >= 2
+        assert 'tally_spool_unsent_statements{election="X-2024",topic="submit-later.reports"} 0.0' in figures.read_text()
 
 
 class TestStatus:

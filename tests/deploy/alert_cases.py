@@ -9,11 +9,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.deploy.alert_nights import BOARD, DUMP, INTAKE, INTAKES, JOBS, LONG_SECONDS, OTHER_INTAKE, Night
+from tests.deploy.alert_nights import (
+    BOARD,
+    DAY_SECONDS,
+    DUMP,
+    INTAKE,
+    INTAKES,
+    JOBS,
+    LONG_SECONDS,
+    OTHER_INTAKE,
+    STATION,
+    Night,
+)
 
 KNOWN_WITHIN_SECONDS = 45
 OBJECTIVE = "TallyBurnFast TallyBurnSlow"
 """Of a night that began two minutes before: a share of all there was."""
+OLDEST = "tally_spool_oldest_unsent_timestamp_seconds"
 NOBODY = "TallyNoPublisher TallyPartitionUncounted"
 
 
@@ -345,6 +357,24 @@ CASES = (
     ),
     Case("the copy is gone", lambda night: night.lose(DUMP, since=100, until=180), {105: "", 110: "TallyDumpDown", 155: "TallyDumpDown", 160: "TallyDumpDown TallyDumpGone", 180: ""}),
     Case("no copy among the targets", lambda night: night.drop(DUMP), {55: "", 60: "TallyDumpGone", 300: "TallyDumpGone"}),
+    # -- spools -------------------------------------------------------------------------------------------------------------------
+    Case("no station's machine is watched", lambda night: night.drop(STATION), dict.fromkeys((15, 300), "")),
+    Case(
+        "a statement waits in a spool for six minutes, then it is sent; it comes to nothing, and is put right",
+        lambda night: (
+            night.change(OLDEST, 100, 100, 460),
+            night.change("tally_spool_newest_statements", 1, 500, 600, state="rejected"),
+            night.change("tally_spool_newest_statements", 1, 500, state="held"),
+        ),
+        {400: "", 405: "TallySpoolWaits", 455: "TallySpoolWaits", 460: "", 500: "TallySpoolRefused", 600: ""},
+        600,
+    ),
+    Case("none of its statements waits for longer than five minutes", lambda night: night.change(OLDEST, lambda t: t - 300 if t > 300 else 0), {300: "", 600: ""}, 600),
+    Case(
+        "a key ends within a day, the certificate later",
+        lambda night: night.change("tally_spool_credential_ends_timestamp_seconds", DAY_SECONDS + 100, what="signing-key"),
+        {100: "", 105: "TallySpoolKeyEnds", 300: "TallySpoolKeyEnds"},
+    ),
     # -- the intake ----------------------------------------------------------------------------------------------------------------
     Case("an election without an intake", lambda night: night.drop(*INTAKES), dict.fromkeys((15, 60, 300), "")),
     Case(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tests.deploy.alert_cases import OBJECTIVE, Case
-from tests.deploy.alert_nights import BOARD, DUMP, INTAKE, INTAKES, Night
+from tests.deploy.alert_cases import OBJECTIVE, OLDEST, Case
+from tests.deploy.alert_nights import BOARD, DUMP, INTAKE, INTAKES, STATION, Night
 
 SINCE, GONE, BACK, QUIET = 100, 200, 210, 215
 """The fault begins; whoever said so is gone, and back where it is started anew; what it said last rings no longer."""
@@ -113,6 +113,26 @@ CASES = (
             ("freezes", lambda night: night.lose(INTAKE, since=GONE), {GONE + 10: f"{name} TallyIntakeDown", GONE + 30: "TallyIntakeDown"}),
             ("starts anew, well", lambda night: night.restart(INTAKE, GONE), {GONE + 30: ""}),
         )
+    ),
+    Case(
+        "a statement waits in a spool, and its machine is switched off: what its file said last is not forgotten; it is back, and sends",
+        lambda night: (
+            night.change(OLDEST, 100, 100, 1_100),
+            night.change("tally_spool_newest_statements", 1, 100, 1_100, state="stale"),
+            night.lose(STATION, since=GONE, until=1_100),
+        ),
+        {
+            400: "TallySpoolRefused", 405: "TallySpoolRefused TallySpoolWaits",
+            GONE + 305: "TallySpoolRefused TallySpoolWaits TallyStationUnseen",
+            1_050: "TallySpoolRefused TallySpoolWaits TallyStationUnseen", 1_100: "",
+        },
+        1_100,
+    ),
+    Case(
+        "a station with an empty spool is switched off, and leaves the targets",
+        lambda night: (night.lose(STATION, since=GONE), night.drop(STATION, since=550)),
+        {GONE + 295: "", GONE + 300: "TallyStationUnseen", 550: ""},
+        600,
     ),
     Case("all intakes leave the targets", lambda night: night.drop(*INTAKES, since=100), {105: "", 110: "TallyIntakesDown", 300: "TallyIntakesDown"}),
     Case("an intake of two leaves the targets", lambda night: night.drop(INTAKE, since=100), dict.fromkeys((110, 300), "")),

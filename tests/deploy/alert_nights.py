@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 STEP_SECONDS = 5
 LONG_SECONDS = 900
+DAY_SECONDS = 86_400
 
 At = Callable[[float], "float | None"]
 """Seconds since the night began → the value scraped then, None where nothing is."""
@@ -19,8 +20,9 @@ WORKERS = {"w1": (0, 1), "w2": (2, 3)}
 BOARD, DUMP, INTAKE, OTHER_INTAKE = "board", "dump", "intake", "intake-2"
 JOBS = {
     "w1": "tally-worker", "w2": "tally-worker", BOARD: "tally-board", DUMP: "tally-dump", INTAKE: "tally-intake",
-    OTHER_INTAKE: "tally-intake",
+    OTHER_INTAKE: "tally-intake", "station": "tally-station",
 }  # fmt: skip
+STATION = "station"
 INTAKES = (INTAKE, OTHER_INTAKE)
 
 
@@ -128,11 +130,13 @@ OF_OWNER = (
 
 
 def healthy() -> Night:
-    """Two workers, of which the first publishes; a board; a copy; two intakes. Ten reports a second in each partition."""
+    """Two workers, of which the first publishes; a board; a copy; two intakes; a station. Ten reports a second in each partition."""
     night = Night()
     for instance in JOBS:
         night.put("up", instance, always(1))
         night.put("process_start_time_seconds", instance, always(-100))
+        if instance == STATION:
+            continue  # node_exporter's own figures, and what `submit` wrote into a file
         night.put("tally_build_info", instance, always(1), digest="" if instance == DUMP else "d1", election="E", version="1")
     for worker, partitions in WORKERS.items():
         for name, value in (("tally_partitions", 4), ("tally_ready", 1), ("tally_rehearsal", 0), ("tally_rebalances_total", 2)):
@@ -165,6 +169,12 @@ def healthy() -> Night:
         night.put("tally_intake_taken_total", intake, rising(1, 500))
         for why in ("brokers", "busy", "failed", "no-identity", "not-yours", "rules"):
             night.put("tally_intake_refused_total", intake, always(3), why=why)
+    night.put("tally_spool_oldest_unsent_timestamp_seconds", STATION, always(0), election="E", topic="tally.reports")
+    for state in ("unsent", "counted", "held", "rejected", "stale", "conflicting"):
+        night.put("tally_spool_newest_statements", STATION, always(0), election="E", topic="tally.reports", state=state)
+    for what in ("kafka-certificate", "signing-key"):
+        night.put("tally_spool_credential_ends_timestamp_seconds", STATION, always(10 * DAY_SECONDS), election="E",
+                  topic="tally.reports", what=what)  # fmt: skip
     return night
 
 

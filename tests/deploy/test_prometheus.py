@@ -31,6 +31,7 @@ def test_prometheus_scrapes_every_worker_the_board_and_the_copy() -> None:
         "tally-board": ["board:8080"],
         "tally-dump": ["dump:9190"],
         "tally-intake": [],  # an election without one must not be told that none answers
+        "tally-station": [],
     }
     assert {"board", "dump"} <= services().keys()
 

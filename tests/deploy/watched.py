@@ -42,7 +42,7 @@ USUAL = frozenset({"TallyRehearsal", "TallyWorkerRestarted", "TallyBurnSlow", "T
 
 def write_targets(directory: Path, ports: dict[str, list[int]]) -> None:
     """The files that the shipped configuration names; each is replaced whole."""
-    for name in ("workers", "boards", "dumps", "intakes", "alertmanagers"):
+    for name in ("workers", "boards", "dumps", "intakes", "stations", "alertmanagers"):
         at = [f"127.0.0.1:{port}" for port in ports.get(name, [])]
         written = directory / f"{name}.new"
         written.write_text(yaml.safe_dump([{"targets": at}] if at else []))

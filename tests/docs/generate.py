@@ -23,7 +23,15 @@ from typing import Any
 from tally_stream.cli.rules import markdown as rules_markdown
 from tally_stream.cli.settings import markdown as settings_markdown
 from tally_stream.kafka.topics import Topics, wanted_configs
-from tally_stream.metrics import BOARD_METRICS, DUMP_METRICS, INTAKE_METRICS, METRICS, PROCESS_METRICS, MetricDefinition
+from tally_stream.metrics import (
+    BOARD_METRICS,
+    DUMP_METRICS,
+    INTAKE_METRICS,
+    METRICS,
+    PROCESS_METRICS,
+    SPOOL_METRICS,
+    MetricDefinition,
+)
 from tally_stream.wire.schema import asyncapi
 from tally_stream.wire.schema.documents import schemas
 
@@ -98,6 +106,13 @@ def metrics_markdown() -> str:
         "second with the reasons, which the intake's public `/readyz` keeps for itself.",
         "",
         *_table(INTAKE_METRICS),
+        "",
+        "## The spool of `submit`",
+        "",
+        "Only where `TALLY_SPOOL_METRICS_FILE` or `--metrics-file` names a file: `submit` listens nowhere. node_exporter serves what",
+        "stands there ([a spool that waits](stations.md#a-spool-that-waits)). `election` and `topic` say whose spool it is.",
+        "",
+        *_table(SPOOL_METRICS),
         "",
         "## Every process",
         "",

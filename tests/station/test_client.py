@@ -28,7 +28,7 @@ from tally_stream.station.client import (
     back_off_seconds,
 )
 from tally_stream.station.preparing import NotAStatement
-from tally_stream.station.spool import Spool, SpoolError, spooled_in
+from tally_stream.station.spool import Spool, SpoolError, SpoolFigures, spooled_in
 from tally_stream.station.transport import (
     CLOCK_MAX_MS,
     LOG_APPEND_TIME,
@@ -149,6 +149,17 @@ async def test_absence_is_waited_for_with_the_same_bytes(make: Make, topic: Topi
         assert sorted(topic.values) == sorted(s.value for s in client.statements())
         assert {(s.last_error, s.tries > 5) for s in client.statements()} == {(None, True)}
     assert said[0].startswith("nobody is there; 2 wait here, next try in 0.0 s")
+
+
+async def test_who_watches_is_told_what_the_spool_comes_to(make: Make, topic: TopicOfLists) -> None:
+    told: list[SpoolFigures] = []
+    topic.before = lambda count: absent(count) if count == 1 else None
+    async with make(watch=told.append) as client:
+        await client.submit(counts(revision=None))
+        await client.flush()
+    assert [(figures.unsent_count, figures.newest) for figures in told] == [
+        (0, {}), (1, {"unsent": 1}), (1, {"unsent": 1}), (0, {"waiting": 1}),
+    ], "at the start, kept, a try in vain, and sent"  # fmt: skip
 
 
 async def test_an_acknowledgement_that_is_lost_is_sent_again_the_same_bytes(make: Make, topic: TopicOfLists) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tally_stream.station.checking import KnownStatements
 from tally_stream.station.preparing import Prepared, prepare
-from tally_stream.station.spool import Spool, SpoolError, spool_path, spooled_in
+from tally_stream.station.spool import Spool, SpoolError, SpoolFigures, spool_path, spooled_in
 from tests.station.killed_spool import STEPS
 from tests.support.preloaded import ran
 from tests.support.report_messages import ELECTION, LOG_MS, counts
@@ -76,6 +76,26 @@ class TestKeeping:
 
 
 class TestWhose:
+    def test_what_it_comes_to(self, path: Path) -> None:
+        with opened(path) as spool:
+            assert spool.figures() == SpoolFigures(0, None, {})
+            spool.keep([record(), record(station="B-1"), record(2)], 7_000)
+            spool.keep([record(3)], 9_000)
+            assert spool.figures() == SpoolFigures(4, 7_000, {"unsent": 2})
+            spool.note_sent([(1, 0, 5), (2, 0, 6)], 10_000)
+            assert spool.figures() == SpoolFigures(2, 7_000, {"unsent": 1, "waiting": 1})
+            spool.note_sent([(3, 0, 7)], 10_000)
+            spool.note_receipts([(1, "rejected", "…"), (2, "held", "…"), (3, "rejected", "…")])
+            assert spool.figures() == SpoolFigures(1, 9_000, {"unsent": 1, "held": 1})
+            spool.note_sent([(4, 0, 8)], 10_000)
+            spool.note_receipts([(4, "counted", "…")])
+            assert spool.figures() == SpoolFigures(0, None, {"counted": 1, "held": 1}), "what was put right is no longer told"
+            spool.keep([record(4)], 11_000)
+            spool.note_refused([(5, "no", "conflicting", "…")])
+            assert spool.figures() == SpoolFigures(0, None, {"conflicting": 1, "held": 1}), (
+                "an intake refused it: it waits no more"
+            )
+
     def test_a_second_process_is_refused_by_name(self, path: Path) -> None:
         with opened(path) as spool:
             other = subprocess.run([sys.executable, "-c", opens(path)], capture_output=True, text=True, check=False)
