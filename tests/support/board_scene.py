@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Coroutine, Iterator, Sequence
@@ -23,7 +22,8 @@ from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import TopicReader, sender
 from tally_stream.kafka.embedded import AUTO_PARTITIONS, EmbeddedBroker
 from tally_stream.settings import Settings
-from tests.support.processes import command, settings_for, terminated, tied
+from tests.support.preloaded import begun
+from tests.support.processes import command, environment, settings_for, terminated
 from tests.support.waiting import wait_for
 from tests.support.worker import WorkerProcess
 
@@ -111,10 +111,8 @@ class BoardProcess:
     def __init__(self, settings: Settings, election: str, log_path: Path, *flags: str, port: int = 0) -> None:
         self.log_path = log_path
         self._log = log_path.open("wb")
-        self.process = subprocess.Popen(
-            command("board", "--election", election, "--port", str(port), *flags), **tied(settings),
-            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-        )  # fmt: skip
+        words = command("board", "--election", election, "--port", str(port), *flags)
+        self.process = begun(words, environment(settings), self._log)
         found = wait_for(self._said, f"the board to say where it is: {log_path}")
         self.address = found[1]
         wait_for(lambda: self.get("/readyz")[0] == 200, "the board to be ready")

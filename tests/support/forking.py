@@ -1,8 +1,8 @@
 """A process that has the product's libraries loaded, and becomes a command of the product, or another module, by a fork.
 
-    python -m tests.support.forking DESCRIPTOR
+    python -m tests.support.forking DESCRIPTOR MODULE…
 
-DESCRIPTOR is a socket on which `tests/support/preloaded.py` asks: module, arguments, environment and directory as JSON, and with
+The modules are loaded first. DESCRIPTOR is a socket on which `tests/support/preloaded.py` asks: module, arguments, environment and directory as JSON, and with
 them a socket for the answer, stdin, stdout and stderr. The answer is two lines, the pid and the exit code. Refuses to know what
 a module does: the child runs it to its end, as `python -m` does. Nothing of `cli/` is loaded beforehand,
 for it looks at the streams.
@@ -21,13 +21,6 @@ import sys
 import threading
 import time
 
-LOADED = (
-    "tally_stream.audit.verify", "tally_stream.export.desk", "tally_stream.export.nist", "tally_stream.export.snapshot",
-    "tally_stream.export.table", "tally_stream.kafka.client", "tally_stream.kafka.following", "tally_stream.station.authority",
-    "tally_stream.station.client", "tally_stream.station.night", "tally_stream.station.restore",
-    "tally_stream.station.signing_key", "tally_stream.station.simulate", "tally_stream.wire.folder.assembling",
-    "aiohttp", "click", "rich.live", "rich.progress", "rich.table", "uvloop",
-)  # fmt: skip
 REQUEST_MAX_BYTES = 128 * 1024
 
 
@@ -77,12 +70,13 @@ def _become(request: tuple[list[str], dict[str, str], str], descriptors: list[in
 
 
 def main() -> None:
-    for module in LOADED:
+    _, descriptor, *modules = sys.argv
+    for module in modules:
         importlib.import_module(module)
     gc.freeze()  # a collection in a child would copy what it looks at
     assert threading.active_count() == 1, "a fork has no other threads"
     assert not [name for name in sys.modules if name.startswith("tally_stream.cli")]
-    sys.argv = serve(socket.socket(fileno=int(sys.argv[1])))
+    sys.argv = serve(socket.socket(fileno=int(descriptor)))
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from tally_stream.cli.lifeline import Lifeline
 from tally_stream.settings import Settings, load_settings
-from tests.support.preloaded import ran
+from tests.support.preloaded import Running, ran
 
 LIFELINE = Lifeline()
 """Whatever a test starts ends with the process that runs the tests, however that ends."""
@@ -53,7 +53,7 @@ def settings_for(bootstrap: str, prefix: str) -> Settings:
     return load_settings(bootstrap=bootstrap, prefix=prefix, rehearsal=True)
 
 
-def terminated(process: subprocess.Popen[Any]) -> int:
+def terminated(process: subprocess.Popen[Any] | Running) -> int:
     """SIGTERM, where it still runs; the exit code. A clean end takes less than 10 s."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)

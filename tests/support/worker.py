@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tally_stream.settings import Settings
 from tests.support.paths import ROOT
-from tests.support.processes import command, terminated, tied
+from tests.support.preloaded import Running, begun
+from tests.support.processes import LIFELINE, command, environment, terminated
 from tests.support.waiting import wait_for
 
 PLANTED = ROOT / "tests" / "nights" / "planted"
@@ -41,12 +42,16 @@ class WorkerProcess:
         """`planted`: a fault of tests/nights/planted/sitecustomize.py; `through`: a program that runs it, with its flags."""
         self.log_path = log_path
         self._log = log_path.open("wb")
-        self.process = subprocess.Popen(
-            [*through, *command("worker", "--election", election, "--metrics-port", "0", "--rehearsal",
-                                *([] if is_supervised else ["--once"]), *flags)],
-            **tied(settings, **planted_in(planted)),
-            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-        )  # fmt: skip
+        once = [] if is_supervised else ["--once"]
+        words = command("worker", "--election", election, "--metrics-port", "0", "--rehearsal", *once, *flags)
+        env = {**environment(settings), **planted_in(planted)}
+        self.process: Running
+        if through:
+            self.process = subprocess.Popen(
+                [*through, *words], **LIFELINE.arguments(env), stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
+            )
+        else:
+            self.process = begun(words, env, self._log)
 
     @property
     def log(self) -> str:
