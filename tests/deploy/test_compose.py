@@ -18,11 +18,11 @@ import yaml
 
 from tally_stream.cli.main import cli
 from tally_stream.settings import Settings
-from tests.deploy.files import COMPOSE, DOCKERFILE, LOCAL_KAFKA, brokers, parsed, program, run, services
+from tests.deploy.files import COMPOSE, DOCKERFILE, LOCAL_KAFKA, PROMETHEUS, brokers, parsed, program, run, services
 from tests.support.paths import ROOT
 
 KAFKA_VERSION = "4.3.1"
-BEHIND_PROFILES = {"alertmanager": ["alertmanager"], "grafana": ["grafana"]}
+BEHIND_PROFILES = {"alertmanager": ["alertmanager"], "grafana": ["grafana"], "intake": ["intake"]}
 
 PROMISED = {
     "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
@@ -37,7 +37,7 @@ VARIABLES = re.compile(r"\$\{(\w+)(:-([^}]*))?\}")
 def as_compose_reads_it(**environment: str) -> dict[str, Any]:
     """Compose's own reading, with every profile: variables filled in, anchors resolved, defaults added."""
     said = run(
-        program("docker-compose"), "--file", str(COMPOSE), *("--profile", "grafana", "--profile", "alertmanager"), "config",
+        program("docker-compose"), "--file", str(COMPOSE), *(word for name in BEHIND_PROFILES for word in ("--profile", name)), "config",
         **environment,
     )  # fmt: skip
     read: dict[str, Any] = yaml.safe_load(said)
@@ -60,14 +60,14 @@ def test_every_variable_has_a_default_and_stands_in_the_head_of_the_file() -> No
 def test_an_operator_chooses_election_memory_and_logs() -> None:
     chosen = as_compose_reads_it(
         TALLY_ELECTION_DIR="/srv/election", TALLY_KAFKA_MEMORY="3g", TALLY_KAFKA_HEAP="2g", TALLY_WORKER_MEMORY="4g",
-        TALLY_BOARD_MEMORY="5g", TALLY_DUMP_MEMORY="600m", TALLY_WATCH_MEMORY="7g", TALLY_LOG_MAX_SIZE="1m", TALLY_LOG_MAX_FILE="9",
+        TALLY_BOARD_MEMORY="5g", TALLY_DUMP_MEMORY="600m", TALLY_INTAKE_MEMORY="6g", TALLY_WATCH_MEMORY="7g", TALLY_LOG_MAX_SIZE="1m", TALLY_LOG_MAX_FILE="9",
     )["services"]  # fmt: skip
-    for name in ("worker-1", "worker-2", "board", "topics"):
+    for name in ("worker-1", "worker-2", "board", "topics", "intake"):
         assert "/srv/election:/election:ro" in chosen[name]["volumes"], name
     memory = {name: one["mem_limit"] for name, one in chosen.items()}
     assert memory == {
         **dict.fromkeys(("kafka-1", "kafka-2", "kafka-3"), "3g"), **dict.fromkeys(("topics", "worker-1", "worker-2"), "4g"),
-        "board": "5g", "dump": "600m", **dict.fromkeys(("prometheus", "alertmanager", "grafana"), "7g"),
+        "board": "5g", "dump": "600m", "intake": "6g", **dict.fromkeys(("prometheus", "alertmanager", "grafana"), "7g"),
     }  # fmt: skip
     assert chosen["kafka-1"]["environment"]["KAFKA_HEAP_OPTS"] == "-Xms2g -Xmx2g"
     for name, one in chosen.items():
@@ -168,7 +168,7 @@ def test_the_board_is_reached_where_it_listens_and_reads_only() -> None:
     assert Settings.model_fields["board_host"].default == "127.0.0.1", "loopback unless configured"
 
 
-@pytest.mark.parametrize("name", ["topics", "worker-1", "board", "dump"])
+@pytest.mark.parametrize("name", ["topics", "worker-1", "board", "dump", "intake"])
 def test_each_command_is_one_that_the_product_has(name: str) -> None:
     command, *words = services()[name]["command"]
     if command == "topics":
@@ -193,7 +193,26 @@ def test_the_copy_of_the_log_is_kept_and_stands_where_the_image_lets_it_write() 
     assert dump["restart"] == "unless-stopped"
 
 
-def test_grafana_and_alertmanager_start_only_when_asked_for() -> None:
+def test_the_intake_is_reached_where_it_listens_and_its_tokens_outlive_it() -> None:
+    intake = services()["intake"]
+    told = intake["environment"]
+    assert {name.removeprefix("TALLY_").lower() for name in told} <= set(Settings.model_fields)
+    ports = [told["TALLY_INTAKE_PORT"], told["TALLY_INTAKE_METRICS_PORT"]]
+    assert intake["ports"] == [f"127.0.0.1:{port}:{port}" for port in ports]
+    assert int(ports[0]) == Settings.model_fields["intake_port"].default
+    assert f"127.0.0.1:{ports[0]}/readyz" in intake["healthcheck"]["test"][-1]
+    assert {told["TALLY_INTAKE_HOST"], told["TALLY_INTAKE_METRICS_HOST"]} == {"0.0.0.0"}
+    assert Settings.model_fields["intake_host"].default == "127.0.0.1", "loopback unless configured"
+    (volume,) = [one for one in intake["volumes"] if one.split(":")[0] in parsed(COMPOSE)["volumes"]]
+    folder = volume.split(":")[1]
+    assert told["TALLY_INTAKE_TOKENS"].startswith(f"{folder}/")
+    assert f"--owner 10001 --mode 0700 {folder}" in DOCKERFILE.read_text(encoding="utf-8"), "where the image lets it write"
+    comment = (PROMETHEUS / "targets" / "intakes.yml").read_text(encoding="utf-8")
+    for place in (COMPOSE.read_text(encoding="utf-8"), comment):
+        assert f'targets: ["intake:{ports[1]}"]' in place
+
+
+def test_what_is_not_for_everybody_starts_only_when_asked_for() -> None:
     assert {name: one["profiles"] for name, one in services().items() if "profiles" in one} == BEHIND_PROFILES
 
 

@@ -24,16 +24,20 @@ from tests.deploy.manifests import containers, documents, pod_template, resource
 from tests.support.paths import ROOT
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-OVERLAYS = [KUBERNETES / "overlays" / name for name in ("example", "monitored")]
-EXAMPLE = OVERLAYS[0]
+OVERLAYS = [KUBERNETES / "overlays" / name for name in ("example", "monitored", "intake")]
+EXAMPLE, MONITORED, WITH_INTAKE = OVERLAYS
 VERSIONS = ["1.31", "1.34", "1.37"]
 FOREIGN = {"kafka.strimzi.io/v1", "monitoring.coreos.com/v1"}
-PORTS = {"worker": 9180, "board": 8080, "dump": 9190}
+PORTS = {"worker": [9180], "board": [8080], "dump": [9190], "intake": [8090, 9191]}
+USERS = {"intake": "station"}
+"""Whose name in Kafka is another one's."""
+IN_BASE = PORTS.keys() - {"intake"}
 
 
 @pytest.fixture
 def found() -> list[dict[str, Any]]:
-    return list(resources(EXAMPLE))
+    """All that there is: the example, and intakes."""
+    return list(resources(WITH_INTAKE))
 
 
 def named(found: list[dict[str, Any]], kind: str, name: str = "") -> dict[str, Any]:
@@ -42,7 +46,7 @@ def named(found: list[dict[str, Any]], kind: str, name: str = "") -> dict[str, A
 
 
 def programs(found: list[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """worker, board, dump → (its set or deployment, its only container)."""
+    """worker, board, dump, intake → (its set or deployment, its only container)."""
     return {one["name"]: (r, one) for r in found for one in containers(r)}
 
 
@@ -83,10 +87,20 @@ def test_kustomize_itself_makes_the_same(folder: Path) -> None:
         theirs = list(yaml.safe_load_all(run("kubectl", "kustomize", folder)))
         assert about(theirs) == about(ours)
         images = [sorted(one["image"] for r in them for one in containers(r)) for them in (theirs, ours)]
-        assert images[0] == images[1] == [f"registry.example.org/tally-stream:{__version__}"] * 3
+        count = len(PORTS if folder is WITH_INTAKE else IN_BASE)
+        assert images[0] == images[1] == [f"registry.example.org/tally-stream:{__version__}"] * count
+        assert _dangling(theirs) == set()
         for one in theirs:
             if one["apiVersion"] not in FOREIGN:
                 kubernetes_validate.validate(one, VERSIONS[-1], strict=True)
+
+
+def _dangling(found: list[dict[str, Any]]) -> set[str]:
+    """ConfigMaps that pods name and nobody made: Kustomize gives theirs a hash, and has to write it everywhere."""
+    specs = [template["spec"] for one in found if (template := pod_template(one))]
+    named = {volume["configMap"]["name"] for spec in specs for volume in spec["volumes"] if "configMap" in volume}
+    named |= {one["configMapRef"]["name"] for spec in specs for c in spec["containers"] for one in c["envFrom"]}
+    return named - {one["metadata"]["name"] for one in found if one["kind"] == "ConfigMap"}
 
 
 def _hash(resource: dict[str, Any]) -> str:
@@ -130,8 +144,9 @@ def test_each_program_is_told_what_it_knows(found: list[dict[str, Any]]) -> None
         said = environment(container, found)
         assert {one.removeprefix("TALLY_").lower() for one in said} <= set(Settings.model_fields)
         assert said["TALLY_SECURITY_PROTOCOL"] == "SASL_SSL"
-        assert said["TALLY_SECURITY_USERNAME"] == name
-        assert name in users
+        user = USERS.get(name, name)
+        assert said["TALLY_SECURITY_USERNAME"] == user
+        assert user in users
         command, *words = container["args"]
         chosen = cli.get_command(click.Context(cli), command)
         assert chosen is not None
@@ -139,12 +154,18 @@ def test_each_program_is_told_what_it_knows(found: list[dict[str, Any]]) -> None
         mounted = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
         volumes = {one["name"]: one for one in resource["spec"]["template"]["spec"]["volumes"]}
         assert said["TALLY_SECURITY_PASSWORD_FILE"] == "/secrets/password"
-        assert volumes[mounted["/secrets"]]["secret"]["secretName"] == name
+        assert volumes[mounted["/secrets"]]["secret"]["secretName"] == user
         assert said["TALLY_SECURITY_CAFILE"] == "/ca/ca.crt"
         assert volumes[mounted["/ca"]]["secret"]["secretName"] == f"{strimzi.CLUSTER}-cluster-ca-cert"
         for volume in volumes.values():
             if "secret" in volume:
                 assert volume["secret"]["defaultMode"] == 0o440
+        if name == "intake":
+            folder, _, file = said["TALLY_INTAKE_TOKENS"].rpartition("/")
+            tokens = volumes[mounted[folder]]["secret"]["secretName"]
+            head = (WITH_INTAKE / "kustomization.yaml").read_text(encoding="utf-8")
+            assert f"create secret generic {tokens} --from-file={file}\n" in head
+            assert not any("subPath" in one for one in container["volumeMounts"]), "a Secret that changes would not be seen"
         if name != "dump":
             assert volumes[mounted[said["TALLY_ELECTION"]]]["configMap"]["name"] == "tally-election"
 
@@ -160,16 +181,16 @@ def test_workers_have_names_that_outlive_them_and_are_never_of_two_versions(foun
 def test_probes_ask_what_is_served_where_it_is_served(found: list[dict[str, Any]]) -> None:
     waits = {}
     for name, (_, container) in programs(found).items():
-        (port,) = container["ports"]
-        assert port["containerPort"] == PORTS[name]
+        port = container["ports"][0]
+        assert [one["containerPort"] for one in container["ports"]] == PORTS[name]
         told = {key: value for key, value in environment(container, found).items() if key.endswith("_PORT")}
-        assert list(told.values()) == [str(PORTS[name])]
+        assert list(told.values()) == list(map(str, PORTS[name]))
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             assert container[probe]["httpGet"]["port"] == port["name"]
         assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
         waits[name] = container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"]
     ready = {name: container["readinessProbe"]["httpGet"]["path"] for name, (_, container) in programs(found).items()}
-    assert ready == {"worker": "/readyz", "board": "/livez", "dump": "/readyz"}
+    assert ready == {"worker": "/readyz", "board": "/livez", "dump": "/readyz", "intake": "/livez"}
     assert min(waits.values()) > Settings.model_fields["broker_wait_seconds"].default
 
 
@@ -180,11 +201,11 @@ def test_services_and_budgets_choose_the_pods_that_there_are(found: list[dict[st
         for r in found
         if r["kind"] in {"Service", "PodDisruptionBudget"}
     }
-    assert chosen.keys() == {"tally-worker", "tally-board", "tally-dump"}
+    assert chosen.keys() == {f"tally-{name}" for name in PORTS}
     for name, selector in chosen.items():
         assert selector.items() <= labels[name.removeprefix("tally-")].items()
     budgets = [r for r in found if r["kind"] == "PodDisruptionBudget"]
-    assert {r["metadata"]["name"] for r in budgets} == {"tally-worker", "tally-board"}
+    assert {r["metadata"]["name"] for r in budgets} == {"tally-worker", "tally-board", "tally-intake"}
     for r in budgets:
         assert r["spec"]["maxUnavailable"] == 1
 
@@ -200,7 +221,11 @@ def test_nobody_is_reached_who_is_not_named(found: list[dict[str, Any]]) -> None
     assert policies["tally-readers"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "tally-board"}
     assert readers["ports"] == [{"port": "http", "protocol": "TCP"}]
     (metrics,) = policies["tally-metrics"]["ingress"]
-    assert {one["port"] for one in metrics["ports"]} == set(PORTS.values())
+    assert {one["port"] for one in metrics["ports"]} == {port for name in IN_BASE for port in PORTS[name]}
+    assert policies["tally-senders"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "tally-intake"}
+    senders, watching = policies["tally-senders"]["ingress"]
+    assert [rule["ports"] for rule in (senders, watching)] == [[{"port": p, "protocol": "TCP"}] for p in ("http", "metrics")]
+    assert (senders["from"], watching["from"]) == (readers["from"], metrics["from"])
     kafka, names = policies["tally-to-kafka"]["egress"]
     port = environment(programs(found)["worker"][1], found)["TALLY_BOOTSTRAP"].rpartition(":")[2]
     assert [one["port"] for one in kafka["ports"]] == [int(port)]
@@ -224,19 +249,20 @@ def test_pods_are_watched_under_the_names_that_prometheus_has() -> None:
     monitors = documents(KUBERNETES / "overlays" / "monitored" / "pod-monitors.yaml")
     jobs = {one["metadata"]["name"]: one["spec"]["podMetricsEndpoints"][0] for one in monitors}
     config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
-    assert {job["job_name"] for job in config["scrape_configs"]} <= jobs.keys()
-    found = programs(list(resources(EXAMPLE)))
+    assert {job["job_name"] for job in config["scrape_configs"]} - {"tally-station"} <= jobs.keys()
+    found = programs(list(resources(WITH_INTAKE)))
     for name, endpoint in jobs.items():
         assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": name}]
-        (port,) = found[name.removeprefix("tally-")][1]["ports"]
-        assert endpoint["port"] == port["name"]
+        assert endpoint["port"] == found[name.removeprefix("tally-")][1]["ports"][-1]["name"], (
+            "the metrics' port, where it has one"
+        )
 
 
 def test_the_operator_s_rules_are_the_shipped_ones_now() -> None:
     assert rules_resource.PATH.read_text(encoding="utf-8") == rules_resource.written(), (
         "run python -m tests.deploy.rules_resource"
     )
-    (one,) = [r for r in resources(OVERLAYS[1]) if r["kind"] == "PrometheusRule"]
+    (one,) = [r for r in resources(MONITORED) if r["kind"] == "PrometheusRule"]
     assert sum(len(group["rules"]) for group in one["spec"]["groups"]) > 40
 
 
