@@ -5,6 +5,19 @@ from tests.mutants.planted import Mutant
 SENDING = "tests/station/intake/test_sending.py"
 
 MUTANTS = (
+    Mutant("keep every rejection", "tally_stream/station/receipts.py",
+           "while len(self._rejections) > self.most or", "while False and", "tests/station/test_receipts.py"),
+    Mutant("say counted where its rejection was dropped", "tally_stream/station/receipts.py",
+           "if key in self._incomplete:", "if False:", "tests/station/test_receipts.py tests/station/test_receipt_reader.py"),
+    Mutant("forget whose rejections were dropped", "tally_stream/station/receipts.py",
+           "self._incomplete.add(self._drop(next(iter(self._rejections))).key)", "self._drop(next(iter(self._rejections)))",
+           "tests/station/test_receipts.py tests/station/test_receipt_reader.py"),
+    Mutant("leave a dropped held report among the held", "tally_stream/station/receipts.py",
+           "            del self._held[where][read.offset]\n", "            return read\n", "tests/station/test_receipts.py"),
+    Mutant("count what may have been rejected, as nobody looked", "tally_stream/station/receipt_reader.py",
+           "if spooled.key not in self._stations:", "if False:", "tests/station/test_receipt_reader.py"),
+    Mutant("read again without the copies that are held", "tally_stream/station/receipt_reader.py",
+           'read.verdict == "held" and any(', "False and any(", "tests/station/test_receipt_reader.py"),
     Mutant("let what was refused for good hold up what comes behind it", "tally_stream/station/spool.py",
            "coalesce(receipt_state, 'waiting') = 'waiting'", "true", SENDING),
     Mutant("let one station's token hold up every station", "tally_stream/station/client.py",

@@ -2,13 +2,15 @@
 
 Decides whose rejections are kept: of the stations whose callers may ask here. Where a station is added, both topics are read
 again from their start; until that is done its statements are *waiting*, which is never false. A place that is not known here,
-because it was taken before a restart, is looked up in the reports topic. Read `receipts.py` of the package above first.
+because it was taken before a restart, is looked up in the reports topic; a rejection that was dropped, as there were too many,
+in that of the rejections, once for all who ask meanwhile. Read `receipts.py` of the package above first.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from tally_stream.domain.election import Election
@@ -33,6 +35,11 @@ LOOKED_UP_MAX = 20_000
 LOOKED_UP_MAX_BYTES = 16 * 1024 * 1024
 """What was looked up is remembered: whoever waits for a receipt asks again and again."""
 
+AGAIN_SECONDS_MAX = 30.0
+"""For the rejections to be read again, from their start."""
+ASKED_MAX = 1_000
+"""Statements that wait for that."""
+
 
 class NotKnownNow(Exception):
     """Nobody can say it now; the operator was told why."""
@@ -51,19 +58,25 @@ class ReceiptsRead:
         self._looked_up = RecentStatements(LOOKED_UP_MAX, LOOKED_UP_MAX_BYTES)
         self._lookup_trouble: str | None = None
         self._looking = asyncio.Lock()
+        self._asked: list[tuple[Spooled, asyncio.Future[StationReceipt]]] = []
+        self._reading_again: asyncio.Task[None] | None = None
         self.trouble: str | None = "not read yet"
         """Why nothing new is known; None where all is read."""
 
     async def run(self) -> None:
-        while True:
-            try:
-                await self._follow(frozenset(self._stations()))
-            except (KafkaError, NotAllowed, OSError, TimeoutError) as error:
-                trouble = short(error)
-                if trouble != self.trouble:
-                    self._say(f"receipts are not read on: {trouble}")
-                self.trouble = trouble
-                await asyncio.sleep(AGAIN_SECONDS)
+        try:
+            while True:
+                try:
+                    await self._follow(frozenset(self._stations()))
+                except (KafkaError, NotAllowed, OSError, TimeoutError) as error:
+                    trouble = short(error)
+                    if trouble != self.trouble:
+                        self._say(f"receipts are not read on: {trouble}")
+                    self.trouble = trouble
+                    await asyncio.sleep(AGAIN_SECONDS)
+        finally:
+            if self._reading_again is not None:
+                self._reading_again.cancel()
 
     async def _follow(self, stations: frozenset[str]) -> None:
         """Until other stations are asked for."""
@@ -74,11 +87,39 @@ class ReceiptsRead:
                 self._reader, self.trouble = reader, None
                 await asyncio.sleep(LOOK_SECONDS)
 
-    def receipt(self, taken: RecentStatement) -> StationReceipt:
-        """What is known of it now."""
+    async def receipt(self, taken: RecentStatement) -> StationReceipt:
+        """What is known of it now. Raises NotKnownNow."""
         if self._reader is None:
             return WAITING
-        return self._reader.receipts([_as_spooled(taken)])[0]
+        spooled = _as_spooled(taken)
+        if not self._reader.dropped([spooled]):
+            return self._reader.receipts([spooled])[0]
+        if len(self._asked) >= ASKED_MAX:
+            raise NotKnownNow
+        answer: asyncio.Future[StationReceipt] = asyncio.get_running_loop().create_future()
+        self._asked.append((spooled, answer))
+        if self._reading_again is None or self._reading_again.done():
+            self._reading_again = asyncio.create_task(self._read_again(self._reader))
+        return await answer
+
+    async def _read_again(self, reader: ReceiptReader) -> None:
+        """The rejections, for all who have asked, until nobody waits."""
+        while self._asked:
+            asked, self._asked = self._asked, []
+            found: dict[int, StationReceipt] | None = None
+            try:
+                async with asyncio.timeout(AGAIN_SECONDS_MAX):
+                    found = await reader.read_again([replace(spooled, id=n) for n, (spooled, _) in enumerate(asked)])
+                self._told(None)
+            except (KafkaError, NotAllowed, OSError, TimeoutError) as error:
+                self._told(short(error) if str(error) else f"the rejections were not read within {AGAIN_SECONDS_MAX:.0f} s")
+            for n, (_, answer) in enumerate(asked):
+                if answer.done():
+                    continue  # who asked has gone
+                if found is None:
+                    answer.set_exception(NotKnownNow())
+                else:
+                    answer.set_result(found[n])
 
     async def statement_at(self, partition: int, offset: int) -> RecentStatement | None:
         """What stands at a place, None where nothing does. Raises NotKnownNow."""

@@ -291,13 +291,13 @@ class Intake:
         place = [_number(request.match_info[name]) for name in ("partition", "offset")]
         try:
             taken = await self.receipts.statement_at(*place)
+            if taken is None:
+                raise Problem("not-found", "no statement stands there")
+            if not identity.may_speak_for(taken.station):
+                raise Problem("not-yours", "the statement there is another station's")
+            receipt = await self.receipts.receipt(taken)
         except NotKnownNow as error:
             raise Problem("brokers", "the brokers did not say in time what stands there: ask again", RETRY_SECONDS) from error
-        if taken is None:
-            raise Problem("not-found", "no statement stands there")
-        if not identity.may_speak_for(taken.station):
-            raise Problem("not-yours", "the statement there is another station's")
-        receipt = self.receipts.receipt(taken)
         content = {
             "station": taken.station, "sequence": taken.sequence, "revision": taken.revision, "kind": taken.kind,
             "topic": self.topic, "partition": taken.partition, "offset": taken.offset, "state": receipt.state,
@@ -314,7 +314,10 @@ class Intake:
             return None, WAITING
         if taken is None:
             raise LookupError
-        return taken, self.receipts.receipt(taken)
+        try:
+            return taken, await self.receipts.receipt(taken)
+        except NotKnownNow:
+            return taken, WAITING
 
     # -- for everybody ---------------------------------------------------------------------------------------------
 

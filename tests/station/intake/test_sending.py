@@ -70,7 +70,11 @@ async def test_a_spool_is_sent_by_an_intake_and_its_receipts_come_by_it(
         assert sorted(topic.values) == sorted(s.value for s in client.statements())
         assert [receipt.state for _, receipt in await client.receipts(reader)] == ["waiting", "waiting"]
         told = StationReceipt("held", ("A2",), ("two figures",), "abc", None)
-        monkeypatch.setattr(served.receipts, "receipt", lambda taken: told)
+
+        async def receipt(taken: object) -> StationReceipt:
+            return told
+
+        monkeypatch.setattr(served.receipts, "receipt", receipt)
         assert {receipt for _, receipt in await client.receipts(reader)} == {told}
 
 
