@@ -52,11 +52,6 @@ class Lane:
 # The longest first: a long one that begins last has the machine to itself at the end.
 LANES = (
     Lane(
-        "nights on Kafka: counted and lost, on three brokers",
-        ("tests/nights/test_nights_on_kafka.py", "tests/nights/test_recover_on_kafka.py", "tests/broker"),
-        shares_kafka=True,
-    ),
-    Lane(
         "nights on Kafka: stopped, kept, put back, hostile",
         tuple(
             f"tests/nights/test_{what}_on_kafka.py"
@@ -74,24 +69,27 @@ LANES = (
         ),
         shares_kafka=True,
     ),
-    Lane("real ballots", ("tests/ballots",), shares_kafka=True),
-    Lane("board, in a browser", ("tests/board",), shares_kafka=True),
     Lane(
-        "docs, exports, command line, clients, deploy, bench",
-        ("tests/docs", "tests/export", "tests/cli", "tests/kafka", "tests/deploy", "tests/bench", "tests/gate"),
+        "nights on Kafka: counted and lost, on three brokers",
+        ("tests/nights/test_nights_on_kafka.py", "tests/nights/test_recover_on_kafka.py", "tests/broker"),
         shares_kafka=True,
     ),
+    Lane("board, in a browser", ("tests/board",), shares_kafka=True),
     Lane("stations: spool, client, orders, simulated nights", ("tests/station",), shares_kafka=True),
-    Lane("access: on a secured Kafka", ("tests/access",), shares_kafka=True),
+    Lane("command line", ("tests/cli", "tests/kafka", "tests/gate")),
+    Lane("deploy", ("tests/deploy",), shares_kafka=True),
     Lane("chaos", ("tests/chaos",)),
-    Lane("streams on Kafka", ("tests/stream",), shares_kafka=True),
-    Lane("simulation", ("tests/simulation",)),
-    Lane("interpreted: domain, wire", ("tests/domain", "tests/wire"), is_interpreted=True, flags=(*COVERED, *FEWER)),
-    Lane("install", ("tests/install",)),
+    Lane("real ballots", ("tests/ballots",), shares_kafka=True),
     Lane(
         "domain, wire, certainty, recorded nights",
         ("tests/domain", "tests/wire", "tests/certainty", "tests/audit", "tests/elections"),
     ),
+    Lane("access: on a secured Kafka", ("tests/access",), shares_kafka=True),
+    Lane("interpreted: domain, wire", ("tests/domain", "tests/wire"), is_interpreted=True, flags=(*COVERED, *FEWER)),
+    Lane("install", ("tests/install",)),
+    Lane("simulation", ("tests/simulation",)),
+    Lane("streams on Kafka", ("tests/stream",), shares_kafka=True),
+    Lane("docs, exports, bench", ("tests/docs", "tests/export", "tests/bench")),
     Lane("demo", ("tests/demo",)),
     Lane("fuzz", ("tests/fuzz",)),
 )

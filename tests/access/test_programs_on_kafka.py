@@ -23,7 +23,8 @@ from tests.access.probes import ACLS
 from tests.support.brokers import KafkaOne, SharedKafka
 from tests.support.intake_process import IntakeProcess, add_token
 from tests.support.paths import NIGHTS
-from tests.support.processes import command, run, said_in, terminated, tied
+from tests.support.preloaded import begun
+from tests.support.processes import command, environment, run, said_in, terminated, tied
 from tests.support.secured import MTLS, SCRAM, SETUP, KafkaSecured, settings_of
 from tests.support.topics import wait_published
 from tests.support.waiting import wait_for
@@ -193,9 +194,7 @@ def asked(intake: IntakeProcess, token: str, path: str, body: bytes | None = Non
 def test_the_board_shows_a_secured_kafka_and_listens_once(ready: Stage, tmp_path: Path) -> None:
     log = tmp_path / "board.log"
     with log.open("wb") as file:
-        board = subprocess.Popen(
-            command("board", "--election", NIGHT, "--port", "0"), **tied(ready.settings("board")), stdout=file, stderr=file
-        )
+        board = begun(command("board", "--election", NIGHT, "--port", "0"), environment(ready.settings("board")), file)
         wait_for(lambda: "board at http://127.0.0.1:" in said_in(log) or board.poll() is not None, "the board's address")
         assert len(listening(board.pid)) == 1
         assert {address for address, _ in listening(board.pid)} == {"127.0.0.1"}

@@ -60,6 +60,11 @@ def defined(of: dict[str, ast.Module]) -> set[str]:
 
 
 @cache
+def names_of_the_product() -> set[str]:
+    return defined(trees())
+
+
+@cache
 def everything_written() -> str:
     """Docs and code as words, in small letters: `publish_depth` is two of them."""
     pages = [path for path in [*DOCS.rglob("*.md"), ROOT / "README.md"] if path.name != "glossary.md"]
@@ -90,7 +95,7 @@ def test_no_two_public_classes_share_a_name_without_a_reason() -> None:
 @pytest.mark.parametrize("word", NOT_USED)
 def test_a_word_given_up_is_no_name_in_the_code(word: str) -> None:
     """Classes, functions and constants; a variable of a few lines may be called `own`."""
-    assert word not in defined(trees())
+    assert word not in names_of_the_product()
 
 
 def test_a_class_has_no_vague_name() -> None:
@@ -99,7 +104,7 @@ def test_a_class_has_no_vague_name() -> None:
 
 def test_what_a_word_that_was_given_up_became_is_there() -> None:
     instead = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| [^|]+ \| ([^|]+) \|", GIVEN_UP, re.MULTILINE)))
-    assert set(instead) <= defined(trees())
+    assert set(instead) <= names_of_the_product()
 
 
 def test_the_test_sees_what_it_is_for() -> None:

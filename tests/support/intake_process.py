@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 from tally_stream.settings import Settings
 from tally_stream.station.intake.identity import new_token, token_line
-from tests.support.processes import command, free_port, said_in, terminated, tied
+from tests.support.preloaded import Running, begun
+from tests.support.processes import command, environment, free_port, said_in, terminated
 from tests.support.waiting import wait_for
 from tests.support.worker import planted_in
 
@@ -33,11 +33,9 @@ class IntakeProcess:
         self.address = f"http://127.0.0.1:{port}"
         self.process = self._started()
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> Running:
         with self._log_path.open("ab") as log:
-            return subprocess.Popen(
-                command(*self._words), stdin=subprocess.DEVNULL, stderr=log, **tied(self._settings, **self._planted)
-            )
+            return begun(command(*self._words), {**environment(self._settings), **self._planted}, log)
 
     @property
     def log(self) -> str:

@@ -1,7 +1,7 @@
 """Commands of the product in processes of their own that begin as copies of one which has loaded the libraries already.
 
 A command that Python starts afresh computes for half a second before its first line, and the tests run hundreds.
-`ran` is `subprocess.run` for those of which only the end matters, `begun` is `subprocess.Popen` for workers and boards
+`ran` is `subprocess.run` for those of which only the end matters, `begun` is `subprocess.Popen`
 (`tests/support/forking.py` is the other side). What Python itself reads as it begins (`READ_AT_THE_START`) is not read again:
 where that differs from ours, Python is started afresh, as it is by all tests that start commands by themselves.
 tests/gate/test_preloaded.py compares the two.
@@ -35,6 +35,7 @@ OF_COMMANDS = (
     "tally_stream.station.signing_key", "tally_stream.station.simulate", "tally_stream.wire.folder.assembling",
     "aiohttp", "click", "rich.live", "rich.progress", "rich.table", "uvloop",
 )  # fmt: skip
+SERVICES = ("worker", "board", "intake")
 OF_SERVICES = (
     "tally_stream.board.server", "tally_stream.station.intake.server", "tally_stream.stream.worker",
     "tally_stream.wire.folder.assembling", "click", "rich.table", "uvloop",
@@ -113,15 +114,15 @@ def _starts_afresh(env: Mapping[str, str]) -> bool:
 
 
 def begun(words: list[str], env: Mapping[str, str], said: IO[bytes]) -> Running:
-    """`sys.executable`, "-m", a module and its arguments (`command` in processes.py): a worker, a board or an intake."""
+    """`sys.executable`, "-m", a module and its arguments (`command` in processes.py), while it runs."""
     if _starts_afresh(env):
         return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, **_LIFELINE.arguments(env))
     with open(os.devnull, "rb") as nothing:
-        return _forking(OF_SERVICES).begun(words, env, (nothing, said, said))
+        return _forking(OF_SERVICES if words[3] in SERVICES else OF_COMMANDS).begun(words, env, (nothing, said, said))
 
 
 def ran(words: list[str], env: Mapping[str, str], timeout_seconds: float, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """The same of any other command, from beginning to end."""
+    """The same, from beginning to end."""
     done = ran_in_bytes(words, env, timeout_seconds, stdin.encode())
     return subprocess.CompletedProcess(words, done.returncode, _as_text(done.stdout), _as_text(done.stderr))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.brokers import Embedded
-from tests.support.processes import command, run, said_in, settings_for, terminated, tied
+from tests.support.preloaded import begun
+from tests.support.processes import command, environment, run, said_in, settings_for, terminated
 from tests.support.reporting_stations import write_election
 from tests.support.small_elections import COUNTED_AT
 from tests.support.waiting import wait_for
@@ -28,8 +28,8 @@ def intake(settings: Any, folder: Path, scratch: Path) -> Iterator[str]:
     """Its address."""
     log = scratch / "intake.log"
     words = ("intake", "--election", str(folder), "--tokens", str(scratch / "tokens"), "--port", "0")
-    with log.open("w") as file:
-        process = subprocess.Popen(command(*words), stderr=file, **tied(settings))
+    with log.open("wb") as file:
+        process = begun(command(*words), environment(settings), file)
     try:
         wait_for(lambda: "intake at http" in said_in(log), "the intake")
         found = re.search(r"intake at (http://[^,\s]+)", said_in(log))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -24,8 +23,8 @@ from tally_stream.metrics import INTAKE_METRICS, read_samples
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
 from tests.support.brokers import Embedded
-from tests.support.preloaded import ran
-from tests.support.processes import command, environment, free_port, run, said_in, settings_for, terminated, tied
+from tests.support.preloaded import begun, ran
+from tests.support.processes import command, environment, free_port, run, said_in, settings_for, terminated
 from tests.support.report_messages import as_bytes, counts, turnout
 from tests.support.reporting_stations import write_election
 from tests.support.topics import read_topic
@@ -50,8 +49,8 @@ class NightWithIntake:
         log, port = self.scratch / "intake.log", free_port()
         words = ("intake", "--election", str(self.folder), "--tokens", str(self.scratch / "tokens"), "--port", "0",
                  "--metrics-port", str(port))  # fmt: skip
-        with log.open("w") as file:
-            process = subprocess.Popen(command(*words), stderr=file, **tied(self.settings))
+        with log.open("wb") as file:
+            process = begun(command(*words), environment(self.settings), file)
         try:
             wait_for(lambda: "intake at http" in said_in(log), "the intake")
             self.address = said_in(log).split("intake at ")[1].split(",")[0]
