@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,91 +19,29 @@ from threading import Thread
 import pytest
 
 from tests.deploy.files import program, run
+from tests.deploy.nginx import NGINX, Nginx
 from tests.support.board_scene import Scene, rehearsal_folder, scene
-from tests.support.paths import ROOT
 from tests.support.processes import LIFELINE, free_port, said_in, terminated
 from tests.support.waiting import wait_for
 
-CONF = ROOT / "deploy" / "nginx" / "board.conf"
+CONF = NGINX / "board.conf"
 DEBIAN_S = {Path("/var/lib/nginx"), Path("/var/log/nginx")}
 """Folders that Debian's package of nginx has made when it is installed."""
 BURST = 200
 LATE_SECONDS = 3.0
 """A reader is sent an update within half a second, and a beat every 5 s: what waits in a buffer comes with one of those."""
 BOARD_S_OWN = {"content-security-policy", "x-content-type-options", "referrer-policy", "etag", "vary", "cache-control"}
-MAIN = """\
-{user}
-daemon off;
-pid {directory}/nginx.pid;
-error_log {directory}/error.log;
-events {{ worker_connections 1024; }}
-http {{
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    include /etc/nginx/mime.types;
-    include {directory}/board.conf;
-}}
-"""
 
 
-class Nginx:
-    """The example on free ports of loopback, before a board at `board` (host:port)."""
-
-    def __init__(self, directory: Path, board: str) -> None:
-        directory.mkdir()
-        self.directory = directory
-        self.port, self.plain_port = free_port(), free_port()
-        self.files = directory / "files"
-        self.files.mkdir()
-        self.certificate = directory / "cert.pem"
-        run(
-            program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
-            "-subj", "/CN=results.example.org", "-addext", "subjectAltName=IP:127.0.0.1",
-            "-keyout", directory / "key.pem", "-out", self.certificate,
-        )  # fmt: skip
-        text = CONF.read_text(encoding="utf-8")
-        for is_in_it, instead in [
-            ("listen 80;\n    listen [::]:80;", f"listen 127.0.0.1:{self.plain_port};"),
-            ("listen 443 ssl http2;\n    listen [::]:443 ssl http2;", f"listen 127.0.0.1:{self.port} ssl http2;"),
-            ("/etc/nginx/tally/fullchain.pem", str(self.certificate)),
-            ("/etc/nginx/tally/key.pem", str(directory / "key.pem")),
-            ("/var/lib/nginx/tally", str(directory / "cache")),
-            ("/var/log/nginx/tally-board.log", str(directory / "access.log")),
-            ("/srv/tally-files/", f"{self.files}/"),
-            ("127.0.0.1:8080 max_fails", f"{board} max_fails"),
-        ]:
-            assert is_in_it in text, is_in_it
-            text = text.replace(is_in_it, instead)
-        (directory / "board.conf").write_text(text, encoding="utf-8")
-        self.main = directory / "nginx.conf"
-        user = "user root root;" if os.geteuid() == 0 else ""  # the test's folder is root's alone
-        self.main.write_text(MAIN.format(user=user, directory=directory), encoding="utf-8")
-
-    def __enter__(self) -> Nginx:
-        self.process = subprocess.Popen([program("nginx"), "-c", self.main], **LIFELINE.arguments({**os.environ}))
-        wait_for(self._listens, "nginx to listen")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        terminated(self.process)
-
-    def _listens(self) -> bool:
-        assert self.process.poll() is None, said_in(self.directory / "error.log")
-        with socket.socket() as knocking:
-            return knocking.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def curl(self, *words: str, path: str) -> str:
-        url = f"https://127.0.0.1:{self.port}{path}"
-        return run(program("curl"), "--silent", "--show-error", "--cacert", self.certificate, "--max-time", "20", *words, url)
-
-    def headers(self, path: str, *words: str) -> tuple[str, list[tuple[str, str]]]:
-        """The status line, and each header with its name in lower case, as often as it came."""
-        status, *lines = self.curl("--http2", "--dump-header", "-", "--output", "/dev/null", *words, path=path).splitlines()
-        pairs = [line.partition(":") for line in lines if ":" in line]
-        return status.strip(), [(name.lower(), value.strip()) for name, _, value in pairs]
+def before(directory: Path, board: str) -> Nginx:
+    """The example before a board at `board` (host:port); what it publishes as files lies below `directory`."""
+    files = directory.with_name("files")
+    files.mkdir()
+    return Nginx(
+        directory, CONF,
+        ("/var/lib/nginx/tally", str(directory / "cache")), ("/var/log/nginx/tally-board.log", str(directory / "access.log")),
+        ("/srv/tally-files/", f"{files}/"), ("127.0.0.1:8080 max_fails", f"{board} max_fails"),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -121,12 +58,12 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 @pytest.fixture
 def nginx(night: Scene, tmp_path: Path) -> Iterator[Nginx]:
     """A limit that one test has used up is not another's."""
-    with Nginx(tmp_path / "nginx", night.board.address.removeprefix("http://")) as started:
+    with before(tmp_path / "nginx", night.board.address.removeprefix("http://")) as started:
         yield started
 
 
 def test_nginx_finds_no_mistake_in_the_example(tmp_path: Path) -> None:
-    said = run(program("nginx"), "-t", "-c", Nginx(tmp_path / "nginx", "127.0.0.1:8080").main)
+    said = run(program("nginx"), "-t", "-c", before(tmp_path / "nginx", "127.0.0.1:8080").main)
     assert "test is successful" in said
     assert "warn" not in said
 
@@ -250,10 +187,10 @@ def test_what_may_be_cached_is_and_figures_are_not(night: Scene, nginx: Nginx) -
     described, figures = "/api/v1/openapi.json", "/api/v1/standings/PRES"
     assert found == [(described, "MISS"), (described, "HIT"), (figures, "-"), (figures, "-")]
     assert nginx.curl(path=described).encode() == night.board.get(described)[1]
-    version = nginx.files / "PRES" / "000000000001"
+    version = nginx.directory.with_name("files") / "PRES" / "000000000001"
     version.mkdir(parents=True)
     (version / "standings.json").write_text("{}")
-    (nginx.files / "latest.json").write_text("{}")
+    (nginx.directory.with_name("files") / "latest.json").write_text("{}")
     _, kept = nginx.headers("/files/PRES/000000000001/standings.json")
     assert ("cache-control", "public, max-age=31536000, immutable") in kept
     assert ("cache-control", "no-cache") in nginx.headers("/files/latest.json")[1]
@@ -266,7 +203,7 @@ def test_what_is_for_operators_is_not_for_the_public(nginx: Nginx) -> None:
 
 def test_a_board_that_is_away_is_said_in_one_sentence(tmp_path: Path) -> None:
     program("curl")
-    with Nginx(tmp_path / "nginx", f"127.0.0.1:{free_port()}") as alone:
+    with before(tmp_path / "nginx", f"127.0.0.1:{free_port()}") as alone:
         answer = alone.curl("--http2", "--include", path="/")
     assert answer.startswith("HTTP/2 503")
     assert "no board answers" in answer
