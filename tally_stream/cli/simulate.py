@@ -30,6 +30,7 @@ from tally_stream.wire.limits import LOG_PARTITIONS_MAX
               help="A saved log of so many partitions; default: a recorded night, which fits every topic.")  # fmt: skip
 @click.option("--phase", type=click.Choice(["official", "test"]), default="official", show_default=True,
               help="test: for a rehearsal.")  # fmt: skip
+@click.option("--signed", is_flag=True, help="Statements are signed, with keys made from the seed.")
 @click.option("--to", type=click.Choice(["file", "kafka"]), default="file", show_default=True,
               help="kafka: play it into the reports topic too, as `tally-stream send` does.")  # fmt: skip
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="With --to kafka: records a second.")
@@ -37,7 +38,7 @@ from tally_stream.wire.limits import LOG_PARTITIONS_MAX
 @click.option("--json", "as_json", is_flag=True, help=f"Print what {EXPECTED_FILE} has.")
 def simulate(
     folder: Path, stations: int, seed: int, contests: int, errors: str, partitions: int | None,
-    phase: Literal["official", "test"], to: str, rate: float | None, as_json: bool, **flags: object,
+    phase: Literal["official", "test"], signed: bool, to: str, rate: float | None, as_json: bool, **flags: object,
 ) -> None:  # fmt: skip
     """Write an invented election night to the folder DIR: a definition and a report log.
 
@@ -50,7 +51,7 @@ def simulate(
     if to == "file" and (rate is not None or any(flags.values())):
         raise click.UsageError("--rate, --bootstrap and --prefix are for --to kafka: a file has no pace and no broker")
     settings = settings_of(**flags) if to == "kafka" else None
-    plan = Plan(stations, seed, contests, _codes(errors, partitions), partitions, phase)
+    plan = Plan(stations, seed, contests, _codes(errors, partitions), partitions, phase, signed)
     try:
         with Progress(TextColumn("{task.completed:,} records"), TimeElapsedColumn(), console=err,
                       disable=not err.is_terminal, transient=True) as progress:  # fmt: skip

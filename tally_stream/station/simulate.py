@@ -3,7 +3,8 @@
 Decides which station and contest has which story, when its records arrive and where they lie. The same plan gives the same
 bytes on every Python. Holds one byte for each count and one number a station, and of records only what is still to come of the
 stories under way: a million stream through. Refuses to know files (`simulate_folder.py`) and brokers; where places, figures
-and stories come from is in `simulate_places.py`, `simulate_sheets.py` and `simulate_stories.py`.
+and stories come from is in `simulate_places.py`, `simulate_sheets.py` and `simulate_stories.py`; what signatures add in
+`simulate_keys.py` and `simulate_signed.py`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from typing import Any, Literal
 from tally_stream.domain.rules import RULES, VERDICTS
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.station.simulate_draws import Draws
+from tally_stream.station.simulate_keys import NightKeys
 from tally_stream.station.simulate_places import CLOSE_MS, STATIONS_MAX, Country
 from tally_stream.station.simulate_sheets import RACES, Sheet, Sheets
+from tally_stream.station.simulate_signed import KEYS_SAID_MS, WRONG_SIGNATURES, key_statements
 from tally_stream.station.simulate_stories import (
     MISTAKES,
     ORDINARY,
@@ -58,6 +61,7 @@ class Plan:
     codes: tuple[str, ...] = ()
     partitions: int | None = None
     phase: Literal["official", "test"] = "official"
+    signed: bool = False
 
 
 @dataclass(slots=True)
@@ -104,22 +108,24 @@ class Simulation:
         _look_at(plan)
         self.country = Country(plan.stations, plan.seed)
         self.expected = Expected()
-        self._sheets = Sheets(plan.seed)
-        self._stories: tuple[tuple[str, Story], ...] = (
-            ("plain", Story(plain)),
-            *((code, MISTAKES[code]) for code in CODES if code in plan.codes and code != SKIPPED),
-            *ORDINARY.items(),
-        )
+        self._sheets, self.keys = Sheets(plan.seed), NightKeys(plan.seed)
+        self._stories = (("plain", Story(plain)), *_mistakes(plan), *ORDINARY.items())
         self._story_at = self._placed()
 
     def __iter__(self) -> Iterator[LogRecord]:
         self.expected = Expected(in_force={race.id: InForce(0, 0, [0] * len(race.candidates)) for race in self._races})
         next_offsets = [0] * (self.plan.partitions or 1)
         for time_ms, said in self._in_order():
-            self.expected.add(said)
-            partition = self._partition(said)
-            yield LogRecord(time_ms, said.key, said.value, partition, next_offsets[partition])
-            next_offsets[partition] += 1
+            value = self._sealed(said)
+            for partition in self._partitions(said):
+                self.expected.add(said)
+                yield LogRecord(time_ms, said.key, value, partition, next_offsets[partition])
+                next_offsets[partition] += 1
+
+    def _sealed(self, said: Said) -> bytes | None:
+        if not self.plan.signed or said.signer is None or said.value is None:
+            return said.value
+        return self.keys.seal(said.value, said.signer)
 
     @property
     def _races(self) -> Iterator[Any]:
@@ -138,7 +144,7 @@ class Simulation:
             among = self.plan.stations if story.in_first_contest_only else counts
             for _ in range(max(1, among * story.permille // 1000)):
                 place = self._free(found, draws.below(counts), story)
-                if place is None and name in MISTAKES:
+                if place is None and _code_of(name) in MISTAKES:
                     raise SimulationRefused(self._no_room(name))
                 if place is not None:
                     found[place] = number
@@ -156,7 +162,8 @@ class Simulation:
             return place
         return None
 
-    def _no_room(self, code: str) -> str:
+    def _no_room(self, name: str) -> str:
+        code = _code_of(name)
         counts = self.plan.stations * self.plan.contests
         why = (
             f"no polling station has {MISTAKES[code].registered_min} voters" if code == "P6" else f"{counts} counts are too few"
@@ -171,6 +178,8 @@ class Simulation:
     def _in_order(self) -> Iterator[tuple[int, Said]]:
         if SKIPPED in self.plan.codes:
             yield CLOSE_MS - 12 * 3_600_000, Said(0, None, b"\x00\xff no report", verdict_of((SKIPPED,)), (SKIPPED,))
+        if self.plan.signed:
+            yield from ((KEYS_SAID_MS, said) for said in key_statements(self.keys, self.plan.phase))
         due: list[Event] = []
         firsts = (self._begin_ms(station, 0) for station in range(self.plan.stations))
         for time_ms, station in self.country.in_order(firsts):
@@ -204,13 +213,31 @@ class Simulation:
 
     def _told(self, station: int, contest: int) -> tuple[str, Told]:
         name, story = self._stories[self._story_at[station * self.plan.contests + contest]]
-        return name, story.tell(Case(self.country, self._sheets, self.plan.phase, self.plan.seed, station, contest))
+        return name, story.tell(Case(self.country, self._sheets, self.keys, self.plan.phase, self.plan.seed, station, contest))
 
-    def _partition(self, said: Said) -> int:
+    def _partitions(self, said: Said) -> tuple[int, ...]:
         if self.plan.partitions is None or said.key is None:
-            return 0
+            return (0,)
+        if said.is_for_all:
+            return tuple(range(self.plan.partitions))
         home = murmur2_partition(said.key, self.plan.partitions)
-        return (home + 1) % self.plan.partitions if said.is_astray else home
+        return ((home + 1) % self.plan.partitions if said.is_astray else home,)
+
+
+def _mistakes(plan: Plan) -> Iterator[tuple[str, Story]]:
+    """Of each code one story, of wrong signatures one for each way."""
+    for code in CODES:
+        if code not in plan.codes or code == SKIPPED:
+            continue
+        if code == "S6" and plan.signed:
+            yield from WRONG_SIGNATURES.items()
+        else:
+            yield code, MISTAKES[code]
+
+
+def _code_of(name: str) -> str:
+    """Of a story's name: its first word."""
+    return name.partition(" ")[0]
 
 
 def _look_at(plan: Plan) -> None:
@@ -223,6 +250,8 @@ def _look_at(plan: Plan) -> None:
     unknown = [code for code in plan.codes if code not in CODES]
     if unknown:
         raise SimulationRefused(f"{', '.join(unknown)}: no code that a record can earn; there are {' '.join(CODES)}")
+    if plan.signed and "S6" in plan.codes and plan.stations < 2:
+        raise SimulationRefused("S6: on a night of signatures a station's key signs for another one: take 2 stations or more")
     astray = [code for code in plan.codes if code != SKIPPED and MISTAKES[code].needs_partitions]
     if astray and (plan.partitions or 0) < 2:
         raise SimulationRefused(f"{', '.join(astray)}: only a log of 2 partitions or more has it; add --partitions")

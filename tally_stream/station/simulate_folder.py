@@ -43,6 +43,8 @@ def write_night(plan: Plan, folder: Path, on_record: Callable[[int], object] = l
     _write(folder / "election.toml", [_definition(plan).encode()])
     _write(folder / "stations.csv", _stations(night.country))
     _write(folder / "areas.csv", _areas(night.country))
+    if plan.signed:
+        _write(folder / "keys.csv", (f"{row}\n".encode() for row in night.keys.rows(night.country)))
     _write(folder / LOG_FILE, _log(night, on_record))
     expected = _expected(night)
     _write(folder / EXPECTED_FILE, [json.dumps(expected, indent=1).encode(), b"\n"])
@@ -90,7 +92,10 @@ def _write(path: Path, parts: Iterable[bytes]) -> None:
 
 
 def _plan(plan: Plan) -> dict[str, Any]:
-    return {**asdict(plan), "codes": list(plan.codes)}
+    written = {**asdict(plan), "codes": list(plan.codes)}
+    if not plan.signed:
+        del written["signed"]
+    return written
 
 
 def _expected(night: Simulation) -> dict[str, Any]:
@@ -165,6 +170,8 @@ def _definition(plan: Plan) -> str:
         'levels = ["region", "district"]',
         "publish_depth = 2",
     ]
+    if plan.signed:
+        lines += ["", "[security]", 'signatures = "required"']
     for race in RACES[: plan.contests]:
         lines += ["", "[[contests]]", f'id = "{race.id}"', f'name = "{race.name}"', race.toml, _ROUNDING]
         for id, name, _ in race.candidates:
@@ -180,5 +187,5 @@ def _source(plan: Plan) -> str:
         f"{_SOURCE_BEGINS}\nEverything here is invented. Made by `tally-stream simulate` from seed {plan.seed}: "
         f"{plan.stations:,} polling\nstations, {plan.contests} contests, phase {plan.phase}. `{EXPECTED_FILE}` has the whole "
         "plan, and what the night is made to come\nto: how many records earn each verdict and code, and the votes in force at "
-        "its end.\n"
+        "its end.\n" + ("\nThe keys that sign are made from the seed too: everybody has them.\n" if plan.signed else "")
     )

@@ -17,6 +17,7 @@ from tally_stream.domain.report import CountKind, ReportKind
 from tally_stream.domain.rules import VerdictName
 from tally_stream.domain.scalars import format_time
 from tally_stream.station.simulate_draws import Draws
+from tally_stream.station.simulate_keys import COMMISSION_KEY, STATION_KINDS, NightKeys, key_id_of
 from tally_stream.station.simulate_places import CLOSE_MS, Country
 from tally_stream.station.simulate_sheets import RACES, Race, Sheet, Sheets
 
@@ -39,6 +40,10 @@ class Said:
     codes: tuple[str, ...] = ()
     is_astray: bool = False
     """It lies in another partition than its key's."""
+    is_for_all: bool = False
+    """Every partition has a copy."""
+    signer: str | None = None
+    """The id of the key that signs it on a night of signatures; None: it stands as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +61,15 @@ def encoded(fields: Fields) -> bytes:
 class Case:
     """A station and contest to tell a story of, and the words for it."""
 
-    def __init__(self, country: Country, sheets: Sheets, phase: str, seed: int, station: int, contest: int) -> None:
+    def __init__(
+        self, country: Country, sheets: Sheets, keys: NightKeys, phase: str, seed: int, station: int, contest: int
+    ) -> None:  # fmt: skip
         self.country, self.station, self.contest = country, station, contest
         self.race: Race = RACES[contest]
         self.id = country.id_of(station)
         self.registered = country.registered(station)
         self.draws = Draws(seed, _STORY, station, contest)
-        self._sheets, self._phase = sheets, phase
+        self._sheets, self.night_keys, self._phase = sheets, keys, phase
         self._region = country.region_of(station)
         self._counted_ms = country.counted_ms(station, contest)
 
@@ -97,17 +104,27 @@ class Case:
         return {**head, "as_of": self.time(after), "voted": voted}
 
     def _head(self, kind: str, revision: int) -> Fields:
-        phase = {"phase": self._phase} if self._phase != "official" else {}
-        return {
-            "schema": 1, "election": ELECTION_ID, **phase, "contest": self.race.id, "station": self.id,
-            "revision": revision, "kind": kind,
-        }  # fmt: skip
+        more = {"contest": self.race.id, "station": self.id, "revision": revision, "kind": kind}
+        return {**head(self._phase), **more}
 
-    def said(self, fields: Fields | bytes | None, *codes: str, after: int = 0, key: str | None = "") -> Said:
-        """Under the station's own key, unless another is given; its verdict is that of its codes."""
+    def said(
+        self, fields: Fields | bytes | None, *codes: str, after: int = 0, key: str | None = "", signer: str | None = ""
+    ) -> Said:  # fmt: skip
+        """Under the station's own key, and signed by whose it is to say it, unless others are given; its verdict is that of its
+        codes."""
         value = encoded(fields) if isinstance(fields, dict) else fields
         name = self.id if key == "" else key
-        return Said(after, None if name is None else name.encode(), value, verdict_of(codes), codes)
+        signer = self._signer(fields) if signer == "" else signer
+        return Said(after, None if name is None else name.encode(), value, verdict_of(codes), codes, signer=signer)
+
+    def _signer(self, fields: Fields | bytes | None) -> str:
+        is_own = not isinstance(fields, dict) or (fields.get("station") == self.id and fields["kind"] in STATION_KINDS)
+        return key_id_of(self.id) if is_own else COMMISSION_KEY
+
+
+def head(phase: str) -> Fields:
+    """What every statement begins with."""
+    return {"schema": 1, "election": ELECTION_ID, **({"phase": phase} if phase != "official" else {})}
 
 
 def because(replaces: int, reason: str) -> Fields:
@@ -188,10 +205,10 @@ def bulletin_seconds(country: Country, station: int) -> int:
 # -- mistakes, by the code that they earn --------------------------------------------------------------------------
 
 
-def _then_right(case: Case, *wrong: Said, revision: int = 1) -> Told:
+def then_right(case: Case, *wrong: Said, revision: int = 1, signer: str = "") -> Told:
     """The mistake, and some minutes after it the sheet as it should have been."""
     sheet, later = case.sheet(), case.draws.between(300, 2400)
-    return Told((*wrong, case.said(case.counts(sheet, revision, after=later), after=later)), sheet)
+    return Told((*wrong, case.said(case.counts(sheet, revision, after=later), after=later, signer=signer)), sheet)
 
 
 def _after_right(case: Case, fields: Fields, *codes: str, revision: int = 1) -> Told:
@@ -213,39 +230,39 @@ def s1(case: Case) -> Told:
         broken[: len(broken) // 2], None, {**fields, "remarks": "none"}, {**fields, "schema": 2},
         broken[:-1] + b"\xff}", broken[:-1] + b',"schema":1}',
     )  # fmt: skip
-    return _then_right(case, case.said(values[case.draws.below(len(values))], "S1"))
+    return then_right(case, case.said(values[case.draws.below(len(values))], "S1"))
 
 
 def s2(case: Case) -> Told:
     sheet, unknown = case.sheet(), f"X{case.id[1:]}"
     which = case.draws.below(3)
     if which == 0:
-        return _then_right(case, case.said({**case.counts(sheet), "station": unknown}, "S2", key=unknown))
+        return then_right(case, case.said({**case.counts(sheet), "station": unknown}, "S2", key=unknown))
     if which == 1:
-        return _then_right(case, case.said({**case.counts(sheet), "contest": "SHERIFF"}, "S2"))
+        return then_right(case, case.said({**case.counts(sheet), "contest": "SHERIFF"}, "S2"))
     fields = case.counts(sheet)
-    return _then_right(case, case.said({**fields, "votes": {**fields["votes"], "NOBODY": 0}}, "S2"))
+    return then_right(case, case.said({**fields, "votes": {**fields["votes"], "NOBODY": 0}}, "S2"))
 
 
 def s3(case: Case) -> Told:
     fields = case.counts(case.sheet())
     del fields["votes"][case.race.candidates[-1][0]]
-    return _then_right(case, case.said(fields, "S3"))
+    return then_right(case, case.said(fields, "S3"))
 
 
 def s4(case: Case) -> Told:
     fields = case.counts(case.sheet())
     fields["ballots"]["blank"] = (-1, 1.5, "2", True, 1_000_000_000)[case.draws.below(5)]
-    return _then_right(case, case.said(fields, "S4"))
+    return then_right(case, case.said(fields, "S4"))
 
 
 def s5(case: Case) -> Told:
     fields, which = case.counts(case.sheet()), case.draws.below(3)
     if which == 0:
         fields["phase"] = "official" if fields.get("phase") == "test" else "test"
-        return _then_right(case, case.said(fields, "S5"))
+        return then_right(case, case.said(fields, "S5"))
     other = case.country.id_of((case.station + 1) % case.country.stations)
-    return _then_right(case, case.said(fields, "S5", key=None if which == 1 or other == case.id else other))
+    return then_right(case, case.said(fields, "S5", key=None if which == 1 or other == case.id else other))
 
 
 def s6(case: Case) -> Told:
@@ -255,12 +272,12 @@ def s6(case: Case) -> Told:
         "payload": statement, "payload_type": "application/vnd.tally-stream.statement+json", "key_id": "LAPTOP-1",
         "signature": base64.b64encode(bytes(64)).decode(),
     }  # fmt: skip
-    return _then_right(case, case.said(envelope, "S6"))
+    return then_right(case, case.said(envelope, "S6"))
 
 
 def s7(case: Case) -> Told:
     astray = replace(case.said(case.counts(case.sheet()), "S7"), is_astray=True)
-    return _then_right(case, astray)
+    return then_right(case, astray)
 
 
 def q1(case: Case) -> Told:
@@ -314,13 +331,13 @@ def a1(case: Case) -> Told:
     """A digit too many."""
     sheet = case.sheet()
     votes = (RACES[case.contest].votes_per_ballot * sheet.valid + sheet.votes[0], *sheet.votes[1:])
-    return _then_right(case, case.said(case.counts(replace(sheet, votes=votes)), "A1"), revision=2)
+    return then_right(case, case.said(case.counts(replace(sheet, votes=votes)), "A1"), revision=2)
 
 
 def a2(case: Case) -> Told:
     sheet = case.sheet()
     assert sheet.cast is not None, "an ordinary sheet has it"
-    return _then_right(case, case.said(case.counts(replace(sheet, cast=sheet.cast + 2)), "A2"), revision=2)
+    return then_right(case, case.said(case.counts(replace(sheet, cast=sheet.cast + 2)), "A2"), revision=2)
 
 
 def a3(case: Case) -> Told:
@@ -335,12 +352,12 @@ def a3(case: Case) -> Told:
 
 def a8(case: Case) -> Told:
     """Nobody registered, and ballots: more than the voters (A3), and no register that anybody knows (P7)."""
-    return _then_right(case, case.said(case.counts(case.sheet(), registered=0), "A8", "A3", "P7"), revision=2)
+    return then_right(case, case.said(case.counts(case.sheet(), registered=0), "A8", "A3", "P7"), revision=2)
 
 
 def a9(case: Case) -> Told:
     fields = case.counts(case.sheet(), registered=case.registered * 10)
-    return _then_right(case, case.said(fields, "A9", "P7"), revision=2)
+    return then_right(case, case.said(fields, "A9", "P7"), revision=2)
 
 
 def p1(case: Case) -> Told:

@@ -24,10 +24,11 @@ def test_check_and_replay_take_what_it_writes(tmp_path: Path) -> None:
 
 def test_json_is_what_the_folder_has(tmp_path: Path) -> None:
     night = tmp_path / "night"
-    arguments = ("--stations", "9", "--seed", "3", "--errors", "none", "--phase", "test", "--json")
+    arguments = ("--stations", "9", "--seed", "3", "--errors", "none", "--phase", "test", "--signed", "--json")
     said = json.loads(call("simulate", str(night), *arguments).stdout)
     assert said == json.loads((night / "simulate.json").read_bytes())
     assert said["verdicts"]["codes"] == {}
+    assert said["plan"]["signed"]
     assert json.loads(call("check", str(night), "--json").stdout)["phase"] == "test"
 
 

@@ -5,6 +5,10 @@ from tests.mutants.planted import Mutant
 SENDING = "tests/station/intake/test_sending.py"
 
 MUTANTS = (
+    Mutant("forget that a key was revoked before the simulated night", "tally_stream/station/simulate_signed.py",
+           '(REVOKED, {"action": "revoke"}), (ADDED', "(ADDED", "tests/station/test_simulate.py"),
+    Mutant("sign what an authority orders with the station's key", "tally_stream/station/simulate_stories.py",
+           'and fields["kind"] in STATION_KINDS)', "and True)", "tests/station/test_simulate.py"),
     Mutant("keep every rejection", "tally_stream/station/receipts.py",
            "while len(self._rejections) > self.most or", "while False and", "tests/station/test_receipts.py"),
     Mutant("say counted where its rejection was dropped", "tally_stream/station/receipts.py",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tracemalloc
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 
 from tally_stream.audit.replay import Replay, replay
-from tally_stream.domain.rules import RULES
+from tally_stream.domain.key_ring import KeyRing
+from tally_stream.domain.report import KeyStatement
+from tally_stream.domain.rules import RULES, Finding
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.station.simulate import CODES, Plan, Simulation, SimulationRefused, every_code
 from tally_stream.station.simulate_draws import Draws
@@ -21,7 +24,10 @@ from tally_stream.station.simulate_folder import write_night
 from tally_stream.station.simulate_places import CAUGHT_UP_MS, CLOSE_MS, SILENT_MS, Country
 from tally_stream.wire.folder.assembling import load_election, read_folder
 from tally_stream.wire.folder.doubts import doubts_of
-from tally_stream.wire.report_log import LogRecord
+from tally_stream.wire.reading import ReportReader
+from tally_stream.wire.report_log import LogRecord, ReportLog
+from tally_stream.wire.signed import read_signed
+from tally_stream.wire.signing import Signing
 
 GOLDEN = "750ad8c18a70098f152f99acb4fff802ebe6458af0ecb2a1dd11e3eabffffa54"
 """Of all files of the night below. It changes when nights do, and then the changelog says so."""
@@ -74,10 +80,13 @@ PLANS = [
     Plan(300, 6, 4, every_code(4), 4, "test"),
     Plan(45, 7, 2, every_code(None), None, "test"),
     every(1_500, 2**63 - 1, 2),
+    replace(every(300, 10, 4, 3), signed=True),
+    Plan(60, 12, 2, every_code(None), None, "test", signed=True),
+    Plan(1, 0, 1, signed=True),
 ]
 
 
-@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: f"{plan.stations} stations, seed {plan.seed}")
+@pytest.mark.parametrize("plan", PLANS, ids=lambda p: f"{p.stations} stations, seed {p.seed}{', signed' * p.signed}")
 def test_the_rules_say_of_it_what_was_planted(tmp_path: Path, plan: Plan) -> None:
     expected = write_night(plan, tmp_path / "night")
     assert json.loads((tmp_path / "night" / "simulate.json").read_bytes()) == expected
@@ -97,6 +106,35 @@ def test_each_code_alone_plants_no_other(tmp_path: Path, code: str) -> None:
     counted = folded(tmp_path / "night")
     assert counted.verdict_counts() == expected["verdicts"]
     assert comes_to(counted) == expected["in_force"]
+
+
+def test_a_night_of_signatures_has_each_way_in_which_one_is_wrong(tmp_path: Path) -> None:
+    """And it is whole, the same bytes each time, and its keys are those that sign."""
+    plan = Plan(20, 3, 2, ("S6",), None, signed=True)
+    expected = write_night(plan, tmp_path / "night")
+    write_night(plan, tmp_path / "again")
+    assert files(tmp_path / "night") == files(tmp_path / "again")
+    assert expected["verdicts"]["codes"] == {"S6": 9}
+    assert doubts_of(read_folder(tmp_path / "night")) == []
+    election, found = load_election(tmp_path / "night"), Counter[str]()
+    rings, reports = KeyRing(election.keys), ReportReader(election)
+    for r in ReportLog(tmp_path / "night" / "reports.jsonl"):
+        read = read_signed(reports, Signing(rings, r.timestamp_ms), r.value, r.key)
+        if isinstance(read, KeyStatement):
+            rings.take(read)
+        elif isinstance(read, Finding):
+            found[read.message] += 1
+    assert found == Counter({
+        "not signed, and the definition demands signatures": 1, "the signature is not that of key {left}": 1,
+        "key {left} is unknown": 1, "key {left} is revoked": 1, "key {left} is not in force at {right}": 2,
+        "key {left} signs for {right} alone": 1, "key {left} may not sign a statement of kind {right}": 1,
+        "payload_type is not application/vnd.tally-stream.statement+json": 1,
+    })  # fmt: skip
+
+
+def test_no_key_signs_for_another_where_there_is_no_other() -> None:
+    with pytest.raises(SimulationRefused, match="S6: on a night of signatures a station's key signs for another one"):
+        Simulation(Plan(1, 3, 4, ("S6",), signed=True))
 
 
 def test_every_rule_can_be_planted() -> None:
