@@ -155,6 +155,12 @@ PIPELINE: Rows = {
               {"ready {{instance}}": "tally_intake_ready", "tokens {{instance}}": "tally_intake_tokens",
                "MiB {{instance}}": "tally_intake_body_bytes / 1048576"}),
     ),
+    "Stations' machines": (
+        Shown("Waiting in spools", "Statements that `submit` has still to send, as its files say.", "short",
+              {"{{instance}}": "tally_spool_unsent_statements > 0"}),
+        Shown("Oldest in a spool", "How long it has waited.", "s",
+              {"{{instance}}": "time() - (tally_spool_oldest_unsent_timestamp_seconds > 0)"}),
+    ),
     "The copy of the log": (
         Shown("Behind", "Since the file last had all.", "s", {"{{instance}}": "tally_dump_behind_seconds"}),
         Shown("File", "Its size; it grows while reports come.", "bytes", {"{{instance}}": "tally_dump_file_bytes"}),

@@ -181,7 +181,12 @@ async def _program(address: str, is_asked_for: bool) -> Program:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as session:
             async with session.get(f"http://{address}/metrics") as answer:
                 if answer.status != 200:
-                    return Program(address, is_asked_for, error=f"it answered {answer.status}")
+                    elsewhere = (
+                        ": is it the port of its metrics? An intake's is TALLY_INTAKE_METRICS_PORT"
+                        if answer.status == 404
+                        else ""
+                    )
+                    return Program(address, is_asked_for, error=f"it answered {answer.status}{elsewhere}")
                 samples = read_samples(await answer.text())
             kind = next((kind for kind, name in _READY.items() if name in samples), None)
             found = Program(address, is_asked_for, kind, samples, "" if kind else NO_PROGRAM)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tally_stream.cli.status_judged import Standstills, as_json, judge
 from tally_stream.cli.status_screen import screen
@@ -195,11 +196,17 @@ async def test_an_intake_says_itself_why_it_is_not_ready() -> None:
         "127.0.0.1", 0, registry_of(lambda: figures, INTAKE_METRICS), lambda: {"ready": False, "reasons": reasons}
     )
     await server.start()
+    other = web.AppRunner(web.Application())
+    await other.setup()
+    await web.TCPSite(other, "127.0.0.1", 0).start()
+    addresses = [f"127.0.0.1:{server.port}", f"127.0.0.1:{other.addresses[0][1]}"]
     try:
-        found = await look(load_settings(bootstrap="127.0.0.1:1"), [f"127.0.0.1:{server.port}"], None)
+        found = await look(load_settings(bootstrap="127.0.0.1:1"), addresses, None)
     finally:
         await server.stop()
-    (one,) = found.programs
+        await other.cleanup()
+    one, wrong = found.programs
+    assert wrong.error == "it answered 404: is it the port of its metrics? An intake's is TALLY_INTAKE_METRICS_PORT"
     assert (one.kind, one.reasons, one.error) == ("intake", tuple(reasons), "")
     assert f"intake {one.address} is not ready: {reasons[0]}" in judge(found).problems
 

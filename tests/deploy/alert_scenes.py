@@ -10,6 +10,7 @@ cure it was over. Exits 1 where an alert did not fire or did not end. Every othe
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import re
@@ -18,15 +19,18 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.load import Load, reports
 from tests.chaos.stage import worker_pid
-from tests.deploy.watched import KNOWN_WITHIN_SECONDS, PARTITIONS, Watched, freeze, thaw, watched
+from tests.deploy.watched import INTAKE_STATION, KNOWN_WITHIN_SECONDS, PARTITIONS, STATIONS, Watched, freeze, thaw, watched
 from tests.support.brokers import KafkaOne
 from tests.support.processes import children_of, fetched, free_port, settings_for
 from tests.support.report_messages import as_bytes, control
@@ -119,6 +123,40 @@ def topic_deleted(night: Watched) -> Broken:
             night.start_board(night.stack)
 
 
+@contextmanager
+def brokers_frozen_with_a_sender(night: Watched) -> Broken:
+    """A station sends by the intake, one revision after the other, each until it is taken."""
+    ends = threading.Event()
+    first = next(value for key, value, _ in reports(Load(STATIONS)) if key.decode() == INTAKE_STATION)
+    statement = json.loads(first)
+
+    def send() -> None:
+        while not ends.is_set():
+            request = urllib.request.Request(
+                f"{night.intake}/v1/reports?accept_warnings=true&accept_errors=true", json.dumps(statement).encode(),
+                {"Authorization": f"Bearer {night.token}", "Content-Type": "application/json"},
+            )  # fmt: skip
+            try:
+                with urllib.request.urlopen(request, timeout=120):
+                    statement["revision"] += 1
+            except OSError:
+                ends.wait(2)
+
+    sending = threading.Thread(target=send, daemon=True)
+    sending.start()
+    wait_for(lambda: night.value("tally_intake_taken_total") > 0, "a statement taken by the intake", 60)
+    try:
+        with brokers_frozen(night):
+            yield
+    finally:
+        ends.set()
+        sending.join(150)
+
+
+def intake_frozen(night: Watched) -> AbstractContextManager[None]:
+    return frozen(night.more["intake"].pid)
+
+
 def _say_to(night: Watched, partitions: range, kind: str, revision: int) -> None:
     election = night.election
     statement = control(election=election.id, contest=election.contests[0].id, kind=kind, revision=revision)
@@ -185,6 +223,8 @@ SCENES = (
     Scene("the board frozen", "TallyBoardsDown", board_frozen),
     Scene("the copy's file moved away", "TallyDumpNotGrowing", copy_moved_away),
     Scene("the copy frozen", "TallyDumpGone", copy_frozen, within_seconds=LAG_SECONDS),
+    Scene("the intake frozen", "TallyIntakesDown", intake_frozen),
+    Scene("all brokers frozen, while a station sends by the intake", "TallyIntakeTakesNothing", brokers_frozen_with_a_sender),
     Scene("all brokers frozen, for the copy", "TallyDumpLags", brokers_frozen, within_seconds=LAG_SECONDS),
 )  # fmt: skip
 

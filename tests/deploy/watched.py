@@ -1,4 +1,4 @@
-"""A night that Debian's own Prometheus watches by the shipped files: real workers, a board and a copy on a real Kafka.
+"""A night that Debian's own Prometheus watches by the shipped files: real workers, a board, a copy and an intake on a real Kafka.
 
 Decides nothing of alerts: it starts what an operator starts, scrapes faster than an operator would, and says what
 `/api/v1/alerts` says. The rule files are the shipped ones, unread. `alert_scenes.py` breaks things.
@@ -19,13 +19,14 @@ from urllib.parse import urlencode
 
 import yaml
 
-from bench.load import Load, write_definition
+from bench.load import Load, station_ids, write_definition
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 from tally_stream.wire.folder.assembling import load_election
 from tests.chaos.load import Stations
 from tests.chaos.stage import is_publisher, worker_pid
 from tests.deploy.files import PROMETHEUS, program
+from tests.support.intake_process import add_token
 from tests.support.paths import ROOT
 from tests.support.processes import command, fetched, free_port, run, tied
 from tests.support.waiting import wait_for
@@ -33,6 +34,7 @@ from tests.support.worker import WorkerProcess
 
 PARTITIONS = 4
 STATIONS = 200
+INTAKE_STATION = station_ids(Load(STATIONS))[0]
 PER_SECOND = 20
 KNOWN_WITHIN_SECONDS = 45
 OVER_WITHIN_SECONDS = 120
@@ -136,6 +138,13 @@ class Watched:
         (port,) = self.ports.pop("boards", None) or [free_port()]
         self.start(stack, "board", "boards", port, "board", "--election", str(self.folder), "--port", str(port))
 
+    def start_intake(self, stack: ExitStack, station: str) -> None:
+        """With a token that speaks for one station."""
+        tokens, port, metrics = self.directory / "tokens", free_port(), free_port()
+        self.intake, self.token = f"http://127.0.0.1:{port}", add_token(tokens, [station])
+        self.start(stack, "intake", "intakes", metrics, "intake", "--election", str(self.folder), "--tokens", str(tokens),
+                   "--port", str(port), "--metrics-port", str(metrics))  # fmt: skip
+
     def spawn(self, stack: ExitStack, name: str, words: list[str]) -> subprocess.Popen[bytes]:
         with (self.directory / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(words, **tied(self.settings), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT)
@@ -212,7 +221,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def watched(kafka: Any, settings: Settings, directory: Path, *, is_whole: bool, interval_seconds: int = 1) -> Iterator[Watched]:
-    """Topics, two workers and Prometheus; where it `is_whole`, a board, a copy and stations that report all the time."""
+    """Topics, two workers and Prometheus; where it `is_whole`, a board, a copy, an intake and stations that report all the
+    time."""
     with ExitStack() as stack:
         night = Watched(kafka, settings, directory, interval_seconds)
         night.stack = stack
@@ -227,6 +237,7 @@ def watched(kafka: Any, settings: Settings, directory: Path, *, is_whole: bool, 
             dump = free_port()
             night.start_board(stack)
             night.start(stack, "dump", "dumps", dump, "dump", str(night.copy), "--follow", "--metrics-port", str(dump))
+            night.start_intake(stack, INTAKE_STATION)
             stations = Stations(settings, load, PER_SECOND)
             stations.start()
             stack.callback(stations.stop)

@@ -115,4 +115,10 @@ MUTANTS = (
     Mutant("take an order that conflicts for one in force", "tally_stream/station/authority.py",
            'if all(verdict.name in ("counted", "repeated")', 'if all(verdict.name in ("counted", "repeated", "conflicting")',
            "tests/station/test_authority.py"),
+    Mutant("tell of a statement that was put right since", "tally_stream/station/spool.py",
+           "SELECT max(revision), CASE", "SELECT min(revision), CASE", "tests/station/test_spool.py"),
+    Mutant("call what an intake refused for good unsent", "tally_stream/station/spool.py",
+           "CASE WHEN {_WAITS} THEN 'unsent'", "CASE WHEN \"offset\" IS NULL THEN 'unsent'", "tests/station/test_spool.py"),
+    Mutant("show no figures of a try", "tally_stream/station/client.py",
+           "                self._show()\n", "", "tests/station/test_client.py"),
 )  # fmt: skip
