@@ -49,8 +49,8 @@ def _address(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
               help="What is to be counted [TALLY_ELECTION]: its digest must be everybody's.")  # fmt: skip
 @click.option("--group", help="The workers' consumer group [TALLY_GROUP].")
 @click.option("--at", "addresses", multiple=True, metavar="HOST:PORT", callback=_address,
-              help="Where a worker, a board, an intake or `dump --follow` serves metrics; again for each. Without it: this "
-                   "machine's, by the settings.")  # fmt: skip
+              help="Where a worker, a board, an intake or `dump --follow` serves metrics, or node_exporter a spool's file; "
+                   "again for each. Without it: this machine's, by the settings.")  # fmt: skip
 @click.option("--rehearsal", is_flag=True, default=None, help="Durability settings of topics are no fault.")
 @click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
 @click.option("--json", "is_json", is_flag=True, help="One object, for a program; with --watch one a line.")

@@ -24,6 +24,11 @@ STILL_SECONDS = 8.0
 COMMIT_AGE_SECONDS = 20.0
 DUMP_BEHIND_SECONDS = 60.0
 CERTIFICATE_DAYS = 14
+SPOOL_WAITS_SECONDS = 300.0
+SUBMIT_SILENT_SECONDS = 120.0
+"""A `submit` that has something to send writes its file sooner again."""
+REFUSED_STATES = frozenset({"rejected", "stale", "conflicting"})
+"""Of a receipt: it does not count as it is, and no authority decides about it."""
 INTAKE_UNDER_WAY_MAX = 2_000
 """As many statements as an intake holds while they wait."""
 CONTESTS_NAMED_MAX = 3
@@ -227,7 +232,12 @@ def _of_programs(seen: Situation, judged: Judged) -> None:
         if one.error and one.is_asked_for:
             judged.problems.append(f"{one.address}: {one.error}")
     for one in answering:
-        {"worker": _of_worker, "board": _of_board, "dump": _of_dump, "intake": _of_intake}[one.kind or "worker"](one, judged)
+        if one.kind == "submit":
+            _of_spool(one, judged, seen.at)
+        else:
+            {"worker": _of_worker, "board": _of_board, "dump": _of_dump, "intake": _of_intake}[one.kind or "worker"](
+                one, judged
+            )
     publishing = [one.address for one in answering if one.value("tally_publishes_standings") == 1]
     if len(publishing) > 1:
         judged.problems.append(
@@ -310,6 +320,26 @@ def _of_intake(one: Program, judged: Judged) -> None:
         )
     if one.value("tally_intake_tokens") == 0:
         judged.notices.append(f"intake {one.address} knows no token: only a station with a certificate can send")
+
+
+def _of_spool(one: Program, judged: Judged, at: float) -> None:
+    """Of `submit` on a station's machine, as its file says; of each election and topic."""
+    written = {labels["topic"]: value for labels, value in one.samples.get("tally_spool_written_timestamp_seconds", [])}
+    for labels, oldest in one.samples.get("tally_spool_oldest_unsent_timestamp_seconds", []):
+        if oldest and at - oldest >= SPOOL_WAITS_SECONDS:
+            silent = at - written.get(labels["topic"], 0.0)
+            why = "its `submit` runs, and its lines say what keeps it"
+            if silent >= SUBMIT_SILENT_SECONDS:
+                why = f"no `submit` has tried for {duration(silent)}: run it there"
+            judged.problems.append(f"a statement has waited in the spool of {one.address} for {duration(at - oldest)}: {why}")
+    for labels, ends in one.samples.get("tally_spool_credential_ends_timestamp_seconds", []):
+        if ends - at < CERTIFICATE_DAYS * 86_400:
+            when = f"expires in {duration(ends - at)}" if ends > at else "has expired"
+            judged.problems.append(f"the {labels['what']} of {one.address} {when}")
+    for labels, count in one.samples.get("tally_spool_newest_statements", []):
+        if count and labels["state"] in REFUSED_STATES:
+            what = f"{count:,.0f} newest {'statement is' if count == 1 else 'statements are'} {labels['state']}"
+            judged.notices.append(f"{what} at {one.address}: `tally-stream submit --status` there says why")
 
 
 def _of_digests(seen: Situation) -> list[str]:

@@ -100,9 +100,15 @@ def _programs(programs: list[Program]) -> RenderableType:
             age = max(one.values("tally_board_contact_age_seconds"), default=0.0)
             behind = f"heard {duration(age)} ago"
         elif one.kind == "intake":
-            behind = f"{one.value('tally_intake_under_way') or 0:,.0f} statements wait"
+            behind = _waiting(one.value("tally_intake_under_way") or 0)
+        elif one.kind == "submit":
+            behind = _waiting(sum(one.values("tally_spool_unsent_statements")))
         else:
             behind = f"{sum(one.values('tally_lag_records')):,.0f} records"
         version = one.labels("tally_build_info").get("version", "–")
         table.add_row(one.kind or "–", one.address, version, "yes" if one.is_ready else "no", behind)
     return table
+
+
+def _waiting(count: float) -> str:
+    return f"{count:,.0f} {'statement waits' if count == 1 else 'statements wait'}"

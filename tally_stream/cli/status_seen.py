@@ -31,12 +31,14 @@ ANSWER_SECONDS = 3.0
 CONNECT_SECONDS = 3.0
 """For a broker's certificate."""
 
-Kind = Literal["worker", "board", "dump", "intake"]
+Kind = Literal["worker", "board", "dump", "intake", "submit"]
 _READY: dict[Kind, str] = {
     "worker": "tally_ready", "board": "tally_board_ready", "dump": "tally_dump_ready", "intake": "tally_intake_ready",
 }  # fmt: skip
 """The metric that each program alone serves."""
-NO_PROGRAM = "these are no metrics of a worker, board, dump or intake"
+_SPOOL = "tally_spool_unsent_statements"
+"""Of `submit`, in a file that node_exporter serves."""
+NO_PROGRAM = "these are no metrics of a worker, board, dump or intake, and none of a spool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Program:
 
     @property
     def is_ready(self) -> bool:
+        if self.kind == "submit":
+            return not any(self.values(_SPOOL))
         return self.kind is not None and self.value(_READY[self.kind]) == 1
 
     def labels(self, name: str) -> dict[str, str]:
@@ -188,7 +192,8 @@ async def _program(address: str, is_asked_for: bool) -> Program:
                     )
                     return Program(address, is_asked_for, error=f"it answered {answer.status}{elsewhere}")
                 samples = read_samples(await answer.text())
-            kind = next((kind for kind, name in _READY.items() if name in samples), None)
+            named: dict[Kind, str] = {**_READY, "submit": _SPOOL}
+            kind = next((kind for kind, name in named.items() if name in samples), None)
             found = Program(address, is_asked_for, kind, samples, "" if kind else NO_PROGRAM)
             if kind == "intake" and not found.is_ready:
                 async with session.get(f"http://{address}/readyz") as answer:

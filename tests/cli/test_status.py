@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tally_stream.cli.status_seen import Certificate, Program, Situation, look, 
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.kafka.observing import Group, GroupMember, Observed, PartitionState
 from tally_stream.kafka.topics import TopicReport
-from tally_stream.metrics import INTAKE_METRICS, Sample, read_samples, registry_of
+from tally_stream.metrics import INTAKE_METRICS, SPOOL_METRICS, Sample, read_samples, registry_of, write_file
 from tally_stream.settings import load_settings
 from tally_stream.stream.health import HealthServer
 from tests.cli.calling import call
@@ -74,6 +75,20 @@ def intake(digest: str = DIGEST, **values: float) -> Program:
     }
     text = f'tally_build_info{{version="1.0",election="AZ",digest="{digest}"}} 1\n'
     return Program("i:1", True, "intake", read_samples(text + "".join(f"{name} {value}\n" for name, value in lines.items())))
+
+
+SPOOL = 'election="AZ",topic="tally.reports"'
+
+
+def spool(seconds: float, *, written: float = 5.0, ends_days: float = 90.0, **states: int) -> Program:
+    """Of a station's machine; the oldest statement has waited so long, 0 where none does."""
+    text = f"tally_spool_unsent_statements{{{SPOOL}}} {int(seconds > 0)}\n"
+    text += f"tally_spool_oldest_unsent_timestamp_seconds{{{SPOOL}}} {NOW - seconds if seconds else 0}\n"
+    text += f"tally_spool_written_timestamp_seconds{{{SPOOL}}} {NOW - written}\n"
+    text += f'tally_spool_credential_ends_timestamp_seconds{{{SPOOL},what="signing-key"}} {NOW + ends_days * 86_400}\n'
+    for state, count in states.items():
+        text += f'tally_spool_newest_statements{{{SPOOL},state="{state}"}} {count}\n'
+    return Program("s:9100", True, "submit", read_samples(text))
 
 
 def seen(**other: Any) -> Situation:
@@ -183,6 +198,37 @@ def test_statements_that_wait_at_an_intake_are_told_after_eight_seconds_with_or_
     assert looked(14, 8, 0) == {}, "nothing waits"
 
 
+def test_a_spool_in_which_something_waits_for_a_while_is_all_right_and_what_was_refused_worth_knowing() -> None:
+    judged = judge(seen(programs=[worker(), spool(299, written=999, counted=3, held=1, rejected=2, stale=1, conflicting=0)]))
+    assert judged.problems == []
+    assert judged.notices == [
+        "2 newest statements are rejected at s:9100: `tally-stream submit --status` there says why",
+        "1 newest statement is stale at s:9100: `tally-stream submit --status` there says why",
+    ]
+    assert (spool(299).is_ready, spool(0).is_ready) == (False, True)
+
+
+async def test_a_spool_is_known_among_the_figures_of_node_exporter(tmp_path: Path) -> None:
+    path = tmp_path / "s.prom"
+    samples: dict[str, Iterable[Sample]] = {"tally_spool_unsent_statements": [(("AZ", "tally.reports"), 1)]}
+    write_file(path, samples, SPOOL_METRICS)
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(text="# TYPE node_textfile_scrape_error gauge\nnode_textfile_scrape_error 0\n" + path.read_text())
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    served = web.AppRunner(app)
+    await served.setup()
+    await web.TCPSite(served, "127.0.0.1", 0).start()
+    try:
+        found = await look(load_settings(bootstrap="127.0.0.1:1"), [f"127.0.0.1:{served.addresses[0][1]}"], None)
+    finally:
+        await served.cleanup()
+    (one,) = found.programs
+    assert (one.kind, one.error, one.is_ready) == ("submit", "", False)
+
+
 def test_an_intake_without_tokens_is_worth_knowing() -> None:
     judged = judge(seen(programs=[worker(), intake(tally_intake_tokens=0)]))
     assert judged.problems == []
@@ -265,6 +311,16 @@ async def test_an_intake_says_itself_why_it_is_not_ready() -> None:
         (intake(tally_intake_ready=0), "intake i:1 is not ready: /readyz says why"),
         (intake(tally_intake_under_way=2_000), "intake i:1 takes nothing more: 2,000 statements wait there for brokers"),
         (Program("i:1", True, error="nobody listens there"), "i:1: nobody listens there"),
+        (
+            spool(300, written=119),
+            "a statement has waited in the spool of s:9100 for 5 min: its `submit` runs, and its lines say what keeps it",
+        ),
+        (
+            spool(400, written=121),
+            "a statement has waited in the spool of s:9100 for 6 min: no `submit` has tried for 2 min: run it there",
+        ),
+        (spool(0, ends_days=13), "the signing-key of s:9100 expires in 312 h 00 min"),
+        (spool(0, ends_days=-1), "the signing-key of s:9100 has expired"),
         (
             replace(worker(), address="i:1", kind="intake", samples=intake(digest=OTHER).samples),
             f"they do not count by one definition: {DIGEST}: the election given, standings of PRES; {OTHER}: intake i:1",
@@ -350,7 +406,7 @@ def test_the_screen_and_the_object_say_the_same(capsys: pytest.CaptureFixture[st
 
     of = seen(
         kafka=kafka(group=Group("g", "Empty", ())),
-        programs=[worker(), intake(tally_intake_under_way=9)],
+        programs=[worker(), intake(tally_intake_under_way=9), spool(7)],
         certificates=[Certificate("our own, a.pem", NOW + 1e8)],
     )
     judged = judge(of)
@@ -360,7 +416,16 @@ def test_the_screen_and_the_object_say_the_same(capsys: pytest.CaptureFixture[st
     assert told["ok"] is False
     assert "1 thing is wrong" in shown
     assert all(problem in shown for problem in told["problems"])
-    for word in ("7 of 9", "12", "one:9180", "a.pem", "10.0.0.2:9092", "workers  none", "9 statements wait"):
+    for word in (
+        "7 of 9",
+        "12",
+        "one:9180",
+        "a.pem",
+        "10.0.0.2:9092",
+        "workers  none",
+        "9 statements wait",
+        "1 statement waits",
+    ):
         assert word in shown, shown
     assert told["contests"][0]["behind_records"] == 0
     json.dumps(told)
