@@ -217,7 +217,7 @@ SPOOL_METRICS: tuple[MetricDefinition, ...] = (
                      "The newest statement of each station and contest, by what became of it when last looked at: a state "
                      "of a receipt, `unsent` where it is still to be sent."),
     MetricDefinition("tally_spool_written_timestamp_seconds", "gauge", _SPOOL,
-                     "When this was written, seconds since 1970. While a `submit` has something to send, every two minutes at "
+                     "When this was written, seconds since 1970. While a `submit` has something to send, every four minutes at "
                      "the latest."),
     MetricDefinition("tally_spool_credential_ends_timestamp_seconds", "gauge", (*_SPOOL, "what"),
                      "When the certificate shown to Kafka or to the intake ends, or the signing key by the election's folder; "

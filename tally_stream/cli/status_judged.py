@@ -25,8 +25,9 @@ COMMIT_AGE_SECONDS = 20.0
 DUMP_BEHIND_SECONDS = 60.0
 CERTIFICATE_DAYS = 14
 SPOOL_WAITS_SECONDS = 300.0
-SUBMIT_SILENT_SECONDS = 120.0
-"""A `submit` that has something to send writes its file sooner again."""
+SUBMIT_SILENT_SECONDS = 240.0
+"""A `submit` that has something to send writes its file sooner again: brokers that take and do not answer cost it 45 s, an
+intake 60 s, opening a client as much, and it rests for 30 s."""
 REFUSED_STATES = frozenset({"rejected", "stale", "conflicting"})
 """Of a receipt: it does not count as it is, and no authority decides about it."""
 INTAKE_UNDER_WAY_MAX = 2_000

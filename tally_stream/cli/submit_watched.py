@@ -18,6 +18,9 @@ from tally_stream.metrics import SPOOL_METRICS, SPOOL_STATES, Sample, write_file
 from tally_stream.settings import Settings
 from tally_stream.station.spool import SpoolFigures
 
+AGAIN_SECONDS = 20.0
+"""Before the same figures are written anew."""
+
 Watch = Callable[[SpoolFigures], None]
 
 
@@ -33,8 +36,13 @@ class _SpoolFile:
         self._path, self._of = path, (election.id, f"{settings.prefix}.reports")
         self._ends = dict(_ends(settings, election))
         self._is_told = False
+        self._last: SpoolFigures | None = None
+        self._written_at = 0.0
 
     def __call__(self, figures: SpoolFigures) -> None:
+        if figures == self._last and time.monotonic() - self._written_at < AGAIN_SECONDS:
+            return  # who waits for receipts looks twice a second
+        self._last, self._written_at = figures, time.monotonic()
         try:
             write_file(self._path, self._samples(figures), SPOOL_METRICS)
         except OSError as error:

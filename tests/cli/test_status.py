@@ -312,12 +312,12 @@ async def test_an_intake_says_itself_why_it_is_not_ready() -> None:
         (intake(tally_intake_under_way=2_000), "intake i:1 takes nothing more: 2,000 statements wait there for brokers"),
         (Program("i:1", True, error="nobody listens there"), "i:1: nobody listens there"),
         (
-            spool(300, written=119),
+            spool(300, written=239),
             "a statement has waited in the spool of s:9100 for 5 min: its `submit` runs, and its lines say what keeps it",
         ),
         (
-            spool(400, written=121),
-            "a statement has waited in the spool of s:9100 for 6 min: no `submit` has tried for 2 min: run it there",
+            spool(400, written=241),
+            "a statement has waited in the spool of s:9100 for 6 min: no `submit` has tried for 4 min: run it there",
         ),
         (spool(0, ends_days=13), "the signing-key of s:9100 expires in 312 h 00 min"),
         (spool(0, ends_days=-1), "the signing-key of s:9100 has expired"),

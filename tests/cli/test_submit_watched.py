@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,22 @@ def test_the_figures_stand_there_with_whose_they_are_and_nothing_of_the_process(
     watch(SpoolFigures(0, None, {}))
     assert samples(path)["tally_spool_oldest_unsent_timestamp_seconds"] == [(OURS, 0.0)], "there, or an alert would not end"
     assert list(tmp_path.iterdir()) == [path], "it is written beside, then put in its place"
+
+
+def test_the_same_figures_are_written_anew_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, clock = tmp_path / "tally.prom", [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    watch = watch_of(load_settings(spool_metrics_file=str(path)), ELECTION)
+
+    def file_after(figures: SpoolFigures, seconds: float) -> int:
+        clock[0] += seconds
+        watch(figures)
+        return path.stat().st_ino
+
+    first = file_after(FIGURES, 0)
+    assert file_after(FIGURES, 19.9) == first
+    assert (again := file_after(FIGURES, 0.1)) != first
+    assert file_after(replace(FIGURES, unsent_count=1), 0) != again
 
 
 def test_a_file_that_cannot_be_written_is_told_once_and_keeps_nothing_back(
