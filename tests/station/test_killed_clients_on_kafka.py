@@ -14,7 +14,6 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
 import threading
 import time
 import urllib.error
@@ -36,7 +35,8 @@ from tally_stream.station.spool import Spooled, spooled_in
 from tally_stream.wire.folder.assembling import load_election
 from tests.support.brokers import KafkaOne, KafkaThree
 from tests.support.intake_process import IntakeProcess, add_token
-from tests.support.processes import command, run, settings_for, tied
+from tests.support.preloaded import Running, begun
+from tests.support.processes import command, environment, run, settings_for
 from tests.support.report_messages import as_bytes, counts, turnout
 from tests.support.reporting_stations import write_election
 from tests.support.topics import save_log
@@ -94,7 +94,7 @@ class Clients:
 
     def __init__(self, scene: Scene, settings: Settings, election: Path, folder: Path) -> None:
         self._scene, self._settings, self._election, self._folder = scene, settings, election, folder
-        self.running: dict[int, subprocess.Popen[bytes]] = {}
+        self.running: dict[int, Running] = {}
         self.killed_alive = 0
         self.tokens = folder / "tokens"
         self.log = (folder / "clients.log").open("wb")
@@ -119,7 +119,7 @@ class Clients:
     def spool(self, client: int) -> Path:
         return self._file(client, "spool")
 
-    def environment(self, client: int) -> dict[str, str]:
+    def of_intake(self, client: int) -> dict[str, str]:
         """Of an intake, where its way has one."""
         address = self.intakes[client // len(WAYS) % len(self.intakes)].address
         return {"TALLY_INTAKE_URL": address, "TALLY_INTAKE_TOKEN_FILE": str(self._file(client, "token"))}
@@ -129,11 +129,12 @@ class Clients:
         words = ("submit", str(self._file(client, "jsonl")), "--accept-errors", "--accept-warnings", "--election",
                  str(self._election), "--spool", str(self.spool(client)))  # fmt: skip
         way = WAYS[client % len(WAYS)]
-        how = tied(self._settings, TALLY_SIGNING_KEY=str(self._file(client, "key")),
-                   **(self.environment(client) if way != "kafka" else {}))  # fmt: skip
+        env = {**environment(self._settings), "TALLY_SIGNING_KEY": str(self._file(client, "key"))}
+        if way != "kafka":
+            env |= self.of_intake(client)
         if way == "intake":
-            del how["env"]["TALLY_BOOTSTRAP"]
-        self.running[client] = subprocess.Popen(command(*words), stdout=self.log, stderr=self.log, **how)
+            del env["TALLY_BOOTSTRAP"]
+        self.running[client] = begun(command(*words), env, self.log)
 
     def kill_some_time(self, client: int, chance: random.Random) -> None:
         """After so many that are sent, or so many seconds, whichever comes first."""
@@ -240,7 +241,7 @@ def play(
             receipts = asyncio.run(all_receipts(ReceiptReader(settings, load_election(folder)), kept))
             for client in range(scene.clients):
                 if WAYS[client % len(WAYS)] == "intake":
-                    own, way = spooled_in(clients.spool(client)), clients.environment(client)
+                    own, way = spooled_in(clients.spool(client)), clients.of_intake(client)
                     by_intake = load_settings(
                         intake_url=way["TALLY_INTAKE_URL"], intake_token_file=way["TALLY_INTAKE_TOKEN_FILE"]
                     )

@@ -9,9 +9,12 @@ from pathlib import Path
 from tally_stream.settings import Settings
 from tally_stream.station.intake.identity import new_token, token_line
 from tests.support.preloaded import Running, begun
-from tests.support.processes import command, environment, free_port, said_in, terminated
+from tests.support.processes import command, environment, free_port, said_in
 from tests.support.waiting import wait_for
 from tests.support.worker import planted_in
+
+END_SECONDS = 60
+"""Far above what it takes: of two hundred clients the machine is busy."""
 
 
 def add_token(file: Path, stations: Iterable[str]) -> str:
@@ -63,6 +66,8 @@ class IntakeProcess:
 
     def close(self) -> None:
         """A clean end, and nothing that only a developer could read."""
-        code = terminated(self.process)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(END_SECONDS)
         assert code in (0, -signal.SIGKILL), f"{code}: {self.log}"
         assert "Traceback" not in self.log, self.log
