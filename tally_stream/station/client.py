@@ -144,7 +144,7 @@ class StationClient:
         found = [(spooled, receipts[spooled.id]) for spooled in statements]
         self._spool.note_receipts(notes((spooled.id, receipt) for spooled, receipt in found))
         if any((spooled.receipt_state in REFUSED_STATES) != (receipt.state in REFUSED_STATES) for spooled, receipt in found):
-            self._known = known_of(self.election, self._spool.all())
+            self._known = known_of(self.election, self._spool.all(), self._keys)
         self._show()
         return found
 

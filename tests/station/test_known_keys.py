@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from tally_stream.station.client import NotSubmitted, StationClient
 from tally_stream.station.keys_read import take_key
 from tally_stream.station.known_keys import KnownKeys
 from tally_stream.station.preparing import prepare
+from tally_stream.station.receipts import StationReceipt
 from tally_stream.station.signing_key import SealingKey
-from tally_stream.station.spool import Spool
+from tally_stream.station.spool import Spool, Spooled
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.signed import read_signed
 from tally_stream.wire.signing import Signing
@@ -118,6 +120,16 @@ def test_a_statement_about_a_key_counts_only_signed() -> None:
     assert found.get("NEW") is None
 
 
+class Refusing:
+    """Of each statement it says that it was refused at the count."""
+
+    async def turn(self, stations: Sequence[Spooled]) -> None:
+        pass
+
+    def receipts(self, statements: Sequence[Spooled]) -> dict[int, StationReceipt]:
+        return {spooled.id: StationReceipt("rejected", ("S3",), ("an unknown candidate",)) for spooled in statements}
+
+
 async def test_a_client_keeps_nothing_that_its_key_may_not_sign(tmp_path: Path) -> None:
     topic = TopicOfLists()
     spool = Spool(tmp_path / "spool", "t.reports", OF.id)
@@ -128,6 +140,9 @@ async def test_a_client_keeps_nothing_that_its_key_may_not_sign(tmp_path: Path) 
         assert client.statements() == []
         await client.submit(counts())
         await client.flush()
+        await client.receipts(Refusing())
+        with pytest.raises(NotSubmitted, match="S6: key COUNTS may not sign"):
+            await client.submit(turnout())
     assert len(topic.values) == 1
     async with StationClient(ELECTION, Spool(tmp_path / "plain", "t.reports", OF.id), topic, seal=key.seal) as client:
         with pytest.raises(NotSubmitted, match="S6: a signed envelope, and the definition demands no signatures"):
