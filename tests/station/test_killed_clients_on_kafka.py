@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,8 @@ CONTESTS = ("PRES", "SEAT", "C-1", "C-2", "C-3", "C-4")
 EACH = 1 + len(CONTESTS) + 1
 WAYS = ("kafka", "intake", "kafka", "either")
 """Of clients in turn: `either` sends by the intake where brokers do not answer."""
+AT_IT = 10
+"""So many run of those that are to be killed next."""
 Place = tuple[int | None, int | None]
 
 
@@ -283,33 +285,35 @@ def kill_clients(
     """A third of the kills while brokers answer, a third while none does, a third after. What killed clients had called sent."""
     chance, called_sent = random.Random(SEED), set[Place]()
     killed, other = clients.intakes
+    kills = [number % scene.clients for number in range(scene.kills * scene.clients)]
+    third = len(kills) // 3
 
-    def kill(part: int) -> None:
-        for number in range(part * kills // 3, (part + 1) * kills // 3):
-            client = number % scene.clients
-            clients.kill_some_time(client, chance)
-            called_sent.update(clients.sent(client))
-            clients.start(client)
+    def begin(some: Iterable[int]) -> None:
+        for client in some:
+            if client not in clients.running:
+                clients.start(client)
 
-    kills = scene.kills * scene.clients
-    for client in range(scene.clients):
-        clients.start(client)
-    kill(0)
+    def kill(first: int, end: int) -> None:
+        for number in range(first, end):
+            begin(kills[number : number + AT_IT])
+            clients.kill_some_time(kills[number], chance)
+            called_sent.update(clients.sent(kills[number]))
+            clients.start(kills[number])
+
+    kill(0, third)
     freeze()
     end, calling = time.monotonic() + scene.frozen_seconds, threading.Thread(target=caller.send, args=(other, counts()))
     calling.start()
     try:
-        kill(1)
+        kill(third, 2 * third)
         killed.kill()
         killed.restart()
-        wait_for(
-            lambda: time.monotonic() > end and 503 in caller.statuses,
-            "no broker answers for so long",
-            scene.frozen_seconds + 60,
-        )
+        begin(kills)  # the rest are all at it when brokers come back
+        limit = scene.frozen_seconds + 60
+        wait_for(lambda: time.monotonic() > end and 503 in caller.statuses, "no broker answers for so long", limit)
     finally:
         thaw()
-    kill(2)
+    kill(2 * third, len(kills))
     killed.kill()
     killed.restart()
     wait_for(clients.are_through, "every client to end", 600)
@@ -319,7 +323,7 @@ def kill_clients(
     clients.start(0)
     wait_for(clients.are_through, "one that knew of no answer", 300)
     clients.log.close()
-    assert clients.killed_alive >= kills / 2, "most were at it when they were killed"
+    assert clients.killed_alive >= len(kills) / 2, "most were at it when they were killed"
     return called_sent
 
 
