@@ -65,10 +65,12 @@ def _tuples(length: int, most: int, top: int) -> Iterator[Votes]:
             yield (first, *rest)
 
 
-def _reports_of_several(station: Station, candidates: int, most: int, votes_per_ballot: int) -> Iterator[Report]:
+def _reports_of_several(station: Station, least: Votes, most: int, votes_per_ballot: int) -> Iterator[Report]:
     """As `_reports`, where a ballot has several votes and what is not used is not said; nothing is tried that other rules
     than A1 would hold: `_reports` has all of those."""
-    for votes in _tuples(candidates, votes_per_ballot * most, most):
+    for votes in _tuples(len(least), votes_per_ballot * most, most):
+        if any(v < had for v, had in zip(votes, least, strict=True)):
+            continue
         for valid in range(max(max(votes) - 1, 0), most + 1):
             for blank, invalid in product((None, *range(most + 1 - valid)), repeat=2):
                 told_apart = valid + (blank or 0) + (invalid or 0)
@@ -78,11 +80,14 @@ def _reports_of_several(station: Station, candidates: int, most: int, votes_per_
                     )
 
 
-def _reports(station: Station, candidates: int, most: int) -> Iterator[Report]:
-    """Every further report of up to `most` ballots, whatever the rules will say of it; figures may be unknown."""
+def _reports(station: Station, least: Votes, most: int) -> Iterator[Report]:
+    """Every further report of up to `most` ballots that has the `least` votes, whatever the rules will say of it; figures may
+    be unknown."""
     register = station.registered or 0
     registers = {0, 1, register, register + 1, most - 1, most}
-    for votes in _tuples(candidates, most, most):
+    for votes in _tuples(len(least), most, most):
+        if any(v < had for v, had in zip(votes, least, strict=True)):
+            continue
         total = sum(votes)
         for blank, invalid in product((None, *range(most + 1 - total)), repeat=2):
             if total + (blank or 0) + (invalid or 0) > most:
@@ -99,15 +104,18 @@ def _reports(station: Station, candidates: int, most: int) -> Iterator[Report]:
 
 
 def _lowers(r: Report, before: Partial, base: ThresholdBase) -> bool:
-    """Whether a figure is lower than in the partial count, or not known any more. A known `cast` may become unknown where no
+    """Whether a figure beside the votes is lower than in the partial count, or not known any more. A known `cast` may become unknown where no
     base is of it: nothing rests on it there."""
-    pairs: list[tuple[int | None, int | None]] = [
-        (r.valid, before.valid), (r.blank, before.blank), (r.invalid, before.invalid),
-        *zip(r.votes, before.votes, strict=True),
-    ]  # fmt: skip
-    if base == "cast" or r.cast is not None:
-        pairs.append((r.cast, before.cast))
-    return any(old is not None and (new is None or new < old) for new, old in pairs)
+    return (
+        r.valid < before.valid
+        or _is_lower(r.blank, before.blank)
+        or _is_lower(r.invalid, before.invalid)
+        or ((base == "cast" or r.cast is not None) and _is_lower(r.cast, before.cast))
+    )
+
+
+def _is_lower(new: int | None, old: int | None) -> bool:
+    return old is not None and (new is None or new < old)
 
 
 def _base(base: ThresholdBase, cast: int | None, valid: int, blank: int | None) -> int | None:
@@ -126,10 +134,11 @@ def counted_reports(
     limits, entry = Limits(checks, CLOSE_MS), Entry(station)
     of = contest(candidates=[f"C-{i}" for i in range(candidates)], votes_per_ballot=votes_per_ballot)
     partial = open_station.partial
+    least = (0,) * candidates if partial is None else partial.votes
     if votes_per_ballot == 1:
-        reports = _reports(station, candidates, open_station.most)
+        reports = _reports(station, least, open_station.most)
     else:
-        reports = _reports_of_several(station, candidates, open_station.most, votes_per_ballot)
+        reports = _reports_of_several(station, least, open_station.most, votes_per_ballot)
     for r in reports:
         if _base(base, r.cast, r.valid, r.blank) is None:
             continue  # every ballot is cast, and blank or not, whether it is said or not

@@ -19,7 +19,7 @@ from tally_stream.domain.report import Control, Report, UnsignedStatement
 from tally_stream.domain.rules import Finding
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.domain.standings import MergedFigures
-from tests.support.second_model import Position, Record, walk
+from tests.support.second_model import Position, Record, Walk, step
 from tests.support.small_elections import CLOSE_MS, TOPIC, contest, decision, election, key_of, placed, report, station, turnout
 
 STATIONS = ("A-1", "A-2", "B-1", "B-2", "B-3")
@@ -274,22 +274,28 @@ def statement_of(plan: Plan, of: Election, p: Position) -> UnsignedStatement:
 def make_logs(of: Election, drawn: Sequence[Plan], steps: Sequence[int], start_ms: int = CLOSE_MS) -> list[list[Record]]:
     """The plans as two partitions' logs; every statement at home, but for those that go astray."""
     logs: list[list[Record]] = [[] for _ in range(PARTITIONS)]
+    walks = [Walk() for _ in logs]
     log_ms = start_ms
+
+    def append(place: int, key: bytes, read: UnsignedStatement | Finding) -> None:
+        logs[place].append((log_ms, key, read))
+        step(walks[place], of, logs[place][-1], place, PARTITIONS)
+
     for number, plan in enumerate(drawn):
         log_ms += steps[number % len(steps)]
         if plan["what"] == "refused":
-            logs[number % PARTITIONS].append((log_ms, b"", Finding("S1", "not JSON")))
+            append(number % PARTITIONS, b"", Finding("S1", "not JSON"))
             continue
         if plan["what"] == "again":
             everything = [record for log in logs for record in log]
             if everything:
                 _, key, read = everything[-1 - plan["back"] % len(everything)]
                 home = murmur2_partition(key, PARTITIONS)
-                logs[1 - home if plan["astray"] else home].append((log_ms, key, read))
+                append(1 - home if plan["astray"] else home, key, read)
             continue
         places = plan.get("partitions") or (HOME[plan["station"]],)
         for place in places:
-            judged = walk(of, logs[place], place, PARTITIONS)
+            judged = walks[place]
             if plan["what"] == "turnout":
                 position = judged.turnouts.get(plan["station"], Position())
             elif "partitions" in plan:
@@ -299,7 +305,7 @@ def make_logs(of: Election, drawn: Sequence[Plan], steps: Sequence[int], start_m
             statement = placed(statement_of(plan, of, position), of)
             if isinstance(statement, Report) and not statement.station.has_contest(statement.contest):
                 statement = Finding("S2", "not its contest")  # as a reader has it
-            logs[place].append((log_ms, key_of(statement, of), statement))
+            append(place, key_of(statement, of), statement)
     return logs
 
 
