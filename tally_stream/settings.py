@@ -89,7 +89,8 @@ _DUMP = UsedBy(("dump", "status"))
 _SIGNS = UsedBy(("submit", "authority", "keys"))
 _INTAKE = UsedBy(("intake",))
 _INTAKE_WATCHED = UsedBy(("intake", "status"))
-_OVER_HTTP = UsedBy(("intake", "submit"))
+_OVER_HTTP = UsedBy(("intake", "submit", "simulate"))
+_TO_INTAKE = UsedBy(("submit", "simulate"))
 EVERY = UsedBy(("every command",))
 
 
@@ -213,11 +214,12 @@ class Settings(BaseSettings):
     intake_metrics_port: Annotated[_Port, _INTAKE_WATCHED] = Field(
         default=0, description="Their port, 0 for none: nothing listens then."
     )
-    intake_url: Annotated[str | None, UsedBy(("submit",))] = Field(
+    intake_url: Annotated[str | None, _TO_INTAKE] = Field(
         default=None,
-        description="An intake (`https://host:port`) that is sent to where no Kafka answers, or TALLY_BOOTSTRAP is not set.",
+        description="An intake (`https://host:port`) that is sent to where no Kafka answers, or TALLY_BOOTSTRAP is not set; by "
+        "`simulate --to http` always.",
     )
-    intake_token_file: Annotated[_File | None, UsedBy(("submit",))] = Field(
+    intake_token_file: Annotated[_File | None, _TO_INTAKE] = Field(
         default=None, description="File that holds our token for it."
     )
     intake_cafile: Annotated[_File | None, _OVER_HTTP] = Field(

@@ -166,15 +166,15 @@ class StationClient:
                 why = await self._try(due)
                 self._show()
                 failures = failures + 1 if why else 0
-                if why:
-                    pause = back_off_seconds(failures, random.random())
+                if why is not None:
+                    pause = max(back_off_seconds(failures, random.random()), why.retry_seconds or 0.0)
                     self._say(f"{why}; {self._spool.waiting_count():,} wait here, next try in {pause:.1f} s")
                     await asyncio.sleep(pause)
         except (NotTaken, SpoolError) as error:
             self._say(str(error))
             raise
 
-    async def _try(self, due: Sequence[Spooled]) -> str | None:
+    async def _try(self, due: Sequence[Spooled]) -> NotSent | None:
         """Send each once; why one that may yet be taken was not acknowledged."""
         tries = [asyncio.create_task(self._transport.send(spooled.key, spooled.value)) for spooled in due]
         try:
@@ -199,7 +199,7 @@ class StationClient:
         self._spool.note_failed([id for id, _ in again], str(worst))
         if not isinstance(worst, NotSent):
             raise worst
-        return str(worst)
+        return max((error for _, error in again if isinstance(error, NotSent)), key=lambda error: error.retry_seconds or 0.0)
 
     def _give_up(self, refused: Sequence[tuple[Spooled, RefusedForGood]]) -> None:
         """They stay in the spool, with what was said of them, and are no part of what is known of their stations."""

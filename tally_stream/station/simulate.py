@@ -39,6 +39,12 @@ SKIPPED = "X1"
 """Earned by the night's first record, at partition 0, offset 0, whatever the topic: the definition skips it."""
 CODES = tuple(rule.code for rule in RULES if rule.code in MISTAKES or rule.code == SKIPPED)
 """Every code that a simulated record can earn, in the order of the rules."""
+BY_INTAKE = frozenset((
+    "partial", "corrected", "recounted", "bulletin", "S6 forged", "S6 unknown key", "S6 key out of its time",
+    "S6 key before its time", "S6 key of another station", "S6 key of other kinds", "Q1", "Q6", "Q7", "A1", "A2", "A8", "A9",
+    "P1", "P2", "P4", "P5", "P6", "P7", "P8", "P10",
+))  # fmt: skip
+"""Stories whose records are all a station's, and taken by an intake, which verifies no signature."""
 SEED_MAX = (1 << 63) - 1
 _PLACING = 7
 _ON_ITS_WAY_SECONDS = 40
@@ -62,6 +68,8 @@ class Plan:
     partitions: int | None = None
     phase: Literal["official", "test"] = "official"
     signed: bool = False
+    by_intake: bool = False
+    """Only what an intake takes: no authority's orders, no statement that it refuses."""
 
 
 @dataclass(slots=True)
@@ -109,7 +117,8 @@ class Simulation:
         self.country = Country(plan.stations, plan.seed)
         self.expected = Expected()
         self._sheets, self.keys = Sheets(plan.seed), NightKeys(plan.seed)
-        self._stories = (("plain", Story(plain)), *_mistakes(plan), *ORDINARY.items())
+        ordinary = [(name, story) for name, story in ORDINARY.items() if name in BY_INTAKE or not plan.by_intake]
+        self._stories = (("plain", Story(plain)), *_mistakes(plan), *ordinary)
         self._story_at = self._placed()
 
     def __iter__(self) -> Iterator[LogRecord]:
@@ -178,7 +187,7 @@ class Simulation:
     def _in_order(self) -> Iterator[tuple[int, Said]]:
         if SKIPPED in self.plan.codes:
             yield CLOSE_MS - 12 * 3_600_000, Said(0, None, b"\x00\xff no report", verdict_of((SKIPPED,)), (SKIPPED,))
-        if self.plan.signed:
+        if self.plan.signed and not self.plan.by_intake:
             yield from ((KEYS_SAID_MS, said) for said in key_statements(self.keys, self.plan.phase))
         due: list[Event] = []
         firsts = (self._begin_ms(station, 0) for station in range(self.plan.stations))
@@ -230,7 +239,7 @@ def _mistakes(plan: Plan) -> Iterator[tuple[str, Story]]:
         if code not in plan.codes or code == SKIPPED:
             continue
         if code == "S6" and plan.signed:
-            yield from WRONG_SIGNATURES.items()
+            yield from ((name, s) for name, s in WRONG_SIGNATURES.items() if name in BY_INTAKE or not plan.by_intake)
         else:
             yield code, MISTAKES[code]
 
@@ -247,6 +256,14 @@ def _look_at(plan: Plan) -> None:
         raise SimulationRefused(f"{plan.contests} contests: from 1 to {len(RACES)} can be simulated")
     if not 0 <= plan.seed <= SEED_MAX:
         raise SimulationRefused(f"seed {plan.seed}: from 0 to {SEED_MAX}")
+    if plan.by_intake and plan.partitions is not None:
+        raise SimulationRefused("--partitions: an intake knows none")
+    others = [code for code in plan.codes if code not in every_code(None, by_intake=True, signed=plan.signed) and code in CODES]
+    if plan.by_intake and others:
+        raise SimulationRefused(
+            f"{', '.join(others)}: not by an intake, which refuses that or knows it from an authority; there are "
+            f"{' '.join(every_code(None, by_intake=True, signed=plan.signed))}"
+        )
     unknown = [code for code in plan.codes if code not in CODES]
     if unknown:
         raise SimulationRefused(f"{', '.join(unknown)}: no code that a record can earn; there are {' '.join(CODES)}")
@@ -257,7 +274,9 @@ def _look_at(plan: Plan) -> None:
         raise SimulationRefused(f"{', '.join(astray)}: only a log of 2 partitions or more has it; add --partitions")
 
 
-def every_code(partitions: int | None) -> tuple[str, ...]:
-    """What a log of so many partitions (None: of none) can have."""
+def every_code(partitions: int | None, *, by_intake: bool = False, signed: bool = False) -> tuple[str, ...]:
+    """What a log of so many partitions (None: of none) can have, or what an intake takes of it."""
+    if by_intake:
+        return tuple(code for code in CODES if code in BY_INTAKE or (signed and code == "S6"))
     is_short = (partitions or 0) < 2
     return tuple(code for code in CODES if code == SKIPPED or not (is_short and MISTAKES[code].needs_partitions))

@@ -93,8 +93,9 @@ def _write(path: Path, parts: Iterable[bytes]) -> None:
 
 def _plan(plan: Plan) -> dict[str, Any]:
     written = {**asdict(plan), "codes": list(plan.codes)}
-    if not plan.signed:
-        del written["signed"]
+    for name in ("signed", "by_intake"):
+        if not written[name]:
+            del written[name]
     return written
 
 

@@ -19,11 +19,13 @@ from tally_stream.station.simulate_places import CLOSE_MS, MINUTE_MS, Country
 
 STATION_KINDS = ("correct", "report", "turnout")
 COMMISSION_KEY = "COMMISSION"
-REVOKED, ADDED, EXPIRED, EARLY, STRANGER = "STOLEN", "SPARE", "LAST-YEAR", "NEXT-YEAR", "STRANGER"
+REVOKED, ADDED, EXPIRED, EARLY, STRANGER = "STOLEN", "SPARE", "TOO-OLD", "TOO-NEW", "STRANGER"
 """Revoked and added on the record before the first report; too old and too new; and one that nobody has ever named."""
 _KEY = 8
 _BITS = 1 << 32
 _YEAR_MS = 365 * 24 * 60 * MINUTE_MS
+_NEXT_CENTURY = "2101-01-01T00:00:00.000Z"
+"""A night may be played on any day, and an intake's records have the time of that day."""
 
 
 class NightKeys:
@@ -48,7 +50,7 @@ class NightKeys:
         yield f"{COMMISSION_KEY},Electoral commission,,{all_kinds},{self.key(COMMISSION_KEY).public},,"
         yield f"{REVOKED},A laptop that was stolen,,{own},{self.key(REVOKED).public},,"
         yield f"{EXPIRED},A key of the last election,,{own},{self.key(EXPIRED).public},,{format_time(CLOSE_MS - _YEAR_MS)}"
-        yield f"{EARLY},A key of the next election,,{own},{self.key(EARLY).public},{format_time(CLOSE_MS + _YEAR_MS)},"
+        yield f"{EARLY},A key of the next century,,{own},{self.key(EARLY).public},{_NEXT_CENTURY},"
         for station in range(country.stations):
             id = country.id_of(station)
             yield f"{key_id_of(id)},Polling station {station + 1},{id},{own},{self.key(key_id_of(id)).public},,"

@@ -53,30 +53,32 @@ def key_statements(keys: NightKeys, phase: str) -> list[Said]:
     ]  # fmt: skip
 
 
-def _refused(signer: str | None, then: str = "") -> Callable[[Case], Told]:
-    """Signed with that key, None: not at all; and rightly some minutes after it, with the station's own key or another one."""
+def _refused(signer: str | None, then: str = "", revision: int = 1) -> Callable[[Case], Told]:
+    """Signed with that key, None: not at all; and rightly some minutes after it, with the station's own key or another one.
+    `revision` is that of the right one: what is refused uses up none, but an intake, which verifies no signature, takes no
+    other content under the same."""
 
     def tell(case: Case) -> Told:
-        return then_right(case, case.said(case.counts(case.sheet()), "S6", signer=signer), signer=then)
+        return then_right(case, case.said(case.counts(case.sheet()), "S6", signer=signer), signer=then, revision=revision)
 
     return tell
 
 
 def _of_another(case: Case) -> Told:
     other = case.country.id_of((case.station + 1) % case.country.stations)
-    return _refused(key_id_of(other))(case)
+    return _refused(key_id_of(other), revision=2)(case)
 
 
 def _of_another_kind(case: Case) -> Told:
     """A station orders what is the commission's to order."""
     fields = case.counts(case.sheet(), kind="recount", **because(0, "we would rather count again"))
-    return then_right(case, case.said(fields, "S6", signer=key_id_of(case.id)))
+    return then_right(case, case.said(fields, "S6", signer=key_id_of(case.id)), revision=2)
 
 
 def _forged(case: Case) -> Told:
     """Under the station's name, by somebody else's hand."""
     forged = SealingKey(key_id_of(case.id), case.night_keys.key(STRANGER).private)
-    return then_right(case, case.said(forged.seal(encoded(case.counts(case.sheet()))), "S6", signer=None))
+    return then_right(case, case.said(forged.seal(encoded(case.counts(case.sheet()))), "S6", signer=None), revision=2)
 
 
 def _of_another_type(case: Case) -> Told:
@@ -87,10 +89,10 @@ def _of_another_type(case: Case) -> Told:
 WRONG_SIGNATURES = {
     "S6 not signed": Story(_refused(None)),
     "S6 forged": Story(_forged),
-    "S6 unknown key": Story(_refused(STRANGER)),
+    "S6 unknown key": Story(_refused(STRANGER, revision=2)),
     "S6 revoked key": Story(_refused(REVOKED, then=ADDED)),
-    "S6 key out of its time": Story(_refused(EXPIRED)),
-    "S6 key before its time": Story(_refused(EARLY)),
+    "S6 key out of its time": Story(_refused(EXPIRED, revision=2)),
+    "S6 key before its time": Story(_refused(EARLY, revision=2)),
     "S6 key of another station": Story(_of_another),
     "S6 key of other kinds": Story(_of_another_kind),
     "S6 payload type": Story(_of_another_type),

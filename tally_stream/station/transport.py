@@ -35,7 +35,12 @@ SECOND_TRY_SECONDS = 2.0
 
 
 class NotSent(Exception):
-    """No broker has acknowledged the record, which may stand on the topic all the same: `args[0]` is the sentence."""
+    """No broker has acknowledged the record, which may stand on the topic all the same: `args[0]` is the sentence.
+    `retry_seconds`: how long was asked for until the next try, None where nobody said."""
+
+    def __init__(self, sentence: str, retry_seconds: float | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_seconds = retry_seconds
 
 
 class NotTaken(Exception):

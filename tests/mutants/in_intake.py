@@ -5,7 +5,32 @@ from tests.mutants.planted import Mutant
 TAKING, TESTED = "tally_stream/station/intake/taking.py", "tests/station/intake/test_taking.py"
 SERVER, ASKED = "tally_stream/station/intake/server.py", "tests/station/intake/test_server.py"
 
+PLAYING, PLAYED = "tally_stream/station/intake/playing.py", "tests/station/intake/test_playing.py"
+
 MUTANTS = (
+    Mutant("let a simulated station's statements overtake each other", PLAYING, "if before is not None:", "if False:", PLAYED),
+    Mutant("send a whole night at once", PLAYING, "await room.acquire()", "pass", PLAYED),
+    Mutant(
+        "come again before the intake said",
+        PLAYING,
+        "return own if error.retry_seconds is None else",
+        "return own if True else",
+        PLAYED,
+    ),
+    Mutant(
+        "hear no Retry-After in a client",
+        "tally_stream/station/client.py",
+        "random.random()), why.retry_seconds or 0.0)",
+        "random.random()), 0.0)",
+        "tests/station/test_client.py",
+    ),
+    Mutant(
+        "simulate an authority's orders for an intake",
+        "tally_stream/station/simulate.py",
+        "ORDINARY.items() if name in BY_INTAKE or not plan.by_intake]",
+        "ORDINARY.items()]",
+        PLAYED,
+    ),
     Mutant("let whoever calls speak for every station", TAKING, "if not identity.may_speak_for(whose):", "if False:", TESTED),
     Mutant("send what was taken already", TAKING, "if before is not None and before.value == value:", "if False:", TESTED),
     Mutant(

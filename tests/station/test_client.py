@@ -162,6 +162,25 @@ async def test_who_watches_is_told_what_the_spool_comes_to(make: Make, topic: To
     ], "at the start, kept, a try in vain, and sent"  # fmt: skip
 
 
+async def test_who_is_told_to_come_again_comes_no_sooner(
+    make: Make, topic: TopicOfLists, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def paused(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", paused)
+    topic.before = lambda count: NotSent("too many", 77.0 if count == 1 else None) if count <= 3 else None
+    async with make() as client:
+        await client.submit(counts())
+        await client.submit(counts(station="B-1"))
+        await client.flush()
+    assert [pause for pause in pauses if pause] == [77.0, pytest.approx(0.002, abs=0.002)]
+
+
 async def test_an_acknowledgement_that_is_lost_is_sent_again_the_same_bytes(make: Make, topic: TopicOfLists) -> None:
     topic.after = lambda count: NotSent("no answer") if count <= 2 else None
     async with make() as client:

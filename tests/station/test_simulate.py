@@ -83,6 +83,8 @@ PLANS = [
     replace(every(300, 10, 4, 3), signed=True),
     Plan(60, 12, 2, every_code(None), None, "test", signed=True),
     Plan(1, 0, 1, signed=True),
+    Plan(40, 13, 3, every_code(None, by_intake=True), by_intake=True),
+    Plan(40, 14, 2, every_code(None, by_intake=True, signed=True), signed=True, by_intake=True),
 ]
 
 
@@ -266,6 +268,8 @@ def test_draws_are_those_of_splitmix64() -> None:
         (Plan(9, 1, 2, ("S7",)), "S7: only a log of 2 partitions or more has it; add --partitions"),
         (Plan(9, 1, 2, ("S7",), 1), "S7: only a log of 2 partitions"),
         (Plan(9, 1, 2, every_code(None)), "18 counts are too few"),
+        (Plan(9, 1, 2, ("S1", "P1", "S6"), by_intake=True), "S1, S6: not by an intake.*; there are Q1 A1"),
+        (Plan(9, 1, 2, ("P1",), 2, by_intake=True), "--partitions: an intake knows none"),
     ],
 )
 def test_no_such_night(plan: Plan, why: str) -> None:

@@ -24,6 +24,8 @@ ANSWER_SECONDS = 60.0
 """More than an intake waits for an acknowledgement."""
 KAFKA_AGAIN_SECONDS = 60.0
 """After brokers did not answer, for which they are not asked again."""
+RETRY_MAX_SECONDS = 300.0
+"""Longer than that nobody is waited for without being asked again."""
 ANSWER_MAX_BYTES = 1024 * 1024
 _CONFIRMED = {"accept_warnings": "true", "accept_errors": "true"}
 _OUR_TOKEN = "TALLY_INTAKE_TOKEN_FILE names our token"
@@ -47,7 +49,7 @@ class IntakeTransport:
                 raise NotSent(f"{self._asking.url}: no answer of an intake: is it the right address?") from error
         said = f"{self._asking.url}: {key.decode('utf-8', 'replace')}: {_said(status, answer)}"
         if status in _MAY_PASS:
-            raise NotSent(said)
+            raise NotSent(said, _retry_seconds(answer))
         if status in _REFUSES_THIS_ONE and _word(answer):
             raise RefusedForGood(said, _receipt_of_refusal(status, answer))
         if status == 403:
@@ -141,7 +143,9 @@ class _Asking:
                 if (response.content_length or 0) > ANSWER_MAX_BYTES:
                     return response.status, {}
                 answer = await response.json(content_type=None)
-                return response.status, answer if isinstance(answer, dict) else {}
+                answer = answer if isinstance(answer, dict) else {}
+                answer.setdefault("retry_after_seconds", response.headers.get("Retry-After"))  # of a proxy in front
+                return response.status, answer
         except aiohttp.ClientConnectorCertificateError as error:
             raise NotTaken(f"{self.url}: its certificate is not trusted: TALLY_INTAKE_CAFILE names who signed it") from error
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
@@ -187,6 +191,12 @@ def _said(status: int, answer: dict[str, Any]) -> str:
         if isinstance(rule, dict) and {"code", "sentence"} <= rule.keys()
     ]
     return "; ".join([str(answer.get("detail") or f"HTTP status {status}"), *said])
+
+
+def _retry_seconds(answer: dict[str, Any]) -> float | None:
+    """What the intake, or a proxy, asks for: whole seconds, as both write them. None of anything else."""
+    said = str(answer.get("retry_after_seconds"))
+    return min(float(said), RETRY_MAX_SECONDS) if said.isascii() and said.isdigit() and len(said) <= 9 else None
 
 
 def _word(answer: dict[str, Any]) -> str:
