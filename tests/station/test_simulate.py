@@ -240,8 +240,8 @@ def test_records_are_not_kept() -> None:
         tracemalloc.stop()
         return most
 
-    small, large = most_bytes(1_000), most_bytes(6_000)
-    assert (large - small) / 5_000 < 100
+    small, large = most_bytes(500), most_bytes(3_000)
+    assert (large - small) / 2_500 < 100
 
 
 def test_draws_are_those_of_splitmix64() -> None:

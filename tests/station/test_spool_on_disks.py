@@ -130,11 +130,16 @@ def test_refused_at_each_call_it_is_named_and_nothing_is_torn(
     assert len(said) > 3, "some calls were refused"
 
 
+@pytest.fixture(scope="module")
+def disks(tmp_path_factory: pytest.TempPathFactory) -> KafkaOnDisks:
+    """It records what is synced; none of its brokers is started."""
+    return KafkaOnDisks(tmp_path_factory.mktemp("recorder"))
+
+
 @pytest.mark.parametrize("step", STEPS)
-def test_what_was_sent_is_on_the_disk_when_the_power_is_cut(step: str, tmp_path: Path) -> None:
+def test_what_was_sent_is_on_the_disk_when_the_power_is_cut(step: str, disks: KafkaOnDisks, tmp_path: Path) -> None:
     """Every file of the spool is cut back to what was synced, at each step; what a broker has then, the spool has too."""
     (tmp_path / "recorder").mkdir()
-    disks = KafkaOnDisks(tmp_path / "recorder")  # it records what is synced; none of its brokers is started
     folder = tmp_path / "disk"
     folder.mkdir()
     words = [sys.executable, "-m", "tests.station.killed_spool", step, str(folder / "spool"), str(tmp_path / "topic")]
