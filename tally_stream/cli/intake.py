@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 TOKENS_MODE = 0o644
 """Hashes of random tokens: who reads them cannot send."""
 
+STATIONS_SHOWN_MAX = 20
+
 
 @click.group(invoke_without_command=True)
 @click.option("--election", type=ELECTION, metavar="DIR", help="Election folder or a night that ships [TALLY_ELECTION].")
@@ -115,7 +117,9 @@ def token(stations: tuple[str, ...], election: str | None, intake_tokens: str | 
         refuse([str(error)])
     except (OSError, UnicodeDecodeError) as error:
         refuse([f"{path}: {getattr(error, 'strerror', None) or error}"])
-    note(f"{path} has its hash, for {', '.join(sorted(set(stations)))}; the token below is kept nowhere: hand it over now")
+    named = sorted(set(stations))
+    whose = ", ".join(named) if len(named) <= STATIONS_SHOWN_MAX else f"{len(named):,} stations"
+    note(f"{path} has its hash, for {whose}; the token below is kept nowhere: hand it over now")
     out.print(made, markup=False, soft_wrap=True)
 
 
