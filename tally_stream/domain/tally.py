@@ -13,7 +13,7 @@ from tally_stream.domain.extra_sums import ExtraSums, add_plain_extra, extra_wid
 from tally_stream.domain.ledger import Entry
 from tally_stream.domain.report import Report
 from tally_stream.domain.rules import Limits
-from tally_stream.domain.votes import VoteSums, add_votes, take_votes
+from tally_stream.domain.votes import VoteSums, add_votes, move_votes, take_votes
 
 BALLOTS = ("valid", "cast", "cast_unknown", "blank", "blank_unknown", "invalid", "invalid_unknown")
 """Ballots of the counts in force, partial ones included."""
@@ -282,10 +282,10 @@ def add_plain(t: Totals, station: Station, before: Report | None, r: Report, lim
     assert blank is not None
     assert invalid is not None
     assert registered is not None
-    add_votes(t, votes)
     if t.extra is not None:
         add_plain_extra(t.extra, station, before, r)
     if before is None:
+        add_votes(t, votes)
         t.valid += r.valid
         t.cast += cast
         t.blank += blank
@@ -295,7 +295,7 @@ def add_plain(t: Totals, station: Station, before: Report | None, r: Report, lim
         assert old_cast is not None
         assert old_blank is not None
         assert old_invalid is not None
-        take_votes(t, old_votes)
+        move_votes(t, votes, old_votes)
         t.valid += r.valid - before.valid
         t.cast += cast - old_cast
         t.blank += blank - old_blank
