@@ -41,7 +41,7 @@ def channel_of(
 ) -> dict[str, Any]:
     """A channel's entry. Before the polls close its counts are hidden; the ballots cast of all channels are unknown where
     those of one are."""
-    votes = sums.to_list(len(candidate_ids))
+    votes = sums.to_tuple(len(candidate_ids))
     return {
         "channel": name,
         "stations": stations_of(expected, sums.counted, sums.partial, sums.held_only, sums.annulled),

@@ -46,7 +46,7 @@ class ChannelSums(VoteSums):
 
     def to_integers(self, candidate_count: int) -> Integers:
         return (
-            self.counted, self.partial, self.held_only, self.annulled, self.cast, self.valid, *self.to_list(candidate_count)
+            self.counted, self.partial, self.held_only, self.annulled, self.cast, self.valid, *self.to_tuple(candidate_count)
         )  # fmt: skip
 
 

@@ -62,6 +62,12 @@ class MergedFigures:
         self._is_all_dirty = True
         self._bodies: dict[int, Message] = {}
         self._rendered_flags: tuple[bool, bool, bool] | None = None
+        self._rows: list[Message] = [
+            {"id": c.id, "name": c.name, "votes": None, "share": None, "rank": None, "seats": None}
+            for c in self.contest.candidates
+        ]
+        """A candidate's entry before the count, in the order of the definition: each area has a copy, which costs half of what
+        making it costs."""
         self._asked = areas_asked(election, self.contest, self._areas)
         self._seats_of: Counted | None = None
         self.seats: Seats | None = None
@@ -206,7 +212,7 @@ class MergedFigures:
         is_hidden = is_before and election.phase == "official"
         is_root = index == 0
         judged, seats = self._judged(all_sums, is_certified) if is_root and not is_hidden else (None, None)
-        candidates, share_of = self._candidates(votes, t.valid, is_hidden, seats)
+        candidates, printed = self._candidates(votes, t.valid, is_hidden, seats)
         return {
             "schema": 1,
             "election": election.id,
@@ -238,19 +244,16 @@ class MergedFigures:
             "channels": self._channels_of(t, start, is_hidden),
             "rounding": {"method": contest.rounding.method, "places": contest.rounding.places, "base": "valid"},
             "outcome": judged,
-            "exit_polls": self._exit_polls(as_of_ms, share_of) if is_root else None,
+            "exit_polls": self._exit_polls(as_of_ms, printed) if is_root else None,
         }
 
     def _candidates(
         self, votes: AreaSums, valid: int, is_hidden: bool, seats: Seats | None
-    ) -> tuple[list[Message], dict[str, str | None]]:
+    ) -> tuple[list[Message], list[str | None]]:
+        """The candidates' entries, by votes, and their shares in the order of the definition."""
         contest = self.contest
         if is_hidden:
-            rows: list[Message] = [
-                {"id": c.id, "name": c.name, "votes": None, "share": None, "rank": None, "seats": None}
-                for c in contest.candidates
-            ]
-            return rows, dict.fromkeys(contest.candidate_ids)
+            return [row.copy() for row in self._rows], [None] * len(votes)
         printed = shares(votes, valid, contest.rounding)
         order = sorted(range(len(votes)), key=votes.__getitem__, reverse=True)  # equal ones stay in their order
         rows = []
@@ -262,12 +265,14 @@ class MergedFigures:
                 ranked += 1
                 if votes[i] != last:
                     rank, last = ranked, votes[i]
-            rows.append(
-                {"id": candidate.id, "name": candidate.name, "votes": votes[i], "share": printed[i],
-                 "rank": rank if candidate.eligible else None,
-                 "seats": None if seats is None else {"now": seats.now[i], "certain": seats.certain[i]}}
-            )  # fmt: skip
-        return rows, dict(zip(contest.candidate_ids, printed, strict=True))
+            row = self._rows[i].copy()
+            row["votes"], row["share"] = votes[i], printed[i]
+            if candidate.eligible:
+                row["rank"] = rank
+            if seats is not None:
+                row["seats"] = {"now": seats.now[i], "certain": seats.certain[i]}
+            rows.append(row)
+        return rows, printed
 
     def _channels_of(self, t: Totals, start: dict[str, int], is_hidden: bool) -> list[Message] | None:
         if not self._channels:
@@ -322,15 +327,16 @@ class MergedFigures:
         votes = (0,) * count if sums is None else sums[:count]
         return counted_of(votes, Totals(count, sums, self._channels), self._baseline[area], is_certified)
 
-    def _exit_polls(self, as_of_ms: int | None, share_of: dict[str, str | None]) -> list[Message]:
+    def _exit_polls(self, as_of_ms: int | None, printed: list[str | None]) -> list[Message]:
+        share_of = dict(zip(self.contest.candidate_ids, printed, strict=True))
         polls = []
         for poll in self.election.exit_polls:
             if poll.contest != self.contest.id or as_of_ms is None or as_of_ms < poll.publish_after_ms:
                 continue
             difference: dict[str, str | None] = {}
             for candidate, share in poll.shares:
-                printed = share_of[candidate]
-                difference[candidate] = None if printed is None else format(Decimal(printed) - share, "f")
+                counted = share_of[candidate]
+                difference[candidate] = None if counted is None else format(Decimal(counted) - share, "f")
             polls.append(
                 {
                     "pollster": poll.pollster,

@@ -137,8 +137,7 @@ class Totals(VoteSums):
     def to_integers(self) -> AreaSums:
         """Votes in candidate order, then SCALARS in their order, then the extra sums where there are some: what a page has of
         an area."""
-        found = (
-            *self.to_list(self.candidate_count),
+        scalars: AreaSums = (
             self.valid, self.cast, self.cast_unknown, self.blank, self.blank_unknown, self.invalid,
             self.invalid_unknown, self.counted, self.partial, self.held_only, self.annulled, self.corrected,
             self.recounted, self.disputed, self.held_waiting, self.warned, self.kind_correct, self.kind_recount,
@@ -147,6 +146,7 @@ class Totals(VoteSums):
             self.turnout_cast, self.turnout_cast_unknown, self.turnout_registered, self.turnout_registered_unknown,
             self.bound, self.bound_unknown, self.untold, self.contradicted,
         )  # fmt: skip
+        found = self.to_tuple(self.candidate_count) + scalars
         return found if self.extra is None else found + self.extra.to_integers()
 
     def need_extra(self) -> ExtraSums:

@@ -18,7 +18,8 @@ class VoteSums:
     __slots__ = ("a", "b", "c", "d", "e", "f", "g", "h", "more")
 
     def __init__(self, votes: Sequence[int]) -> None:
-        padded = [*votes[:BLOCK], *([0] * (BLOCK - len(votes)))]
+        many = len(votes) > BLOCK
+        block = votes[:BLOCK] if many else (*votes, *(0,) * (BLOCK - len(votes)))
         self.a: int
         self.b: int
         self.c: int
@@ -27,17 +28,26 @@ class VoteSums:
         self.f: int
         self.g: int
         self.h: int
-        self.a, self.b, self.c, self.d, self.e, self.f, self.g, self.h = padded
-        self.more: VoteSums | None = VoteSums(votes[BLOCK:]) if len(votes) > BLOCK else None
+        self.a, self.b, self.c, self.d, self.e, self.f, self.g, self.h = block
+        self.more: VoteSums | None = VoteSums(votes[BLOCK:]) if many else None
 
-    def to_list(self, count: int) -> list[int]:
+    def to_tuple(self, count: int) -> tuple[int, ...]:
         """The sums of `count` candidates."""
-        found: list[int] = []
-        block: VoteSums | None = self
-        while block is not None:
-            found += (block.a, block.b, block.c, block.d, block.e, block.f, block.g, block.h)
-            block = block.more
+        found: tuple[int, ...] = self.block()
+        more = self.more
+        if more is not None and more.more is None:
+            found += more.block()
+        elif more is not None:
+            longer = list(found)
+            while more is not None:
+                longer += more.block()
+                more = more.more
+            found = tuple(longer)
         return found[:count]
+
+    def block(self) -> tuple[int, int, int, int, int, int, int, int]:
+        """Those of this object alone."""
+        return self.a, self.b, self.c, self.d, self.e, self.f, self.g, self.h
 
 
 def add_votes(sums: VoteSums, votes: tuple[int, ...]) -> None:

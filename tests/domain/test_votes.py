@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tally_stream.domain.votes import BLOCK, VoteSums, add_votes, take_votes
+from tally_stream.domain.votes import BLOCK, VoteSums, add_votes, move_votes, take_votes
 from tests.support.examples import examples
 
 COUNTS = st.integers(0, 999_999_999)
@@ -18,10 +18,12 @@ def test_each_candidate_has_a_sum_of_its_own(candidates: int) -> None:
     sums = VoteSums([0] * candidates)
     add_votes(sums, votes)
     add_votes(sums, votes)
-    assert sums.to_list(candidates) == [2 * count for count in votes]
+    assert sums.to_tuple(candidates) == tuple(2 * count for count in votes)
     take_votes(sums, votes)
-    assert sums.to_list(candidates) == list(votes)
-    assert VoteSums(list(votes)).to_list(candidates) == list(votes)
+    assert sums.to_tuple(candidates) == votes
+    assert VoteSums(list(votes)).to_tuple(candidates) == votes
+    move_votes(sums, (0,) * candidates, votes)
+    assert sums.to_tuple(candidates) == (0,) * candidates
 
 
 @examples(200)
@@ -35,4 +37,7 @@ def test_whatever_is_added_and_taken_adds_up(reports: list[tuple[int, ...]]) -> 
         if number % 3 == 1:
             take_votes(sums, reports[number - 1])
             due = [a - b for a, b in zip(due, reports[number - 1], strict=True)]
-    assert sums.to_list(candidates) == due
+    assert sums.to_tuple(candidates) == tuple(due)
+    move_votes(sums, reports[0], reports[-1])
+    due = [d + new - old for d, new, old in zip(due, reports[0], reports[-1], strict=True)]
+    assert sums.to_tuple(candidates) == tuple(due)
