@@ -36,7 +36,7 @@ def names_in(path: str) -> set[str]:
 
 
 def test_every_promise_has_its_row() -> None:
-    assert list(ROWS) == [f"P{n:02}" for n in (*range(1, 21), 23)]
+    assert list(ROWS) == [f"P{n:02}" for n in (*range(1, 21), 22, 23)]
 
 
 @pytest.mark.parametrize("promise", ROWS)
