@@ -29,12 +29,18 @@ Answers = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`name`: "registered", one of BALLOTS, "counted_at", or VOTES and a candidate's id; `is_needed`: it has to be answered."""
+    """`name`: "registered", one of BALLOTS, "counted_at", VOTES and a candidate's id, or one of CORRECTION's; `is_needed`: it
+    has to be answered."""
 
     name: str
     is_needed: bool = False
     is_time: bool = False
     candidate: Candidate | None = None
+    is_text: bool = False
+
+
+CORRECTION = (Question("replaces"), Question("reason", is_text=True), Question("authority", is_text=True))
+"""What is asked of a report that corrects the one in force: all three, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +100,7 @@ def fields_of(answers: Mapping[str, str], contest: Contest) -> dict[str, Any]:
     fields: dict[str, Any] = {"counted_at": answers["counted_at"], "ballots": ballots}
     if answers.get("registered"):
         fields["registered"] = int(answers["registered"])
+    if answers.get("replaces"):
+        fields |= {"kind": "correct", "replaces": int(answers["replaces"])}
+        fields |= {name: answers[name] for name in ("reason", "authority")}
     return fields | {"votes": {c.id: int(answers[VOTES + c.id]) for c in contest.candidates}}

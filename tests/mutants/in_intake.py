@@ -9,6 +9,13 @@ PLAYING, PLAYED = "tally_stream/station/intake/playing.py", "tests/station/intak
 
 MUTANTS = (
     Mutant("let a simulated station's statements overtake each other", PLAYING, "if before is not None:", "if False:", PLAYED),
+    Mutant(
+        "send a correction without its reason",
+        "tally_stream/station/intake/clerk_form.py",
+        '            mistakes[question.name] = "correction"\n',
+        "            pass\n",
+        "tests/station/clerk/test_clerk_form.py",
+    ),
     Mutant("send a whole night at once", PLAYING, "await room.acquire()", "pass", PLAYED),
     Mutant(
         "come again before the intake said",

@@ -8,15 +8,17 @@ those of the count (`checking.py`). Refuses to know HTTP and HTML. Read `clerk_p
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election, Station
+from tally_stream.domain.scalars import TEXT_MAX_CODE_POINTS, text_error
 from tally_stream.station.checking import Checked, Remark
 from tally_stream.station.entry import completed, encoded
-from tally_stream.station.paper import Answers, fields_of, is_count, questions_of, time_of
+from tally_stream.station.paper import CORRECTION, Answers, fields_of, is_count, questions_of, time_of
 
 TYPED_MAX_CHARS = 64
 REVISION_MAX_DIGITS = 9
@@ -25,7 +27,7 @@ _ZONE = re.compile(r"([+-])(0[0-9]|1[0-4]):([0-5][0-9])\Z", re.ASCII)
 
 _BESIDE = {
     "A2": "invalid", "A3": "cast", "A8": "cast", "A9": "registered", "P1": "invalid", "P2": "blank", "P4": "valid",
-    "P5": "cast", "P7": "registered", "P10": "cast", "Q7": "counted_at",
+    "P5": "cast", "P7": "registered", "P10": "cast", "Q5": "replaces", "Q7": "counted_at",
 }  # fmt: skip
 """Rule → the question that its word stands beside. Words about votes stand beside their sum; of the sequence above all."""
 OF_VOTES = ("A1", "P6", "P8", "Q6")
@@ -44,6 +46,9 @@ class TypedPaper:
 def typed_paper(form: Mapping[str, str], confirmed: Collection[str], contest: Contest, zone: str) -> TypedPaper:
     """Of a form only what the page asked for. `zone` is taken where the form has none."""
     answers = {q.name: form.get(q.name, "").strip()[:TYPED_MAX_CHARS] for q in questions_of(contest)}
+    for q in CORRECTION:
+        most = TEXT_MAX_CODE_POINTS if q.is_text else TYPED_MAX_CHARS
+        answers[q.name] = unicodedata.normalize("NFC", form.get(q.name, "").strip())[:most]
     revision, asked_zone = form.get("revision", ""), form.get("zone", "")
     is_number = revision.isascii() and revision.isdigit() and len(revision) <= REVISION_MAX_DIGITS
     return TypedPaper(
@@ -58,7 +63,8 @@ def zone_of(now: datetime) -> str:
 
 
 def completed_answers(typed: TypedPaper, contest: Contest, now: datetime) -> tuple[Answers, dict[str, str]]:
-    """The answers with the time written out, and question → what is wrong with its answer: `needed`, `count` or `time`."""
+    """The answers with the time written out, and question → what is wrong with its answer: `needed`, `count`, `time`, `text`,
+    or `correction` where it has not all three."""
     answers, mistakes = dict(typed.answers), {}
     for question in questions_of(contest):
         answer = answers[question.name]
@@ -71,6 +77,15 @@ def completed_answers(typed: TypedPaper, contest: Contest, now: datetime) -> tup
             else:
                 answers[question.name] = moment
         elif answer and not is_count(answer):
+            mistakes[question.name] = "count"
+    is_correction = any(answers[question.name] for question in CORRECTION)
+    for question in CORRECTION if is_correction else ():
+        answer = answers[question.name]
+        if not answer:
+            mistakes[question.name] = "correction"
+        elif question.is_text and text_error(answer) is not None:
+            mistakes[question.name] = "text"
+        elif not question.is_text and not is_count(answer):
             mistakes[question.name] = "count"
     return answers, mistakes
 

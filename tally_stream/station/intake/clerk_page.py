@@ -3,7 +3,8 @@
 Decides what stands where: each remark beside the field it is about, and once more above the form, with a link to it, so that
 nobody has to look for it on a small screen. It is whole without a script; `static/clerk.js` adds sums while typing, the draft
 and sending when the connection is back, out of what is said here in `data-` attributes. Text from definitions and whatever
-was typed is escaped here and nowhere trusted. Pure: no request, no clock. Read `clerk_routes.py` next.
+was typed is escaped here and nowhere trusted. Pure: no request, no clock. Longer than most files, so that all HTML, and with it
+all escaping, stands in one. Read `clerk_routes.py` next.
 """
 
 from __future__ import annotations
@@ -15,10 +16,21 @@ from urllib.parse import quote, urlencode
 
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election, Station
+from tally_stream.domain.scalars import TEXT_MAX_CODE_POINTS
 from tally_stream.station.checking import Remark
 from tally_stream.station.intake.clerk_form import OF_VOTES, confirmation_of, question_beside
 from tally_stream.station.intake.clerk_words import CLERK_LANGUAGES, ClerkWords
-from tally_stream.station.paper import VOTES, Answers, Question, RunningSum, ballots_sum, is_count, questions_of, votes_sum
+from tally_stream.station.paper import (
+    CORRECTION,
+    VOTES,
+    Answers,
+    Question,
+    RunningSum,
+    ballots_sum,
+    is_count,
+    questions_of,
+    votes_sum,
+)
 from tally_stream.station.receipts import StationReceipt
 
 LISTED_MAX = 200
@@ -129,9 +141,9 @@ def none_page(frame: ClerkFrame) -> str:
 
 def form_page(frame: ClerkFrame, sheet: ClerkSheet) -> str:
     t = frame.words
-    questions = questions_of(sheet.contest)
+    questions = [*questions_of(sheet.contest), *CORRECTION]
     ids = {q.name: f"q{index}" for index, q in enumerate(questions)}
-    of_ballots = [q for q in questions if not q.name.startswith(VOTES) and not q.is_time and not _is_of_votes(q)]
+    of_ballots = [q for q in questions if not (q.name.startswith(VOTES) or q.is_time or _is_of_votes(q) or q in CORRECTION)]
     of_votes = [q for q in questions if q.name.startswith(VOTES) or _is_of_votes(q)]
     times = [q for q in questions if q.is_time]
     above = [r for r in sheet.remarks if question_beside(r) is None and r.code not in OF_VOTES]
@@ -164,6 +176,7 @@ def form_page(frame: ClerkFrame, sheet: ClerkSheet) -> str:
 {fields(times)}
 </fieldset>
 {_revision(t, sheet)}
+{_correction(t, sheet, fields(CORRECTION))}
 <button class="send" name="do" value="send">{_escape(t("send"))}</button>
 <button type="button" id="stop" hidden>{_escape(t("script.stop"))}</button>
 </form>
@@ -204,7 +217,7 @@ def _summary(t: ClerkWords, sheet: ClerkSheet, ids: Mapping[str, str]) -> str:
         trouble = f"<p>{_escape(t(sheet.trouble))}{said}</p>"
     items = [
         f'<li><a href="#{ids[name]}">{_name(t, question)}</a>: {_escape(t(f"mistake.{sheet.mistakes[name]}"))}</li>'
-        for question in questions_of(sheet.contest)
+        for question in [*questions_of(sheet.contest), *CORRECTION]
         if (name := question.name) in sheet.mistakes
     ]
     items += [f'<li><a href="#{_remark_id(r)}">{_said(t, r)}</a></li>' for r in sheet.remarks]
@@ -234,7 +247,9 @@ def _field(t: ClerkWords, sheet: ClerkSheet, question: Question, id: str) -> str
         attributes += ' aria-invalid="true"'
     if question.is_needed:
         attributes += ' aria-required="true"'
-    if not question.is_time:
+    if question.is_text:
+        attributes += f' maxlength="{TEXT_MAX_CODE_POINTS}"'
+    elif not question.is_time:
         attributes += ' inputmode="numeric"'
     party = question.candidate.party if question.candidate else None
     note = f' <bdi class="hint">{_escape(party)}</bdi>' if party else ""
@@ -255,6 +270,15 @@ def _revision(t: ClerkWords, sheet: ClerkSheet) -> str:
 <p class="hint" id="revision-hint">{_escape(t("revision.hint"))}</p>
 <input id="revision" name="revision" value="{sheet.revision}" inputmode="numeric" autocomplete="off" \
 aria-describedby="revision-hint"></div></details>"""
+
+
+def _correction(t: ClerkWords, sheet: ClerkSheet, fields: str) -> str:
+    """Folded away where nothing of it is typed: few reports are one."""
+    names = {q.name for q in CORRECTION}
+    is_said = any(sheet.answers.get(name) for name in names) or any(question_beside(r) in names for r in sheet.remarks)
+    return f"""<details{" open" if is_said else ""}><summary>{_escape(t("correction"))}</summary>
+<p class="hint">{_escape(t("correction.hint"))}</p>
+{fields}</details>"""
 
 
 def _remark(t: ClerkWords, sheet: ClerkSheet, remark: Remark) -> str:
@@ -355,7 +379,7 @@ def receipt_page(
     )
     rows = "".join(
         f"<div><dt>{_name(t, q)}</dt><dd>{_escape(_shown(t, figures[q.name]))}</dd></div>"
-        for q in questions_of(contest)
+        for q in [*questions_of(contest), *CORRECTION]
         if figures.get(q.name)
     )
     sent = f'<h3>{_escape(t("receipt.figures"))}</h3>\n<dl class="figures">{rows}</dl>' if rows else ""

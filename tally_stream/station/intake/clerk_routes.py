@@ -45,7 +45,7 @@ from tally_stream.station.intake.clerk_words import CLERK_LANGUAGES, CLERK_STATI
 from tally_stream.station.intake.identity import Identities, Identity
 from tally_stream.station.intake.recent import RecentStatement
 from tally_stream.station.intake.taking import RefusedStatement, Taken, Taking
-from tally_stream.station.paper import BALLOTS, VOTES, Answers
+from tally_stream.station.paper import BALLOTS, CORRECTION, VOTES, Answers
 from tally_stream.station.receipts import WAITING, StationReceipt
 
 COOKIE = "tally_clerk"
@@ -305,7 +305,7 @@ def figures_of(value: bytes) -> Answers:
     except ValueError:
         return {}
     ballots, votes = fields.get("ballots") or {}, fields.get("votes") or {}
-    found = {name: fields.get(name) for name in ("registered", "counted_at")}
+    found = {name: fields.get(name) for name in ("registered", "counted_at", *(q.name for q in CORRECTION))}
     found |= {name: ballots.get(name) for name in BALLOTS} | {VOTES + id: count for id, count in votes.items()}
     return {name: str(figure) for name, figure in found.items() if figure is not None}
 

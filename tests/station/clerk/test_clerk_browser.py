@@ -79,8 +79,11 @@ def test_a_report_from_typing_to_its_receipt(phone: Any, scene: ClerkScene) -> N
 
 def test_a_reload_in_the_middle_loses_nothing(phone: Any, scene: ClerkScene) -> None:
     opened(phone, scene, GOOD)
+    phone.click("details:last-of-type summary")
+    phone.fill('[name="authority"]', "district board")
     phone.reload()
     assert typed(phone) == GOOD
+    assert phone.is_visible('[name="authority"]'), "what is folded away is not forgotten"
     assert "What you typed before is there again." in phone.inner_text("#told")
     phone.goto(scene.address + "/station/A-2/MAYOR")
     assert phone.input_value('[name="valid"]') == "", "another station's form has none of it"
@@ -216,6 +219,7 @@ def test_by_keyboard_alone(phone: Any, scene: ClerkScene) -> None:
         phone.keyboard.type(figure)
         phone.keyboard.press("Tab")
     phone.keyboard.press("Tab")
+    phone.keyboard.press("Tab")
     assert phone.evaluate("document.activeElement.className") == "send"
     phone.keyboard.press("Enter")
     phone.wait_for_selector("#state")
@@ -242,10 +246,13 @@ def test_every_page_passes_axe_and_fits_a_small_phone(phone: Any, scene: ClerkSc
     look()
     opened(phone, scene, GOOD | {"cast": "101", "valid": "x", "invalid": "9"})
     look()
+    phone.click("details:last-of-type summary")
+    phone.fill('[name="reason"]', "a word " * 20)
+    look()
     phone.click(SEND)
     phone.wait_for_selector("#look")
     look()
-    fill(phone, ODD | {"cast": "108"})
+    fill(phone, ODD | {"cast": "108", "reason": ""})
     phone.click(SEND)
     phone.wait_for_selector("#rule-A2")
     look()

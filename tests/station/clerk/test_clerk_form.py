@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from tally_stream.domain.scalars import TEXT_MAX_CODE_POINTS
 from tally_stream.station.checking import KnownStatements, Remark
 from tally_stream.station.intake.clerk_form import (
     TypedPaper,
@@ -20,7 +21,7 @@ from tally_stream.station.intake.clerk_form import (
 )
 from tally_stream.station.intake.clerk_sessions import IDLE_MAX_SECONDS, ClerkSessions
 from tally_stream.station.intake.clerk_words import CLERK_LANGUAGES, CLERK_STATIC, ClerkWords, language_of
-from tally_stream.station.paper import questions_of
+from tally_stream.station.paper import CORRECTION, questions_of
 from tests.support.clerk_election import clerks_election
 from tests.support.small_elections import COUNTED_AT, COUNTED_MS
 
@@ -68,7 +69,22 @@ def test_of_a_form_only_what_was_asked_for_is_read_and_not_without_end() -> None
     assert form.answers["valid"] == "9" * 64
     assert "other" not in form.answers
     assert form.revision is None
-    assert set(form.answers) == {question.name for question in questions_of(MAYOR)}
+    assert set(form.answers) == {question.name for question in [*questions_of(MAYOR), *CORRECTION]}
+    long = typed(reason="e\u0301" * 300)
+    assert long.answers["reason"] == "é" * TEXT_MAX_CODE_POINTS, "as one character, and no longer than a reason may be"
+
+
+def test_a_correction_says_what_it_replaces_why_and_by_whose_decision() -> None:
+    why = {"replaces": "1", "reason": "two figures swapped", "authority": "district board"}
+    answers, mistakes = completed_answers(typed(**why), MAYOR, NOW)
+    assert mistakes == {}
+    said = json.loads(statement_of(answers, ELECTION, STATION, MAYOR, 2))
+    assert {name: said[name] for name in ("kind", *why)} == {"kind": "correct", **why, "replaces": 1}
+    for name in why:
+        _, mistakes = completed_answers(typed(**{name: why[name]}), MAYOR, NOW)
+        assert mistakes == dict.fromkeys(why.keys() - {name}, "correction")
+    _, mistakes = completed_answers(typed(**why | {"replaces": "first", "reason": "a\u202eb"}), MAYOR, NOW)
+    assert mistakes == {"replaces": "count", "reason": "text"}
 
 
 def test_a_word_is_confirmed_with_its_figures_and_not_with_others() -> None:
@@ -94,7 +110,15 @@ def test_a_clock_that_goes_on_is_confirmed_all_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("code", "question"),
-    [("A2", "invalid"), ("P2", "blank"), ("A9", "registered"), ("Q7", "counted_at"), ("A1", None), ("S3", None)],
+    [
+        ("A2", "invalid"),
+        ("P2", "blank"),
+        ("A9", "registered"),
+        ("Q5", "replaces"),
+        ("Q7", "counted_at"),
+        ("A1", None),
+        ("S3", None),
+    ],
 )
 def test_each_rule_has_its_place(code: str, question: str | None) -> None:
     assert question_beside(Remark(code, "warning", "")) == question
@@ -117,7 +141,7 @@ def test_all_languages_say_the_same_things_with_the_same_places() -> None:
 def test_every_question_has_words_and_every_language_its_name() -> None:
     for language in CLERK_LANGUAGES:
         words = ClerkWords(language)
-        for question in [*questions_of(MAYOR), *questions_of(BOARD)]:
+        for question in [*questions_of(MAYOR), *questions_of(BOARD), *CORRECTION]:
             assert question.candidate or words(f"q.{question.name}")
 
 

@@ -126,6 +126,28 @@ async def test_what_contradicts_itself_is_sent_to_be_held_only_with_a_yes(clerk:
     assert (await clerk.send({**form, "confirm": "A2 100 101"}))[0] == 303
 
 
+async def test_a_correction_names_what_it_replaces_and_is_asked_about_where_that_is_not_in_force(clerk: Clerk) -> None:
+    await clerk.login()
+    await clerk.send({**await clerk.form(), **GOOD})
+    why = {"replaces": "7", "reason": 'two "figures" swapped', "authority": "district board"}
+    corrected = GOOD | {"votes ANNA": "51", "votes EVIL": "45"} | why
+    status, _, text = await clerk.send({**await clerk.form(), **corrected})
+    assert (status, "<details open>" in text) == (422, True)
+    assert "replaces 7, in force is revision 1" in html.unescape(text)
+    del corrected["reason"]
+    assert (await clerk.send({**await clerk.form(), **corrected | {"replaces": "1"}}))[0] == 422
+    corrected |= why | {"replaces": "1"}
+    sent = [*(await clerk.form()).items(), *corrected.items(), ("confirm", "Q6 45 46")]
+    status, receipt, text = await clerk.send(sent)
+    assert (status, len(clerk.scene.transport.sent)) == (303, 2), text
+    said = json.loads(clerk.scene.transport.sent[1])
+    assert [said[name] for name in ("kind", "revision", "replaces", "reason", "authority")] == [
+        "correct", 2, 1, why["reason"], why["authority"],
+    ]  # fmt: skip
+    shown = await (await clerk.client.get(receipt)).text()
+    assert "two &quot;figures&quot; swapped" in shown
+
+
 async def test_a_contest_of_several_votes_asks_for_those_not_given(clerk: Clerk) -> None:
     await clerk.login()
     path = "/station/A-2/BOARD"
@@ -289,7 +311,8 @@ async def test_names_are_text_and_nothing_comes_from_elsewhere(clerk: Clerk) -> 
 @pytest.mark.parametrize("hostile", ['"><script>x</script>', HOSTILE])
 async def test_what_was_typed_is_text_too(clerk: Clerk, hostile: str) -> None:
     await clerk.login()
-    _, _, text = await clerk.send({**await clerk.form(), **GOOD, "valid": hostile, "confirm": hostile, "zone": hostile})
+    _, _, text = await clerk.send({**await clerk.form(), **GOOD, "valid": hostile, "confirm": hostile, "zone": hostile,
+                                 "reason": hostile, "authority": hostile})  # fmt: skip
     assert "<script>x" not in text
     assert "<img" not in text
 

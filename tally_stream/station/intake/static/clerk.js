@@ -48,6 +48,7 @@ function restore(form) {
   for (const one of fields()) {
     if (!draft.typed[one.name]) continue;
     one.value = draft.typed[one.name];
+    one.closest("details")?.setAttribute("open", "");
     isAnything = true;
   }
   if (draft.body) {
