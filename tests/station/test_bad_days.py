@@ -103,7 +103,7 @@ async def a_body_of_ten_megabytes(tmp_path: Path) -> str:
             "Content-Length: 10000000",
         )  # fmt: skip
         writer.write("".join(f"{line}\r\n" for line in (*head, "")).encode())
-        answer = (await reader.read()).decode()
+        answer = (await reader.readuntil(b"}")).decode()
         writer.close()
     return f"{answer.split()[1]}: {json.loads(answer.splitlines()[-1])['detail']}"
 
