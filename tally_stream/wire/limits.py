@@ -1,6 +1,6 @@
 """Every limit on bytes, in one place, with its unit in the name. Each has a test at the limit and one past it."""
 
-from tally_stream.domain.rounding import PLACES_MAX
+from tally_stream.domain.rounding import PLACES_MAX as _PLACES_MAX
 
 VALUE_MAX_BYTES = 65_536
 """A record value above this is refused (S1) unread."""
@@ -50,7 +50,7 @@ SUM_MAX = 9_007_199_254_740_991
 """Above 2^53 - 1 a reader of canonical JSON (RFC 8785) reads another integer than was written."""
 CELL_MAX_CHARS = 10_000_000
 """Of a table: a scope may name each of 100,000 areas, of a hundred characters. Python's own limit is 131,072."""
-ROUNDING_PLACES_MAX = PLACES_MAX
+ROUNDING_PLACES_MAX = _PLACES_MAX
 SEATS_MAX = 1_000_000
 FOLDER_ERRORS_SHOWN_MAX = 200
 """Mistakes of an election folder that are listed before the rest is only counted."""
