@@ -121,7 +121,7 @@ def test_messages_wait_packed_and_go_once_they_are_compared(of: Election, tmp_pa
     left, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (check.compared, check.differences) == (len(values), [])
-    assert waiting < 0.3 * sum(map(len, values))
+    assert waiting < 0.4 * sum(map(len, values))
     assert left < 0.05 * sum(map(len, values))
 
 
