@@ -70,7 +70,7 @@ audit: setup     ## ask PyPI which pinned versions have a known weakness; the wo
 	build/audit/bin/pip-audit --disable-pip --require-hashes -r requirements/runtime.txt -r requirements/dev.txt $(ARGS)
 
 mutants: setup   ## plant faults in a copy; a named test must catch each
-	@$(BIN)/python -m tests.mutants.run
+	@$(BIN)/python -m tests.mutants.run $(ARGS)
 
 docs: setup      ## write the generated pages
 	$(BIN)/python tests/docs/generate.py

@@ -1,7 +1,8 @@
-"""Planted faults, each of which a named test or a named seed of the simulation must catch: `make mutants`.
+"""Planted faults, each of which a named test or a named seed of the simulation must catch: `make mutants`, or those of some
+rooms alone: `make mutants ARGS="domain stream"`.
 
-Decides how a fault is tried; the faults stand in `in_<room>.py`. Each is planted alone in an interpreted copy of the project, two copies at a time. Fails where the
-tests or the seeds are red without a fault, a fault does not apply (its text must stand exactly once), one survives, its
+Decides how a fault is tried; the faults stand in `in_<room>.py`. Each is planted alone in an interpreted copy of the project,
+two copies at a time. Fails where the tests or the seeds are red without a fault, a fault does not apply (its text must stand exactly once), one survives, its
 test did not run to a failed assertion, or a seed found nothing wrong in what it checks. Exit 0: every fault was caught.
 """
 
@@ -25,34 +26,39 @@ from tests.support.interpreted import without_compiled
 
 COPIES = 2
 TEST_SECONDS = 300
+"""For those that are to catch one fault."""
+ALL_TESTS_SECONDS = 3_600
+"""For all of them, without a fault, one after the other."""
 TESTS_FAILED = 1
 """pytest's exit code for it; 2 and above mean that it did not run as asked."""
 
 
-def planted() -> list[Mutant]:
+ROOMS = sorted(path.stem.removeprefix("in_") for path in Path(__file__).parent.glob("in_*.py"))
+
+
+def planted(rooms: Iterable[str] = ROOMS) -> list[Mutant]:
     """The faults of every `in_<room>.py` beside this file, one room after the other."""
-    rooms = sorted(path.stem for path in Path(__file__).parent.glob("in_*.py"))
-    return [mutant for room in rooms for mutant in importlib.import_module(f"tests.mutants.{room}").MUTANTS]
+    return [mutant for room in rooms for mutant in importlib.import_module(f"tests.mutants.in_{room}").MUTANTS]
 
 
 MUTANTS = planted()
 
 
-def pytest(copy: Path, *tests: str) -> tuple[int, str]:
+def pytest(copy: Path, *tests: str, seconds: float = TEST_SECONDS) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests], cwd=copy, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=TEST_SECONDS,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=seconds,
         # No bytecode: it is matched to its file by second and size, and a mutant is quicker than that.
         env={**os.environ, "PYTHONPATH": str(copy), "TALLY_TEST_INTERPRETED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     return done.returncode, done.stdout
 
 
-def simulation(copy: Path, seeds: Iterable[int]) -> list[tuple[int, str]]:
+def simulation(copy: Path, seeds: Iterable[int], seconds: float = TEST_SECONDS) -> list[tuple[int, str]]:
     """(seed, what it found wrong) of those that failed."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.simulation.run", "--json", "--stop", "--jobs", "1",
-         "--chosen", *map(str, seeds)], cwd=copy, text=True, capture_output=True, check=False, timeout=TEST_SECONDS,
+         "--chosen", *map(str, seeds)], cwd=copy, text=True, capture_output=True, check=False, timeout=seconds,
         env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     assert done.stdout.startswith("{"), done.stdout + done.stderr
@@ -93,14 +99,21 @@ def try_mutant(copy: Path, mutant: Mutant) -> tuple[bool, str]:
         path.write_text(text, encoding="utf-8")
 
 
-def main() -> int:
+def main(rooms: list[str]) -> int:
+    if unknown := sorted(set(rooms) - set(ROOMS)):
+        print(f"no such room: {', '.join(unknown)}; there are {', '.join(ROOMS)}")
+        return 2
+    mutants = planted(rooms or ROOMS)
     copies: queue.Queue[Path] = queue.Queue()
     made = [Path(without_compiled()) for _ in range(COPIES)]
     try:
         with ThreadPoolExecutor(COPIES) as pool:
-            tests = pool.submit(pytest, made[0], *sorted({test for m in MUTANTS for test in m.test.split()}))
-            seeds = pool.submit(simulation, made[1], sorted({seed for m in MUTANTS for seed in m.seeds}))
-            (code, said), found = tests.result(), seeds.result()
+            named = sorted({test for m in mutants for test in m.test.split()})
+            chosen = sorted({seed for m in mutants for seed in m.seeds})
+            tests = pool.submit(pytest, made[0], *named, seconds=ALL_TESTS_SECONDS) if named else None
+            seeds = pool.submit(simulation, made[1], chosen, ALL_TESTS_SECONDS) if chosen else None
+            code, said = tests.result() if tests else (0, "")
+            found = seeds.result() if seeds else []
         if code != 0 or found:
             print(f"the tests are red without a fault:\n{said[-4000:] if code else found}")
             return 1
@@ -117,7 +130,7 @@ def main() -> int:
             return is_caught
 
         with ThreadPoolExecutor(COPIES) as pool:
-            caught = list(pool.map(one, MUTANTS))
+            caught = list(pool.map(one, mutants))
     finally:
         for copy in made:
             shutil.rmtree(copy, ignore_errors=True)
@@ -126,4 +139,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
