@@ -20,11 +20,12 @@ from tally_stream.cli.sealing import known_keys_of, sealing_key_of
 from tally_stream.cli.submit_form import ask
 from tally_stream.cli.submit_receipts import status
 from tally_stream.cli.submit_said import as_json, lines_of
-from tally_stream.cli.submit_send import ToldOfReceipts, send_and_say
+from tally_stream.cli.submit_send import ToldOfReceipts, send_and_say, spool_of
 from tally_stream.station.authority import Seal
 from tally_stream.station.checking import KnownStatements, why_not
 from tally_stream.station.entry import FILE_MAX_BYTES, read_entries
 from tally_stream.station.known import known_of
+from tally_stream.station.known_keys import KnownKeys
 from tally_stream.station.preparing import NotAStatement, Prepared, prepare
 from tally_stream.station.spool import SpoolError, spool_path, spooled_in
 
@@ -116,18 +117,20 @@ def submit(
     seal = None if key is None else key.seal
     given = ToldWithReports(contest, revision, added, accept_warnings, accept_errors, seal)
     path = spool_path(settings.spool, settings.prefix, definition.id)
+    spool = None
     try:
         if only_status:
             status(settings, definition, path, save, in_json=in_json)
             return
+        if station is not None:  # before anybody types a paper that may not be signed here, or could not be kept
+            if keys is not None and seal is not None:
+                _refuse_what_it_may_not_sign(keys, seal, kind or "report", station)
+            if not only_check:
+                spool = click.get_current_context().with_resource(spool_of(settings, definition, path))
         known = known_of(definition, spooled_in(path), keys)
     except SpoolError as error:
         refuse([str(error)])
     if station is not None:
-        if keys is not None and seal is not None:  # before anybody types a paper that may not be signed here
-            why = keys.why_refused(seal(b"{}"), int(time.time() * 1000), kind or "report", station)
-            if why is not None:
-                refuse([f"S6: {why}"])
         looked = Looked([(ask(known, station, contest, given.added, revision, seal), "")])
     else:
         looked = look_at(files, known, given)
@@ -136,7 +139,13 @@ def submit(
         sys.exit(EXIT_FAILED)
     if not only_check:
         told = ToldOfReceipts(waits, save)
-        send_and_say(settings, definition, path, [prepared for prepared, _ in looked.found], told, in_json=in_json)
+        send_and_say(settings, definition, spool or path, [prepared for prepared, _ in looked.found], told, in_json=in_json)
+
+
+def _refuse_what_it_may_not_sign(keys: KnownKeys, seal: Seal, kind: str, station: str) -> None:
+    why = keys.why_refused(seal(b"{}"), int(time.time() * 1000), kind, station)
+    if why is not None:
+        refuse([f"S6: {why}"])
 
 
 def _refuse_what_does_not_fit(

@@ -35,16 +35,23 @@ class ToldOfReceipts:
     save: Path | None = None
 
 
+def spool_of(settings: Settings, election: Election, path: Path) -> Spool:
+    """Raises SpoolError, as where another process has it."""
+    return Spool(path, f"{settings.prefix}.reports", election.id)
+
+
 def send_and_say(
-    settings: Settings, election: Election, path: Path, prepared: Sequence[Prepared], told: ToldOfReceipts, *, in_json: bool
-) -> None:
-    """Exits 1 where something could not be kept, is not taken or refused for good, was stopped, or (with `waits`) is not
-    counted."""
+    settings: Settings, election: Election, at: Spool | Path, prepared: Sequence[Prepared], told: ToldOfReceipts, *,
+    in_json: bool,
+) -> None:  # fmt: skip
+    """`at`: the spool, or where it is opened for this alone. Exits 1 where something could not be kept, is not taken or refused
+    for good, was stopped, or (with `waits`) is not counted."""
     from tally_stream.kafka.rights import NotAllowed
     from tally_stream.station.transport import NotTaken
 
+    path = at if isinstance(at, Path) else at.path
     try:
-        found = run_async(_sent(settings, election, path, prepared, told, in_json=in_json))
+        found = run_async(_sent(settings, election, at, prepared, told, in_json=in_json))
     except SpoolError as error:
         refuse([str(error)])
     except (NotTaken, NotAllowed) as error:
@@ -61,14 +68,20 @@ def send_and_say(
 
 
 async def _sent(
-    settings: Settings, election: Election, path: Path, prepared: Sequence[Prepared], told: ToldOfReceipts, *, in_json: bool
+    settings: Settings,
+    election: Election,
+    at: Spool | Path,
+    prepared: Sequence[Prepared],
+    told: ToldOfReceipts,
+    *,
+    in_json: bool,
 ) -> Found:
     from tally_stream.station.client import StationClient
     from tally_stream.station.intake.sending import transport_of
     from tally_stream.station.transport import NotTakenOfStation
 
     cancel_when_told()
-    spool = Spool(path, f"{settings.prefix}.reports", election.id)
+    spool = spool_of(settings, election, at) if isinstance(at, Path) else at
     async with StationClient(
         election, spool, transport_of(settings, warn), say=warn, watch=watch_of(settings, election)
     ) as client:

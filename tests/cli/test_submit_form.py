@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tally_stream.station.paper import time_of
-from tally_stream.station.spool import spooled_in
+from tally_stream.station.spool import Spool, spooled_in
 from tests.cli.calling import call
 from tests.support.brokers import Embedded
 from tests.support.processes import environment, settings_for
@@ -70,6 +71,14 @@ def test_what_is_odd_is_sent_only_with_a_yes_and_else_asked_for_once_more(
         "ballots": {"cast": 100, "valid": 96, "blank": 2, "invalid": 2}, "votes": {"ANNA": 50, "BELA": 46}, "station": "A-1",
         "revision": 1,
     }  # fmt: skip
+
+
+def test_nobody_types_a_paper_that_could_not_be_kept(folder: Path, tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool", "tally.reports", "X-2024"):
+        said = typed(folder, *GOOD, "y", expect=1, more=("--spool", str(tmp_path / "spool"), "--bootstrap", "127.0.0.1:9"))
+        assert f"another process ({os.getpid()}) has this spool: wait for it, or end it" in said
+        assert "Type what the paper says" not in said, "it was asked for all the same"
+        assert "nothing is wrong with it" in typed(folder, *GOOD, "y"), "who only looks needs no spool"
 
 
 def test_the_end_of_the_input_sends_nothing(folder: Path) -> None:
