@@ -70,9 +70,11 @@ class KnownStatements:
         self._turnouts: dict[str, Turnout] = {}
         self._highest: dict[tuple[str, str], int] = {}
 
-    def next_revision(self, station: str, sequence: str) -> int:
-        """One above the highest that is known; `sequence` is a contest's id, or TURNOUT."""
-        return self._highest.get((station, sequence), 0) + 1
+    def next_revision(self, station: str, sequence: str, replaces: object = None) -> int:
+        """One above the highest that is known; `sequence` is a contest's id, or TURNOUT. `replaces`, as a statement has it, is
+        known too: whoever corrects revision 2 has seen it, as of an authority's order that this place has not."""
+        seen = replaces if isinstance(replaces, int) else 0
+        return max(self._highest.get((station, sequence), 0), seen) + 1
 
     def check(self, value: bytes | None, key: bytes | None, log_ms: int) -> Checked:
         """What would become of the record, arriving at `log_ms` (milliseconds since 1970 UTC). Changes nothing."""

@@ -1,7 +1,8 @@
 """A statement as it was entered → the record that is sent: its key, its exact bytes, and what the rules say of it.
 
-Decides the revision where none is given: one above the highest known of its station and sequence; or that one itself, where
-it said the same, so that a file that is given twice states nothing new. Read `checking.py` next.
+Decides the revision where none is given: one above the highest known of its station and sequence, which the one that it
+replaces is too; or the highest itself, where it said the same, so that a file that is given twice states nothing new. Read
+`checking.py` next.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def prepare(
         again = _prepared(stated | {"revision": highest}, station, sequence, known, now_ms, seal)
         if again.checked.verdict == "repeated":
             return again
-    return _prepared(stated | {"revision": highest + 1 if given is None else given}, station, sequence, known, now_ms, seal)
+    following = known.next_revision(station, sequence, stated.get("replaces"))
+    return _prepared(stated | {"revision": following if given is None else given}, station, sequence, known, now_ms, seal)
 
 
 def _prepared(

@@ -134,6 +134,17 @@ class TestPreparing:
         assert prepare(counts(contest=None), known, LOG_MS, "PRES").sequence == "PRES"
         assert prepare(turnout(revision=None), known, LOG_MS, "PRES").sequence == "turnout"
 
+    def test_a_correction_is_above_what_it_replaces(self) -> None:
+        corrects = counts(revision=None, kind="correct", replaces=2, reason="misread", authority="it")
+        assert prepare(corrects, KnownStatements(ELECTION), LOG_MS).revision == 3, "a new machine"
+        known = KnownStatements(ELECTION)
+        known.take(as_bytes(counts()), b"A-1", LOG_MS)
+        assert prepare(corrects, known, LOG_MS).revision == 3, "2 was an order of an authority"
+        known.take(as_bytes(counts(revision=4)), b"A-1", LOG_MS)
+        assert prepare(corrects, known, LOG_MS).revision == 5
+        assert prepare(corrects, known, LOG_MS, revision=9).revision == 9
+        assert codes(prepare(corrects | {"replaces": "2"}, known, LOG_MS).checked) == [("S4", "reject")]
+
     @pytest.mark.parametrize(
         ("message", "sentence"),
         [

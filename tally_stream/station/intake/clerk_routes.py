@@ -221,7 +221,9 @@ class ClerkPages:
             return self._shown(frame, station, contest, typed, 422, mistakes=mistakes)
         if self._election.signatures is not None:
             return self._shown(frame, station, contest, typed, 422, trouble="trouble.signed")
-        revision = typed.revision or self._taking.next_revision(station.id, contest.id)
+        # Of what is replaced the form may not have known: an authority's order, a report from before this intake's start.
+        above = int(answers.get("replaces") or 0) + 1
+        revision = max(typed.revision or self._taking.next_revision(station.id, contest.id), above)
         value = statement_of(answers, self._election, station, contest, revision)
         checked = self._taking.check(value, station.id)
         if checked.verdict in ("stale", "conflicting"):

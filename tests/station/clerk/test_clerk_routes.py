@@ -146,6 +146,11 @@ async def test_a_correction_names_what_it_replaces_and_is_asked_about_where_that
     ]  # fmt: skip
     shown = await (await clerk.client.get(receipt)).text()
     assert "two &quot;figures&quot; swapped" in shown
+    ordered = corrected | {"replaces": "3", "votes ANNA": "52", "votes EVIL": "44"}  # 3: an order, which no intake has taken
+    _, _, text = await clerk.send({**await clerk.form(), **ordered})
+    confirmed = [("confirm", value) for value in re.findall(r'name="confirm" value="([^"]*)"', text)]
+    assert (await clerk.send([*(await clerk.form()).items(), *ordered.items(), *confirmed]))[0] == 303
+    assert json.loads(clerk.scene.transport.sent[2])["revision"] == 4
 
 
 async def test_a_contest_of_several_votes_asks_for_those_not_given(clerk: Clerk) -> None:
