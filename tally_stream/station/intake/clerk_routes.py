@@ -190,7 +190,7 @@ class ClerkPages:
         if asked is None:
             return _page(none_page(frame), 404)
         typed = typed_paper({}, (), asked[1], zone_of(self._now()))
-        trouble = None if self._election.signatures is None else "trouble.signed"
+        trouble = "trouble.signed" if self._election.signatures == "required" else None
         return self._shown(frame, *asked, typed, 200, is_fresh=True, trouble=trouble)
 
     async def _sent(self, request: web.Request) -> web.Response:
@@ -219,7 +219,7 @@ class ClerkPages:
         typed = TypedPaper(answers, typed.revision, typed.zone, typed.confirmed)
         if mistakes:
             return self._shown(frame, station, contest, typed, 422, mistakes=mistakes)
-        if self._election.signatures is not None:
+        if self._election.signatures == "required":
             return self._shown(frame, station, contest, typed, 422, trouble="trouble.signed")
         # Of what is replaced the form may not have known: an authority's order, a report from before this intake's start.
         above = int(answers.get("replaces") or 0) + 1

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from tally_stream.domain.election import Signatures
 from tally_stream.settings import load_settings
 from tally_stream.station.intake.clerk_routes import COOKIE, FORM_MAX_BYTES
 from tally_stream.station.intake.identity import new_token, token_line
@@ -20,6 +21,8 @@ from tally_stream.station.intake.server import Intake
 from tally_stream.station.receipts import StationReceipt
 from tests.support.clerk_election import HOSTILE
 from tests.support.clerk_scene import ClerkScene
+from tests.support.report_messages import election as signing_election
+from tests.support.signing import signing_key
 from tests.support.small_elections import COUNTED_AT
 
 SHEET = "/station/A-1/MAYOR"
@@ -76,6 +79,21 @@ async def test_a_report_is_sent_and_has_a_receipt_that_changes(clerk: Clerk) -> 
     assert "Held, not counted" in text
     assert "the votes add up to 97" in text
     assert 'data-final="true"' in text
+
+
+@pytest.mark.parametrize(("signatures", "status"), [("optional", 303), ("required", 422)])
+async def test_an_unsigned_report_is_sent_unless_it_must_be_signed(tmp_path: Path, signatures: Signatures, status: int) -> None:
+    of = signing_election(signatures=signatures, keys=[signing_key("ALL")])
+    scene = ClerkScene(tmp_path, of, ("A-1",))
+    given = {"cast": "100", "valid": "96", "blank": "2", "invalid": "2", "votes ANNA": "50", "votes BELA": "46"}
+    async with TestClient(TestServer(scene.application())) as client:
+        clerk, path = Clerk(scene, client), "/station/A-1/PRES"
+        await clerk.login()
+        text = await (await client.get(path)).text()
+        answer = await clerk.send({**GOOD, **await clerk.form(path), **given}, path)
+    assert answer[0] == status, answer[2]
+    assert ("takes signed reports only" in text) == ("takes signed reports only" in answer[2]) == (status == 422)
+    assert len(scene.transport.sent) == (status == 303)
 
 
 async def test_the_same_form_twice_is_one_report_and_another_one_under_its_revision_none(clerk: Clerk) -> None:
