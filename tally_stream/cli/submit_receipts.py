@@ -93,20 +93,25 @@ async def _source(settings: Settings, election: Election) -> ReceiptReader | Rec
 
 
 async def wait_for_receipts(client: StationClient, settings: Settings, ids: Iterable[int], *, in_json: bool) -> Found:
-    """Look until each of these has one, and say each when it comes. Raises NotAllowed where we may not look."""
+    """Look until each of these has one, and say each when it comes; why one stays *waiting* is said too, once. Raises
+    NotAllowed where we may not look."""
     from tally_stream.kafka.client import KafkaError, short
     from tally_stream.kafka.rights import NotAllowed
 
-    wanted, told = set(ids), set[int]()
+    wanted, told, hidden = set(ids), set[int](), set[int]()
     topic = f"{settings.prefix}.reports"
     while True:
         try:
             async with await _source(settings, client.election) as reader:
                 while True:
-                    found = [one for one in await client.receipts(reader) if one[0].id in wanted]
+                    found = await client.receipts(reader, wanted)
                     final = [one for one in found if one[1].is_final]
                     say([one for one in final if one[0].id not in told], client.election, topic, in_json=in_json)
                     told.update(spooled.id for spooled, _ in final)
+                    for spooled, receipt in found:
+                        if receipt.sentences and not receipt.is_final and spooled.id not in hidden:
+                            hidden.add(spooled.id)
+                            warn(f"{spooled}: what became of it is not told here: {'; '.join(receipt.sentences)}")
                     if len(final) == len(found):
                         return found
                     await asyncio.sleep(LOOK_SECONDS)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from tally_stream.domain.election import Election
@@ -135,10 +135,10 @@ class StationClient:
         """All that was ever kept here, in order; each with how far it has come."""
         return self._spool.all()
 
-    async def receipts(self, reader: ReceiptSource) -> list[tuple[Spooled, StationReceipt]]:
-        """What is known now of each statement that was kept here, noted in the spool too. `reader` is open, and the same one
-        for every look. Raises KafkaError where the brokers do not answer."""
-        statements = self._spool.all()
+    async def receipts(self, reader: ReceiptSource, ids: Collection[int] | None = None) -> list[tuple[Spooled, StationReceipt]]:
+        """What is known now of each statement that was kept here (`ids`: of these alone), noted in the spool too. `reader` is
+        open, and the same one for every look. Raises KafkaError where the brokers do not answer."""
+        statements = [spooled for spooled in self._spool.all() if ids is None or spooled.id in ids]
         await reader.turn(statements)
         receipts = reader.receipts(statements)
         found = [(spooled, receipts[spooled.id]) for spooled in statements]

@@ -31,6 +31,8 @@ _CONFIRMED = {"accept_warnings": "true", "accept_errors": "true"}
 _OUR_TOKEN = "TALLY_INTAKE_TOKEN_FILE names our token"
 _REFUSES_THIS_ONE = frozenset({409, 413, 422})
 """Another statement may be taken."""
+_HIDES_THIS_ONE = frozenset({403, 404})
+"""Another receipt may be told."""
 _MAY_PASS = frozenset({408, 429}) | frozenset(range(500, 600))
 
 
@@ -97,7 +99,8 @@ class ReceiptsOfIntake:
         await self._asking.close()
 
     async def turn(self, stations: Sequence[Spooled]) -> None:
-        """Ask for each that is not known for good."""
+        """Ask for each that is not known for good. One that this token may not see, or that the intake does not find, stays
+        *waiting*, and says so; it keeps nobody from hearing of the others."""
         for spooled in stations:
             if spooled.partition is None or spooled.offset is None or noted(spooled.receipt).is_final:
                 continue
@@ -106,6 +109,10 @@ class ReceiptsOfIntake:
                 status, answer = await self._asking.ask("GET", f"/v1/receipts/{place[0]}/{place[1]}")
             except (NotSent, NotTaken) as error:
                 raise OSError(str(error)) from error
+            if status in _HIDES_THIS_ONE and _word(answer):
+                said = f"{self._asking.url}: {_said(status, answer)}"
+                self._receipts[place] = StationReceipt("waiting", (_word(answer),), (said,))
+                continue
             if status != 200:
                 raise OSError(f"{self._asking.url}: the receipt of {spooled}: {_said(status, answer)}")
             self._receipts[place] = _receipt_in(answer)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tally_stream.cli.submit_receipts import wait_for_receipts
 from tally_stream.settings import Settings, SettingsError, load_settings
 from tally_stream.station.client import StationClient
 from tally_stream.station.intake import sending
@@ -166,6 +167,36 @@ async def test_a_station_of_another_token_holds_up_no_other(
     async with StationClient(ELECTION, spool, transport_of(settings, print)) as client:
         await client.flush()
         assert client.statements()[0].value in topic.values
+
+
+async def test_a_receipt_of_another_token_s_station_keeps_nobody_from_hearing_of_the_others(
+    topic: TopicOfLists, served: Intake, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Two tokens with one spool: what the first one sent, the second one may not ask for."""
+    own = (tmp_path / "token").read_text().strip()
+
+    async def receipt(taken: object) -> StationReceipt:
+        return StationReceipt("counted", definition="abc", version=7)
+
+    monkeypatch.setattr(served.receipts, "receipt", receipt)
+    spool = Spool(tmp_path / "spool", "tally.reports", ELECTION.id)
+    async with StationClient(ELECTION, spool, transport_of(settings, print)) as client:
+        await client.submit(counts())
+        await client.flush()
+        (tmp_path / "tokens").write_text(token_line(own, ["B-1"]))
+        await client.submit(turnout(station="B-1"))
+        await client.flush()
+        async with ReceiptsOfIntake(settings) as reader:
+            (hidden, told), (_, counted) = await client.receipts(reader)
+        assert (told.state, told.codes, counted.state) == ("waiting", ("not-yours",), "counted")
+        assert "not-yours: " + served.address + ": the statement there is another station's" in sentence_of(hidden, told)
+        async with asyncio.timeout(20):
+            found = await wait_for_receipts(client, settings, [client.statements()[1].id], in_json=False)
+        assert [one.state for _, one in found] == ["counted"], "no other is waited for"
+        waiting = asyncio.create_task(wait_for_receipts(client, settings, [hidden.id], in_json=False))
+        await until(lambda: "is another station's" in capsys.readouterr().err, "why it waits")
+        waiting.cancel()
 
 
 async def test_an_intake_that_is_gone_may_come_back(settings: Settings, served: Intake) -> None:
