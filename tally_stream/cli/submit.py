@@ -17,7 +17,7 @@ from rich.text import Text
 
 from tally_stream.cli.common import ELECTION, EXIT_FAILED, EXIT_USAGE, open_election, out, refuse, settings_of, with_broker
 from tally_stream.cli.sealing import known_keys_of, sealing_key_of
-from tally_stream.cli.submit_form import ask
+from tally_stream.cli.submit_form import ask, is_odd
 from tally_stream.cli.submit_receipts import status
 from tally_stream.cli.submit_said import as_json, lines_of
 from tally_stream.cli.submit_send import ToldOfReceipts, send_and_say, spool_of
@@ -106,6 +106,8 @@ def submit(
         refuse(["no election: give --election or set TALLY_ELECTION"], EXIT_USAGE)
     if station is not None and (files or only_status or in_json):
         raise click.UsageError("--station asks for a report: it goes without FILE, --status and --json")
+    if station is not None and kind in (None, "report") and (replaces, reason, authority) != (None, None, None):
+        raise click.UsageError("--replaces, --reason and --authority are a correction's: with --kind correct, or recount")
     _refuse_what_does_not_fit((*files, *([station] if station else [])), only_check, only_status or waits, only_status, save)
     definition, _ = open_election(settings.election)
     stated = {"kind": kind, "replaces": replaces, "reason": reason, "authority": authority}
@@ -131,7 +133,10 @@ def submit(
     except SpoolError as error:
         refuse([str(error)])
     if station is not None:
-        looked = Looked([(ask(known, station, contest, given.added, revision, seal), "")])
+        prepared = ask(known, station, contest, given.added, revision, seal, only_check=only_check)
+        if only_check:
+            sys.exit(EXIT_FAILED if is_odd(prepared) else 0)
+        looked = Looked([(prepared, "")])
     else:
         looked = look_at(files, known, given)
         say(looked, in_json)

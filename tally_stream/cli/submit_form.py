@@ -1,13 +1,14 @@
 """`submit --station`: one report, asked for field by field as it stands on the paper, with the sums as they run.
 
-Decides the words, and that whoever is asked can go back (`<`). At the end each rule that has something to say says it, and
-only a yes sends what is odd. The questions, their order and what may be answered stand in `station/paper.py`; what is wrong
-with a report in `station/checking.py`.
+Decides the words, and that whoever is asked can go back (`<`) and take an answer back (`-`). At the end each rule that has
+something to say says it, and only a yes sends what is odd. The questions, their order and what may be answered stand in
+`station/paper.py`; what is wrong with a report in `station/checking.py`.
 """
 
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -19,9 +20,11 @@ from tally_stream.cli.common import EXIT_USAGE, out, refuse
 from tally_stream.cli.submit_said import lines_of
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election, Station
+from tally_stream.domain.scalars import text_error
 from tally_stream.station.authority import Seal
 from tally_stream.station.checking import KnownStatements
 from tally_stream.station.paper import (
+    CORRECTION,
     VOTES,
     Answers,
     Question,
@@ -36,10 +39,12 @@ from tally_stream.station.paper import (
 from tally_stream.station.preparing import Prepared, prepare
 
 BACK = "<"
+NOT_THERE = "-"
 _TEXTS = {
     "registered": "registered voters on the paper", "cast": "ballots cast", "valid": "valid ballots", "blank": "blank ballots",
     "invalid": "invalid ballots", "undervotes": "votes not given", "overvotes": "votes lost by too many",
-    "counted_at": "counted at (21:42, or with date and offset)",
+    "counted_at": "counted at (21:42, or with date and offset)", "replaces": "revision that it replaces (its receipt has it)",
+    "reason": "why", "authority": "who decided it",
 }  # fmt: skip
 
 
@@ -50,27 +55,36 @@ def ask(
     added: Mapping[str, Any],
     revision: int | None,
     seal: Seal | None,
+    *,
+    only_check: bool,
 ) -> Prepared:
-    """A report that was looked at and confirmed. Exits 2 for a station or contest that is none; raises click.Abort at the end
-    of the input."""
+    """A report that was looked at and confirmed; with `only_check` one that nobody wants to type once more. `added`: what the
+    command line says of it; of what a correction says, what stands in brackets the first time. Exits 2 for a station or
+    contest that is none; raises click.Abort at the end of the input."""
     election = known.election
     station = election.stations.get(station_id)
     if station is None:
         refuse([f"{station_id}: no polling station of {election.id}"], EXIT_USAGE)
     contest = _contest(election, station, contest_id)
-    answers: Answers = {}
+    kind = str(added.get("kind", "report"))
+    of_correction = {question.name for question in CORRECTION}
+    answers: Answers = {name: str(value) for name, value in added.items() if name in of_correction}
+    added = {name: value for name, value in added.items() if name not in of_correction}
     register = "unknown" if station.registered is None else f"{station.registered:,}"
     out.print(Text(f"{station.id} {station.name}, register {register}: {contest.name} ({contest.id})"), soft_wrap=True)
-    out.print(Text(f"Type what the paper says. Empty: not on the paper, which is not 0. {BACK} goes back."), soft_wrap=True)
+    out.print(
+        Text(f"Type what the paper says. Empty, or {NOT_THERE}: not on the paper, which is not 0. {BACK} goes back."),
+        soft_wrap=True,
+    )
     while True:
-        _ask_all(questions_of(contest), contest, answers)
-        fields = {**added, **fields_of(answers, contest), "station": station.id, "contest": contest.id}
+        _ask_all(questions_of(contest, kind), contest, answers)
+        fields = {**added, **fields_of(answers, contest, kind), "station": station.id, "contest": contest.id}
         prepared = prepare(fields, known, int(time.time() * 1000), revision=revision, seal=seal)
         for line in lines_of(prepared, ""):
             out.print(Text(line), soft_wrap=True)
-        if _is_confirmed(prepared):
+        if _is_enough(prepared) if only_check else _is_confirmed(prepared):
             return prepared
-        out.print(Text("Once more: what was typed stands in brackets."))
+        out.print(Text(f"Once more: what was typed stands in brackets. Enter keeps it, {NOT_THERE} takes it back."))
 
 
 def _contest(election: Election, station: Station, contest_id: str | None) -> Contest:
@@ -111,7 +125,16 @@ def _ask(question: Question, before: str) -> str:
         typed: str = click.prompt(text_of(question), default=before, show_default=bool(before)).strip()
         if typed == BACK:
             return typed
-        if not typed and question.is_needed:
+        typed = "" if typed == NOT_THERE else typed
+        if question.is_text:
+            typed = unicodedata.normalize("NFC", typed)
+            wrong = text_error(typed) if typed else "this has to stand there"
+            if wrong is None:
+                return typed
+            out.print(Text(f"    {wrong}"))
+        elif not typed and question.name == "replaces":
+            out.print(Text("    a correction says what it replaces; 0: nothing is in force"))
+        elif not typed and question.is_needed and not question.is_time:
             out.print(Text("    this has to stand there; where the paper says nothing or a dash is counted, type 0"))
         elif question.is_time:
             moment = time_of(typed, datetime.now().astimezone())
@@ -145,6 +168,16 @@ def _difference(found: RunningSum) -> str:
     if total < of:
         return f": {of - total:,} {'are missing' if found.is_whole else 'left'}"
     return ": right" if found.is_whole else ""
+
+
+def _is_enough(prepared: Prepared) -> bool:
+    out.print(Text("Nothing was sent: --check only looks."))
+    return not is_odd(prepared) or not click.confirm("Type it once more?")
+
+
+def is_odd(prepared: Prepared) -> bool:
+    """Whether a rule refuses it, holds it or warns."""
+    return any(prepared.checked.of(severity) for severity in ("reject", "error", "warning"))
 
 
 def _is_confirmed(prepared: Prepared) -> bool:

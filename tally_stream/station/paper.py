@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,7 +40,7 @@ class Question:
 
 
 CORRECTION = (Question("replaces"), Question("reason", is_text=True), Question("authority", is_text=True))
-"""What is asked of a report that corrects the one in force: all three, or none."""
+"""What is asked of a report that replaces the one in force: all three, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,10 @@ class RunningSum:
     is_whole: bool
 
 
-def questions_of(contest: Contest) -> list[Question]:
-    found = [
+def questions_of(contest: Contest, kind: str = "report") -> list[Question]:
+    """Where the `kind` is another one, what is replaced comes first: who doesn't know it types no figures in vain."""
+    found = [replace(question, is_needed=True) for question in CORRECTION] if kind != "report" else []
+    found += [
         Question("registered"), Question("cast"), Question("valid", is_needed=True), Question("blank"), Question("invalid"),
     ]  # fmt: skip
     found += [Question(VOTES + c.id, is_needed=True, candidate=c) for c in contest.candidates]
@@ -94,13 +96,13 @@ def votes_sum(answers: Mapping[str, str], contest: Contest) -> RunningSum:
     return RunningSum(sum(map(int, votes)), most, is_whole)
 
 
-def fields_of(answers: Mapping[str, str], contest: Contest) -> dict[str, Any]:
-    """A report's fields; what is unknown is not among them."""
+def fields_of(answers: Mapping[str, str], contest: Contest, replacing_kind: str = "correct") -> dict[str, Any]:
+    """A report's fields; what is unknown is not among them. `replacing_kind`: of one that says what it replaces."""
     ballots = {name: int(answers[name]) for name in BALLOTS if answers.get(name)}
     fields: dict[str, Any] = {"counted_at": answers["counted_at"], "ballots": ballots}
     if answers.get("registered"):
         fields["registered"] = int(answers["registered"])
     if answers.get("replaces"):
-        fields |= {"kind": "correct", "replaces": int(answers["replaces"])}
+        fields |= {"kind": replacing_kind, "replaces": int(answers["replaces"])}
         fields |= {name: answers[name] for name in ("reason", "authority")}
     return fields | {"votes": {c.id: int(answers[VOTES + c.id]) for c in contest.candidates}}

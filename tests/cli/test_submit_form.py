@@ -33,7 +33,7 @@ def typed(folder: Path, *answers: str, expect: int = 0, more: tuple[str, ...] = 
 
 
 def test_sums_run_as_the_clerk_types(folder: Path) -> None:
-    said = typed(folder, *GOOD, "y")
+    said = typed(folder, *GOOD)
     assert "A-1 School, register 200: Pres (PRES)" in said
     for line in ("together 100 of 100 cast: right", "so far 50 of 96 valid: 46 left", "so far 96 of 96 valid: right"):
         assert line in said
@@ -48,7 +48,7 @@ def test_sums_that_are_not_right_are_seen_at_once(folder: Path) -> None:
 
 
 def test_a_slip_is_asked_for_again_and_one_can_go_back(folder: Path) -> None:
-    said = typed(folder, "", "1oo", "100", "", "96", "3", "<", "2", "2", "50", "46", "yesterday", AT, "y")
+    said = typed(folder, "", "1oo", "100", "", "96", "3", "<", "2", "2", "50", "46", "yesterday", AT)
     assert "a whole number in digits alone" in said
     assert "this has to stand there" in said
     assert "a time as 21:42, or" in said
@@ -73,12 +73,54 @@ def test_what_is_odd_is_sent_only_with_a_yes_and_else_asked_for_once_more(
     }  # fmt: skip
 
 
+def test_a_figure_that_is_not_on_the_paper_can_be_taken_back(folder: Path) -> None:
+    beside = ["300", "100", "96", "2", "2", "50", "46", AT]
+    said = typed(folder, *beside, "y", "-", "", "-", "", "", "-", "", "", "-", "", "", "", expect=0)
+    assert "warning: P7" in said
+    assert "- takes it back" in said
+    assert "this has to stand there" in said, "of what has to be answered nothing is taken back"
+    assert "a time as 21:42, or" in said
+    assert said.rstrip().endswith("A-1 PRES revision 1: nothing is wrong with it\nNothing was sent: --check only looks.")
+
+
+CORRECTED = ("--check", "--kind", "correct")
+
+
+def test_a_correction_is_asked_what_it_replaces_why_and_who_decided_it(folder: Path) -> None:
+    said = typed(folder, "", "one", "1", "", "a\tb", "two figures swapped", "the board", *GOOD, "y", expect=1, more=CORRECTED)
+    assert "a correction says what it replaces" in said
+    assert "    this has to stand there\n" in said
+    assert "    has the control or separator character U+0009" in said
+    assert "warning: Q5: replaces 1, in force is revision 0 (as far as this place knows" in said
+    assert "without" not in said
+
+
+def test_what_the_command_line_says_of_a_correction_stands_in_brackets(folder: Path, tmp_path: Path) -> None:
+    named = ("--kind", "recount", "--replaces", "0", "--reason", "lost sheet", "--authority", "the court")
+    spool, there = tmp_path / "spool", ("--bootstrap", "127.0.0.1:9")
+    said = typed(folder, "", "", "", *GOOD, more=("--check", *named))
+    assert (
+        "revision that it replaces (its receipt has it) [0]: why [lost sheet]: who decided it [the court]: registered" in said
+    )
+    assert "A-1 PRES revision 1: nothing is wrong with it" in said
+    alone = typed(folder, expect=2, more=("--spool", str(spool), "--reason", "lost sheet", *there))
+    assert "--kind correct" in alone
+
+
+def test_who_only_looks_is_not_asked_whether_it_is_sent(folder: Path) -> None:
+    said = typed(folder, *GOOD)
+    assert said.rstrip().endswith("A-1 PRES revision 1: nothing is wrong with it\nNothing was sent: --check only looks.")
+    odd = typed(folder, "200", "100", "90", "0", "10", "50", "40", AT, "n", expect=1)
+    assert odd.rstrip().endswith("Nothing was sent: --check only looks.\nType it once more? [y/N]:")
+    assert "end it?" not in said + odd
+
+
 def test_nobody_types_a_paper_that_could_not_be_kept(folder: Path, tmp_path: Path) -> None:
     with Spool(tmp_path / "spool", "tally.reports", "X-2024"):
         said = typed(folder, *GOOD, "y", expect=1, more=("--spool", str(tmp_path / "spool"), "--bootstrap", "127.0.0.1:9"))
         assert f"another process ({os.getpid()}) has this spool: wait for it, or end it" in said
         assert "Type what the paper says" not in said, "it was asked for all the same"
-        assert "nothing is wrong with it" in typed(folder, *GOOD, "y"), "who only looks needs no spool"
+        assert "nothing is wrong with it" in typed(folder, *GOOD), "who only looks needs no spool"
 
 
 def test_the_end_of_the_input_sends_nothing(folder: Path) -> None:
