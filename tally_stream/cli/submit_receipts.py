@@ -37,7 +37,7 @@ Found = list[tuple[Spooled, StationReceipt]]
 
 
 def status(settings: Settings, election: Election, path: Path, save: Path | None, *, in_json: bool) -> None:
-    """Exits 1 where the brokers could not be asked; what was known before is shown then."""
+    """Exits 1 where the brokers could not be asked, or it was stopped; what was known before is shown then."""
     statements = spooled_in(path)
     topic = f"{settings.prefix}.reports"
     found: Found = [(spooled, noted(spooled.receipt)) for spooled in statements]
@@ -47,6 +47,8 @@ def status(settings: Settings, election: Election, path: Path, save: Path | None
             found = run_async(_looked(settings, election, statements))
         except _NoLook as error:
             trouble = f"{error.args[0]}; what is shown was known before"
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            trouble = "stopped; what is shown was known before"
         with suppress(SpoolError), Spool(path, topic, election.id) as spool:  # another process may have it
             if trouble is None:
                 spool.note_receipts(notes((spooled.id, receipt) for spooled, receipt in found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -196,6 +197,29 @@ class TestStatus:
         assert "Polling station:    A-1, School" in (tmp_path / "r.txt").read_text()
         nowhere_to = call(*words, "--save", str(tmp_path / "no" / "r.json"), expect=1, **nowhere)
         assert "r.json: the receipts could not be saved: No such file or directory" in nowhere_to.stderr
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_stopped_before_a_frozen_broker_answers_it_shows_what_was_known(
+        self, folder: Path, tmp_path: Path, number: signal.Signals
+    ) -> None:
+        spool, log = tmp_path / "spool", tmp_path / "log"
+        with Spool(spool, "submit-stopped.reports", "X-2024") as kept:
+            kept.keep([prepare(counts(), KnownStatements(load_election(folder)), LOG_MS)], LOG_MS)
+        with socket.create_server(("127.0.0.1", 0)) as frozen, log.open("wb") as said:  # the kernel accepts, nobody answers
+            nowhere = settings_for(f"127.0.0.1:{frozen.getsockname()[1]}", "submit-stopped")
+            words = command("submit", "--status", "--election", str(folder), "--spool", str(spool))
+            asking = subprocess.Popen(words, stdout=said, stderr=said, **tied(nowhere))
+            try:
+                frozen.settimeout(30)
+                frozen.accept()
+                asking.send_signal(number)
+                assert asking.wait(20) == 1
+            finally:
+                asking.kill()
+                asking.wait()
+        assert "A-1 PRES revision 1: waiting: no broker has acknowledged it yet" in log.read_text()
+        assert "tally-stream: stopped; what is shown was known before" in log.read_text()
+        assert "Traceback" not in log.read_text()
 
     @pytest.mark.parametrize(
         ("words", "sentence"),
