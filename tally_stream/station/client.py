@@ -27,7 +27,7 @@ from tally_stream.station.known import REFUSED_STATES, known_of
 from tally_stream.station.known_keys import KnownKeys
 from tally_stream.station.preparing import Prepared, prepare
 from tally_stream.station.receipts import StationReceipt, notes
-from tally_stream.station.spool import Spool, Spooled, SpoolError, SpoolFigures
+from tally_stream.station.spool import Spool, Spooled, SpoolError, SpoolFigures, others_can_read
 from tally_stream.station.transport import NotSent, NotTaken, NotTakenOfStation, RefusedForGood, Transport
 
 UNDER_WAY_MAX = 500
@@ -67,6 +67,8 @@ class StationClient:
         self._spool, self._transport, self._seal = spool, transport, seal
         self._watch = watch
         self._say: Callable[[str], object] = say or (lambda line: None)
+        if (readable := others_can_read(spool.path)) is not None:
+            self._say(readable)
         self._keys = KnownKeys(election, say=self._say) if keys is None else keys
         self._known = known_of(election, spool.all(), self._keys)
         self._news = asyncio.Event()

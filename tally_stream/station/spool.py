@@ -4,8 +4,9 @@ Decides what is kept and when it is certain: a statement stands on the disk (wri
 `keep` returns, one row for each station, sequence and revision, with the bytes that every try sends. Several are kept
 together or not at all. A process that dies at any step leaves either no row or a whole one; what was acknowledged and not
 noted is sent again, and counted once (rule Q1). A second process on one spool is refused by name: the kernel holds the lock
-on a file beside it and gives it back however the first one ends. Whatever the disk refuses is `SpoolError`, which names the
-file. Refuses to know what the bytes say, and brokers. Read `client.py` next.
+on a file beside it and gives it back however the first one ends. The files are their owner's alone: counts stand there before
+they are public. Whatever the disk refuses is `SpoolError`, which names the file. Refuses to know what the bytes say, and
+brokers. Read `client.py` next.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ FORMAT = 1
 _APPLICATION = 0x74616C79
 """`taly`, in SQLite's own field for it: what is no spool is not written to."""
 LOCK_WAIT_MS = 2_000
+_OWNER_ALONE, _OTHERS = 0o600, 0o077
 _WAITS = "\"offset\" IS NULL AND coalesce(receipt_state, 'waiting') = 'waiting'"
 """What is still to be sent: no broker has acknowledged it, and nobody has refused it for good."""
 _TABLES = """
@@ -124,9 +126,11 @@ class Spool:
         self.path = path
         self._lock = _locked(path)
         try:
+            _made(path)
             with self._told():
                 self._db = sqlite3.connect(path, isolation_level=None, timeout=LOCK_WAIT_MS / 1000)
                 self._open(topic, election)
+            _narrow(path)
         except BaseException:
             self.close()
             raise
@@ -328,15 +332,53 @@ def _sentence(path: Path, error: sqlite3.Error) -> str:
     return f"{path}: {error} ({name})"
 
 
+def others_can_read(path: Path) -> str | None:
+    """A sentence where other users of this machine may read what the spool has; None where they may not."""
+    if not _wider(path):
+        return None
+    return (f"{path}: other users of this machine may read it, and with it counts before they are public: chmod 600, or "
+            "TALLY_SPOOL names a place on a disk that knows owners")  # fmt: skip
+
+
+def _wider(path: Path) -> list[Path]:
+    """Of the spool's files those that not only their owner may read or write."""
+    found = []
+    for end in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            beside = path.with_name(path.name + end)
+            found += [beside] if beside.stat().st_mode & _OTHERS else []
+    return found
+
+
+def _made(path: Path) -> None:
+    """The file, for its owner alone; SQLite gives those beside it the same mode. Raises SpoolError."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ALONE))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise SpoolError(_not_writable(path, error)) from error
+
+
+def _narrow(path: Path) -> None:
+    """As they were made before they may be wider. Where that cannot be changed, `others_can_read` tells."""
+    for beside in _wider(path):
+        with suppress(OSError):
+            beside.chmod(_OWNER_ALONE)
+
+
+def _not_writable(path: Path, error: OSError) -> str:
+    return f"{path}: cannot be written to ({error.strerror}): TALLY_SPOOL names a place where this user may write"
+
+
 def _locked(path: Path) -> int | None:
     """The lock beside the spool, for as long as this process lives. Raises SpoolError where another one has it."""
     beside = path.with_name(path.name + ".lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ALONE)
     except OSError as error:
-        raise SpoolError(f"{path}: cannot be written to ({error.strerror}): TALLY_SPOOL names a place where this user may write"
-                         ) from error  # fmt: skip
+        raise SpoolError(_not_writable(path, error)) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

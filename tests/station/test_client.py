@@ -162,6 +162,19 @@ async def test_who_watches_is_told_what_the_spool_comes_to(make: Make, topic: To
     ], "at the start, kept, a try in vain, and sent"  # fmt: skip
 
 
+async def test_it_is_told_where_other_users_may_read_the_spool(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "spool"
+    path.touch()
+    path.chmod(0o640)
+    monkeypatch.setattr(Path, "chmod", lambda *_: None)  # a disk without owners
+    said: list[str] = []
+    async with make(say=said.append):
+        assert len(said) == 1
+        assert said[0].startswith(f"{path}: other users of this machine may read it, and with it counts before they are public")
+
+
 async def test_who_is_told_to_come_again_comes_no_sooner(
     make: Make, topic: TopicOfLists, monkeypatch: pytest.MonkeyPatch
 ) -> None:

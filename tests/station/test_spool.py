@@ -35,6 +35,10 @@ def opens(path: Path) -> str:
     return f"from pathlib import Path\nfrom tally_stream.station.spool import Spool\nspool = Spool(Path({str(path)!r}), {TOPIC!r}, 'X-2024')"
 
 
+def refused(path: Path, mode: int) -> None:
+    raise PermissionError(1, "Operation not permitted", str(path))
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "spool"
@@ -103,6 +107,21 @@ class TestWhose:
             spool.keep([record()], 1)
             assert [s.id for s in spooled_in(path)] == [1], "to look at it needs no lock"
         opened(path).close()
+
+    def test_no_other_user_of_the_machine_reads_it(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        files = [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", ".lock"))]
+        before = os.umask(0)
+        try:
+            with monkeypatch.context() as strict:
+                strict.setattr(Path, "chmod", refused)  # made so: who opened it in between would read on
+                with opened(path) as spool:
+                    spool.keep([record()], 1)
+                    assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 4
+        finally:
+            os.umask(before)
+        path.chmod(0o644)
+        with opened(path):  # as they were made before
+            assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 4
 
     def test_another_election_or_topic_is_refused(self, path: Path) -> None:
         opened(path).close()
