@@ -24,6 +24,7 @@ from tally_stream.cli.submit_send import ToldOfReceipts, send_and_say, spool_of
 from tally_stream.station.authority import Seal
 from tally_stream.station.checking import KnownStatements, why_not
 from tally_stream.station.entry import FILE_MAX_BYTES, read_entries
+from tally_stream.station.entry_values import Entered
 from tally_stream.station.known import known_of
 from tally_stream.station.known_keys import KnownKeys
 from tally_stream.station.preparing import NotAStatement, Prepared, prepare
@@ -44,9 +45,9 @@ class ToldWithReports:
 
 @dataclass
 class Looked:
-    """Statements in the order in which they were given, each with its place; and every mistake, one line each."""
+    """Statements in the order in which they were given, each as its file has it; and every mistake, one line each."""
 
-    found: list[tuple[Prepared, str]] = field(default_factory=list)
+    found: list[tuple[Prepared, Entered]] = field(default_factory=list)
     mistakes: list[str] = field(default_factory=list)
 
     @property
@@ -136,15 +137,16 @@ def submit(
         prepared = ask(known, station, contest, given.added, revision, seal, only_check=only_check)
         if only_check:
             sys.exit(EXIT_FAILED if is_odd(prepared) else 0)
-        looked = Looked([(prepared, "")])
+        found = [prepared]
     else:
         looked = look_at(files, known, given)
         say(looked, in_json)
-    if not looked.is_right:
-        sys.exit(EXIT_FAILED)
+        if not looked.is_right:
+            sys.exit(EXIT_FAILED)
+        found = [prepared for prepared, _ in looked.found]
     if not only_check:
         told = ToldOfReceipts(waits, save)
-        send_and_say(settings, definition, spool or path, [prepared for prepared, _ in looked.found], told, in_json=in_json)
+        send_and_say(settings, definition, spool or path, found, told, in_json=in_json)
 
 
 def _refuse_what_it_may_not_sign(keys: KnownKeys, seal: Seal, kind: str, station: str) -> None:
@@ -171,7 +173,7 @@ def look_at(files: tuple[str, ...], known: KnownStatements, given: ToldWithRepor
         entries, mistakes = read_entries(name, _content(name), known.election)
         looked.mistakes += map(str, mistakes) if mistakes or entries else [f"{name}: there is no report in it"]
         for entered in entries:
-            _look(looked, known, given, {**given.added, **_said(entered.fields)}, entered.place)
+            _look(looked, known, given, entered)
     return looked
 
 
@@ -180,14 +182,15 @@ def _said(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _look(looked: Looked, known: KnownStatements, given: ToldWithReports, fields: dict[str, Any], place: str) -> None:
+def _look(looked: Looked, known: KnownStatements, given: ToldWithReports, entered: Entered) -> None:
+    place, fields = entered.place, {**given.added, **_said(entered.fields)}
     now_ms = int(time.time() * 1000)
     try:
         prepared = prepare(fields, known, now_ms, given.contest, given.revision, given.seal)
     except NotAStatement as error:
         looked.mistakes.append(f"{place}: {error}")
         return
-    looked.found.append((prepared, place))
+    looked.found.append((prepared, entered))
     refusal = why_not(prepared.checked, accepts_warnings=given.accepts_warnings, accepts_errors=given.accepts_errors)
     if refusal is not None:
         looked.mistakes.append(f"{place}: {prepared}: {refusal}")
@@ -208,11 +211,11 @@ def _content(name: str) -> bytes:
 
 def say(looked: Looked, in_json: bool) -> None:
     """What was found on stdout, what keeps it from being sent on stderr."""
-    for prepared, place in looked.found:
+    for prepared, entered in looked.found:
         if in_json:
-            click.echo(json.dumps(as_json(prepared, place), ensure_ascii=False))
+            click.echo(json.dumps(as_json(prepared, entered), ensure_ascii=False))
         else:
-            for line in lines_of(prepared, place):
+            for line in lines_of(prepared, entered):
                 out.print(Text(line), soft_wrap=True)
     if in_json:
         for line in looked.mistakes:

@@ -80,7 +80,7 @@ def ask(
         _ask_all(questions_of(contest, kind), contest, answers)
         fields = {**added, **fields_of(answers, contest, kind), "station": station.id, "contest": contest.id}
         prepared = prepare(fields, known, int(time.time() * 1000), revision=revision, seal=seal)
-        for line in lines_of(prepared, ""):
+        for line in lines_of(prepared, None):
             out.print(Text(line), soft_wrap=True)
         if _is_enough(prepared) if only_check else _is_confirmed(prepared):
             return prepared

@@ -9,6 +9,7 @@ from typing import Any
 
 from tally_stream.domain.rules import Severity
 from tally_stream.station.checking import Remark
+from tally_stream.station.entry_values import Entered
 from tally_stream.station.preparing import Prepared
 
 _SPOKEN: dict[Severity, str] = {
@@ -16,26 +17,29 @@ _SPOKEN: dict[Severity, str] = {
 }  # fmt: skip
 
 
-def lines_of(prepared: Prepared, place: str) -> list[str]:
-    """For people."""
-    where = f"{place}: " if place else ""
+def lines_of(prepared: Prepared, entered: Entered | None) -> list[str]:
+    """For people. `entered`: as a file has it, None where it was typed here."""
+
+    def at(field: str | None) -> str:
+        return f"{prepared}" if entered is None else f"{entered.place_of(field)}: {prepared}"
+
     remarks = prepared.checked.remarks
     if not remarks:
-        return [f"{where}{prepared}: nothing is wrong with it"]
-    return [f"{where}{prepared}: {_SPOKEN[remark.severity]}: {remark}" for remark in remarks]
+        return [f"{at(None)}: nothing is wrong with it"]
+    return [f"{at(remark.field)}: {_SPOKEN[remark.severity]}: {remark}" for remark in remarks]
 
 
-def as_json(prepared: Prepared, place: str) -> dict[str, Any]:
+def as_json(prepared: Prepared, entered: Entered) -> dict[str, Any]:
     """For programs."""
     return {
-        "place": place, "station": prepared.station, "sequence": prepared.sequence, "revision": prepared.revision,
+        "place": entered.place, "station": prepared.station, "sequence": prepared.sequence, "revision": prepared.revision,
         "kind": prepared.kind, "verdict": prepared.checked.verdict,
-        "remarks": [_remark(remark) for remark in prepared.checked.remarks],
+        "remarks": [_remark(remark, entered) for remark in prepared.checked.remarks],
     }  # fmt: skip
 
 
-def _remark(remark: Remark) -> dict[str, Any]:
+def _remark(remark: Remark, entered: Entered) -> dict[str, Any]:
     return {
         "code": remark.code, "severity": remark.severity, "sentence": remark.sentence, "left": remark.left,
-        "right": remark.right,
+        "right": remark.right, "place": entered.place_of(remark.field),
     }  # fmt: skip

@@ -25,18 +25,27 @@ TURNOUT = "turnout"
 """The sequence of revisions that a station's turnout statements have; of its other statements a contest's id, in capitals."""
 
 _SEVERITY = {rule.code: rule.severity for rule in RULES}
+TIME_EXAMPLE = "2024-02-07T21:42:10+04:00"
+_UNKNOWN = {"kind": "kind", "contest": "contest", "polling": "station", "candidate": None}
+FIELD_OF_RULE = {
+    "A2": "invalid", "A3": "cast", "A8": "cast", "A9": "registered", "P1": "invalid", "P2": "blank", "P4": "valid",
+    "P5": "cast", "P7": "registered", "P10": "cast", "Q5": "replaces", "Q7": "counted_at",
+}  # fmt: skip
+"""Rule → the field that its word is said of, where that is a single one; for S2, S3 and S4 it stands in the word."""
 _NOT_FOR_SURE = " (as far as this place knows; who knows better may confirm it)"
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One rule's word about a statement. `sentence` has the two figures in it."""
+    """One rule's word about a statement. `sentence` has the two figures in it; `field` is the one to look at, or a candidate's
+    id; None where it is several, or another."""
 
     code: str
     severity: Severity
     sentence: str
     left: Figure = None
     right: Figure = None
+    field: str | None = None
 
     def __str__(self) -> str:
         return f"{self.code}: {self.sentence}"
@@ -138,7 +147,7 @@ class KnownStatements:
         remarks = [self._remark(f, read, log_ms) for f in verdict.findings]
         if verdict.name != "rejected" or not _may_be_otherwise(verdict.findings[0], read):
             return Checked(verdict.name, read, tuple(remarks)), known, verdict
-        unsure = tuple(Remark(r.code, "warning", r.sentence + _NOT_FOR_SURE, r.left, r.right) for r in remarks)
+        unsure = tuple(Remark(r.code, "warning", r.sentence + _NOT_FOR_SURE, r.left, r.right, r.field) for r in remarks)
         if read.kind not in COUNT_KINDS:
             return Checked("counted", read, unsure), known, verdict
         assumed = _assumed(known, read)
@@ -170,7 +179,7 @@ class KnownStatements:
         elif found.code == "Q7":
             closed = format_time(closing_ms(r.station, self._limits))
             sentence = f"counted at {found.left}, before the polls closed ({closed}): look at the date and the clock"
-        return Remark(found.code, _SEVERITY[found.code], sentence, found.left, found.right)
+        return Remark(found.code, _SEVERITY[found.code], sentence, found.left, found.right, _field_of(found))
 
 
 def _said(statement: UnsignedStatement | None) -> tuple[str | None, str | None]:
@@ -199,8 +208,31 @@ def why_not(checked: Checked, *, accepts_warnings: bool, accepts_errors: bool) -
 
 
 def _checked(verdict: VerdictName, statement: UnsignedStatement | None, findings: Iterable[Finding]) -> Checked:
-    remarks = [Remark(f.code, _SEVERITY[f.code], message_of(f), f.left, f.right) for f in findings]
+    remarks = [Remark(f.code, _SEVERITY[f.code], _sentence(f), f.left, f.right, _field_of(f)) for f in findings]
     return Checked(verdict, statement, tuple(remarks))
+
+
+def _sentence(f: Finding) -> str:
+    """Rule S4 names a time's standard: here with one that a clerk can copy."""
+    if f.code == "S4" and "RFC 3339" in f.message:
+        return f"{_field_of(f)} is {f.left}, not date, T, time and offset from UTC, as {TIME_EXAMPLE}"
+    return message_of(f)
+
+
+def _field_of(f: Finding) -> str | None:
+    """By the words of `wire/exact.py`, which begin with the field, or name what is unknown."""
+    words = f.message.split()
+    if f.code == "S4":  # "votes of ANNA is …"
+        return words[2] if words[:2] == ["votes", "of"] else words[0]
+    if f.code == "S2" and words[0] == "contest":
+        return "contest"
+    if f.code in ("S1", "S2") and words[0] == "unknown" and words[1] in _UNKNOWN:
+        return _UNKNOWN[words[1]] or str(f.left)
+    if f.code == "S1" and words[:2] == ["the", "field"]:
+        return message_of(f).split()[2]
+    if f.code == "S3":
+        return str(f.left)
+    return FIELD_OF_RULE.get(f.code)
 
 
 def _may_be_otherwise(found: Finding, r: Report) -> bool:

@@ -65,10 +65,11 @@ class _Table:
         if not self._is_right(header):
             return
         self._line = skipped + rows.line_num + 1
+        columns = {name: column for column, name in enumerate(header, 1)}
         for row in rows:
             cells = [without_edges(cell) for cell in row]
             if any(cells):
-                self._take(header, cells)
+                self._take(header, columns, cells)
             self._line = skipped + rows.line_num + 1
 
     def _is_right(self, header: list[str]) -> bool:
@@ -86,7 +87,7 @@ class _Table:
         some = sorted(self._candidates)
         return ", ".join(some[:_CANDIDATES_SHOWN]) + (", …" if len(some) > _CANDIDATES_SHOWN else "")
 
-    def _take(self, header: list[str], cells: list[str]) -> None:
+    def _take(self, header: list[str], columns: dict[str, int], cells: list[str]) -> None:
         if any(cells[len(header) :]) or len(cells) < len(header):
             self.wrong(0, f"{len(cells)} cells, the first line has {len(header)}: a text with a separator in it stands in "
                           "quotation marks, a figure has none")  # fmt: skip
@@ -112,7 +113,7 @@ class _Table:
             fields["ballots"] = ballots
         if votes or is_count:
             fields["votes"] = votes
-        self.entries.append(Entered(fields, self._name, self._line))
+        self.entries.append(Entered(fields, self._name, self._line, columns))
 
     def _truth(self, column: int, cell: str, fields: dict[str, Any]) -> None:
         truth = _TRUTH.get(cell.lower())

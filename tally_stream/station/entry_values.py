@@ -5,21 +5,29 @@ Decides nothing. Read `entry.py` next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A statement as it was entered: fields of a report's JSON, some may be missing."""
+    """A statement as it was entered: fields of a report's JSON, some may be missing. `columns`: of a table, where each field's
+    cell stands, counted from 1."""
 
     fields: dict[str, Any]
     file: str
     line: int
+    columns: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
         return f"{self.file}:{self.line}"
+
+    def place_of(self, name: str | None) -> str:
+        """Of a field; of the statement where the field has no cell."""
+        column = self.columns.get(name or "")
+        return self.place if column is None else f"{self.place}:{column}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,15 +54,40 @@ def test_what_is_wrong_is_said_with_both_figures_and_how_to_go_on(folder: Path, 
     done = call("submit", file, "--election", str(folder), "--check", expect=1)
     assert done.stdout.splitlines() == [
         f"{file}:2: A-1 PRES revision 1: nothing is wrong with it",
-        f"{file}:3: B-1 PRES revision 1: warning: P1: 10 invalid of 100 cast",
-        f"{file}:4: B-1 PRES revision 1: it would be held, not counted: A2: valid, blank and invalid add up to 101, cast are 100",
-        f"{file}:4: B-1 PRES revision 1: warning: P1: 3 invalid of 100 cast",
+        f"{file}:3:6: B-1 PRES revision 1: warning: P1: 10 invalid of 100 cast",
+        f"{file}:4:6: B-1 PRES revision 1: it would be held, not counted: A2: valid, blank and invalid add up to 101, cast are 100",
+        f"{file}:4:6: B-1 PRES revision 1: warning: P1: 3 invalid of 100 cast",
         f"{file}:5: A-1 PRES revision 1: note: Q1: the same statement again",
     ]
     assert "r.csv:3: B-1 PRES revision 1: look at the warnings; if the paper says so, give --accept-warnings" in done.stderr
     assert "r.csv:4: B-1 PRES revision 1: the paper contradicts itself" in done.stderr
     both = ("--accept-warnings", "--accept-errors")
     assert call("submit", file, "--election", str(folder), "--check", *both).stderr == ""
+
+
+def test_what_is_refused_in_a_table_is_said_with_the_cell_and_what_may_stand_there(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "r.csv"
+    file.write_text(
+        "station;contest;kind;counted_at;valid;ANNA;BELA;undervotes;overvotes\n"
+        "A-1;PRES;;18.05.2025 21:30;96;50;46;;\n"
+        "A-1;NONE;;2024-02-07T20:00:00+04:00;96;50;46;;\n"
+        "Z-9;PRES;;2024-02-07T20:00:00+04:00;96;50;46;;\n"
+        "A-1;PRES;;2024-02-07T20:00:00+04:00;96;;46;;\n"
+        "A-1;PRES;;2024-02-07T20:00:00+04:00;96;50;46;0;\n"
+        "A-1;PRES;rapport;2024-02-07T20:00:00+04:00;96;50;46;;\n"
+        "A-1;PRES;;2024-02-07T20:00:00+04:00;;50;46;;\n"
+    )
+    done = call("submit", str(file), "--election", str(folder), "--check", expect=1)
+    assert [line.removeprefix(str(file)) for line in done.stdout.splitlines()] == [
+        ":2:4: A-1 PRES revision 1: refused: S4: counted_at is 18.05.2025 21:30, not date, T, time and offset from UTC, as "
+        "2024-02-07T21:42:10+04:00",
+        ":3:2: A-1 NONE revision 1: refused: S2: unknown contest NONE",
+        ":4:1: Z-9 PRES revision 1: refused: S2: unknown polling station Z-9",
+        ":5:6: A-1 PRES revision 1: refused: S3: no votes given for ANNA",
+        ":6:9: A-1 PRES revision 1: refused: S1: the field overvotes is missing in ballots, where undervotes stands",
+        ":7:3: A-1 PRES revision 1: refused: S1: unknown kind rapport",
+        ":8:5: A-1 PRES revision 1: refused: S1: the field valid is missing in ballots",
+    ]
 
 
 def test_the_example_of_the_docs_says_what_stands_there(tmp_path: Path) -> None:
@@ -82,6 +107,7 @@ def test_a_program_reads_json(folder: Path, tmp_path: Path) -> None:
     assert (report["station"], report["sequence"], report["revision"], report["verdict"]) == ("B-1", "PRES", 1, "held")
     assert report["remarks"][0] == {
         "code": "A2", "severity": "error", "sentence": "valid, blank and invalid add up to 101, cast are 100", "left": 101, "right": 100,
+        "place": f"{file}:2:6",
     }  # fmt: skip
     assert "contradicts itself" in mistake["mistake"]
 

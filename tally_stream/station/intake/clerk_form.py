@@ -16,7 +16,7 @@ from datetime import datetime, timedelta, timezone
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.scalars import TEXT_MAX_CODE_POINTS, text_error
-from tally_stream.station.checking import Checked, Remark
+from tally_stream.station.checking import FIELD_OF_RULE, Checked, Remark
 from tally_stream.station.entry import completed, encoded
 from tally_stream.station.paper import CORRECTION, Answers, fields_of, is_count, questions_of, time_of
 
@@ -25,12 +25,8 @@ REVISION_MAX_DIGITS = 9
 CONFIRMED_MAX = 40
 _ZONE = re.compile(r"([+-])(0[0-9]|1[0-4]):([0-5][0-9])\Z", re.ASCII)
 
-_BESIDE = {
-    "A2": "invalid", "A3": "cast", "A8": "cast", "A9": "registered", "P1": "invalid", "P2": "blank", "P4": "valid",
-    "P5": "cast", "P7": "registered", "P10": "cast", "Q5": "replaces", "Q7": "counted_at",
-}  # fmt: skip
-"""Rule → the question that its word stands beside. Words about votes stand beside their sum; of the sequence above all."""
 OF_VOTES = ("A1", "P6", "P8", "Q6")
+"""Rules whose words stand beside the votes' sum; of the sequence above all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +94,7 @@ def statement_of(answers: Answers, election: Election, station: Station, contest
 
 def question_beside(remark: Remark) -> str | None:
     """The name of the question that a rule's word is said beside; None: beside the votes' sum, or above all."""
-    return _BESIDE.get(remark.code)
+    return FIELD_OF_RULE.get(remark.code)
 
 
 def confirmation_of(remark: Remark) -> str:
