@@ -120,6 +120,18 @@ class KnownStatements:
             self._entries[statement.contest, statement.station.id] = entry
         return checked
 
+    def know(self, station: str, entries: Iterable[tuple[int, Entry]], turnout: Turnout | None) -> None:
+        """From now on that is known of a station, contest by contest, and nothing else: as the count has it."""
+        highest = {TURNOUT: 0 if turnout is None else turnout.revision}
+        for contest, entry in entries:
+            self._entries[contest, station] = _copied(entry)
+            highest[self.election.contests[contest].id] = entry.top
+        self._highest.update({(station, sequence): revision for sequence, revision in highest.items()})
+        if turnout is None:
+            self._turnouts.pop(station, None)
+        else:
+            self._turnouts[station] = turnout
+
     def take_refused(self, value: bytes | None, key: bytes | None) -> None:
         """Of a record that was refused when it was counted: its revision is used up, and nothing else came of it."""
         read = self._reader.read(statement_in(value), key)
@@ -180,6 +192,19 @@ class KnownStatements:
             closed = format_time(closing_ms(r.station, self._limits))
             sentence = f"counted at {found.left}, before the polls closed ({closed}): look at the date and the clock"
         return Remark(found.code, _SEVERITY[found.code], sentence, found.left, found.right, _field_of(found))
+
+
+_ENTRY_FIELDS = (
+    "counts", "held", "held_is_warned", "in_force_kind", "in_force_revision", "is_annulled", "is_disputed", "is_plain",
+    "is_warned", "replaced_by", "top", "top_statement",
+)  # fmt: skip
+
+
+def _copied(entry: Entry) -> Entry:
+    copy = Entry(entry.station)
+    for name in _ENTRY_FIELDS:
+        setattr(copy, name, getattr(entry, name))
+    return copy
 
 
 def _said(statement: UnsignedStatement | None) -> tuple[str | None, str | None]:

@@ -5,6 +5,8 @@ from tests.mutants.planted import Mutant
 TAKING, TESTED = "tally_stream/station/intake/taking.py", "tests/station/intake/test_taking.py"
 SERVER, ASKED = "tally_stream/station/intake/server.py", "tests/station/intake/test_server.py"
 
+FOLLOWED, FOLLOWED_TESTED = "tally_stream/station/intake/followed.py", "tests/station/intake/test_followed.py"
+
 PLAYING, PLAYED = "tally_stream/station/intake/playing.py", "tests/station/intake/test_playing.py"
 
 MUTANTS = (
@@ -96,6 +98,36 @@ MUTANTS = (
         'if "retry_after_seconds" in content:\n                why',
         "if False:\n                why",
         ASKED,
+    ),
+    Mutant(
+        "know nothing of what was sent before a restart",
+        TAKING,
+        "self._known.know(station, counted.entries(station), counted.turnout(station))",
+        "pass",
+        FOLLOWED_TESTED,
+    ),
+    Mutant(
+        "let what was refused take a revision",
+        FOLLOWED,
+        'elif verdict in ("counted", "held") and statement is not None and',
+        "elif statement is not None and",
+        FOLLOWED_TESTED,
+    ),
+    Mutant("keep the place of what was refused", FOLLOWED, 'if verdict == "rejected":', "if False:", FOLLOWED_TESTED),
+    Mutant("take what may stand there already", TAKING, "if not await self.is_known(station):", "if False:", FOLLOWED_TESTED),
+    Mutant(
+        "forget what was taken here until it was read",
+        TAKING,
+        "if counted is None or not counted.has(station, self._newest.get(station, -1)):",
+        "if counted is None:",
+        FOLLOWED_TESTED,
+    ),
+    Mutant(
+        "read no keys of the record",
+        FOLLOWED,
+        "if record.key not in self._keys and not self._is_about_keys(record):",
+        "if record.key not in self._keys:",
+        FOLLOWED_TESTED,
     ),
     Mutant(
         "look a place up each time it is asked for",

@@ -189,6 +189,7 @@ class ClerkPages:
         frame, asked = self._frame(request, signed_in[0]), self._asked(request, signed_in[1])
         if asked is None:
             return _page(none_page(frame), 404)
+        await self._taking.is_known(asked[0].id)
         typed = typed_paper({}, (), asked[1], zone_of(self._now()))
         trouble = "trouble.signed" if self._election.signatures == "required" else None
         return self._shown(frame, *asked, typed, 200, is_fresh=True, trouble=trouble)
@@ -221,7 +222,8 @@ class ClerkPages:
             return self._shown(frame, station, contest, typed, 422, mistakes=mistakes)
         if self._election.signatures == "required":
             return self._shown(frame, station, contest, typed, 422, trouble="trouble.signed")
-        # Of what is replaced the form may not have known: an authority's order, a report from before this intake's start.
+        await self._taking.is_known(station.id)
+        # Of what is replaced the form may not have known: it can have come meanwhile.
         above = int(answers.get("replaces") or 0) + 1
         revision = max(typed.revision or self._taking.next_revision(station.id, contest.id), above)
         value = statement_of(answers, self._election, station, contest, revision)

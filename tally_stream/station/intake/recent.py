@@ -1,7 +1,7 @@
 """What was taken lately: the place of each statement, so that the same one again is answered and not sent.
 
-Decides how much is kept: the oldest are forgotten. What is forgotten, or was taken before a restart, is sent again when it
-comes again, and counts once all the same (rule Q1). Read `taking.py` next.
+Decides how much is kept: the oldest are forgotten. What is forgotten is sent again when it comes again, and counts once all the
+same (rule Q1). Read `taking.py` next.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ class RecentStatement:
     value: bytes
     partition: int
     offset: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.partition, self.offset
 
     @property
     def key(self) -> bytes:
@@ -57,6 +61,12 @@ class RecentStatements:
         self.bytes_kept += len(taken.value)
         while len(self._by_name) > self._most or self.bytes_kept > self._most_bytes:
             self._forget(self._by_name.popitem(last=False)[1])
+
+    def forget(self, partition: int, offset: int) -> None:
+        """What was refused has no place."""
+        taken = self._by_place.get((partition, offset))
+        if taken is not None:
+            self._forget(self._by_name.pop((taken.station, taken.sequence, taken.revision)))
 
     def _forget(self, taken: RecentStatement) -> None:
         self._by_place.pop((taken.partition, taken.offset), None)

@@ -22,6 +22,7 @@ from aiohttp import web
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings, why_not_listening
 from tally_stream.station.intake.clerk_routes import ClerkPages
+from tally_stream.station.intake.followed import ReportsFollowed
 from tally_stream.station.intake.identity import Identities, Identity
 from tally_stream.station.intake.openapi import document
 from tally_stream.station.intake.problems import (
@@ -35,7 +36,7 @@ from tally_stream.station.intake.problems import (
 )
 from tally_stream.station.intake.rates import Rates, Room
 from tally_stream.station.intake.receipts_read import NotKnownNow, ReceiptsRead
-from tally_stream.station.intake.recent import RecentStatement
+from tally_stream.station.intake.recent import RecentStatement, RecentStatements
 from tally_stream.station.intake.taking import RETRY_SECONDS, RefusedStatement, Taken, Taking, station_of
 from tally_stream.station.receipts import WAITING, StationReceipt
 from tally_stream.station.transport import KafkaTransport, Transport
@@ -73,15 +74,17 @@ class Intake:
     def __init__(
         self, settings: Settings, election: Election, say: Callable[[str], None], transport: Transport | None = None
     ) -> None:
-        """`transport`: another one than to the brokers of `settings`. Raises TokenFileError."""
+        """`transport`: another one than to the brokers of `settings`; no topic is followed then. Raises TokenFileError."""
         self.election = election
         self._say = say
         self.transport: Transport = KafkaTransport(settings, say) if transport is None else transport
         self.topic = f"{settings.prefix}.reports"
         self.identities = Identities(election, None if settings.intake_tokens is None else Path(settings.intake_tokens), say)
-        self.taking = Taking(election, self.transport, say)
         self._is_for_certificates = settings.intake_cafile is not None
-        self.receipts = ReceiptsRead(settings, election, self.taking.recent, self._stations, say)
+        recent = RecentStatements()
+        self.followed = None if transport else ReportsFollowed(settings, election, recent, self._stations, say)
+        self.taking = Taking(election, self.transport, say, recent=recent, followed=self.followed)
+        self.receipts = ReceiptsRead(settings, election, recent, self._stations, say)
         self.rates = Rates(settings.intake_rate_per_minute, time.monotonic)
         self.room = Room(BODIES_MAX_BYTES)
         self.taken_count = self.repeated_count = 0
@@ -139,13 +142,17 @@ class Intake:
         await self.transport.close()
 
     async def run(self) -> None:
-        """Read receipts until cancelled."""
-        await self.receipts.run()
+        """Read reports and receipts until cancelled."""
+        if self.followed is None:
+            await self.receipts.run()
+        else:
+            await asyncio.gather(self.followed.run(), self.receipts.run())
 
     def why_not_ready(self) -> list[str]:
         """Sentences; none of them: ready."""
         reasons = {
             "the brokers do not acknowledge": self.taking.trouble,
+            "the reports topic is not read on": None if self.followed is None else self.followed.trouble,
             "receipts are not read on": self.receipts.trouble,
             "the file of tokens": self.identities.mistake,
         }

@@ -6,8 +6,10 @@ have acknowledged it, never before. Statements of one station go one after the o
 before it. Whoever hangs up meanwhile changes nothing: the sending goes on, and the same statement again is told its place.
 
 The same bytes under the same station, sequence and revision have the place that they had (`recent.py`); other content is
-refused; the same content in other bytes, as when it is signed anew, is sent, and counts once (Q1). Refuses to know HTTP and
-whether a signature is right: the count judges that, by the keys of its time. Read `server.py` next.
+refused; the same content in other bytes, as when it is signed anew, is sent, and counts once (Q1). What a station stated
+before is what the topic has of it, whoever sent it (`followed.py`), and what was taken here since: until the topic was read,
+nothing of the station is taken. Refuses to know HTTP and whether the signature of what comes is right: the count judges that,
+by the keys of its time. Read `server.py` next.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any, Literal
 from tally_stream.domain.election import Election
 from tally_stream.domain.report import CONTROL_KINDS, DECISION_KINDS, Turnout
 from tally_stream.station.checking import TURNOUT, Checked, KnownStatements, Remark, name_of, why_not
+from tally_stream.station.intake.followed import ReportsFollowed
 from tally_stream.station.intake.identity import Identity
 from tally_stream.station.intake.recent import RecentStatement, RecentStatements
 from tally_stream.station.known_keys import missing_signature
@@ -69,17 +72,21 @@ class RefusedStatement:
 class Taking:
     """What one intake knows and does. It closes nothing: the transport is its owner's.
 
-    `say` is told, for the operator, why brokers do not acknowledge.
+    `say` is told, for the operator, why brokers do not acknowledge. `followed`: what is read of the topic that `transport`
+    sends to; without it only what was taken here is known.
     """
 
     def __init__(
         self, election: Election, transport: Transport, say: Callable[[str], None],
         clock_ms: Callable[[], int] = lambda: int(time.time() * 1000), recent: RecentStatements | None = None,
+        followed: ReportsFollowed | None = None,
     ) -> None:  # fmt: skip
         self.election = election
         self.recent = RecentStatements() if recent is None else recent
         self._transport, self._say, self._clock_ms = transport, say, clock_ms
-        self._known = KnownStatements(election)
+        self._known, self._followed = KnownStatements(election), followed
+        self._newest: dict[str, int] = {}
+        """Station → offset of what was taken of it here last, until that was read."""
         self._lines: dict[str, _Line] = {}
         self._under_way: set[asyncio.Task[Taken | RefusedStatement]] = set()
         self.trouble: str | None = None
@@ -89,12 +96,26 @@ class Taking:
     def under_way_count(self) -> int:
         return len(self._under_way)
 
+    async def is_known(self, station: str) -> bool:
+        """Whether it is known what a station stated before; waits a while for that."""
+        return self._followed is None or await self._followed.is_known(station)
+
+    def _catch_up(self, station: str) -> None:
+        """With the topic, once that has what was taken here."""
+        counted = None if self._followed is None else self._followed.counted(station)
+        if counted is None or not counted.has(station, self._newest.get(station, -1)):
+            return
+        self._newest.pop(station, None)
+        self._known.know(station, counted.entries(station), counted.turnout(station))
+
     def next_revision(self, station: str, sequence: str) -> int:
-        """One above the highest that was taken here since the start."""
+        """One above the highest that is known: that is in the topic, or was taken here."""
+        self._catch_up(station)
         return self._known.next_revision(station, sequence)
 
     def check(self, value: bytes, station: str) -> Checked:
         """What the rules say of it now; nothing is sent."""
+        self._catch_up(station)
         checked = self._known.check(value, station.encode(), self._clock_ms())
         missing = missing_signature(self.election, value)
         if missing is None or checked.statement is None:
@@ -125,6 +146,9 @@ class Taking:
 
     async def _take(self, station: str, value: bytes, accepts_warnings: bool, accepts_errors: bool) -> Taken | RefusedStatement:
         async with self._in_line(station):
+            if not await self.is_known(station):
+                sentence = f"what station {station} stated before is not read yet: send it again later, the same bytes"
+                return RefusedStatement("brokers", sentence, retry_seconds=RETRY_SECONDS)
             checked = self.check(value, station)
             if checked.statement is None:
                 return RefusedStatement("rules", "it would be refused: put it right", checked.remarks)
@@ -155,6 +179,8 @@ class Taking:
             return RefusedStatement("brokers", sentence, retry_seconds=RETRY_SECONDS)
         self.trouble = None
         self._known.take(value, station.encode(), self._clock_ms())
+        if self._followed is not None:
+            self._newest[station] = max(offset, self._newest.get(station, 0))
         self.recent.add(RecentStatement(*name, kind, value, partition, offset))
         return Taken(*name, kind, partition, offset, checked.remarks)
 

@@ -138,7 +138,7 @@ async def test_what_two_intakes_answered_is_what_is_counted(night: Night, tmp_pa
 
 
 async def one_after_the_other(night: Night) -> None:
-    """Told their places again, refused, and taken by one that does not know what the other one took."""
+    """Told their places again, and refused, also by one that was started after the other one took them."""
     one, two = night.one, night.two
     status, first = await night.post(one, counts())
     assert (status, first["is_repeated"]) == (201, False)
@@ -146,18 +146,21 @@ async def one_after_the_other(night: Night) -> None:
     assert (status, again["partition"], again["offset"], again["is_repeated"]) == (
         200, first["partition"], first["offset"], True,
     )  # fmt: skip
+    misfit = {"revision": 4, "kind": "correct", "replaces": 3, "reason": "misread", "authority": "it"}
+    placed = {
+        state: (await night.post(intake, counts(station="B-1", **message)))[1]
+        for state, intake, message in (("held", one, HELD), ("rejected", two, misfit), ("counted", one, {"revision": 9}))
+    }
+    two.kill()
+    two.restart()
+    await asyncio.to_thread(two.wait_ready)
     status, other = await night.post(two, counts())
-    assert (status, other["partition"], other["offset"] > first["offset"]) == (201, first["partition"], True), "sent once more"
+    assert (status, other["partition"], other["offset"]) == (200, first["partition"], first["offset"]), "not sent once more"
     for intake in (one, two):
         status, refused = await night.post(intake, counts(**OTHER_VOTES))
         assert (status, refused["type"]) == (409, "urn:tally-stream:intake:other-content")
-    placed = {
-        state: (await night.post(intake, counts(station="B-1", **message)))[1]
-        for state, intake, message in (
-            ("held", one, HELD), ("conflicting", two, {}), ("rejected", two, {"revision": 4, "kind": "correct", "replaces": 3,
-            "reason": "misread", "authority": "it"}), ("counted", one, {"revision": 9}), ("stale", two, {"revision": 5}),
-        )
-    }  # fmt: skip
+    assert (await night.post(two, counts(station="B-1")))[0] == 409
+    assert (await night.post(two, counts(station="B-1", revision=5)))[0] == 422, "older than what the other one took"
     for state, place in placed.items():
 
         async def is_told(state: str = state, place: dict[str, Any] = place) -> bool:
@@ -177,8 +180,8 @@ async def killed_on_the_way(night: Night) -> None:
         async def is_answered() -> bool:
             status, _ = await night.post(night.one, counts(station=station))
             answers.append(status)
-            assert status in (0, 200, 201), status
-            return bool(status)
+            assert status in (0, 200, 201, 503), status
+            return status in (200, 201)
 
         await until(is_answered, f"an answer for {station}")
 

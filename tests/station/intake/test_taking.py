@@ -97,13 +97,6 @@ async def test_the_same_in_other_bytes_is_sent_as_its_signature_may_be_another(t
     assert topic.values == [as_bytes(counts()), signed(counts(), "ALL"), signed(counts(), "TWO")]
 
 
-async def test_after_a_restart_the_same_is_sent_again(taking: Taking, topic: TopicOfLists) -> None:
-    await taken(taking, counts())
-    restarted = Taking(ELECTION, topic, print, lambda: LOG_MS)
-    assert not (await taken(restarted, counts())).is_repeated
-    assert topic.values == [as_bytes(counts())] * 2, "Q1 at the count"
-
-
 async def test_rules_refuse_and_the_paper_may_say_so(taking: Taking, topic: TopicOfLists) -> None:
     wrong = await refused(taking, counts(votes={"ANNA": 1}), accepts_warnings=True, accepts_errors=True)
     assert (wrong.why, [r.code for r in wrong.remarks]) == ("rules", ["S3"])
