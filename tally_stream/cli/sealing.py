@@ -1,24 +1,24 @@
 """What a command does to a statement before it is sent: signed with the key that the settings name, or left as it is.
 
-Decides when a key is needed, that none is used where every envelope would be refused, and how long the brokers are asked
-what the record says of keys.
+Decides when a key is needed, that none is used where every envelope would be refused, and what is said where the brokers
+cannot be asked what the record says.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tally_stream.cli.common import EXIT_USAGE, cancel_when_told, refuse, run_async, warn
 from tally_stream.domain.election import Election
-from tally_stream.domain.key_ring import KeyRing
 from tally_stream.settings import Settings
 from tally_stream.station.authority import Seal, unsealed
-from tally_stream.station.known_keys import KnownKeys
 from tally_stream.station.signing_key import KeyFileError, SealingKey, named_key, read_key_file
 
-KEYS_SECONDS = 15.0
-"""For the brokers to say what the record says of keys; behind it keys.csv is what there is."""
+if TYPE_CHECKING:  # the Kafka client is loaded late, so that --help is quick
+    from tally_stream.station.record_read import OnRecord
 
 
 def seal_of(settings: Settings, election: Election) -> Seal:
@@ -38,40 +38,26 @@ def sealing_key_of(settings: Settings, election: Election) -> SealingKey | None:
     return key_of(settings, election)
 
 
-def known_keys_of(settings: Settings, election: Election, key: SealingKey | None, *, asks_brokers: bool) -> KnownKeys:
-    """Who may sign, as far as it is known now: the record is asked where there is a key to ask about."""
-    if key is None:
-        return KnownKeys(election)
-    ring: KeyRing | None = None
-    if asks_brokers:
-        try:
-            ring = run_async(_on_record(settings, election, key))
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            refuse(["stopped before anything was kept"])
-    return KnownKeys(election, ring, settings.signing_key, warn)
-
-
-async def _on_record(settings: Settings, election: Election, key: SealingKey) -> KeyRing | None:
-    """None where no broker can be asked."""
-    from tally_stream.kafka.client import KafkaError, short, try_broker
+def record_of(settings: Settings, election: Election, stations: Collection[str], key: SealingKey | None) -> OnRecord | None:
+    """What the record says of these stations, and of the keys where there is one to ask about; None where no broker can be
+    asked, which is said unless an intake alone is named."""
     from tally_stream.station.intake.sending import uses_intake_alone
-    from tally_stream.station.keys_read import read_keys
+    from tally_stream.station.record_read import ask_record, not_known
+
+    async def asked() -> OnRecord | str:
+        cancel_when_told()
+        return await ask_record(settings, election, stations, None if key is None else key.id)
 
     if uses_intake_alone(settings):
         return None
-    cancel_when_told()
     try:
-        async with asyncio.timeout(KEYS_SECONDS):
-            refusal = await try_broker(settings, lambda line: None)  # who sends says it
-            if refusal is None:
-                return await read_keys(settings, election, key.id)
-        why = refusal.sentence
-    except TimeoutError:
-        why = f"not read within {KEYS_SECONDS:.0f} s"
-    except (KafkaError, OSError) as error:
-        why = short(error)
-    warn(f"what the record says of keys is not known ({why}): keys.csv alone says whether {key.id} may sign")
-    return None
+        found = run_async(asked())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        refuse(["stopped before anything was kept"])
+    if isinstance(found, str):
+        warn(not_known(found, None if key is None else key.id))
+        return None
+    return found
 
 
 def key_id_of(settings: Settings, election: Election) -> str | None:

@@ -15,12 +15,23 @@ from typing import Any
 import click
 from rich.text import Text
 
-from tally_stream.cli.common import ELECTION, EXIT_FAILED, EXIT_USAGE, open_election, out, refuse, settings_of, with_broker
-from tally_stream.cli.sealing import known_keys_of, sealing_key_of
+from tally_stream.cli.common import (
+    ELECTION,
+    EXIT_FAILED,
+    EXIT_USAGE,
+    open_election,
+    out,
+    refuse,
+    settings_of,
+    warn,
+    with_broker,
+)
+from tally_stream.cli.sealing import record_of, sealing_key_of
 from tally_stream.cli.submit_form import ask, is_odd
 from tally_stream.cli.submit_receipts import status
 from tally_stream.cli.submit_said import as_json, lines_of
 from tally_stream.cli.submit_send import ToldOfReceipts, send_and_say, spool_of
+from tally_stream.domain.election import Election
 from tally_stream.station.authority import Seal
 from tally_stream.station.checking import KnownStatements, why_not
 from tally_stream.station.entry import FILE_MAX_BYTES, read_entries
@@ -113,10 +124,14 @@ def submit(
     definition, _ = open_election(settings.election)
     stated = {"kind": kind, "replaces": replaces, "reason": reason, "authority": authority}
     added = {k: v for k, v in stated.items() if v is not None}
-    key, keys = None, None
+    entries, mistakes = read_files(files, definition)
+    key, keys, record = None, None, None
     if (files or station) and (not only_check or settings.signing_key is not None):
         key = sealing_key_of(settings, definition)
-        keys = known_keys_of(settings, definition, key, asks_brokers=not only_check)
+        if not only_check and not mistakes:
+            record = record_of(settings, definition, stations_in(entries) if station is None else {station}, key)
+        ring = None if record is None else record.keys
+        keys = KnownKeys(definition) if key is None else KnownKeys(definition, ring, settings.signing_key, warn)
     seal = None if key is None else key.seal
     given = ToldWithReports(contest, revision, added, accept_warnings, accept_errors, seal)
     path = spool_path(settings.spool, settings.prefix, definition.id)
@@ -130,7 +145,7 @@ def submit(
                 _refuse_what_it_may_not_sign(keys, seal, kind or "report", station)
             if not only_check:
                 spool = click.get_current_context().with_resource(spool_of(settings, definition, path))
-        known = known_of(definition, spooled_in(path), keys)
+        known = known_of(definition, spooled_in(path), keys, () if record is None else record.stated)
     except SpoolError as error:
         refuse([str(error)])
     if station is not None:
@@ -139,7 +154,7 @@ def submit(
             sys.exit(EXIT_FAILED if is_odd(prepared) else 0)
         found = [prepared]
     else:
-        looked = look_at(files, known, given)
+        looked = look_at(entries, mistakes, known, given)
         say(looked, in_json)
         if not looked.is_right:
             sys.exit(EXIT_FAILED)
@@ -166,14 +181,27 @@ def _refuse_what_does_not_fit(
         raise click.UsageError("--save names a file that ends with .json; the page of text stands beside it")
 
 
-def look_at(files: tuple[str, ...], known: KnownStatements, given: ToldWithReports) -> Looked:
-    """Each statement as it would be sent, the ones before it known."""
-    looked = Looked()
+def read_files(files: tuple[str, ...], election: Election) -> tuple[list[Entered], list[str]]:
+    """What stands in them, and every mistake of a file, one line each. Exits 1 where one cannot be read."""
+    entries: list[Entered] = []
+    wrong: list[str] = []
     for name in files:
-        entries, mistakes = read_entries(name, _content(name), known.election)
-        looked.mistakes += map(str, mistakes) if mistakes or entries else [f"{name}: there is no report in it"]
-        for entered in entries:
-            _look(looked, known, given, entered)
+        found, mistakes = read_entries(name, _content(name), election)
+        entries += found
+        wrong += map(str, mistakes) if mistakes or found else [f"{name}: there is no report in it"]
+    return entries, wrong
+
+
+def stations_in(entries: list[Entered]) -> set[str]:
+    """Those that the statements name."""
+    return {id for entered in entries if isinstance(id := entered.fields.get("station"), str)}
+
+
+def look_at(entries: list[Entered], mistakes: list[str], known: KnownStatements, given: ToldWithReports) -> Looked:
+    """Each statement as it would be sent, the ones before it known."""
+    looked = Looked(mistakes=[*mistakes])
+    for entered in entries:
+        _look(looked, known, given, entered)
     return looked
 
 

@@ -85,6 +85,17 @@ class KnownStatements:
         seen = replaces if isinstance(replaces, int) else 0
         return max(self._highest.get((station, sequence), 0), seen) + 1
 
+    def last_stated(self, station: str, sequence: str) -> int:
+        """The highest revision that is known, without the orders above it that leave what the station stated as it is: whoever
+        states the same again has nothing new to say. 0 where there is none."""
+        revision = self._highest.get((station, sequence), 0)
+        while self._all is not None:
+            said = self._all.get((station, sequence, revision))
+            if not isinstance(said, Report) or said.kind not in ("accept", "annul", "restore"):
+                break
+            revision = min(said.replaces or 0, revision - 1)
+        return revision
+
     def check(self, value: bytes | None, key: bytes | None, log_ms: int) -> Checked:
         """What would become of the record, arriving at `log_ms` (milliseconds since 1970 UTC). Changes nothing."""
         checked = self._judged(value, key, log_ms)[0]

@@ -17,8 +17,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tally_stream.domain.election import Election
 from tally_stream.station.authority import Seal
@@ -29,6 +29,9 @@ from tally_stream.station.preparing import Prepared, prepare
 from tally_stream.station.receipts import StationReceipt, notes
 from tally_stream.station.spool import Spool, Spooled, SpoolError, SpoolFigures, others_can_read
 from tally_stream.station.transport import NotSent, NotTaken, NotTakenOfStation, RefusedForGood, Transport
+
+if TYPE_CHECKING:  # for its name alone
+    from tally_stream.kafka.client import StoredRecord
 
 UNDER_WAY_MAX = 500
 BACK_OFF_FIRST_SECONDS = 0.5
@@ -56,16 +59,18 @@ class StationClient:
 
     `say` is told, in one sentence each, what keeps statements from being sent. `seal` makes a record's value of a statement's
     bytes (a signature around them); nothing else changes them. `keys` say who may sign, those of the definition unless told
-    otherwise. `watch` is told what the spool comes to, at the start and whenever that may have changed.
+    otherwise. `watch` is told what the spool comes to, at the start and whenever that may have changed. `ask` is asked before
+    each statement what took effect of its station (`record_read.asking`): without it a revision is above the spool's alone.
     """
 
     def __init__(
         self, election: Election, spool: Spool, transport: Transport, *, say: Callable[[str], None] | None = None,
         seal: Seal | None = None, keys: KnownKeys | None = None, watch: Callable[[SpoolFigures], None] | None = None,
+        ask: Callable[[str], Awaitable[Sequence[StoredRecord]]] | None = None,
     ) -> None:  # fmt: skip
         self.election = election
         self._spool, self._transport, self._seal = spool, transport, seal
-        self._watch = watch
+        self._watch, self._ask = watch, ask
         self._say: Callable[[str], object] = say or (lambda line: None)
         if (readable := others_can_read(spool.path)) is not None:
             self._say(readable)
@@ -99,6 +104,9 @@ class StationClient:
         Raises NotAStatement where no record can be made of it, NotSubmitted where a rule refuses it (or holds it, or warns,
         and nobody said that this is accepted), SpoolError where it cannot be kept.
         """
+        if self._ask is not None and isinstance(station := statement.get("station"), str):
+            for record in await self._ask(station):
+                self._known.take(record.value, record.key, record.timestamp_ms)
         now_ms = _now_ms()
         prepared = prepare(statement, self._known, now_ms, contest, revision, self._seal)
         why = why_not(prepared.checked, accepts_warnings=accepts_warnings, accepts_errors=accepts_errors)
@@ -108,9 +116,14 @@ class StationClient:
 
     def keep(self, prepared: Sequence[Prepared]) -> list[int]:
         """Keep statements that were looked at, all or none; their numbers in the spool. One that says the same as one before
-        it has the number of that."""
+        it has the number of that. One that another machine stated is kept and sent too: it counts once, and has its receipt."""
         now_ms = _now_ms()
-        ids = self._spool.keep([one for one in prepared if one.checked.verdict != "repeated"], now_ms)
+        new: dict[tuple[str, str, int], Prepared] = {}
+        for one in prepared:
+            name = one.station, one.sequence, one.revision
+            if one.checked.verdict != "repeated" or (name not in new and not self._spool.has(*name)):
+                new[name] = one
+        ids = self._spool.keep([*new.values()], now_ms)
         for one in prepared:
             self._known.take(one.value, one.key, now_ms)
         self._show()

@@ -1,6 +1,6 @@
 """Whether the key that signed a statement may sign it, asked before the statement is sent: rule S6, by the keys known here.
 
-Decides what is certain. With what the record says of keys (`keys_read.py`) all of S6 is. Without it there is keys.csv: what
+Decides what is certain. With what the record says of keys (`record_read.py`) all of S6 is. Without it there is keys.csv: what
 that denies to a key is refused; of a key that it does not have, or has with another public key, nothing can be known, as the
 record may have it: that is told once and refuses nothing. The time is this machine's; the count judges by the record's.
 Refuses to know files and brokers. Read `checking.py` next.

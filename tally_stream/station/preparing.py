@@ -1,8 +1,8 @@
 """A statement as it was entered → the record that is sent: its key, its exact bytes, and what the rules say of it.
 
 Decides the revision where none is given: one above the highest known of its station and sequence, which the one that it
-replaces is too; or the highest itself, where it said the same, so that a file that is given twice states nothing new. Read
-`checking.py` next.
+replaces is too; or that of the station's last, where it said the same, so that a file that is given twice states nothing new.
+Read `checking.py` next.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def prepare(
     if not sequence:
         raise NotAStatement("it names no contest, and there are several")
     given = stated.get("revision") if revision is None else revision
-    highest = known.next_revision(station, sequence) - 1
-    if given is None and highest:
-        again = _prepared(stated | {"revision": highest}, station, sequence, known, now_ms, seal)
+    last = known.last_stated(station, sequence)
+    if given is None and last:
+        again = _prepared(stated | {"revision": last}, station, sequence, known, now_ms, seal)
         if again.checked.verdict == "repeated":
             return again
     following = known.next_revision(station, sequence, stated.get("replaces"))

@@ -21,10 +21,11 @@ SPOKEN = {
     "counted": "counted: it is in the published figures",
     "held": "held, not counted: somebody has to decide, or a correction to come",
     "rejected": "refused: it is not counted and never will be; put it right and send it as a new revision",
-    "stale": "refused as older: a higher revision of this station was there before. If this one is newer, send it with a "
-             "higher --revision",
+    "stale": "refused as older: a higher revision of this station was there before, as from a second machine, or as an order "
+             "of an authority. If this one is newer, send it with a higher --revision",
     "conflicting": "refused as conflicting: this revision was there before with other content, as from a second machine with "
-                   "this station's identity. Compare both with the paper; a higher --revision settles it",
+                   "this station's identity, or as an order of an authority. Compare both with the paper; a higher --revision "
+                   "settles it",
 }  # fmt: skip
 NOT_SENT = "waiting: no broker has acknowledged it yet; it is kept here and sent again and again"
 

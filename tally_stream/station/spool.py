@@ -175,6 +175,14 @@ class Spool:
         assert added.lastrowid is not None
         return added.lastrowid
 
+    def has(self, station: str, sequence: str, revision: int) -> bool:
+        """Whether a statement is kept as this one."""
+        try:
+            self.find(station, sequence, revision)
+        except KeyError:
+            return False
+        return True
+
     def find(self, station: str, sequence: str, revision: int) -> int:
         """The id of the statement that is kept as this one. Raises KeyError where there is none."""
         with self._told():

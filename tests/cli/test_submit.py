@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tally_stream.audit.replay import Replay
 from tally_stream.station.checking import KnownStatements
 from tally_stream.station.preparing import prepare
 from tally_stream.station.signing_key import make_key_file, public_of
@@ -21,9 +22,9 @@ from tests.support.brokers import Embedded
 from tests.support.doc_pages import marked
 from tests.support.paths import DOCS
 from tests.support.processes import command, environment, run, settings_for, tied
-from tests.support.report_messages import LOG_MS, counts
+from tests.support.report_messages import LOG_MS, as_bytes, counts, decision
 from tests.support.reporting_stations import write_election
-from tests.support.topics import read_topic
+from tests.support.topics import produce, read_topic, save_log
 from tests.support.waiting import wait_for
 
 
@@ -148,7 +149,7 @@ def test_a_key_that_may_not_sign_is_refused_before_anything_is_kept(folder: Path
     done = call(*words, file, "--accept-warnings", expect=1, **nowhere)
     s6 = f"S6: key K-A1 signs for A-1 alone ({tmp_path}/a.key, by keys.csv alone): TALLY_SIGNING_KEY names the key of B-1"
     assert done.stdout == f"{file}:2: B-1 PRES revision 1: refused: {s6}\n"
-    assert "what the record says of keys is not known (no Kafka broker answers at 127.0.0.1:9 (Conn" in done.stderr
+    assert "what the record says of stations and keys is not known (no Kafka broker answers at 127.0.0.1:9 (Conn" in done.stderr
     assert not spool.exists()
     typed = call(*words, "--station", "B-1", "--check", expect=1, stdin="")
     assert (typed.stdout, typed.stderr) == ("", f"tally-stream: {s6}\n")
@@ -176,6 +177,28 @@ class TestSending:
         nothing = run("submit", "--election", str(folder), "--spool", str(spool), settings=settings)
         assert nothing.stdout == f"nothing waits in {spool}\n"
 
+    def test_a_correction_after_an_order_and_from_a_new_machine_takes_the_next_revision(
+        self, folder: Path, tmp_path: Path, embedded_broker: Embedded
+    ) -> None:
+        settings = settings_for(embedded_broker.bootstrap, "submit-next")
+        words = ("submit", "--election", str(folder), "--accept-warnings")
+        first, new = (*words, "--spool", str(tmp_path / "first")), (*words, "--spool", str(tmp_path / "new"))
+        held, right = table(tmp_path / "held.csv", WRONG.replace("B-1", "A-1")), table(tmp_path / "right.csv", GOOD)
+        call(*first, held, "--accept-errors", expect=0, **environment(settings))
+        partition = spooled_in(tmp_path / "first")[0].partition
+        assert partition is not None, "it was sent"
+        produce(settings, "reports", partition, (b"A-1", as_bytes(decision(kind="accept"))))
+        corrects = ("--kind", "correct", "--reason", "misread", "--authority", "the board", "--replaces")
+        done = call(*first, right, *corrects, "2", expect=0, **environment(settings))
+        assert "A-1 PRES revision 3: sent" in done.stdout
+        assert "not known" not in done.stdout + done.stderr
+        assert "as far as this place knows" not in done.stdout, "it is known what is in force"
+        other = table(tmp_path / "other.csv", GOOD.replace("50;46", "51;45"))
+        assert "A-1 PRES revision 4: sent" in call(*new, other, expect=0, **environment(settings)).stdout
+        log = save_log(settings, tmp_path / "log")
+        replay = Replay(load_election(folder), log.topic, log.partition_count)
+        assert [replay.take(record).name for record in log] == ["held", "counted", "counted", "counted"]
+
     def test_without_a_broker_it_waits_and_what_was_kept_stays(
         self, folder: Path, tmp_path: Path, embedded_broker: Embedded
     ) -> None:
@@ -188,6 +211,7 @@ class TestSending:
             waiting = subprocess.Popen(command(*words), stdout=said, stderr=said, **tied(nowhere))
         try:
             wait_for(lambda: "1 wait here, next try in" in log.read_text(), "a line that it waits")
+            assert log.read_text().count("what the record says of stations is not known (no Kafka broker answers at 127") == 1
             refused = call(*words, expect=1, **environment(nowhere))
             assert f"{spool}: another process ({waiting.pid}) has this spool: wait for it, or end it" in refused.stderr
             waiting.send_signal(signal.SIGTERM)

@@ -70,7 +70,8 @@ async def an_unknown_contest(tmp_path: Path) -> str:
 
 
 async def a_restored_laptop(_: Path) -> str:
-    return receipt_of(counts(revision=3), counts(revision=2, **OTHER_VOTES))
+    one_back = receipt_of(counts(revision=3), counts(revision=3, **OTHER_VOTES))
+    return "\n".join([one_back, receipt_of(counts(revision=3), counts(revision=2, **OTHER_VOTES))])
 
 
 async def two_laptops(_: Path) -> str:
@@ -124,7 +125,7 @@ async def a_thousand_at_once(tmp_path: Path) -> str:
 
 DAYS: dict[str, Callable[[Path], Awaitable[str]]] = {
     "a report for an unknown contest": an_unknown_contest,
-    "a laptop that was restored from a backup": a_restored_laptop,
+    "a laptop that was restored from a backup, without brokers": a_restored_laptop,
     "two laptops with one identity": two_laptops,
     "a clock that is two days off": a_clock_two_days_off,
     "a token of another station": a_token_of_another_station,

@@ -13,10 +13,10 @@ from tally_stream.domain.rules import Finding
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.station.checking import KnownStatements
 from tally_stream.station.client import NotSubmitted, StationClient
-from tally_stream.station.keys_read import take_key
 from tally_stream.station.known_keys import KnownKeys
 from tally_stream.station.preparing import prepare
 from tally_stream.station.receipts import StationReceipt
+from tally_stream.station.record_read import OnRecord
 from tally_stream.station.signing_key import SealingKey
 from tally_stream.station.spool import Spool, Spooled
 from tally_stream.wire.reading import ReportReader
@@ -40,13 +40,14 @@ REPORTS = ReportReader(OF)
 
 def ring() -> KeyRing:
     """Of a record on which GONE was revoked and NEW was added."""
-    found = KeyRing(OF.keys)
+    found = OnRecord(OF, 1, [], "K-A1")
     revoked = {"holder": None, "station": None, "kinds": None, "public_key": None, "key_id": "GONE", "action": "revoke"}
     revoked = {name: value for name, value in (key_statement() | revoked).items() if value is not None}
     for offset, message in enumerate([revoked, key_statement()]):
         value = signed(message, "COURT")
-        take_key(found, REPORTS, StoredRecord(0, offset, LOG_MS, str(message["key_id"]).encode(), value))
-    return found
+        found.take(StoredRecord(0, offset, LOG_MS, str(message["key_id"]).encode(), value))
+    assert found.keys is not None, "it was asked about one"
+    return found.keys
 
 
 CASES: list[tuple[str, dict[str, Any], bytes, str | None]] = [
@@ -114,10 +115,11 @@ def test_what_was_signed_stays_known_when_its_key_is_revoked() -> None:
 
 
 def test_a_statement_about_a_key_counts_only_signed() -> None:
-    found = KeyRing(OF.keys)
+    found = OnRecord(OF, 1, [], "NEW")
     for value in (as_bytes(key_statement()), signed(key_statement(), "K-A1"), signed(counts(), "COURT"), b"\xff", None):
-        take_key(found, REPORTS, StoredRecord(0, 0, LOG_MS, b"NEW", value))
-    assert found.get("NEW") is None
+        found.take(StoredRecord(0, 0, LOG_MS, b"NEW", value))
+    assert found.keys is not None
+    assert found.keys.get("NEW") is None
 
 
 class Refusing:

@@ -36,8 +36,8 @@ def test_sentences() -> None:
     refused = replace(KEPT, receipt_state="stale")
     newer = StationReceipt("stale", ("Q2",), ("revision 1, the highest is 2",))
     assert sentence_of(refused, newer) == (
-        "refused as older: a higher revision of this station was there before. If this one is newer, send it with a higher "
-        "--revision (said by an intake); Q2: revision 1, the highest is 2"
+        "refused as older: a higher revision of this station was there before, as from a second machine, or as an order of an "
+        "authority. If this one is newer, send it with a higher --revision (said by an intake); Q2: revision 1, the highest is 2"
     )
     assert "(said by an intake; of a try before, its answer may be lost); Q2" in sentence_of(replace(refused, tries=2), newer)
     for state in ("waiting", "counted", "held", "rejected", "stale", "conflicting"):

@@ -11,14 +11,16 @@ import pytest
 
 from tally_stream.audit.replay import Replay
 from tally_stream.settings import Settings
+from tally_stream.station.checking import KnownStatements
 from tally_stream.station.client import StationClient
+from tally_stream.station.preparing import prepare
 from tally_stream.station.receipt_reader import ReceiptReader
 from tally_stream.station.spool import Spool, spooled_in
 from tally_stream.station.transport import KafkaTransport
 from tally_stream.wire.folder.assembling import load_election
 from tests.support.brokers import KafkaOne
 from tests.support.processes import run, settings_for
-from tests.support.report_messages import ABSENT, counts, turnout
+from tests.support.report_messages import LOG_MS, counts, turnout
 from tests.support.reporting_stations import write_election
 from tests.support.topics import save_log
 from tests.support.waiting import until
@@ -61,17 +63,19 @@ async def test_reports_given_while_it_is_gone_arrive_once_and_every_receipt_is_t
         await asyncio.to_thread(kafka_of_its_own.restart, 0)
         await one.flush()
 
-        # A second laptop with the same identity knows nothing of the first, nor does one restored from a backup.
-        file = tmp_path / "second.json"
-        file.write_text(json.dumps([
-            counts(revision=ABSENT), counts(revision=ABSENT, station="B-1"),
-            counts(revision=7, station="B-1", contest="SEAT", kind="correct", replaces=3, reason="misread", authority="it"),
-        ]))  # fmt: skip
+        # A second laptop with the same identity knows nothing of the first while no broker answers.
+        unknown = KnownStatements(election)
+        with Spool(tmp_path / "second", transport.topic, election.id) as second_spool:
+            given = [
+                counts(), counts(station="B-1"),
+                counts(revision=7, station="B-1", contest="SEAT", kind="correct", replaces=3, reason="misread", authority="it"),
+            ]  # fmt: skip
+            second_spool.keep([prepare(message, unknown, LOG_MS) for message in given], LOG_MS)
         worker = WorkerProcess(settings, str(folder), tmp_path / "worker.log")
         try:
             await asyncio.to_thread(worker.wait_ready)
-            words = ("submit", str(file), "--election", str(folder), "--spool", str(tmp_path / "second"), "--wait", "--json",
-                     "--accept-warnings", "--save", str(tmp_path / "receipts.json"))  # fmt: skip
+            words = ("submit", "--election", str(folder), "--spool", str(tmp_path / "second"), "--wait", "--json",
+                     "--save", str(tmp_path / "receipts.json"))  # fmt: skip
             second = await asyncio.to_thread(lambda: run(*words, settings=settings, expect=1))
             async with ReceiptReader(settings, election) as reader:
 
