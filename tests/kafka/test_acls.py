@@ -8,7 +8,7 @@ import pytest
 
 from tally_stream.kafka.acls import AccessRule, AccessTable, AclsError, compare, read_table
 from tally_stream.settings import Settings
-from tests.support.paths import ROOT
+from tests.support.paths import DOCS, ROOT
 
 SHIPPED = ROOT / "deploy" / "kafka" / "acls.toml"
 TABLE = """
@@ -151,3 +151,14 @@ def test_the_table_that_ships_gives_nobody_what_nobody_needs() -> None:
     writers = {r.principal for r in rules if r.operation == "Write" and r.name != "tally.reports"}
     assert writers == {"User:worker"}
     assert not [r for r in rules if r.operation == "Create" and r.principal != "User:admin"]
+
+
+def test_the_page_for_stations_names_what_a_station_may() -> None:
+    rules = read_table(SHIPPED, Settings(prefix="t")).rules
+    reads = [r.name for r in rules if r.principal == "User:station" and r.operation == "Read"]
+    said = (
+        " ".join((DOCS / "stations.md").read_text(encoding="utf-8").split())
+        .split("it writes reports, and reads ")[1]
+        .split(".")[0]
+    )
+    assert sorted(said.replace(" and ", ", ").split(", ")) == sorted(name.removeprefix("t.") for name in reads)
