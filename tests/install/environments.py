@@ -68,14 +68,14 @@ class Installed:
     folder: Path
 
     def python(self, *words: str) -> str:
-        return run(self.folder / "bin" / "python", *words, cwd=self._elsewhere()).stdout.strip()
+        return run(self.folder / "bin" / "python", *words, cwd=self.elsewhere()).stdout.strip()
 
     def tally(self, *words: str, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        done = run(self.folder / "bin" / "tally-stream", *words, cwd=self._elsewhere(), expect=expect, **environment)
+        done = run(self.folder / "bin" / "tally-stream", *words, cwd=self.elsewhere(), expect=expect, **environment)
         assert "Traceback" not in done.stderr
         return done
 
-    def _elsewhere(self) -> Path:
+    def elsewhere(self) -> Path:
         folder = self.folder.parent / "elsewhere"
         folder.mkdir(exist_ok=True)
         return folder

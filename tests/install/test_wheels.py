@@ -31,10 +31,19 @@ NIGHT = "wisconsin-2024"
 """The shortest that was real: here the larger ones would be counted by three Pythons, interpreted."""
 
 
+REPORT = {
+    "station": "11", "contest": "MAYOR", "counted_at": "2025-05-18T21:30:00+02:00",
+    "ballots": {"cast": 640, "valid": 620, "blank": 9, "invalid": 11},
+    "votes": {"AALTO": 250, "BRANDIS": 200, "CASTELLAN": 100, "DUNMORE": 60, "NOTA": 10},
+}  # fmt: skip
+"""The one of docs/stations.md."""
+
+
 COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "version": (("--version",), {}),
     "replay": (("replay", NIGHT, "--json"), {}),
     "demo": (("demo", "--election", NIGHT, "--fast", "--exit", "--json"), {}),
+    "submit": (("submit", "report.json", "--election", "council", "--spool", "spool", "--check"), {}),
     "script": ((), {"_TALLY_STREAM_COMPLETE": "bash_source"}),
     "completion": ((), {"_TALLY_STREAM_COMPLETE": "bash_complete", "COMP_WORDS": "tally-stream replay ", "COMP_CWORD": "2"}),
 }
@@ -48,6 +57,7 @@ def said(request: pytest.FixtureRequest, wheels: dict[str, Path], tmp_path_facto
     fold = made.python("-c", "from tally_stream.domain import fold; print(fold.__file__)")
     assert fold.startswith(str(made.folder))
     assert fold.endswith(".py" if kind == "pure" else ".so")
+    (made.elsewhere() / "report.json").write_text(json.dumps(REPORT))
     with ThreadPoolExecutor() as pool:
         done = {name: pool.submit(made.tally, *words, **more) for name, (words, more) in COMMANDS.items()}
     return {name: one.result().stdout for name, one in done.items()}
@@ -81,6 +91,10 @@ def test_it_plays_a_night_on_the_embedded_broker(said: dict[str, str]) -> None:
     expected = json.loads(replay_of_this_tree().splitlines()[-1])
     del root["provenance"], expected["provenance"]  # four partitions there, one file here
     assert root == expected
+
+
+def test_it_looks_at_a_report(said: dict[str, str]) -> None:
+    assert said["submit"] == "report.json:1: 11 MAYOR revision 1: nothing is wrong with it\n"
 
 
 def test_a_shell_completes(said: dict[str, str]) -> None:
