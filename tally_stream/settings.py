@@ -11,6 +11,7 @@ import ipaddress
 import os
 import re
 import socket
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -51,7 +52,8 @@ def _readable(value: str) -> str:
     """A file that can be opened, or the system's own words for why not."""
     try:
         with open(value, "rb") as file:
-            file.read(1)
+            if not stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):  # a pipe gives it once, to `_secret_in`
+                file.read(1)
     except (OSError, ValueError) as error:
         raise ValueError(f"{value}: {getattr(error, 'strerror', None) or error}") from error
     return value

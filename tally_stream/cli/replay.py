@@ -63,6 +63,8 @@ def replay(
     """Fold the report log LOG of the election in DIR, without Kafka.
 
     DIR is an election folder, or the name of a night that ships. Without LOG the folder's own recorded night is folded.
+    Where the definition demands or allows signatures each one is verified again, which takes most of the time
+    (docs/signatures.md).
 
     Example: tally-stream replay az-2024 --until 2024-02-08T03:13:00+04:00 --json
     """

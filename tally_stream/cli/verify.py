@@ -48,7 +48,8 @@ def verify(
 
     Without LOG the log is read from the reports topic; an election folder stands for the log in it. Without --standings
     the messages are read from theirs. Exits 1 on any difference. After `worker --replace-definition`, the old definition's
-    messages stay on the topic until it is compacted: name it here too.
+    messages stay on the topic until it is compacted: name it here too. Where the definition demands or allows signatures each
+    one is verified again, which takes most of the time (docs/signatures.md).
 
     Example: tally-stream verify az-2024 reports.jsonl.gz --standings standings.jsonl
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pty
 import subprocess
 from pathlib import Path
@@ -138,6 +139,17 @@ def test_a_password_comes_from_a_file(tmp_path: Path) -> None:
     assert load_settings(**login(security_password_file=str(secret))).warnings == [
         f"TALLY_SECURITY_PASSWORD_FILE: every user of this machine may read {secret}: chmod o-r"
     ]
+
+
+def test_a_passphrase_comes_from_an_agent_by_a_pipe() -> None:
+    """As a shell hands it over: `--password-file <(pass show key)`."""
+    ours, agents = os.pipe()
+    os.write(agents, b"open sesame\n")
+    os.close(agents)
+    try:
+        assert load_settings(signing_key_password_file=f"/dev/fd/{ours}").signing_password == PASSPHRASE
+    finally:
+        os.close(ours)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"two\nlines\n", b"x" * 70_000])
