@@ -21,7 +21,7 @@ from tally_stream.board.feed import Feed
 from tally_stream.board.stations import Stations
 from tally_stream.board.wording import STATIC
 from tally_stream.domain.election import Election
-from tally_stream.export.desk import figures_side_by_side
+from tally_stream.export.desk import figures_side_by_side, in_force_said
 from tally_stream.settings import is_loopback
 
 PATH = "/operator/held"
@@ -154,16 +154,15 @@ def _figures(case: dict[str, Any]) -> str:
     rows = figures_side_by_side(case)
     if not rows:
         return ""
-    before, after = case["in_force"], case["held"] or case["other"]
-    left = "nothing in force" if before is None else f"in force, revision {before['revision']}"
-    right = "" if after is None else f"{'held' if case['held'] else 'refused'}, revision {after['revision']}"
+    after = case["held"] or case["other"]
+    right = "" if after is None else f"{'held' if case['held'] else 'refused'} (revision {after['revision']})"
     body = "".join(
         f'<tr><th scope="row"><bdi>{_escape(name)}</bdi></th>'
         f'<td class="n">{_number(one)}</td><td class="n">{_number(other)}</td>'
         f'<td class="n">{_difference(one, other)}</td></tr>'
         for name, one, other in rows
     )
-    heads = "".join(f'<th scope="col" class="n">{_escape(head)}</th>' for head in (left, right, "difference"))
+    heads = "".join(f'<th scope="col" class="n">{_escape(head)}</th>' for head in (in_force_said(case), right, "difference"))
     return (
         '<div class="table"><table><caption class="more">Figures</caption>'
         f'<thead><tr><th scope="col">figure</th>{heads}</tr></thead>'

@@ -26,7 +26,7 @@ from tally_stream.cli.common import (
 )
 from tally_stream.domain.election import Election
 from tally_stream.domain.ledger import Verdict
-from tally_stream.export.desk import CasePlace, Desk, figures_side_by_side
+from tally_stream.export.desk import CasePlace, Desk, figures_side_by_side, in_force_said
 from tally_stream.settings import Settings
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.report_log import LogError, LogRecord
@@ -123,12 +123,11 @@ def _head(case: dict[str, Any]) -> list[str]:
 
 
 def _figures(case: dict[str, Any], rows: list[tuple[str, int | None, int | None]]) -> Table:
-    before, after = case["in_force"], case["held"] or case["other"]
+    after = case["held"] or case["other"]
     table = Table(expand=False)
     table.add_column("figure", no_wrap=True)
-    named = "nothing in force" if before is None else f"in force (revision {before['revision']})"
     word = "held" if case["held"] else "refused"
-    for head in (named, f"{word} (revision {after['revision']})", "difference"):
+    for head in (in_force_said(case), f"{word} (revision {after['revision']})", "difference"):
         table.add_column(head, justify="right", no_wrap=True)
     for name, left, right in rows[:FIGURES_SHOWN_MAX]:
         difference = "" if left is None or right is None else f"{right - left:+,}" if right != left else "0"

@@ -45,7 +45,8 @@ class _Open:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What would settle a case, and the command for it; `command` is None where a station has to act."""
+    """What would settle a case, and the command for it, the authority's or the station's; `command` is None where nothing is
+    to be done."""
 
     what: str
     command: str | None
@@ -132,6 +133,7 @@ class Desk:
             "name": station.name,
             "area": election.areas[station.leaf].id,
             "is_annulled": entry.is_annulled,
+            "in_force_revision": entry.in_force_revision,
             "in_force": counts(entry.counts_in_force),
             "held": counts(entry.held),
             "held_at": _place(known.held_at),
@@ -149,6 +151,10 @@ def needs_of(entry: Entry, findings: Sequence[Finding], contest: str) -> list[Ne
     def order(kind: str) -> str:
         return f"tally-stream authority {kind} --contest {contest} --station {entry.station.id} --reason … --authority …"
 
+    # Of counts that were accepted the accept's own revision is in force: with the report's a correction is refused (Q5).
+    replaces = entry.in_force_revision or (entry.held.revision if entry.held else 0)
+    corrects = f"tally-stream submit FILE --contest {contest} --kind correct --replaces {replaces} --reason … --authority …"
+
     if entry.is_annulled:
         return [
             Need(
@@ -161,11 +167,10 @@ def needs_of(entry: Entry, findings: Sequence[Finding], contest: str) -> list[Ne
         is_late = any(finding.code == "Q4" for finding in findings)
         what = "it belongs to the certified result" if is_late else "the paper says the same, and it is to count as it is"
         found.append(Need(what, order("accept")))
-        found.append(Need("it was typed wrong: the station sends it again under a higher revision", None))
+        also = ", which is held too" if is_late else ""
+        found.append(Need(f"it was typed wrong: the station sends a correction{also}", corrects))
     if entry.is_disputed:
-        found.append(
-            Need("one of the two sheets is right: the station sends it as a correction, under a higher revision", None)
-        )
+        found.append(Need("one of the two sheets is right: the station sends it as a correction", corrects))
     if entry.held is not None or entry.counts is not None:
         also = "what is held and what is in force" if entry.held is not None and entry.counts is not None else "it"
         found.append(Need(f"none of it is right: {also} is taken back; the station is outstanding again", order("withdraw")))
@@ -199,6 +204,15 @@ def _counts(r: Report | None, candidate_ids: Sequence[str]) -> dict[str, Any] | 
         "votes": dict(zip(candidate_ids, r.votes, strict=True)) if has_counts else None,
         "reason": r.reason, "authority": r.authority,
     }  # fmt: skip
+
+
+def in_force_said(case: dict[str, Any]) -> str:
+    """What is in force in a case, and under which revision; the report's own where that is another one."""
+    revision, before = case["in_force_revision"], case["in_force"]
+    if before is None:
+        return f"nothing in force (revision {revision})" if revision else "nothing in force"
+    own = "" if before["revision"] == revision else f", of report {before['revision']}"
+    return f"in force (revision {revision}{own})"
 
 
 def figures_side_by_side(case: dict[str, Any]) -> list[tuple[str, int | None, int | None]]:

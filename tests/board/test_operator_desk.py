@@ -65,8 +65,8 @@ async def test_cases_are_shown_with_what_they_need(told: ToldBoard, client: Clie
         "<strong>Q3</strong> two different statements",
         "<code>tally-stream authority accept --contest PRES --station S2 --reason … --authority …</code>",
         '<th scope="row"><bdi>ANNA</bdi></th><td class="n">3</td><td class="n">2</td><td class="n">-1</td>',
-        "in force, revision 1",
-        "refused, revision 1",
+        "in force (revision 1)",
+        "refused (revision 1)",
     ):
         assert said in text
     listed = await (await client.get(f"{PATH}.json?contest=SEAT")).json()

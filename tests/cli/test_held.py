@@ -56,7 +56,7 @@ def test_of_many_cases_some_are_shown_and_the_others_counted(monkeypatch: pytest
     figures = {"revision": 1, "ballots": {"cast": 1}, "votes": {f"C{n}": n for n in range(60)}}
     case = {
         "since": "2024-02-07T17:00:01.000Z", "contest": "PRES", "station": "A-1", "name": "[red]School", "area": "X", "is_annulled": True,
-        "in_force": None, "held": figures, "codes": [{"code": "A2", "message": "[bold]x"}], "is_disputed": False, "other": None,
+        "in_force_revision": 0, "in_force": None, "held": figures, "codes": [{"code": "A2", "message": "[bold]x"}], "is_disputed": False, "other": None,
         "needs": [{"what": "this", "command": None}],
     }  # fmt: skip
     with console.capture() as capture:

@@ -10,7 +10,7 @@ import pytest
 
 from tally_stream.domain.fold import folds_of
 from tally_stream.domain.scalars import murmur2_partition
-from tally_stream.export.desk import CasePlace, Desk, figures_side_by_side
+from tally_stream.export.desk import CasePlace, Desk, figures_side_by_side, in_force_said
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_at
 from tests.support.report_messages import ELECTION, LOG_MS, control, counts, decision
@@ -92,6 +92,18 @@ def test_a_case_goes_when_it_is_settled_and_comes_again(log: Log) -> None:
     assert log.open() == []
 
 
+def test_of_counts_that_were_accepted_the_accept_s_revision_is_in_force_and_is_what_a_correction_names(log: Log) -> None:
+    for statement in (counts(ballots=WRONG), decision(kind="accept"), counts(revision=3, ballots={**WRONG, "cast": 98})):
+        log.say(statement)
+    (case,) = log.cases()
+    assert (case["in_force_revision"], in_force_said(case)) == (2, "in force (revision 2, of report 1)")
+    commands = [need["command"] for need in case["needs"] if "a correction" in need["what"]]
+    assert commands == ["tally-stream submit FILE --contest PRES --kind correct --replaces 2 --reason … --authority …"]
+    log.say(decision(kind="withdraw", revision=4, replaces=2))
+    log.say(counts(revision=5, ballots=WRONG))
+    assert in_force_said(log.cases()[0]) == "nothing in force (revision 4)"
+
+
 def test_a_held_report_that_is_held_again_is_as_old_as_the_newest(log: Log) -> None:
     log.say(counts(ballots=WRONG))
     log.say(counts(revision=2, ballots={**WRONG, "cast": 98}))
@@ -151,6 +163,12 @@ def test_every_order_that_it_names_would_take_effect(before: list[dict[str, Any]
     for command in commands:
         log, case = ready()
         words = shlex.split(command)
+        if words[1] == "submit":
+            assert words[2:7] == ["FILE", "--contest", "PRES", "--kind", "correct"]
+            said = {"revision": 9, "kind": "correct", "replaces": int(words[words.index("--replaces") + 1])}
+            is_late = any(code["code"] == "Q4" for code in case["codes"])
+            assert log.say(counts(**said, reason="x", authority="y")) == ("held" if is_late else "counted"), command
+            continue
         assert words[3:7] == ["--contest", "PRES", "--station", "A-1"]
         entry = log.folds[0].entry(0, "A-1")
         assert entry is not None
