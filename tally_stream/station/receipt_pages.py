@@ -16,10 +16,12 @@ from tally_stream.station.receipts import StationReceipt
 from tally_stream.station.spool import Spooled
 from tally_stream.wire.signed import statement_in
 
+# A verdict never changes, and nobody reads of later orders for a receipt: the words have to stay true after them.
 SPOKEN = {
     "waiting": "waiting: it is not known yet what became of it",
-    "counted": "counted: it is in the published figures",
-    "held": "held, not counted: somebody has to decide, or a correction to come",
+    "counted": "counted when it was read: it is in the published figures unless a later revision or an order of an authority "
+               "has replaced it since",
+    "held": "held when it was read: it is not counted unless an authority has accepted it since; a correction replaces it",
     "rejected": "refused: it is not counted and never will be; put it right and send it as a new revision",
     "stale": "refused as older: a higher revision of this station was there before, as from a second machine, or as an order "
              "of an authority. If this one is newer, send it with a higher --revision",

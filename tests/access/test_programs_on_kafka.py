@@ -155,7 +155,7 @@ def test_a_station_needs_no_right_but_to_write_reports_and_read_what_became_of_t
         report.write_text(json.loads(night.readline())["value"])
     words = ("submit", "--election", NIGHT, "--spool", str(tmp_path / "spool"))
     done = run(*words, str(report), "--wait", "--accept-warnings", settings=stage.settings("station"))
-    assert ": counted: it is in the published figures (version 1)" in done.stdout
+    assert "has replaced it since (version 1)" in done.stdout
     run(*words, "--status", settings=stage.settings("station"))
     refused = run("submit", str(report), "--election", NIGHT, "--spool", str(tmp_path / "other"), "--accept-warnings",
                   settings=stage.settings("reader"), expect=1)  # fmt: skip

@@ -28,9 +28,13 @@ def test_sentences() -> None:
     assert sentence_of(KEPT, StationReceipt("waiting")) == (
         "waiting: no broker has acknowledged it yet; it is kept here and sent again and again (nobody is there)"
     )
-    assert sentence_of(SENT, StationReceipt("counted", version=7)) == "counted: it is in the published figures (version 7)"
+    assert sentence_of(SENT, StationReceipt("counted", version=7)) == (
+        "counted when it was read: it is in the published figures unless a later revision or an order of an authority has replaced "
+        "it since (version 7)"
+    )
     assert sentence_of(SENT, HELD) == (
-        "held, not counted: somebody has to decide, or a correction to come (said of the same statement, sent before); "
+        "held when it was read: it is not counted unless an authority has accepted it since; a correction replaces it (said of "
+        "the same statement, sent before); "
         "A2: they add up to 100, cast are 99"
     )
     refused = replace(KEPT, receipt_state="stale")

@@ -72,7 +72,7 @@ def test_a_report_from_typing_to_its_receipt(phone: Any, scene: ClerkScene) -> N
     assert "It is not known yet" in phone.inner_text("#state")
     scene.receipts[0] = StationReceipt("counted", version=7)
     phone.wait_for_selector("#state.counted")
-    assert "Counted: it is in the published figures." in phone.inner_text("#state")
+    assert "Counted when it was read: it is in the published figures unless" in phone.inner_text("#state")
     phone.goto(scene.address + SHEET)
     assert phone.input_value('[name="valid"]') == "", "what was sent is no draft any more"
 

@@ -76,7 +76,7 @@ async def test_a_report_is_sent_and_has_a_receipt_that_changes(clerk: Clerk) -> 
     assert 'data-final="false"' in text
     clerk.scene.receipts[0] = StationReceipt("held", ("A1",), ("the votes add up to 97",))
     text = await (await clerk.client.get(receipt)).text()
-    assert "Held, not counted" in text
+    assert "Held when it was read: it is not counted unless the authority has accepted it since." in text
     assert "the votes add up to 97" in text
     assert 'data-final="true"' in text
 
