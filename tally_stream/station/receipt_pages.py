@@ -64,13 +64,15 @@ def page(spooled: Spooled, receipt: StationReceipt, election: Election, topic: s
     """One page of text."""
     station = election.stations.get(spooled.station)
     contest = next((c.name for c in election.contests if c.id == spooled.sequence), None)
+    fields = _fields(spooled)
     lines = [
         ("Receipt", f"{election.name} ({election.id})"),
         ("Polling station", spooled.station + (f", {station.name}" if station else "")),
         ("Contest", f"{spooled.sequence}, {contest}" if contest else "voters so far (turnout)"),
         ("Statement", f"{spooled.kind}, revision {spooled.revision}"),
+        *_correction(fields),
         ("What became of it", sentence_of(spooled, receipt)),
-        *_figures(spooled, election),
+        *_figures(fields, spooled.sequence, election),
         ("Kept here", format_time(spooled.kept_ms)),
         ("Acknowledged", "not yet" if spooled.sent_ms is None else format_time(spooled.sent_ms)),
         ("Where it stands", "nowhere yet" if spooled.waits else "it was not taken" if spooled.offset is None
@@ -82,13 +84,24 @@ def page(spooled: Spooled, receipt: StationReceipt, election: Election, topic: s
     return "".join(f"{name + ':':<20}{text}\n" for name, text in lines)
 
 
-def _figures(spooled: Spooled, election: Election) -> list[tuple[str, str]]:
-    """The statement's own, as they were sent."""
+def _fields(spooled: Spooled) -> dict[str, Any]:
+    """The statement's own, as they were sent; none where it cannot be read."""
     try:
         fields = json.loads(statement_in(spooled.value) or b"")
     except ValueError:
-        return []
-    names = {k.id: k.name for contest in election.contests if contest.id == spooled.sequence for k in contest.candidates}
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _correction(fields: dict[str, Any]) -> list[tuple[str, str]]:
+    """What it replaces, why, and who decided it: the clerk signs for these too."""
+    found = [("Replaces", "replaces"), ("Reason", "reason"), ("Authority", "authority")]
+    said = [(head, fields.get(name)) for head, name in found]
+    return [(head, f"revision {text}" if head == "Replaces" else str(text)) for head, text in said if text is not None]
+
+
+def _figures(fields: dict[str, Any], sequence: str, election: Election) -> list[tuple[str, str]]:
+    names = {k.id: k.name for contest in election.contests if contest.id == sequence for k in contest.candidates}
     found = [(name, fields[name]) for name in ("counted_at", "registered", "as_of", "voted") if fields.get(name) is not None]
     found += list((fields.get("ballots") or {}).items())
     found += [(names.get(id, id), count) for id, count in (fields.get("votes") or {}).items()]

@@ -83,6 +83,18 @@ def test_a_page_has_the_figures_as_they_were_sent() -> None:
     assert "Statement:" in page(replace(SENT, value=b"sealed"), StationReceipt("counted"), ELECTION, "t", 0)
 
 
+def test_the_page_of_a_correction_has_what_it_replaces_why_and_who_decided_it() -> None:
+    value = as_bytes(counts(revision=3, kind="correct", replaces=2, reason="two figures swapped", authority="district board"))
+    corrected = replace(SENT, revision=3, kind="correct", value=value)
+    said = page(corrected, StationReceipt("counted"), ELECTION, "t.reports", LOG_MS)
+    assert (
+        "Statement:          correct, revision 3\nReplaces:           revision 2\nReason:             two figures swapped\n"
+        "Authority:          district board\nWhat became of it:  counted"
+    ) in said
+    assert "Replaces:" not in page(SENT, StationReceipt("counted"), ELECTION, "t.reports", LOG_MS)
+    assert "Statement:" in page(replace(SENT, value=b"[]"), StationReceipt("counted"), ELECTION, "t", 0)
+
+
 def test_a_receipt_is_noted_whole() -> None:
     ((id, state, text),) = notes([(3, HELD)])
     assert (id, state, noted(text), noted(None)) == (3, "held", HELD, StationReceipt("waiting"))
