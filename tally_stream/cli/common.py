@@ -19,6 +19,7 @@ from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.text import Text
 
+from tally_stream.cli.doc_pages import with_pages
 from tally_stream.cli.lifeline import stop_signals
 from tally_stream.cli.logs import Log, make_log, say_trace, warnings_in_lines, write_raw
 from tally_stream.domain.election import Election
@@ -77,7 +78,7 @@ def begin_log(process: str) -> Log:
 
 def say(line: str, level: int = logging.INFO) -> None:
     """A line for the operator, on stderr (`logs.py`)."""
-    the_log().say(line, level)
+    the_log().say(with_pages(line), level)
 
 
 def note(message: str) -> None:

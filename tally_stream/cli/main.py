@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from tally_stream import __version__
+from tally_stream.cli.doc_pages import with_pages
 from tally_stream.cli.lifeline import end_with_parent
 from tally_stream.settings import log_format
 
@@ -47,6 +48,7 @@ class _LateGroup(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
         importlib.import_module("tally_stream.cli.settings").name_settings(cmd_name, command)
+        command.help = with_pages(command.help or "")
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

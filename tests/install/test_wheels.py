@@ -76,6 +76,9 @@ def test_the_names_say_for_whom_they_are(wheels: dict[str, Path]) -> None:
     sources = re.findall(r'"(tally_stream/[a-z_/]*)\.py"', (ROOT / "setup.py").read_text())
     assert shims == {*sources, "tally_stream/compiled__mypyc"}
     assert {name for name in names if not name.startswith("tally_stream")} == set(), "no tests, no requirements"
+    pages = {name.partition(".data/data/share/doc/tally-stream/")[2] for name in names if ".data/" in name}
+    docs = ROOT / "docs"
+    assert pages == {str(page.relative_to(docs)) for page in (*docs.glob("*.md"), *docs.glob("adr/*.md"))}, "no pictures"
 
 
 def test_it_replays_to_the_same_bytes(said: dict[str, str]) -> None:
@@ -141,6 +144,23 @@ def test_without_the_extra_the_demo_says_what_to_install(without_extra: Installe
     assert said.stderr.splitlines() == [
         "tally-stream: the embedded broker needs the package confluent-kafka, 2.6 or newer: pip install 'tally-stream[embedded]'"
     ]
+
+
+def test_help_and_messages_name_a_page_where_it_lies(without_extra: Installed, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").touch()
+    said = without_extra.tally("submit", str(tmp_path / "empty.csv"), "--election", "council", "--check", expect=1).stderr
+    page = without_extra.folder.resolve() / "share/doc/tally-stream/stations.md"
+    assert said.endswith(f"it should hold a report in JSON, or a table ({page})\n")
+    assert page.read_bytes() == (ROOT / "docs/stations.md").read_bytes()
+    help_text = re.sub(r"\s", "", without_extra.tally("submit", "--help").stdout)
+    assert f"{page}hasitscolumns" in help_text
+    named = re.findall(r"^Documentation=file:/opt/tally-stream/(.*)", _units(), re.MULTILINE)
+    assert named
+    assert all((without_extra.folder / name).is_file() for name in named)
+
+
+def _units() -> str:
+    return "".join(unit.read_text() for unit in (ROOT / "deploy/systemd").glob("*.service"))
 
 
 def test_bash_itself_offers_the_nights(without_extra: Installed, tmp_path: Path) -> None:
