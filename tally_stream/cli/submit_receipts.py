@@ -18,6 +18,7 @@ import click
 from rich.text import Text
 
 from tally_stream.cli.common import cancel_when_told, out, refuse, run_async, warn
+from tally_stream.cli.silence import Silence
 from tally_stream.cli.submit_watched import watch_of
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
@@ -70,9 +71,11 @@ async def _looked(settings: Settings, election: Election, statements: list[Spool
     from tally_stream.kafka.client import KafkaError, short, try_broker
 
     cancel_when_told()
+    silence = Silence(settings)
+    silence.begin()
     try:
         if settings.intake_url is None:
-            refusal = await try_broker(settings, warn)
+            refusal = await try_broker(settings, silence.warn)
             if refusal is not None:
                 raise _NoLook(refusal.sentence)
         async with await _source(settings, election) as reader:
@@ -80,6 +83,8 @@ async def _looked(settings: Settings, election: Election, statements: list[Spool
             receipts = reader.receipts(statements)
     except (KafkaError, OSError, TimeoutError) as error:
         raise _NoLook(short(error)) from error
+    finally:
+        silence.end()
     return [(spooled, receipts[spooled.id]) for spooled in statements]
 
 
@@ -102,11 +107,15 @@ async def wait_for_receipts(client: StationClient, settings: Settings, ids: Iter
 
     wanted, told, hidden = set(ids), set[int](), set[int]()
     topic = f"{settings.prefix}.reports"
+    silence = Silence(settings)
     while True:
+        silence.begin()
         try:
             async with await _source(settings, client.election) as reader:
                 while True:
+                    silence.begin()
                     found = await client.receipts(reader, wanted)
+                    silence.end()
                     final = [one for one in found if one[1].is_final]
                     say([one for one in final if one[0].id not in told], client.election, topic, in_json=in_json)
                     told.update(spooled.id for spooled, _ in final)
@@ -120,7 +129,7 @@ async def wait_for_receipts(client: StationClient, settings: Settings, ids: Iter
         except NotAllowed:
             raise
         except (KafkaError, OSError, TimeoutError) as error:
-            warn(f"what became of it cannot be read ({short(error)}); next look in {BROKEN_LOOK_SECONDS:.0f} s")
+            silence.warn(f"what became of it cannot be read ({short(error)}); next look in {BROKEN_LOOK_SECONDS:.0f} s")
             await asyncio.sleep(BROKEN_LOOK_SECONDS)
 
 

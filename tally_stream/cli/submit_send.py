@@ -16,7 +16,8 @@ from typing import Any
 import click
 from rich.text import Text
 
-from tally_stream.cli.common import EXIT_FAILED, cancel_when_told, out, refuse, run_async, warn
+from tally_stream.cli.common import EXIT_FAILED, cancel_when_told, note, out, refuse, run_async
+from tally_stream.cli.silence import Silence, asked_at
 from tally_stream.cli.submit_receipts import Found, wait_for_receipts, write
 from tally_stream.cli.submit_watched import watch_of
 from tally_stream.domain.election import Election
@@ -82,8 +83,9 @@ async def _sent(
 
     cancel_when_told()
     spool = spool_of(settings, election, at) if isinstance(at, Path) else at
+    silence = Silence(settings)
     async with StationClient(
-        election, spool, transport_of(settings, warn), say=warn, watch=watch_of(settings, election)
+        election, spool, transport_of(settings, silence.warn), say=silence.warn, watch=watch_of(settings, election)
     ) as client:
         before = client.statements()
         waiting = [spooled.id for spooled in before if spooled.waits]
@@ -91,10 +93,15 @@ async def _sent(
             waiting = [spooled.id for spooled in before if not noted(spooled.receipt).is_final]
         ids = {*waiting, *client.keep(prepared)}
         not_taken: NotTakenOfStation | None = None
+        if any(spooled.waits for spooled in client.statements()):
+            note(f"kept in {spool.path}; sending to {asked_at(settings)}")
+        silence.begin()
         try:
             await client.flush()
         except NotTakenOfStation as error:
             not_taken = error
+        finally:
+            silence.end()
         sent = [spooled for spooled in client.statements() if spooled.id in ids and not spooled.waits]
         for spooled in sent:
             if in_json:

@@ -95,6 +95,8 @@ def judge(seen: Seen, settings: Settings) -> Refusal | None:
             return _certificate(seen, f"the certificate of the broker at {seen.address}{named}", error, settings)
         case ssl.SSLError(reason=str(reason)) if "ALERT" in reason:
             return _alert(broker, reason, settings)
+    if isinstance(seen.error, TimeoutError) and not str(seen.error):
+        return Refusal(f"{seen.address}{named}{',' if named else ''} takes connections but does not answer", False)
     return Refusal(f"something answers at {seen.address}{named}, but not as a Kafka broker ({_why(seen.error)})", False)
 
 

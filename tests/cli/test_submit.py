@@ -10,12 +10,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tally_stream.audit.replay import Replay
+from tally_stream.cli.silence import asked_at
+from tally_stream.cli.submit import submit
+from tally_stream.settings import load_settings
 from tally_stream.station.checking import KnownStatements
 from tally_stream.station.preparing import prepare
 from tally_stream.station.signing_key import make_key_file, public_of
-from tally_stream.station.spool import Spool, spooled_in
+from tally_stream.station.spool import Spool, SpoolError, spooled_in
 from tally_stream.wire.folder.assembling import load_election
 from tests.cli.calling import call
 from tests.support.brokers import Embedded
@@ -226,6 +230,42 @@ class TestSending:
         done = run("submit", *kept, "--json", settings=there)
         assert json.loads(done.stdout)["tries"] >= 2
         assert 'tally_spool_unsent_statements{election="X-2024",topic="submit-later.reports"} 0.0' in figures.read_text()
+
+    def test_where_it_goes_is_said_at_once_and_soon_that_nobody_answers(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tally_stream.cli.silence.SILENCE_SECONDS", 0.01)
+        monkeypatch.setattr("tally_stream.kafka.client.REQUEST_TIMEOUT_MS", 200)
+        monkeypatch.setattr("tally_stream.kafka.probe.ANSWER_SECONDS", 0.2)
+        spool = tmp_path / "spool"
+        with Spool(spool, "tally.reports", "X-2024") as kept:
+            kept.keep([prepare(counts(), KnownStatements(load_election(folder)), LOG_MS)], LOG_MS)
+        with socket.create_server(("127.0.0.1", 0)) as frozen:
+            at = f"127.0.0.1:{frozen.getsockname()[1]}"
+            words = ["--election", str(folder), "--spool", str(spool), "--bootstrap", at]
+            asked = CliRunner().invoke(submit, [*words, "--status"])
+            monkeypatch.setattr("tally_stream.station.client.back_off_seconds", _ended)
+            sent = CliRunner().invoke(submit, words)
+        assert asked.stderr.splitlines() == [
+            f"tally-stream: {at} does not answer yet",
+            f"tally-stream: {at} takes connections but does not answer; what is shown was known before",
+        ]
+        assert sent.stderr.splitlines()[:2] == [
+            f"tally-stream: kept in {spool}; sending to {at}",
+            f"tally-stream: {at} does not answer yet",
+        ]
+
+
+def _ended(failures: int, chance: float) -> float:
+    raise SpoolError("the first try is over")
+
+
+def test_a_broker_that_nobody_named_is_said_to_be_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TALLY_BOOTSTRAP", raising=False)
+    assert asked_at(load_settings()) == "127.0.0.1:9092 (TALLY_BOOTSTRAP is not set)"
+    assert asked_at(load_settings(bootstrap="b:1")) == "b:1"
+    assert asked_at(load_settings(intake_url="http://i:1")) == "http://i:1"
+    assert asked_at(load_settings(intake_url="http://i:1", bootstrap="b:1")) == "b:1"
 
 
 class TestStatus:

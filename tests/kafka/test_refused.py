@@ -96,6 +96,9 @@ CASES: list[tuple[Seen, Settings, str, bool]] = [
      "not known): advertised.listeners of that broker, or the way to it", False),
     (Seen(AT, "hello", EOFError("0 bytes")), settings("PLAINTEXT"),
      "something answers at 10.0.0.1:9093, but not as a Kafka broker (it closed the connection)", False),
+    (Seen(AT, "hello", TimeoutError()), settings(), "10.0.0.1:9093 takes connections but does not answer", False),
+    (Seen(AT, "metadata", TimeoutError(), named_by="b:1"), settings(),
+     "10.0.0.1:9093, as the broker at b:1 names it (advertised.listeners), takes connections but does not answer", False),
 ]  # fmt: skip
 
 
@@ -223,7 +226,7 @@ async def test_a_port_that_is_no_kafka(monkeypatch: pytest.MonkeyPatch, tls_serv
         assert "is signed by nobody that this system knows" in await refusal_at(secure, "SSL")
     monkeypatch.setattr("tally_stream.kafka.probe.ANSWER_SECONDS", 0.2)
     async with server(None) as silent:
-        assert await refusal_at(silent) == "something answers at HERE, but not as a Kafka broker (no answer)"
+        assert await refusal_at(silent) == "HERE takes connections but does not answer"
 
 
 class Named:
