@@ -9,6 +9,7 @@ all the same. Pure: the time is an argument, `check` changes nothing. Refuses to
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from tally_stream.domain.report import COUNT_KINDS, Control, Report, Turnout, Un
 from tally_stream.domain.rules import RULES, Figure, Finding, Limits, Severity, VerdictName, closing_ms, message_of
 from tally_stream.domain.scalars import format_time
 from tally_stream.station.known_keys import KnownKeys
+from tally_stream.wire.exact import FIELDS_OF_KIND
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.signed import statement_in
 
@@ -161,7 +163,7 @@ class KnownStatements:
         there."""
         read = self._reader.read(statement_in(value), key)
         if isinstance(read, Finding):
-            return _checked("rejected", None, [read]), None, None
+            return _checked("rejected", None, [_with_all_missing(read, statement_in(value))]), None, None
         assert not isinstance(read, Control), "a control statement is read under its contest's key, and named so by `entry`"
         if isinstance(read, Turnout):
             return self._turnout(read), None, None
@@ -269,6 +271,20 @@ def _field_of(f: Finding) -> str | None:
     if f.code == "S3":
         return str(f.left)
     return FIELD_OF_RULE.get(f.code)
+
+
+def _with_all_missing(found: Finding, value: bytes | None) -> Finding:
+    """S1 ends at the first field that is missing; who writes a statement by hand wants to know of all at once."""
+    if found.code != "S1" or not found.message.startswith("the field ") or not found.message.endswith(" is missing"):
+        return found
+    try:
+        fields = json.loads(value or b"")
+    except ValueError:  # as a number of 5,000 digits
+        return found
+    kind = fields.get("kind")
+    required = FIELDS_OF_KIND.get(kind if isinstance(kind, str) else "report", ((), ()))[0]
+    missing = [name for name in dict.fromkeys(("schema", "kind", *required)) if fields.get(name) is None]
+    return Finding("S1", "the fields {left} are missing", ", ".join(missing)) if len(missing) > 1 else found
 
 
 def _may_be_otherwise(found: Finding, r: Report) -> bool:

@@ -9,8 +9,11 @@ import pytest
 from tally_stream.domain.fold import PartitionFold
 from tally_stream.station.checking import Checked, KnownStatements
 from tally_stream.station.preparing import NotAStatement, prepare
+from tally_stream.wire.folder.assembling import load_election
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_record
+from tests.support.doc_pages import marked
+from tests.support.paths import DOCS, NIGHTS
 from tests.support.report_messages import ABSENT, ELECTION, LOG_MS, as_bytes, control, counts, decision, key_of, turnout
 
 CORRECTION = {"kind": "correct", "revision": 2, "replaces": 1, "reason": "misread", "authority": "the board"}
@@ -23,6 +26,31 @@ def check(*messages: dict[str, Any], at_ms: int = LOG_MS) -> Checked:
     for message in messages[:-1]:
         known.take(as_bytes(message), key_of(message), at_ms)
     return known.check(as_bytes(messages[-1]), key_of(messages[-1]), at_ms)
+
+
+@pytest.mark.parametrize(
+    ("absent", "said"),
+    [
+        (("revision",), "the field revision is missing"),
+        (("schema", "kind", "election", "revision"), "the fields schema, kind, election, revision are missing"),
+        (("kind", "votes"), "the fields kind, votes are missing"),
+    ],
+)
+def test_all_fields_that_are_missing_are_named_at_once(absent: tuple[str, ...], said: str) -> None:
+    (remark,) = check(counts(**dict.fromkeys(absent, ABSENT))).remarks
+    assert str(remark) == f"S1: {said}"
+
+
+@pytest.mark.parametrize("odd", [b'"kind":[]', b'"revision":' + b"1" * 5000])
+def test_odd_values_beside_missing_fields_are_refused_all_the_same(odd: bytes) -> None:
+    (remark,) = KnownStatements(ELECTION).check(b"{%s}" % odd, b"A-1", LOG_MS).remarks
+    assert remark.sentence.startswith("the field")
+
+
+def test_the_body_in_the_page_of_the_intake_is_whole() -> None:
+    body = marked(DOCS / "intake.md", "example")["body"].text.encode()
+    council = load_election(NIGHTS / "council")
+    assert KnownStatements(council).check(body, b"11", 1_747_600_000_000).remarks == ()
 
 
 def codes(checked: Checked) -> list[tuple[str, str]]:
