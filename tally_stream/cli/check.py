@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tally_stream.cli.common import ELECTION, EXIT_USAGE, election_folder, open_folder, out
+from tally_stream.cli.stations import listed
 from tally_stream.cli.view import CONTESTS_SHOWN_MAX, more_contests
 from tally_stream.domain.baselines import baselines
 from tally_stream.domain.contest import Contest
@@ -81,7 +82,8 @@ def _never_tells(contest: Contest, root: dict[str, int]) -> list[str]:
 @click.command()
 @click.argument("folder", metavar="DIR", type=ELECTION)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: the definition, or the mistakes in it.")
-def check(folder: str, as_json: bool) -> None:
+@click.option("--stations", "lists_stations", is_flag=True, help="Only list the polling stations: id and name.")
+def check(folder: str, as_json: bool, lists_stations: bool) -> None:
     """Check the election folder DIR: every mistake, or its digest, its contests, and what they will never tell.
 
     DIR is an election folder, or the name of a night that ships. Exits 2 where a worker would refuse it. What is allowed and
@@ -89,6 +91,12 @@ def check(folder: str, as_json: bool) -> None:
 
     Example: tally-stream check my-election
     """
+    if lists_stations:
+        if as_json:
+            raise click.UsageError("--stations lists lines: it goes without --json")
+        for line in listed(open_folder(folder)[0].election):
+            click.echo(line)
+        return
     if as_json:
         try:
             read = read_folder(election_folder(folder))

@@ -27,6 +27,7 @@ from tally_stream.cli.common import (
     with_broker,
 )
 from tally_stream.cli.sealing import record_of, sealing_key_of
+from tally_stream.cli.stations import hint
 from tally_stream.cli.submit_form import ask, is_odd
 from tally_stream.cli.submit_receipts import status
 from tally_stream.cli.submit_said import as_json, lines_of
@@ -221,7 +222,8 @@ def _look(looked: Looked, known: KnownStatements, given: ToldWithReports, entere
     looked.found.append((prepared, entered))
     refusal = why_not(prepared.checked, accepts_warnings=given.accepts_warnings, accepts_errors=given.accepts_errors)
     if refusal is not None:
-        looked.mistakes.append(f"{place}: {prepared}: {refusal}")
+        hints = [said for remark in prepared.checked.remarks if (said := hint(known.election, remark)) is not None]
+        looked.mistakes.append("; ".join([f"{place}: {prepared}: {refusal}", *hints]))
     else:
         known.take(prepared.value, prepared.key, now_ms)
 

@@ -35,6 +35,12 @@ def test_what_is_allowed_and_hardly_meant_is_a_warning(folder: Folder) -> None:
     assert (found["mistakes"], found["warnings"]) == ([], warnings)
 
 
+def test_it_lists_the_polling_stations(folder: Folder) -> None:
+    said = call("check", str(folder.path), "--stations").stdout
+    assert [line.split("\t")[0] for line in said.splitlines()] == list(folder.load().stations)
+    assert "it goes without --json" in call("check", str(folder.path), "--stations", "--json", expect=2).stderr
+
+
 def test_as_json_for_a_program(folder: Folder) -> None:
     folder.replace(('id = "SEAT"\n', 'id = "SEAT"\nscope = ["X/North"]\n'))
     found = json.loads(call("check", str(folder.path), "--json").stdout)

@@ -105,6 +105,13 @@ def test_the_example_of_the_docs_says_what_stands_there(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (1, example["said"].text)
 
 
+def test_a_station_that_nobody_knows_is_told_which_there_are(folder: Path, tmp_path: Path) -> None:
+    file = table(tmp_path / "r.csv", GOOD.replace("A-1", "A-2"), GOOD.replace("A-1", "Q999"))
+    said = call("submit", file, "--election", str(folder), "--check", expect=1).stderr
+    assert "put it right; near it are A-1; `tally-stream check ELECTION --stations` lists all\n" in said
+    assert "put it right; `tally-stream check ELECTION --stations` lists all\n" in said
+
+
 def test_a_program_reads_json(folder: Path, tmp_path: Path) -> None:
     file = table(tmp_path / "r.csv", WRONG)
     done = call("submit", file, "--election", str(folder), "--check", "--json", expect=1)
