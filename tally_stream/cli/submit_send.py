@@ -92,6 +92,7 @@ async def _sent(
         if told.waits and not prepared:
             waiting = [spooled.id for spooled in before if not noted(spooled.receipt).is_final]
         ids = {*waiting, *client.keep(prepared)}
+        stood = {spooled.id for spooled in before if not spooled.waits}
         not_taken: NotTakenOfStation | None = None
         if any(spooled.waits for spooled in client.statements()):
             note(f"kept in {spool.path}; sending to {asked_at(settings)}")
@@ -107,7 +108,9 @@ async def _sent(
             if in_json:
                 click.echo(json.dumps(place_as_json(spooled), ensure_ascii=False))
             elif spooled.offset is not None:
-                out.print(Text(f"{spooled}: sent, partition {spooled.partition}, offset {spooled.offset}"), soft_wrap=True)
+                sent_when = "was sent before" if spooled.id in stood else "sent"
+                line = f"{spooled}: {sent_when}, partition {spooled.partition}, offset {spooled.offset}"
+                out.print(Text(line), soft_wrap=True)
             elif not told.waits:
                 out.print(Text(f"{spooled}: {sentence_of(spooled, noted(spooled.receipt))}"), soft_wrap=True)
         if not_taken is not None:

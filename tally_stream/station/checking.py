@@ -27,6 +27,7 @@ TURNOUT = "turnout"
 """The sequence of revisions that a station's turnout statements have; of its other statements a contest's id, in capitals."""
 
 _SEVERITY = {rule.code: rule.severity for rule in RULES}
+MISSING_SHOWN_MAX = 12
 TIME_EXAMPLE = "2024-02-07T21:42:10+04:00"
 _UNKNOWN = {"kind": "kind", "contest": "contest", "polling": "station", "candidate": None}
 FIELD_OF_RULE = {
@@ -163,7 +164,7 @@ class KnownStatements:
         there."""
         read = self._reader.read(statement_in(value), key)
         if isinstance(read, Finding):
-            return _checked("rejected", None, [_with_all_missing(read, statement_in(value))]), None, None
+            return _checked("rejected", None, [_with_all_missing(read, self.election, statement_in(value))]), None, None
         assert not isinstance(read, Control), "a control statement is read under its contest's key, and named so by `entry`"
         if isinstance(read, Turnout):
             return self._turnout(read), None, None
@@ -266,21 +267,32 @@ def _field_of(f: Finding) -> str | None:
         return "contest"
     if f.code in ("S1", "S2") and words[0] == "unknown" and words[1] in _UNKNOWN:
         return _UNKNOWN[words[1]] or str(f.left)
-    if f.code == "S1" and words[:2] == ["the", "field"]:
-        return message_of(f).split()[2]
+    if f.code == "S1" and words[0] == "the" and words[1] in ("field", "fields"):
+        return message_of(f).split()[2].rstrip(",")
     if f.code == "S3":
-        return str(f.left)
+        return str(f.left).partition(",")[0]  # of several that are missing the first
     return FIELD_OF_RULE.get(f.code)
 
 
-def _with_all_missing(found: Finding, value: bytes | None) -> Finding:
-    """S1 ends at the first field that is missing; who writes a statement by hand wants to know of all at once."""
-    if found.code != "S1" or not found.message.startswith("the field ") or not found.message.endswith(" is missing"):
+def _some(names: list[str]) -> str:
+    more = len(names) - MISSING_SHOWN_MAX
+    return ", ".join(names[:MISSING_SHOWN_MAX]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _with_all_missing(found: Finding, election: Election, value: bytes | None) -> Finding:
+    """S1 and S3 end at the first field, or candidate, that is missing; who wrote it wants to know all at once."""
+    is_field = found.code == "S1" and found.message.startswith("the field ") and found.message.endswith(" is missing")
+    if not is_field and not (found.code == "S3" and found.message.startswith("no votes given for")):
         return found
     try:
         fields = json.loads(value or b"")
     except ValueError:  # as a number of 5,000 digits
         return found
+    if not is_field:
+        (contest,) = (contest for contest in election.contests if contest.id == fields["contest"])
+        return Finding(
+            "S3", found.message, _some([name for name in contest.candidate_ids if fields["votes"].get(name) is None])
+        )
     kind = fields.get("kind")
     required = FIELDS_OF_KIND.get(kind if isinstance(kind, str) else "report", ((), ()))[0]
     missing = [name for name in dict.fromkeys(("schema", "kind", *required)) if fields.get(name) is None]

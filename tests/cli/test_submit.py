@@ -179,6 +179,8 @@ class TestSending:
         ]  # fmt: skip
         again = run(*words, settings=settings)
         assert "A-1 PRES revision 1: note: Q1: the same statement again" in again.stdout
+        assert "A-1 PRES revision 1: was sent before, partition " in again.stdout
+        assert ": sent, " not in again.stdout
         _, found = read_topic(settings, "reports")
         kept = spooled_in(spool)
         assert {(r.partition, r.offset, r.key, r.value) for r in found} == {

@@ -41,6 +41,19 @@ def test_all_fields_that_are_missing_are_named_at_once(absent: tuple[str, ...], 
     assert str(remark) == f"S1: {said}"
 
 
+@pytest.mark.parametrize(
+    ("votes", "said"),
+    [
+        ({"ANNA": 50}, "no votes given for BELA"),
+        ({}, "no votes given for ANNA, BELA"),
+        ({"BELA": None}, "no votes given for ANNA, BELA"),
+    ],
+)
+def test_all_candidates_without_votes_are_named_at_once(votes: dict[str, Any], said: str) -> None:
+    (remark,) = check(counts(votes=votes)).remarks
+    assert str(remark) == f"S3: {said}"
+
+
 @pytest.mark.parametrize("odd", [b'"kind":[]', b'"revision":' + b"1" * 5000])
 def test_odd_values_beside_missing_fields_are_refused_all_the_same(odd: bytes) -> None:
     (remark,) = KnownStatements(ELECTION).check(b"{%s}" % odd, b"A-1", LOG_MS).remarks
