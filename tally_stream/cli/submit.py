@@ -150,7 +150,11 @@ def submit(
     except SpoolError as error:
         refuse([str(error)])
     if station is not None:
-        prepared = ask(known, station, contest, given.added, revision, seal, only_check=only_check)
+        try:
+            prepared = ask(known, station, contest, given.added, revision, seal, only_check=only_check)
+        except click.Abort:
+            click.echo()  # the question's line has no end
+            refuse(["the input ended at a question, or was stopped there: nothing was kept"])
         if only_check:
             sys.exit(EXIT_FAILED if is_odd(prepared) else 0)
         found = [prepared]

@@ -124,7 +124,9 @@ def test_nobody_types_a_paper_that_could_not_be_kept(folder: Path, tmp_path: Pat
 
 
 def test_the_end_of_the_input_sends_nothing(folder: Path) -> None:
-    assert "Aborted" in typed(folder, "", "100", expect=1)
+    said = typed(folder, "", "100", expect=1)
+    assert "tally-stream: the input ended at a question, or was stopped there: nothing was kept" in said
+    assert "Aborted" not in said
 
 
 @pytest.mark.parametrize(
