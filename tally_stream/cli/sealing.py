@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tally_stream.cli.common import EXIT_USAGE, cancel_when_told, refuse, run_async, warn
+from tally_stream.cli.silence import Silence
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 from tally_stream.station.authority import Seal, unsealed
@@ -46,7 +47,12 @@ def record_of(settings: Settings, election: Election, stations: Collection[str],
 
     async def asked() -> OnRecord | str:
         cancel_when_told()
-        return await ask_record(settings, election, stations, None if key is None else key.id)
+        silence = Silence(settings)
+        silence.begin()
+        try:
+            return await ask_record(settings, election, stations, None if key is None else key.id)
+        finally:
+            silence.end()
 
     if uses_intake_alone(settings):
         return None

@@ -255,6 +255,9 @@ class TestSending:
             asked = CliRunner().invoke(submit, [*words, "--status"])
             monkeypatch.setattr("tally_stream.station.client.back_off_seconds", _ended)
             sent = CliRunner().invoke(submit, words)
+            monkeypatch.setattr("tally_stream.station.record_read.RECORD_SECONDS", 0.1)
+            looked = CliRunner().invoke(submit, [table(tmp_path / "r.csv", WRONG), *words])
+        assert looked.stderr.splitlines()[0] == f"tally-stream: {at} does not answer yet"
         assert asked.stderr.splitlines() == [
             f"tally-stream: {at} does not answer yet",
             f"tally-stream: {at} takes connections but does not answer; what is shown was known before",
