@@ -78,6 +78,8 @@ def test_the_vectors_and_the_hostile_cases_are_all_committed(target: str) -> Non
 
 def test_nothing_is_found_in_half_a_minute(copy: Path, tmp_path: Path) -> None:
     found = fuzz(copy, list(TARGETS), LANE_SECONDS, tmp_path)
+    if any(f.executed <= EXECUTED_MIN[f.target] for f in found):  # a machine that others keep busy
+        found = fuzz(copy, list(TARGETS), 4 * LANE_SECONDS, tmp_path)
     for f in found:
         print(f"{f.target}: {f.executed:,} inputs")
         assert f.story == "", f"{f.target}:\n{f.story}"
