@@ -112,7 +112,7 @@ def test_completing_a_command_s_name_loads_no_command() -> None:
         "print(sorted(name for name in sys.modules if name.startswith('tally_stream.cli.')))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == (
-        "['tally_stream.cli.lifeline', 'tally_stream.cli.main']\n"
+        "['tally_stream.cli.doc_pages', 'tally_stream.cli.lifeline', 'tally_stream.cli.main']\n"
     )
 
 
