@@ -28,7 +28,7 @@ TALLY = ".venv/bin/tally-stream"
 INSTALLED = "tally-stream"
 """As whoever has a wheel calls it."""
 PYTHON = ".venv/bin/python"
-SYSTEM = {"cp", "export", "kcat", "rm", "systemctl"}
+SYSTEM = {"cp", "export", "kcat", "rm", "systemctl", "umask"}
 NEEDS_NO_BROKER = {"check", "replay", "rules"}
 
 
