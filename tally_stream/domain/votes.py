@@ -52,31 +52,12 @@ class VoteSums:
 
 def add_votes(sums: VoteSums, votes: tuple[int, ...]) -> None:
     """Add to each candidate's sum."""
-    block: VoteSums | None = sums
-    for start in range(0, len(votes), BLOCK):
-        assert block is not None, "there are as many sums as candidates"
-        left = len(votes) - start
-        if left > 7:
-            block.h += votes[start + 7]
-        if left > 6:
-            block.g += votes[start + 6]
-        if left > 5:
-            block.f += votes[start + 5]
-        if left > 4:
-            block.e += votes[start + 4]
-        if left > 3:
-            block.d += votes[start + 3]
-        if left > 2:
-            block.c += votes[start + 2]
-        if left > 1:
-            block.b += votes[start + 1]
-        block.a += votes[start]
-        block = block.more
+    move_votes(sums, votes, (0,) * len(votes))
 
 
 def take_votes(sums: VoteSums, votes: tuple[int, ...]) -> None:
     """Take from each candidate's sum what was added before."""
-    add_votes(sums, tuple([-count for count in votes]))
+    move_votes(sums, (0,) * len(votes), votes)
 
 
 def move_votes(sums: VoteSums, votes: tuple[int, ...], before: tuple[int, ...]) -> None:

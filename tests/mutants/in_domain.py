@@ -71,7 +71,7 @@ MUTANTS = (
            "    if not 0 < r.revision - entry.top <= REVISION_STEP_MAX:\n", "    if r == entry.top_statement:\n",
            "tests/domain/test_sequence.py"),
     Mutant("add a report instead of the difference", f"{DOMAIN}/tally.py",
-           "        take_votes(t, old_votes)\n", "", "tests/domain/test_plain.py"),
+           "move_votes(t, votes, old_votes)", "add_votes(t, votes)", "tests/domain/test_plain.py"),
     Mutant("A3 off by one", f"{DOMAIN}/rules.py",
            "if 100 * denominator * ballots <= numerator * register:",
            "if 100 * denominator * ballots < numerator * register:", "tests/domain/test_rules_arithmetic.py"),
