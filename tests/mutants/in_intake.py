@@ -124,8 +124,8 @@ MUTANTS = (
     ),
     Mutant(
         "read no keys of the record",
-        FOLLOWED,
-        "if record.key not in self._keys and not self._is_about_keys(record):",
+        "tally_stream/station/count_of_stations.py",
+        "if record.key not in self._keys and not self._is_about_keys(record.value):",
         "if record.key not in self._keys:",
         FOLLOWED_TESTED,
     ),

@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tally_stream.domain.scalars import murmur2_partition
 from tally_stream.kafka.client import StoredRecord
+from tally_stream.settings import Settings
+from tally_stream.station import record_read
 from tally_stream.station.client import StationClient
 from tally_stream.station.known import known_of
 from tally_stream.station.preparing import Prepared, prepare
 from tally_stream.station.record_read import OnRecord
 from tally_stream.station.spool import Spool, Spooled
-from tests.support.report_messages import ELECTION, LOG_MS, as_bytes, counts, decision, election, key_of, turnout
+from tests.support.report_messages import ELECTION, LOG_MS, as_bytes, control, counts, decision, election, key_of, turnout
 from tests.support.signing import signed, signing_key
-from tests.support.topic_of_lists import TopicOfLists
+from tests.support.topic_of_lists import TopicOfLists, TopicRead
 
 HELD = {"ballots": {"cast": 99, "valid": 96, "blank": 2, "invalid": 2}}
 OTHER_VOTES = {"votes": {"ANNA": 51, "BELA": 45}}
@@ -94,3 +98,32 @@ async def test_a_client_asks_before_each_statement(tmp_path: Path) -> None:
         )
         await client.flush()
         assert [(s.id, s.revision) for s in client.statements()] == [(same, 1), (new, 4)], "the first has a receipt here too"
+
+
+def test_what_came_after_the_certificate_is_held_here_as_it_is_at_the_count() -> None:
+    late = [control(kind="certify"), counts(), decision(kind="accept")]
+    found = OnRecord(ELECTION, 1, ["A-1"])
+    for offset, message in enumerate(late):
+        found.take(StoredRecord(0, offset, LOG_MS, key_of(message), as_bytes(message)))
+    known = known_of(ELECTION, (), None, found.stated)
+    assert prepare(CORRECT | {"replaces": 1}, known, LOG_MS).revision == 3
+
+
+async def test_whoever_asks_again_reads_on_and_not_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def is_there(*_: object) -> None:
+        return None
+
+    topic = TopicRead()
+    monkeypatch.setattr(record_read, "TopicReader", topic.reader)
+    monkeypatch.setattr(record_read, "try_broker", is_there)
+    ask = record_read.asking(Settings(), ELECTION, print)
+    topic.put(counts())
+    assert len(await ask("A-1")) == 1
+    topic.put(decision(kind="annul", replaces=1))
+    topic.put(counts(station="B-1"), b"B-1")
+    stated = await ask("A-1")
+    assert ([record.offset for record in stated], topic.read) == ([0, 1], 3)
+    for records in topic.stored.values():
+        records.clear()
+    topic.put(counts())
+    assert len(await ask("A-1")) == 1, "a topic that was made anew"

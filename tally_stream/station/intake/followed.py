@@ -1,8 +1,8 @@
 """What the reports topic has of the stations that may send here, followed from its start: whoever sent it, and whenever.
 
-Decides what of it stands: what the count makes of the same records, by its own fold and its own reading, signatures and all. So
-a forged record, or one that is refused, takes no revision from a station. Decides also when a station is known: once the topic
-was read to the end that it had then; where a station is added, all is read again. Refuses to know what an intake makes of that
+Decides what of it stands: what the count makes of the same records (`count_of_stations.py`), so that a forged record, or one
+that is refused, takes no revision from a station. Decides also when a station is known: once the topic was read to the end that
+it had then; where a station is added, all is read again. Refuses to know what an intake makes of that
 (`taking.py`). Read `receipts_read.py` for what became of a statement.
 """
 
@@ -12,19 +12,15 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from tally_stream.domain.election import Election
-from tally_stream.domain.fold import PartitionFold, stations_by_partition
 from tally_stream.domain.ledger import Entry
-from tally_stream.domain.pages import Layout
 from tally_stream.domain.report import Report, Turnout
 from tally_stream.domain.rules import VerdictName
 from tally_stream.kafka.client import KafkaError, StoredRecord, TopicReader, short
 from tally_stream.kafka.rights import NotAllowed
 from tally_stream.settings import Settings
 from tally_stream.station.checking import TURNOUT, name_of
+from tally_stream.station.count_of_stations import CountOfStations
 from tally_stream.station.intake.recent import RecentStatement, RecentStatements
-from tally_stream.wire.reading import ReportReader
-from tally_stream.wire.run import read_at
-from tally_stream.wire.signed import kind_said
 
 LOOK_SECONDS = 0.25
 """Between two looks at the end of the topic: so much later is known what another intake took."""
@@ -39,32 +35,19 @@ CHUNK_RECORDS = 100
 """After so many, callers get their turn: of signed records they take about 10 ms."""
 
 
-class CountedReports:
-    """The count of the records of `stations`, in a log of `partition_count` partitions. Give `take` each record, in the order
-    of its partition; those of other stations are passed over."""
+class CountedReports(CountOfStations):
+    """The count of the records of `stations`, in a log of `partition_count` partitions."""
 
     def __init__(self, election: Election, stations: Iterable[str], partition_count: int) -> None:
-        self.election, self.stations = election, frozenset(stations)
-        self._reader, layout = ReportReader(election), Layout(election)
-        placed = stations_by_partition(election, partition_count)
-        self._folds = [
-            PartitionFold(election, p, partition_count, [s for s in here if s.id in self.stations], layout)
-            for p, here in enumerate(placed)
-        ]
-        self._partition_of = {s.id: p for p, here in enumerate(placed) for s in here if s.id in self.stations}
+        super().__init__(election, partition_count, stations, range(partition_count))
         self._turnouts: dict[str, Turnout] = {}
-        self._keys = {id.encode() for id in (*self.stations, *(contest.id for contest in election.contests))}
-        self.next_offsets = dict.fromkeys(range(partition_count), 0)
 
     def take(self, record: StoredRecord) -> tuple[VerdictName, RecentStatement | None] | None:
         """What becomes of the record, and the statement there, where it can be read as one; None of another station's."""
-        self.next_offsets[record.partition] = record.offset + 1
-        if record.key not in self._keys and not self._is_about_keys(record):
+        found = self.count(record)
+        if found is None:
             return None
-        fold = self._folds[record.partition]
-        fold.next_offset = record.offset  # what lies before it, and is not ours, was passed over
-        read = read_at(self._reader, fold, record.offset, record.timestamp_ms, record.key, record.value)
-        verdict = fold.take(record.offset, record.timestamp_ms, record.key, read)
+        read, verdict = found
         if not isinstance(read, Report | Turnout):
             return verdict.name, None
         kind = TURNOUT if isinstance(read, Turnout) else read.kind
@@ -73,16 +56,13 @@ class CountedReports:
         place = record.value or b"", record.partition, record.offset
         return verdict.name, RecentStatement(*name_of(self.election, read), kind, *place)
 
-    def _is_about_keys(self, record: StoredRecord) -> bool:
-        return self.election.signatures is not None and kind_said(record.value) in ("key", "")
-
     def has(self, station: str, offset: int) -> bool:
         """Whether the record of the station at this offset was taken."""
-        return self.next_offsets[self._partition_of[station]] > offset
+        return self.next_offsets[self.partition_of(station)] > offset
 
     def entries(self, station: str) -> list[tuple[int, Entry]]:
         """Contest and what the ledger has of the station there; not to be changed."""
-        entries = self._folds[self._partition_of[station]].entries
+        entries = self.folds[self.partition_of(station)].entries
         return [(contest, entries[contest][station]) for contest in self.election.stations[station].contests]
 
     def turnout(self, station: str) -> Turnout | None:
@@ -151,12 +131,7 @@ class ReportsFollowed:
     def _to_go_on(self, bounds: dict[int, tuple[int, int]]) -> CountedReports:
         """What was read before, where it goes on; else nothing."""
         stations, before = frozenset(self._stations()), self._counted
-        if (
-            before is not None
-            and before.stations.issuperset(stations)
-            and before.next_offsets.keys() == bounds.keys()
-            and all(first <= before.next_offsets[p] <= end for p, (first, end) in bounds.items())
-        ):
+        if before is not None and before.stations.issuperset(stations) and before.goes_on_in(bounds):
             return before
         return CountedReports(self._election, stations, len(bounds))
 

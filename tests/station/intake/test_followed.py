@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from tally_stream.domain.election import Election
 from tally_stream.domain.ledger import Entry
 from tally_stream.domain.scalars import murmur2_partition
-from tally_stream.kafka.client import KafkaError, StoredRecord
+from tally_stream.kafka.client import KafkaError
 from tally_stream.settings import Settings
 from tally_stream.station import checking
 from tally_stream.station.intake import followed
@@ -22,7 +22,7 @@ from tally_stream.station.intake.recent import RecentStatements
 from tally_stream.station.intake.taking import RefusedStatement, Taken, Taking
 from tests.support.report_messages import ELECTION, LOG_MS, as_bytes, control, counts, decision, election, turnout
 from tests.support.signing import key_statement, signed, signing_key
-from tests.support.topic_of_lists import PARTITIONS, TopicOfLists
+from tests.support.topic_of_lists import PARTITIONS, TopicRead
 from tests.support.waiting import until
 
 BOTH = Identity("both", frozenset({"A-1", "B-1"}))
@@ -31,47 +31,9 @@ HELD = {"ballots": {"cast": 99, "valid": 96, "blank": 2, "invalid": 2}}
 HOME = murmur2_partition(b"A-1", PARTITIONS)
 
 
-class Topic(TopicOfLists):
-    """Read as well as written. Until `opened` a reading gets nothing, with `trouble` it fails; `begun` counts readings."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.opened, self.begun = asyncio.Event(), 0
-        self.opened.set()
-        self.trouble: Exception | None = None
-
-    def put(self, message: dict[str, Any] | bytes, key: bytes = b"A-1", partition: int = HOME) -> None:
-        self.stored[partition].append((key, message if isinstance(message, bytes) else as_bytes(message)))
-
-    @asynccontextmanager
-    async def reader(self, settings: Settings, topic: str, *, is_log: bool) -> AsyncIterator[Reader]:
-        assert (topic, is_log) == ("tally.reports", True)
-        self.begun += 1
-        yield Reader(self)
-
-
-class Reader:
-    def __init__(self, topic: Topic) -> None:
-        self._topic, self._at = topic, dict[int, int]()
-
-    async def bounds(self) -> dict[int, tuple[int, int]]:
-        return {p: (0, len(records)) for p, records in self._topic.stored.items()}
-
-    async def seek(self, offsets: Mapping[int, int]) -> None:
-        self._at = dict(offsets)
-
-    async def read_to_end(self) -> AsyncIterator[list[StoredRecord]]:
-        await self._topic.opened.wait()
-        if self._topic.trouble is not None:
-            raise self._topic.trouble
-        for p, records in self._topic.stored.items():
-            begin, self._at[p] = self._at[p], len(records)
-            yield [StoredRecord(p, o, LOG_MS, *records[o]) for o in range(begin, self._at[p])]
-
-
 @pytest.fixture
-def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
-    topic = Topic()
+def topic(monkeypatch: pytest.MonkeyPatch) -> TopicRead:
+    topic = TopicRead()
     monkeypatch.setattr(followed, "TopicReader", topic.reader)
     for name in ("LOOK_SECONDS", "AGAIN_SECONDS"):
         monkeypatch.setattr(followed, name, 0.001)
@@ -81,7 +43,7 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
 class Intake:
     """Taking with what it follows."""
 
-    def __init__(self, topic: Topic, of: Election, stations: Callable[[], frozenset[str]]) -> None:
+    def __init__(self, topic: TopicRead, of: Election, stations: Callable[[], frozenset[str]]) -> None:
         self.said: list[str] = []
         recent = RecentStatements()
         self.followed = ReportsFollowed(Settings(), of, recent, stations, self.said.append)
@@ -106,7 +68,7 @@ class Intake:
 
 @asynccontextmanager
 async def started(
-    topic: Topic, of: Election = ELECTION, stations: Callable[[], frozenset[str]] = lambda: BOTH.stations
+    topic: TopicRead, of: Election = ELECTION, stations: Callable[[], frozenset[str]] = lambda: BOTH.stations
 ) -> AsyncIterator[Intake]:
     intake = Intake(topic, of, stations)
     running = asyncio.create_task(intake.followed.run())
@@ -117,7 +79,7 @@ async def started(
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_after_a_restart_the_same_has_its_place_and_other_content_is_refused(topic: Topic) -> None:
+async def test_after_a_restart_the_same_has_its_place_and_other_content_is_refused(topic: TopicRead) -> None:
     async with started(topic) as first:
         assert await first.answer(counts()) == (0, 0)
         assert await first.answer(counts(revision=2, **OTHER_VOTES)) == (1, 0)
@@ -134,7 +96,7 @@ async def test_after_a_restart_the_same_has_its_place_and_other_content_is_refus
         assert await intake.answer(counts(revision=3)) == (3, 0)
 
 
-async def test_what_another_intake_took_is_followed(topic: Topic) -> None:
+async def test_what_another_intake_took_is_followed(topic: TopicRead) -> None:
     async with started(topic) as one, started(topic) as two:
         assert await one.answer(counts()) == (0, 0)
         await until(lambda: two.next() == 2, "what the other one took")
@@ -144,7 +106,7 @@ async def test_what_another_intake_took_is_followed(topic: Topic) -> None:
         await until(lambda: one.next() == 3, "and the other way")
 
 
-async def test_an_authority_s_order_has_a_revision_too(topic: Topic) -> None:
+async def test_an_authority_s_order_has_a_revision_too(topic: TopicRead) -> None:
     topic.put(counts())
     topic.put(decision(revision=2, replaces=1))
     async with started(topic) as intake:
@@ -152,7 +114,7 @@ async def test_an_authority_s_order_has_a_revision_too(topic: Topic) -> None:
         assert intake.next() == 3
 
 
-async def test_what_the_count_refuses_takes_no_revision(topic: Topic) -> None:
+async def test_what_the_count_refuses_takes_no_revision(topic: TopicRead) -> None:
     """Under a wrong key, in a wrong partition, far above, no statement, a correction of nothing, or of another election."""
     topic.put(counts(), key=b"B-1")
     topic.put(counts(), partition=(HOME + 1) % PARTITIONS)
@@ -167,7 +129,7 @@ async def test_what_the_count_refuses_takes_no_revision(topic: Topic) -> None:
 
 
 @pytest.mark.parametrize("signatures", ["required", "optional"])
-async def test_a_forged_statement_takes_no_revision_and_a_right_one_does(topic: Topic, signatures: Any) -> None:
+async def test_a_forged_statement_takes_no_revision_and_a_right_one_does(topic: TopicRead, signatures: Any) -> None:
     of = election(signatures=signatures, keys=[signing_key("ALL")])
     topic.put(signed(counts(revision=5), "OTHER", named="ALL"))
     topic.put(signed(counts(revision=6), "NEW"))
@@ -182,7 +144,7 @@ async def test_a_forged_statement_takes_no_revision_and_a_right_one_does(topic: 
         assert await intake.answer(signed(counts(**OTHER_VOTES), "ALL")) == "other-content"
 
 
-async def test_a_wrong_signature_of_our_own_takes_no_revision_once_the_count_refused_it(topic: Topic) -> None:
+async def test_a_wrong_signature_of_our_own_takes_no_revision_once_the_count_refused_it(topic: TopicRead) -> None:
     """An intake verifies no signature of what comes, and takes it."""
     of = election(signatures="required", keys=[signing_key("ALL")])
     async with started(topic, of) as intake:
@@ -191,7 +153,7 @@ async def test_a_wrong_signature_of_our_own_takes_no_revision_once_the_count_ref
         assert await intake.answer(signed(counts(), "ALL")) == (1, 0)
 
 
-async def test_of_two_that_were_sent_at_once_the_first_one_stands(topic: Topic) -> None:
+async def test_of_two_that_were_sent_at_once_the_first_one_stands(topic: TopicRead) -> None:
     topic.before = lambda count: topic.put(counts())
     async with started(topic) as intake:
         assert await intake.answer(counts(**OTHER_VOTES)) == (1, 0)
@@ -201,7 +163,7 @@ async def test_of_two_that_were_sent_at_once_the_first_one_stands(topic: Topic) 
         assert await intake.answer(counts(**OTHER_VOTES)) == "other-content"
 
 
-async def test_nothing_of_a_station_is_taken_before_it_is_known(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_of_a_station_is_taken_before_it_is_known(topic: TopicRead, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(followed, "KNOWN_SECONDS", 0.05)
     topic.put(counts())
     topic.opened.clear()
@@ -214,7 +176,7 @@ async def test_nothing_of_a_station_is_taken_before_it_is_known(topic: Topic, mo
     assert len(topic.values) == 1
 
 
-async def test_who_waits_for_a_station_is_answered_as_soon_as_it_is_known(topic: Topic) -> None:
+async def test_who_waits_for_a_station_is_answered_as_soon_as_it_is_known(topic: TopicRead) -> None:
     topic.put(counts())
     topic.opened.clear()
     async with started(topic) as intake:
@@ -226,7 +188,7 @@ async def test_who_waits_for_a_station_is_answered_as_soon_as_it_is_known(topic:
     assert len(topic.values) == 1
 
 
-async def test_a_station_that_is_added_is_read_from_the_start(topic: Topic) -> None:
+async def test_a_station_that_is_added_is_read_from_the_start(topic: TopicRead) -> None:
     stations = {"B-1"}
     topic.put(counts())
     async with started(topic, stations=lambda: frozenset(stations)) as intake:
@@ -237,7 +199,7 @@ async def test_a_station_that_is_added_is_read_from_the_start(topic: Topic) -> N
         assert topic.begun == 2
 
 
-async def test_trouble_is_told_once_and_reading_goes_on_where_it_was(topic: Topic) -> None:
+async def test_trouble_is_told_once_and_reading_goes_on_where_it_was(topic: TopicRead) -> None:
     async with started(topic) as intake:
         assert await intake.answer(counts()) == (0, 0)
         await until(lambda: intake.has_read(0), "it is read")
@@ -251,7 +213,7 @@ async def test_trouble_is_told_once_and_reading_goes_on_where_it_was(topic: Topi
         assert intake.followed.trouble is None
 
 
-async def test_a_reading_that_gets_nothing_is_begun_anew(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reading_that_gets_nothing_is_begun_anew(topic: TopicRead, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(followed, "STALL_SECONDS", 0.01)
     topic.opened.clear()
     async with started(topic) as intake:
