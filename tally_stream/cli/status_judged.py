@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tally_stream.cli.follow import NO_STANDINGS_SECONDS, duration
 from tally_stream.cli.status_seen import Program, Root, Situation
+from tally_stream.station.receipts import REFUSED_STATES
 from tally_stream.wire.newest import root_seconds
 
 if TYPE_CHECKING:
@@ -28,10 +29,6 @@ SPOOL_WAITS_SECONDS = 300.0
 SUBMIT_SILENT_SECONDS = 240.0
 """A `submit` that has something to send writes its file sooner again: brokers that take and do not answer cost it 45 s, an
 intake 60 s, opening a client as much, and it rests for 30 s."""
-REFUSED_STATES = frozenset({"rejected", "stale", "conflicting"})
-"""Of a receipt: it does not count as it is, and no authority decides about it."""
-INTAKE_UNDER_WAY_MAX = 2_000
-"""As many statements as an intake holds while they wait."""
 CONTESTS_NAMED_MAX = 3
 PARTITIONS_NAMED_MAX = 5
 _INTAKE = "the intake "
@@ -312,13 +309,13 @@ def _of_dump(one: Program, judged: Judged) -> None:
 
 
 def _of_intake(one: Program, judged: Judged) -> None:
+    from tally_stream.station.intake.taking import UNDER_WAY_MAX
+
     if not one.is_ready:
         why = "; ".join(one.reasons) or "/readyz says why"
         judged.problems.append(f"intake {one.address} is not ready: {why}")
-    if (one.value("tally_intake_under_way") or 0) >= INTAKE_UNDER_WAY_MAX:
-        judged.problems.append(
-            f"intake {one.address} takes nothing more: {INTAKE_UNDER_WAY_MAX:,} statements wait there for brokers"
-        )
+    if (one.value("tally_intake_under_way") or 0) >= UNDER_WAY_MAX:
+        judged.problems.append(f"intake {one.address} takes nothing more: {UNDER_WAY_MAX:,} statements wait there for brokers")
     if one.value("tally_intake_tokens") == 0:
         judged.notices.append(f"intake {one.address} knows no token: only a station with a certificate can send")
 

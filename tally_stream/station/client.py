@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tally_stream.domain.election import Election
 from tally_stream.station.authority import Seal
 from tally_stream.station.checking import Checked, why_not
-from tally_stream.station.known import REFUSED_STATES, known_of
+from tally_stream.station.known import known_of
 from tally_stream.station.known_keys import KnownKeys
 from tally_stream.station.preparing import Prepared, prepare
-from tally_stream.station.receipts import StationReceipt, notes
+from tally_stream.station.receipts import REFUSED_STATES, StationReceipt, notes
 from tally_stream.station.spool import Spool, Spooled, SpoolError, SpoolFigures, others_can_read
 from tally_stream.station.transport import NotSent, NotTaken, NotTakenOfStation, RefusedForGood, Transport
 

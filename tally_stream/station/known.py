@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 from tally_stream.domain.election import Election
 from tally_stream.station.checking import KnownStatements
 from tally_stream.station.known_keys import KnownKeys
+from tally_stream.station.receipts import REFUSED_STATES
 from tally_stream.station.spool import Spooled
 
 if TYPE_CHECKING:  # the Kafka client is loaded late, so that --check is quick
     from tally_stream.kafka.client import StoredRecord
-
-REFUSED_STATES = frozenset({"rejected", "stale", "conflicting"})
-"""Receipts of what took no effect: it is no part of what a station is known to have stated."""
 
 
 def known_of(

@@ -33,6 +33,8 @@ REFUSALS: dict[str, ReceiptState] = {
     "rejected": "rejected", "stale": "stale", "conflicting": "conflicting", "held": "held",
 }  # fmt: skip
 """A rejection's verdict → the receipt's state."""
+REFUSED_STATES = frozenset({"rejected", "stale", "conflicting"})
+"""Of what took no effect, and no authority decides about: it is no part of what a station is known to have stated."""
 
 
 @dataclass(frozen=True, slots=True)
