@@ -76,7 +76,7 @@ LANES = (
     ),
     Lane("board, in a browser", ("tests/board",), shares_kafka=True),
     Lane("stations: spool, client, orders, simulated nights", ("tests/station",), shares_kafka=True),
-    Lane("command line", ("tests/cli", "tests/kafka", "tests/gate")),
+    Lane("command line", ("tests/cli", "tests/kafka", "tests/gate", "tests/mutants")),
     Lane("deploy", ("tests/deploy",), shares_kafka=True),
     Lane("chaos", ("tests/chaos",)),
     Lane("real ballots", ("tests/ballots",), shares_kafka=True),
