@@ -182,7 +182,7 @@ class StationClient:
                 self._show()
                 failures = failures + 1 if why else 0
                 if why is not None:
-                    pause = max(back_off_seconds(failures, random.random()), why.retry_seconds or 0.0)
+                    pause = pause_seconds(failures, why.retry_seconds, random.random())
                     self._say(f"{why}; {self._spool.waiting_count():,} wait here, next try in {pause:.1f} s")
                     await asyncio.sleep(pause)
         except (NotTaken, SpoolError) as error:
@@ -232,6 +232,12 @@ def back_off_seconds(failures: int, chance: float) -> float:
     """Before the next try after so many that failed; `chance` is from 0 to 1. The limit doubles, and half of it is chance."""
     most = min(BACK_OFF_MAX_SECONDS, BACK_OFF_FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
     return most / 2 + chance * most / 2
+
+
+def pause_seconds(failures: int, asked_seconds: float | None, chance: float) -> float:
+    """Before the next try, where whoever could not take it asked for so long, or did not say: never sooner than asked, and a
+    back-off later, so that all who were told the same do not come at the same moment."""
+    return (asked_seconds or 0.0) + back_off_seconds(failures, chance)
 
 
 def _now_ms() -> int:

@@ -22,15 +22,22 @@ MUTANTS = (
     Mutant(
         "come again before the intake said",
         PLAYING,
-        "return own if error.retry_seconds is None else",
-        "return own if True else",
+        "pause_seconds(failures, error.retry_seconds,",
+        "pause_seconds(failures, None,",
         PLAYED,
     ),
     Mutant(
         "hear no Retry-After in a client",
         "tally_stream/station/client.py",
-        "random.random()), why.retry_seconds or 0.0)",
-        "random.random()), 0.0)",
+        "pause_seconds(failures, why.retry_seconds,",
+        "pause_seconds(failures, None,",
+        "tests/station/test_client.py",
+    ),
+    Mutant(
+        "let all who were told the same come again at the same moment",
+        "tally_stream/station/client.py",
+        "(asked_seconds or 0.0) + back_off_seconds(failures, chance)",
+        "asked_seconds or back_off_seconds(failures, chance)",
         "tests/station/test_client.py",
     ),
     Mutant(

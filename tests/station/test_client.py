@@ -26,6 +26,7 @@ from tally_stream.station.client import (
     NotSubmitted,
     StationClient,
     back_off_seconds,
+    pause_seconds,
 )
 from tally_stream.station.preparing import NotAStatement
 from tally_stream.station.spool import Spool, SpoolError, SpoolFigures, spooled_in
@@ -191,7 +192,7 @@ async def test_who_is_told_to_come_again_comes_no_sooner(
         await client.submit(counts())
         await client.submit(counts(station="B-1"))
         await client.flush()
-    assert [pause for pause in pauses if pause] == [77.0, pytest.approx(0.002, abs=0.002)]
+    assert [pause for pause in pauses if pause] == [pytest.approx(77.001, abs=0.001), pytest.approx(0.002, abs=0.002)]
 
 
 async def test_an_acknowledgement_that_is_lost_is_sent_again_the_same_bytes(make: Make, topic: TopicOfLists) -> None:
@@ -272,6 +273,13 @@ class TestBackOff:
         after_an_hour = sorted(back_off_seconds(100, chance.random()) for _ in range(1_000))
         seconds = [int(pause) for pause in after_an_hour]
         assert max(seconds.count(second) for second in set(seconds)) < 120, "of 1,000 in 15 s, as even as chance is"
+
+    def test_all_who_were_told_the_same_do_not_come_at_the_same_moment(self) -> None:
+        chance = random.Random(2)
+        pauses = [pause_seconds(6, 60.0, chance.random()) for _ in range(1_000)]
+        assert min(pauses) >= 60.0 + BACK_OFF_FIRST_SECONDS * 2**5 / 2, "and no sooner than asked"
+        seconds = [int(pause) for pause in pauses]
+        assert max(seconds.count(second) for second in set(seconds)) < 170, "of 1,000 in 8 s"
 
 
 class TestAnswers:

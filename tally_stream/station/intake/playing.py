@@ -1,7 +1,7 @@
 """A night's statements through an intake: many at once, each station's in their order, each until it is taken.
 
-Decides how many are under way, and when one that was told to come again does: not before the intake said, and without a word of
-it later and later, as any client. Refuses to know where statements come from. Read `sending.py` next.
+Decides how many are under way, and when one that was told to come again does: as any client, not before the
+intake said, and each time later. Refuses to know where statements come from. Read `sending.py` next.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from tally_stream.station.client import back_off_seconds
+from tally_stream.station.client import pause_seconds
 from tally_stream.station.transport import NotSent, RefusedForGood, Transport
 from tally_stream.wire.report_log import LogRecord
 
@@ -80,7 +80,7 @@ async def _behind(
             played.told_to_wait += 1
             if played.told_to_wait == 1:
                 say(f"{error}; it is tried again until it is taken")
-            await asyncio.sleep(pause_seconds(error, failures, random.random()))
+            await asyncio.sleep(pause_seconds(failures, error.retry_seconds, random.random()))
         except RefusedForGood as error:
             played.refused += 1
             played.whys = (*played.whys, str(error))[:REFUSED_SHOWN_MAX]
@@ -89,8 +89,3 @@ async def _behind(
             played.taken += 1
             return
 
-
-def pause_seconds(error: NotSent, failures: int, chance: float) -> float:
-    """Before the next try: as long as was asked for, and a bit of chance, so that not all come back at once."""
-    own = back_off_seconds(failures, chance)
-    return own if error.retry_seconds is None else error.retry_seconds + chance * min(own, 1.0)

@@ -17,7 +17,7 @@ from tally_stream.audit.replay import Replay
 from tally_stream.settings import load_settings
 from tally_stream.station.intake import playing, taking
 from tally_stream.station.intake.identity import new_token, token_line
-from tally_stream.station.intake.playing import REFUSED_SHOWN_MAX, pause_seconds, play
+from tally_stream.station.intake.playing import REFUSED_SHOWN_MAX, play
 from tally_stream.station.intake.sending import RETRY_MAX_SECONDS, IntakeTransport
 from tally_stream.station.intake.server import Intake
 from tally_stream.station.receipts import StationReceipt
@@ -46,7 +46,7 @@ async def test_the_topic_comes_to_what_was_planned(plan: Plan, tmp_path: Path, m
     (tmp_path / "tokens").write_text(token_line(token, election.stations))
     (tmp_path / "token").write_text(token)
     monkeypatch.setattr(taking, "RETRY_SECONDS", 0)
-    monkeypatch.setattr(playing, "pause_seconds", lambda error, failures, chance: 0.0)
+    monkeypatch.setattr(playing, "pause_seconds", lambda failures, asked, chance: 0.0)
     settings = load_settings(
         bootstrap="127.0.0.1:1", intake_port=0, intake_tokens=str(tmp_path / "tokens"), intake_rate_per_minute=3
     )
@@ -125,7 +125,7 @@ async def test_each_station_s_order_is_kept_and_no_more_than_so_many_are_under_w
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(3)
-    monkeypatch.setattr(playing, "pause_seconds", lambda error, failures, chance: 0.0)
+    monkeypatch.setattr(playing, "pause_seconds", lambda failures, asked, chance: 0.0)
     transport = Recorded(lambda value: NotSent("no") if chance.random() < 0.4 else None)
     taken: list[int] = []
     found = await play(records(200), transport, print, at_once=at_once, on_taken=taken.append)
@@ -155,11 +155,17 @@ async def test_a_pace_is_kept() -> None:
     assert waited == list(range(10))
 
 
-def test_who_is_told_to_come_again_comes_no_sooner() -> None:
-    for failures in (1, 5):
-        for chance in (0.0, 0.5, 1.0):
-            assert 7.0 <= pause_seconds(NotSent("wait", 7.0), failures, chance) <= 8.0
-    assert pause_seconds(NotSent("nobody"), 1, 1.0) == 0.5
+async def test_who_is_told_to_come_again_comes_no_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, float | None]] = []
+
+    def pause(failures: int, seconds: float | None, chance: float) -> float:
+        asked.append((failures, seconds))
+        return 0.0
+
+    monkeypatch.setattr(playing, "pause_seconds", pause)
+    wrongs = iter([NotSent("wait", 7.0), NotSent("nobody")])
+    assert (await play(records(1), Recorded(lambda value: next(wrongs, None)), print, at_once=1)).taken == 1
+    assert asked == [(1, 7.0), (2, None)]
 
 
 @pytest.mark.parametrize(
