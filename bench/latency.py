@@ -113,7 +113,7 @@ class OpenLoop:
         self._reader = self._start("read", filled.settings.bootstrap, output, root, str(self.directory / "seen.json"))
         self._sender = self._start(
             "send", filled.settings.bootstrap, filled.topic, str(rate), str(seconds), str(filled.load.stations),
-            filled.load.layout, str(self.directory / "sent.json"),
+            filled.load.layout, "signed" if filled.load.is_signed else "unsigned", str(self.directory / "sent.json"),
         )  # fmt: skip
 
     @staticmethod
@@ -171,11 +171,12 @@ def _running(system: System, filled: Filled) -> Iterator[tuple[str, str]]:
 
 
 def run_latency(
-    on: Ground, system: System, rate: int, seconds: float, warm_seconds: float, layout_name: LayoutName = "plain"
-) -> dict[str, Any]:
+    on: Ground, system: System, rate: int, seconds: float, warm_seconds: float, layout_name: LayoutName = "plain", *,
+    is_signed: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """One system at one rate: milliseconds; in every layout as many reports for each station and contest. Raises NoFigure."""
     contests = len(layout(layout_name).contests_of(layout(layout_name).id_of(0)))
-    filled = on.empty(Load(STATIONS // contests, "churn", layout=layout_name))
+    filled = on.empty(Load(STATIONS // contests, "churn", layout=layout_name, is_signed=is_signed))
     with _running(system, filled) as (output, root):
         loop = OpenLoop(filled, output, root, rate, warm_seconds + seconds)
         try:

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench.layouts import ONE_CONTEST, LayoutName, layout
 from bench.load import Load, reports
+from bench.signing import seal
 from tally_stream.domain.scalars import murmur2_partition
 
 PARTITIONS = 4
@@ -27,11 +28,14 @@ LOOK_SECONDS = 0.2
 """How often the reader looks whether it is told the ends, and how long it waits for a message."""
 
 
-def send(bootstrap: str, topic: str, rate: int, seconds: float, stations: int, layout_name: LayoutName, path: str) -> None:
+def send(
+    bootstrap: str, topic: str, rate: int, seconds: float, stations: int, layout_name: LayoutName, *, is_signed: bool, path: str
+) -> None:  # fmt: skip
     count = int(rate * seconds)
     a_revision = stations * len(layout(layout_name).contests_of(layout(layout_name).id_of(0)))
     load = Load(stations, "churn", revisions=-(-count // a_revision), layout=layout_name)
-    messages = [(k, v, t, murmur2_partition(k, PARTITIONS)) for k, v, t in itertools.islice(reports(load), count)]
+    made = [(key, value, time_ms, _contest_of(value)) for key, value, time_ms in itertools.islice(reports(load), count)]
+    messages = [(k, seal(k, v) if is_signed else v, t, murmur2_partition(k, PARTITIONS), contest) for k, v, t, contest in made]
     producer = Producer(
         # Not compressed: batches of one or two reports, for which zstd takes more of the machine than the worker under test.
         {"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 1}
@@ -50,7 +54,7 @@ def send(bootstrap: str, topic: str, rate: int, seconds: float, stations: int, l
     print("ready", flush=True)
     sys.stdin.readline()
     begin = monotonic() + 0.1
-    for number, (key, value, time_ms, partition) in enumerate(messages):
+    for number, (key, value, time_ms, partition, _) in enumerate(messages):
         due = begin + number / rate
         while (wait := due - monotonic()) > 0:
             if wait < 0.001:  # less than `poll` can wait
@@ -70,7 +74,7 @@ def send(bootstrap: str, topic: str, rate: int, seconds: float, stations: int, l
     for latency, partition, offset in acknowledged:
         number = order[partition][offset]
         due, at = sent[number]
-        found.append((due, at, at + latency, partition, offset, _contest_of(messages[number][1])))
+        found.append((due, at, at + latency, partition, offset, messages[number][-1]))
     Path(path).write_text(json.dumps(sorted(found)))
 
 
@@ -128,7 +132,10 @@ def read(bootstrap: str, topic: str, root: str, path: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "send":
-        bootstrap, topic, rate, seconds, stations, layout_name, path = sys.argv[2:]
-        send(bootstrap, topic, int(rate), float(seconds), int(stations), cast(LayoutName, layout_name), path)
+        bootstrap, topic, rate, seconds, stations, layout_name, signed, path = sys.argv[2:]
+        send(
+            bootstrap, topic, int(rate), float(seconds), int(stations), cast(LayoutName, layout_name),
+            is_signed=signed == "signed", path=path,
+        )  # fmt: skip
     else:
         read(*sys.argv[2:6])
