@@ -217,6 +217,22 @@ class TestTheLedger:
             assert len(ledger.page(contest=contest, area=area, station=None, before=None, limit=9)) == left, (contest, area)
         assert ledger.taken("PRES", "R/1") == 1, "that it goes is no news, and what was told of it is told no more"
 
+    def test_many_are_forgotten_at_once_and_what_was_forgotten_may_come_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(changes_module, "CHANGES_MAX", 300)
+        ledger = Ledger("d")
+        kept = []
+        for n in range(500):
+            ledger.take(change(0, n, n, contest="PRES" if n % 3 else "SEAT"))
+            kept.append(len(ledger.page(contest=None, area=None, station=None, before=None, limit=999)))
+        assert kept[:302] == list(range(1, 303))
+        assert (kept[302], max(kept), min(kept[302:])) == (300, 302, 300)
+        found = ledger.page(contest=None, area="R", station=None, before=None, limit=999)
+        assert [line.place[0] for line in found] == list(range(499, 499 - kept[-1], -1))
+        seats = ledger.page(contest="SEAT", area=None, station=None, before=None, limit=999)
+        assert seats == [line for line in found if line.contest == "SEAT"]
+        assert not ledger.take(change(0, 499, 499)), "still known"
+        assert ledger.take(change(0, 0, 0)), "not known any more"
+
     def test_each_place_is_told_of_its_own_changes(self) -> None:
         ledger = Ledger("d")
         ledger.take(change(0, 1, 1, area="R/N/A"))
