@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 CHANGES_MAX = 100_000
-"""Changes kept, and up to a hundredth more: they are forgotten many at a time, as each time moves all that stay. Bolivia's night,
-with 34,555 stations, had 706."""
+"""Changes kept, and up to a hundredth more: they are forgotten many at a time, as each time moves all that stay. The night of
+Bolivia, with 34,555 stations, had 706."""
 
 REJECTIONS_MAX = 1_000
 """Rejections listed; all are counted."""

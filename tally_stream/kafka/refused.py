@@ -7,6 +7,7 @@ up one after the other. Refuses to know sockets. What an access rule forbids sta
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Sequence
@@ -167,5 +168,8 @@ def _why(error: BaseException | None) -> str:
         return "no answer"
     if isinstance(error, EOFError):
         return "it closed the connection"
-    text = str(getattr(error, "strerror", None) or error).splitlines()
+    said = str(getattr(error, "strerror", None) or error)
+    if isinstance(error, OSError) and error.errno is not None and said.startswith("Connect call failed"):
+        said = os.strerror(error.errno)  # asyncio has it instead of the system's own words
+    text = said.splitlines()
     return text[0][:200] if text and text[0] else type(error).__name__

@@ -5,6 +5,8 @@ The sentences alone: `tests/kafka/test_refused.py`. All tests share the one secu
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,10 +15,12 @@ import pytest
 import pytest_asyncio
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
 
+from deploy.kafka.local.cluster import LocalKafka
 from tally_stream.kafka import client
 from tally_stream.kafka.client import BrokerRefused, TopicReader, admin_client, sender, wait_for_broker
 from tally_stream.kafka.rights import NotAllowed
 from tally_stream.kafka.topics import Topics, TopicsError, check_topics, create_topics, look_at_reports
+from tally_stream.settings import load_settings
 from tests.support.processes import LIFELINE, command, said_in
 from tests.support.secured import EXPIRED, MTLS, OTHER_HOST, SCRAM, SETUP, KafkaSecured, settings_of
 from tests.support.waiting import until, wait_for
@@ -79,6 +83,22 @@ async def test_each_refusal_names_broker_and_setting(
     with pytest.raises(BrokerRefused) as caught:
         await wait_for_broker(settings_of(make(kafka_secured)), pytest.fail)
     assert str(caught.value) == sentence.format(**places, **files)
+
+
+async def test_an_advertised_address_that_nobody_can_reach_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nowhere = f"127.0.0.1:{taken.getsockname()[1]}"
+    with LocalKafka(tmp_path / "kafka", more_settings={"advertised.listeners": f"CLIENT://{nowhere}"}) as kafka:
+        said: asyncio.Queue[str] = asyncio.Queue()
+        async with asyncio.TaskGroup() as group:
+            # It waits: the address may come right, or the way to it.
+            waiting = group.create_task(wait_for_broker(load_settings(bootstrap=kafka.bootstrap), said.put_nowait))
+            sentence = await asyncio.wait_for(said.get(), 60)
+            waiting.cancel()
+    assert sentence.startswith(
+        f"the broker at {kafka.bootstrap} answered and names {nowhere} as the address of broker 1, where nobody answers "
+        "(Connection refused): advertised.listeners of that broker, or the way to it"
+    ), sentence
 
 
 async def test_who_is_right_is_let_in(kafka_secured: KafkaSecured) -> None:

@@ -88,6 +88,8 @@ CASES: list[tuple[Seen, Settings, str, bool]] = [
      "the broker at 10.0.0.1:9093 ended the TLS handshake (protocol version): TALLY_SECURITY_PROTOCOL is SSL", True),
     (Seen(AT, "connect", ConnectionRefusedError(111, "Connection refused")), settings(),
      "no Kafka broker answers at 10.0.0.1:9093 (Connection refused)", False),
+    (Seen(AT, "connect", ConnectionRefusedError(111, "Connect call failed ('10.0.0.1', 9093)")), settings(),  # asyncio's words
+     "no Kafka broker answers at 10.0.0.1:9093 (Connection refused)", False),
     (Seen(AT, "connect", TimeoutError()), settings(), "no Kafka broker answers at 10.0.0.1:9093 (no answer)", False),
     (Seen("kafka:9093", "connect", socket.gaierror(-2, "Name or service not known")), settings(),
      "there is no host 'kafka' (Name or service not known): TALLY_BOOTSTRAP", False),

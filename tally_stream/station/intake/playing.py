@@ -88,4 +88,3 @@ async def _behind(
         else:
             played.taken += 1
             return
-
