@@ -29,8 +29,8 @@ Answers = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`name`: "registered", one of BALLOTS, "counted_at", VOTES and a candidate's id, or one of CORRECTION's; `is_needed`: it
-    has to be answered."""
+    """`name`: "registered", one of BALLOTS, "counted_at", VOTES and a candidate's id, or one of CORRECTION's or of turnout's;
+    `is_needed`: it has to be answered."""
 
     name: str
     is_needed: bool = False
@@ -41,6 +41,9 @@ class Question:
 
 CORRECTION = (Question("replaces"), Question("reason", is_text=True), Question("authority", is_text=True))
 """What is asked of a report that replaces the one in force: all three, or none."""
+
+VOTED = (Question("voted", is_needed=True), Question("as_of", is_needed=True, is_time=True))
+"""What is asked of a station before its count: how many have taken part, and up to when."""
 
 
 @dataclass(frozen=True, slots=True)

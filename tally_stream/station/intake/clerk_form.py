@@ -1,4 +1,4 @@
-"""What a clerk typed into the page → a report's bytes, or what is wrong with it, and beside which field that is said.
+"""What a clerk typed into the page → a statement's bytes, or what is wrong with it, and beside which field that is said.
 
 Decides what is read of a form and how much of it, and that a clerk confirms a rule's word together with the figures it was
 said of: whoever changes a figure is asked again. The questions are those of the terminal (`station/paper.py`), the rules
@@ -12,13 +12,14 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.scalars import TEXT_MAX_CODE_POINTS, text_error
-from tally_stream.station.checking import FIELD_OF_RULE, Checked, Remark
+from tally_stream.station.checking import FIELD_OF_RULE, TURNOUT, Checked, Remark
 from tally_stream.station.entry import completed, encoded
-from tally_stream.station.paper import CORRECTION, Answers, fields_of, is_count, questions_of, time_of
+from tally_stream.station.paper import CORRECTION, VOTED, Answers, Question, fields_of, is_count, questions_of, time_of
 
 TYPED_MAX_CHARS = 64
 REVISION_MAX_DIGITS = 9
@@ -27,6 +28,28 @@ _ZONE = re.compile(r"([+-])(0[0-9]|1[0-4]):([0-5][0-9])\Z", re.ASCII)
 
 OF_VOTES = ("A1", "P6", "P8", "Q6")
 """Rules whose words stand beside the votes' sum; of the sequence above all."""
+
+
+@dataclass(frozen=True, slots=True)
+class StationPaper:
+    """A paper of a station that has a form: its count in a contest, or, without one, how many have voted so far. `sequence` is
+    that of its revisions: the contest's id, or TURNOUT."""
+
+    station: Station
+    contest: Contest | None
+
+    @property
+    def sequence(self) -> str:
+        return TURNOUT if self.contest is None else self.contest.id
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        return VOTED if self.contest is None else (*questions_of(self.contest), *CORRECTION)
+
+
+def papers_of(election: Election, station: Station) -> list[StationPaper]:
+    """All that a station may send from a form, turnout last."""
+    return [*(StationPaper(station, election.contests[index]) for index in station.contests), StationPaper(station, None)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +62,10 @@ class TypedPaper:
     confirmed: frozenset[str]
 
 
-def typed_paper(form: Mapping[str, str], confirmed: Collection[str], contest: Contest, zone: str) -> TypedPaper:
+def typed_paper(form: Mapping[str, str], confirmed: Collection[str], paper: StationPaper, zone: str) -> TypedPaper:
     """Of a form only what the page asked for. `zone` is taken where the form has none."""
-    answers = {q.name: form.get(q.name, "").strip()[:TYPED_MAX_CHARS] for q in questions_of(contest)}
-    for q in CORRECTION:
+    answers = {}
+    for q in paper.questions:
         most = TEXT_MAX_CODE_POINTS if q.is_text else TYPED_MAX_CHARS
         answers[q.name] = unicodedata.normalize("NFC", form.get(q.name, "").strip())[:most]
     revision, asked_zone = form.get("revision", ""), form.get("zone", "")
@@ -58,38 +81,38 @@ def zone_of(now: datetime) -> str:
     return now.isoformat()[-6:]
 
 
-def completed_answers(typed: TypedPaper, contest: Contest, now: datetime) -> tuple[Answers, dict[str, str]]:
+def completed_answers(typed: TypedPaper, paper: StationPaper, now: datetime) -> tuple[Answers, dict[str, str]]:
     """The answers with the time written out, and question → what is wrong with its answer: `needed`, `count`, `time`, `text`,
     or `correction` where it has not all three."""
     answers, mistakes = dict(typed.answers), {}
-    for question in questions_of(contest):
+    is_correction = any(answers.get(question.name) for question in CORRECTION)
+    for question in paper.questions:
         answer = answers[question.name]
-        if not answer and question.is_needed:
-            mistakes[question.name] = "needed"
-        elif question.is_time and answer:
+        if not answer:
+            if question.is_needed or (is_correction and question in CORRECTION):
+                mistakes[question.name] = "needed" if question.is_needed else "correction"
+        elif question.is_time:
             moment = time_of(answer, now.astimezone(_zone(typed.zone)))
             if moment is None:
                 mistakes[question.name] = "time"
             else:
                 answers[question.name] = moment
-        elif answer and not is_count(answer):
-            mistakes[question.name] = "count"
-    is_correction = any(answers[question.name] for question in CORRECTION)
-    for question in CORRECTION if is_correction else ():
-        answer = answers[question.name]
-        if not answer:
-            mistakes[question.name] = "correction"
-        elif question.is_text and text_error(answer) is not None:
-            mistakes[question.name] = "text"
-        elif not question.is_text and not is_count(answer):
+        elif question.is_text:
+            if text_error(answer) is not None:
+                mistakes[question.name] = "text"
+        elif not is_count(answer):
             mistakes[question.name] = "count"
     return answers, mistakes
 
 
-def statement_of(answers: Answers, election: Election, station: Station, contest: Contest, revision: int) -> bytes:
-    """A report's bytes, of answers without a mistake: the same answers, the same bytes."""
-    fields = {**fields_of(answers, contest), "station": station.id, "contest": contest.id, "revision": revision}
-    return encoded(completed(fields, election, contest.id))
+def statement_of(answers: Answers, election: Election, paper: StationPaper, revision: int) -> bytes:
+    """A statement's bytes, of answers without a mistake: the same answers, the same bytes."""
+    named: dict[str, Any] = {"station": paper.station.id, "revision": revision}
+    if paper.contest is None:
+        fields = {"kind": TURNOUT, "as_of": answers["as_of"], "voted": int(answers["voted"])}
+        return encoded(completed(fields | named, election))
+    fields = fields_of(answers, paper.contest) | {"contest": paper.contest.id}
+    return encoded(completed(fields | named, election, paper.contest.id))
 
 
 def question_beside(remark: Remark) -> str | None:

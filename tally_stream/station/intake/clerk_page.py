@@ -1,4 +1,4 @@
-"""The clerk's page as HTML: sign in, choose a report, the form of one report as on the paper, and its receipt.
+"""The clerk's page as HTML: sign in, choose a paper, its form (a count, or the turnout so far), and its receipt.
 
 Decides what stands where: each remark beside the field it is about, and once more above the form, with a link to it, so that
 nobody has to look for it on a small screen. It is whole without a script; `static/clerk.js` adds sums while typing, the draft
@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
 from tally_stream.domain.contest import Contest
-from tally_stream.domain.election import Election, Station
+from tally_stream.domain.election import Election
 from tally_stream.domain.scalars import TEXT_MAX_CODE_POINTS
 from tally_stream.station.checking import Remark
-from tally_stream.station.intake.clerk_form import OF_VOTES, confirmation_of, question_beside
+from tally_stream.station.intake.clerk_form import OF_VOTES, StationPaper, confirmation_of, question_beside
 from tally_stream.station.intake.clerk_words import CLERK_LANGUAGES, ClerkWords
 from tally_stream.station.paper import (
     CORRECTION,
@@ -28,7 +28,6 @@ from tally_stream.station.paper import (
     RunningSum,
     ballots_sum,
     is_count,
-    questions_of,
     votes_sum,
 )
 from tally_stream.station.receipts import StationReceipt
@@ -51,12 +50,11 @@ class ClerkFrame:
 
 @dataclass(frozen=True, slots=True)
 class ClerkSheet:
-    """The form of one report. `answers` as they were typed; `mistakes`: question → what is wrong; `remarks`: what the rules
+    """The form of one paper. `answers` as they were typed; `mistakes`: question → what is wrong; `remarks`: what the rules
     say; `confirmed`: which of these the clerk confirmed; `trouble`: key of the words above all, `said` what an English sentence
     adds. `is_fresh`: nobody sent this form, so a draft on the device is newer."""
 
-    station: Station
-    contest: Contest
+    paper: StationPaper
     revision: int
     next_revision: int
     zone: str
@@ -73,12 +71,12 @@ class ClerkSheet:
     """Partition and offset of the revision before `next_revision`, where that is known here."""
 
 
-def sheet_path(station: str, contest: str) -> str:
-    return f"/station/{quote(station, safe='')}/{quote(contest, safe='')}"
+def sheet_path(paper: StationPaper) -> str:
+    return f"/station/{quote(paper.station.id, safe='')}/{quote(paper.sequence, safe='')}"
 
 
-def receipt_path(station: str, contest: str, partition: int, offset: int) -> str:
-    return f"{sheet_path(station, contest)}/receipt/{partition}/{offset}"
+def receipt_path(paper: StationPaper, partition: int, offset: int) -> str:
+    return f"{sheet_path(paper)}/receipt/{partition}/{offset}"
 
 
 # -- signing in ------------------------------------------------------------------------------------------------------
@@ -108,13 +106,13 @@ def login_page(frame: ClerkFrame, *, to: str = "/", trouble: str | None = None, 
     return _document(frame, t("login"), body, speaks=not kept)
 
 
-def reports_page(frame: ClerkFrame, found: Sequence[tuple[Station, Contest]], words: str, *, searches: bool) -> str:
+def reports_page(frame: ClerkFrame, found: Sequence[StationPaper], words: str, *, searches: bool) -> str:
     """What this code may send. `searches`: there are so many that one looks for one's own; `words` are what was looked for."""
     t = frame.words
     items = "".join(
-        f'<li><a href="{_escape(sheet_path(s.id, c.id))}"><bdi>{_escape(s.id)}</bdi> <bdi>{_escape(s.name)}</bdi>: '
-        f"<bdi>{_escape(c.name)}</bdi></a></li>"
-        for s, c in found[:LISTED_MAX]
+        f'<li><a href="{_escape(sheet_path(paper))}"><bdi>{_escape(paper.station.id)}</bdi> '
+        f"<bdi>{_escape(paper.station.name)}</bdi>: <bdi>{_escape(_title(t, paper))}</bdi></a></li>"
+        for paper in found[:LISTED_MAX]
     )
     search = f"""<form method="get" action="/" role="search" class="login"><div class="field">
 <label for="q">{_escape(t("find.label"))}</label><input id="q" name="q" value="{_escape(words)}" autocomplete="off"></div>
@@ -140,50 +138,68 @@ def none_page(frame: ClerkFrame) -> str:
 
 
 def form_page(frame: ClerkFrame, sheet: ClerkSheet) -> str:
-    t = frame.words
-    questions = [*questions_of(sheet.contest), *CORRECTION]
-    ids = {q.name: f"q{index}" for index, q in enumerate(questions)}
-    of_ballots = [q for q in questions if not (q.name.startswith(VOTES) or q.is_time or _is_of_votes(q) or q in CORRECTION)]
-    of_votes = [q for q in questions if q.name.startswith(VOTES) or _is_of_votes(q)]
-    times = [q for q in questions if q.is_time]
-    above = [r for r in sheet.remarks if question_beside(r) is None and r.code not in OF_VOTES]
-    votes = [r for r in sheet.remarks if r.code in OF_VOTES]
-
-    def fields(some: Iterable[Question]) -> str:
-        return "".join(_field(t, sheet, q, ids[q.name]) for q in some)
-
-    action = sheet_path(sheet.station.id, sheet.contest.id)
+    t, paper = frame.words, sheet.paper
+    ids = {q.name: f"q{index}" for index, q in enumerate(paper.questions)}
+    above = [r for r in sheet.remarks if question_beside(r) is None and (paper.contest is None or r.code not in OF_VOTES)]
+    intro, asked = ("intro.turnout", _of_turnout) if paper.contest is None else ("intro", _of_count)
+    title = _title(t, paper)
     body = f"""
-<h2><bdi>{_escape(sheet.contest.name)}</bdi></h2>
+<h2><bdi>{_escape(title)}</bdi></h2>
 {_whose(t, sheet)}
 {_summary(t, sheet, ids)}
 <p id="told" class="notice" role="status" hidden></p>
 <p id="heard" class="unseen" role="status"></p>
-<form id="sheet" method="post" action="{_escape(action)}" autocomplete="off" novalidate {_said_to_script(frame, sheet)}>
+<form id="sheet" method="post" action="{_escape(sheet_path(paper))}" autocomplete="off" novalidate \
+{_said_to_script(frame, sheet)}>
 {_hidden("csrf", frame.csrf or "")}{_hidden("zone", sheet.zone)}
-<p>{_escape(t("intro"))}</p>
+<p>{_escape(t(intro))}</p>
 {"".join(_remark(t, sheet, r) for r in above)}
-<fieldset><legend>{_escape(t("ballots"))}</legend>
-{fields(of_ballots)}
-{_sum(t, "ballots", _ballots(sheet.answers))}
-</fieldset>
-<fieldset><legend>{_escape(t("votes"))}</legend>
-{fields(of_votes)}
-{_sum(t, "votes", _votes(sheet.answers, sheet.contest))}
-<div id="of-votes">{"".join(_remark(t, sheet, r) for r in votes)}</div>
-</fieldset>
-<fieldset><legend>{_escape(t("time"))}</legend>
-{fields(times)}
-</fieldset>
-{_revision(t, sheet)}
-{_correction(t, sheet, fields(CORRECTION))}
+{asked(t, sheet, ids)}
 <button class="send" name="do" value="send">{_escape(t("send"))}</button>
 <button type="button" id="stop" hidden>{_escape(t("script.stop"))}</button>
 </form>
 <p><a href="/">{_escape(t("list"))}</a></p>
 {_logout(frame)}"""
-    title = sheet.contest.name if not _is_wrong(sheet) else f"{t('look')} {sheet.contest.name}"
-    return _document(frame, title, body, has_script=True, sheet="sheet")
+    said = title if not _is_wrong(sheet) else f"{t('look')} {title}"
+    return _document(frame, said, body, has_script=True, sheet="sheet")
+
+
+def _title(t: ClerkWords, paper: StationPaper) -> str:
+    return t("turnout") if paper.contest is None else paper.contest.name
+
+
+def _of_count(t: ClerkWords, sheet: ClerkSheet, ids: Mapping[str, str]) -> str:
+    assert sheet.paper.contest is not None, "turnout is asked for in another way"
+    questions = [q for q in sheet.paper.questions if q not in CORRECTION]
+    of_votes = [q for q in questions if q.name.startswith(VOTES) or _is_of_votes(q)]
+    times = [q for q in questions if q.is_time]
+    of_ballots = [q for q in questions if q not in of_votes and q not in times]
+    votes = [r for r in sheet.remarks if r.code in OF_VOTES]
+    return f"""<fieldset><legend>{_escape(t("ballots"))}</legend>
+{_fields(t, sheet, of_ballots, ids)}
+{_sum(t, "ballots", _ballots(sheet.answers))}
+</fieldset>
+<fieldset><legend>{_escape(t("votes"))}</legend>
+{_fields(t, sheet, of_votes, ids)}
+{_sum(t, "votes", _votes(sheet.answers, sheet.paper.contest))}
+<div id="of-votes">{"".join(_remark(t, sheet, r) for r in votes)}</div>
+</fieldset>
+<fieldset><legend>{_escape(t("time"))}</legend>
+{_fields(t, sheet, times, ids)}
+</fieldset>
+{_revision(t, sheet)}
+{_correction(t, sheet, _fields(t, sheet, CORRECTION, ids))}"""
+
+
+def _of_turnout(t: ClerkWords, sheet: ClerkSheet, ids: Mapping[str, str]) -> str:
+    return f"""<fieldset><legend>{_escape(t("turnout"))}</legend>
+{_fields(t, sheet, sheet.paper.questions, ids)}
+</fieldset>
+{_revision(t, sheet)}"""
+
+
+def _fields(t: ClerkWords, sheet: ClerkSheet, some: Iterable[Question], ids: Mapping[str, str]) -> str:
+    return "".join(_field(t, sheet, q, ids[q.name]) for q in some)
 
 
 def _is_of_votes(question: Question) -> bool:
@@ -195,14 +211,17 @@ def _is_wrong(sheet: ClerkSheet) -> bool:
 
 
 def _whose(t: ClerkWords, sheet: ClerkSheet) -> str:
-    station = sheet.station
+    station = sheet.paper.station
     said = f"{_escape(t('station'))} <bdi>{_escape(station.id)}</bdi>, <bdi>{_escape(station.name)}</bdi>"
+    if sheet.paper.contest is not None:
+        turnout = _escape(sheet_path(StationPaper(station, None)))
+        said += f'<br><a href="{turnout}">{_escape(t("turnout"))}</a>'
     last = sheet.next_revision - 1
     if not last or sheet.revision <= last:
         return f'<p class="whose">{said}</p>'
     receipt = ""
     if sheet.earlier is not None:
-        href = _escape(receipt_path(station.id, sheet.contest.id, *sheet.earlier))
+        href = _escape(receipt_path(sheet.paper, *sheet.earlier))
         receipt = f' <a href="{href}">{_escape(t("receipt"))}</a>'
     return f'<p class="whose">{said}</p><p class="notice">{_escape(t("earlier", n=str(last)))}{receipt}</p>'
 
@@ -217,7 +236,7 @@ def _summary(t: ClerkWords, sheet: ClerkSheet, ids: Mapping[str, str]) -> str:
         trouble = f"<p>{_escape(t(sheet.trouble))}{said}</p>"
     items = [
         f'<li><a href="#{ids[name]}">{_name(t, question)}</a>: {_escape(t(f"mistake.{sheet.mistakes[name]}"))}</li>'
-        for question in [*questions_of(sheet.contest), *CORRECTION]
+        for question in sheet.paper.questions
         if (name := question.name) in sheet.mistakes
     ]
     items += [f'<li><a href="#{_remark_id(r)}">{_said(t, r)}</a></li>' for r in sheet.remarks]
@@ -352,52 +371,54 @@ def _said_to_script(frame: ClerkFrame, sheet: ClerkSheet) -> str:
     )  # fmt: skip
     said = {f"word-{name.replace('.', '-')}": t(name) for name in words}
     said |= {
-        "group": t.number(1000)[1:-3], "votes-per-ballot": str(sheet.contest.votes_per_ballot),
-        "draft": _draft(election, sheet.station, sheet.contest),
+        "group": t.number(1000)[1:-3], "draft": _draft(election, sheet.paper),
         "fresh": "true" if sheet.is_fresh else "false", "waits": "true" if sheet.waits else "false",
     }  # fmt: skip
+    if sheet.paper.contest is not None:
+        said["votes-per-ballot"] = str(sheet.paper.contest.votes_per_ballot)
     return " ".join(f'data-{name}="{_escape(value)}"' for name, value in said.items())
 
 
-def _draft(election: Election, station: Station, contest: Contest) -> str:
+def _draft(election: Election, paper: StationPaper) -> str:
     """Under which name a browser keeps what was typed: another definition may have other candidates."""
-    return f"tally {election.id} {election.digest[-16:]} {station.id} {contest.id}"
+    return f"tally {election.id} {election.digest[-16:]} {paper.station.id} {paper.sequence}"
 
 
 # -- the receipt -----------------------------------------------------------------------------------------------------
 
 
 def receipt_page(
-    frame: ClerkFrame, station: Station, contest: Contest, revision: int | None, place: tuple[int, int],
-    receipt: StationReceipt, figures: Mapping[str, str],
+    frame: ClerkFrame, paper: StationPaper, revision: int | None, place: tuple[int, int], receipt: StationReceipt,
+    figures: Mapping[str, str],
 ) -> str:  # fmt: skip
     """`figures`: what was sent, question → answer; empty where it is not known here any more."""
-    t = frame.words
+    t, station = frame.words, paper.station
+    title = _title(t, paper)
     reasons = "".join(
         f'<li><span class="code">{_escape(code)}</span> <span lang="en">{_escape(sentence)}</span></li>'
         for code, sentence in zip(receipt.codes, receipt.sentences, strict=False)
     )
     rows = "".join(
         f"<div><dt>{_name(t, q)}</dt><dd>{_escape(_shown(t, figures[q.name]))}</dd></div>"
-        for q in [*questions_of(contest), *CORRECTION]
+        for q in paper.questions
         if figures.get(q.name)
     )
     sent = f'<h3>{_escape(t("receipt.figures"))}</h3>\n<dl class="figures">{rows}</dl>' if rows else ""
     number = f"<br>{_escape(t('revision'))} {revision}" if revision is not None else ""
     partition, offset = map(str, place)
     body = f"""
-<h2>{_escape(t("receipt"))}: <bdi>{_escape(contest.name)}</bdi></h2>
+<h2>{_escape(t("receipt"))}: <bdi>{_escape(title)}</bdi></h2>
 <p class="whose">{_escape(t("station"))} <bdi>{_escape(station.id)}</bdi>, <bdi>{_escape(station.name)}</bdi>{number}</p>
 <div id="state" class="state {receipt.state}" role="status" data-final="{"true" if receipt.is_final else "false"}" \
-data-draft="{_escape(_draft(frame.election, station, contest))}" data-revision="{"" if revision is None else revision}">
+data-draft="{_escape(_draft(frame.election, paper))}" data-revision="{"" if revision is None else revision}">
 <p><strong>{_escape(t(f"state.{receipt.state}"))}</strong></p>{f"<ul>{reasons}</ul>" if reasons else ""}</div>
-<p><a class="again" href="{_escape(receipt_path(station.id, contest.id, *place))}">{_escape(t("receipt.again"))}</a></p>
+<p><a class="again" href="{_escape(receipt_path(paper, *place))}">{_escape(t("receipt.again"))}</a></p>
 {sent}
 <p class="hint">{_escape(t("receipt.place", partition=partition, offset=offset))}</p>
-<p><a href="{_escape(sheet_path(station.id, contest.id))}">{_escape(t("receipt.next"))}</a></p>
+<p><a href="{_escape(sheet_path(paper))}">{_escape(t("receipt.next"))}</a></p>
 <p><a href="/">{_escape(t("list"))}</a></p>
 {_logout(frame)}"""
-    return _document(frame, f"{t('receipt')}: {contest.name}", body, has_script=True)
+    return _document(frame, f"{t('receipt')}: {title}", body, has_script=True)
 
 
 def _shown(t: ClerkWords, figure: str) -> str:

@@ -1,7 +1,7 @@
 """The clerk's page over HTTP: who is signed in, what a sent form becomes, and where it leads.
 
 Decides statuses, cookies and the policy of the pages (nothing from elsewhere, no script or style in the page, no frame), and
-that a form counts only with the number its session gave it and from a page of this very address. A report is taken as any
+that a form counts only with the number its session gave it and from a page of this very address. A statement is taken as any
 other is (`taking.py`), under the revision that the form was made for: the same form sent twice is one report, and another one
 under that revision is refused. Whatever goes wrong, the form comes back with what was typed. Read `clerk_page.py` before.
 """
@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from tally_stream.domain.contest import Contest
-from tally_stream.domain.election import Station
 from tally_stream.station.checking import Checked, Remark
 from tally_stream.station.intake.clerk_form import (
+    StationPaper,
     TypedPaper,
     completed_answers,
+    papers_of,
     statement_of,
     typed_paper,
     unconfirmed,
@@ -45,7 +45,7 @@ from tally_stream.station.intake.clerk_words import CLERK_LANGUAGES, CLERK_STATI
 from tally_stream.station.intake.identity import Identities, Identity
 from tally_stream.station.intake.recent import RecentStatement
 from tally_stream.station.intake.taking import RefusedStatement, Taken, Taking
-from tally_stream.station.paper import BALLOTS, CORRECTION, VOTES, Answers
+from tally_stream.station.paper import BALLOTS, CORRECTION, VOTED, VOTES, Answers
 from tally_stream.station.receipts import WAITING, StationReceipt
 
 COOKIE = "tally_clerk"
@@ -99,9 +99,9 @@ class ClerkPages:
         app.router.add_get("/", self._reports)
         app.router.add_post("/login", self._login)
         app.router.add_post("/logout", self._logout)
-        app.router.add_get("/station/{station}/{contest}", self._form)
-        app.router.add_post("/station/{station}/{contest}", self._sent)
-        app.router.add_get("/station/{station}/{contest}/receipt/{partition}/{offset}", self._receipt)
+        app.router.add_get("/station/{station}/{sequence}", self._form)
+        app.router.add_post("/station/{station}/{sequence}", self._sent)
+        app.router.add_get("/station/{station}/{sequence}/receipt/{partition}/{offset}", self._receipt)
         app.router.add_get(CLERK_FILES + "{name}", self._file)
 
     # -- who is there ----------------------------------------------------------------------------------------------
@@ -137,12 +137,12 @@ class ClerkPages:
         cookie = self._sessions.begin(token, request.query.get("lang", ""))
         session = self._sessions.find(cookie)
         assert session is not None, "it has just begun"
-        found = next(((s, c) for s, c in self._own(identity) if sheet_path(s.id, c.id) == to), None)
+        found = next((paper for paper in self._own(identity) if sheet_path(paper) == to), None)
         if found is not None and kept:
-            typed = typed_paper(dict(kept), (), found[1], zone_of(self._now()))
-            response = self._shown(self._frame(request, session), *found, typed, 200)
+            typed = typed_paper(dict(kept), (), found, zone_of(self._now()))
+            response = self._shown(self._frame(request, session), found, typed, 200)
         else:
-            response = _to(sheet_path(found[0].id, found[1].id) if found is not None else "/")
+            response = _to(sheet_path(found) if found is not None else "/")
         is_tls = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
         response.set_cookie(COOKIE, cookie, httponly=True, samesite="Strict", secure=is_tls, path="/")
         return response
@@ -157,27 +157,27 @@ class ClerkPages:
 
     # -- what may be sent ------------------------------------------------------------------------------------------
 
-    def _own(self, identity: Identity) -> list[tuple[Station, Contest]]:
-        """The reports of a caller, in the stations' order."""
+    def _own(self, identity: Identity) -> list[StationPaper]:
+        """The papers of a caller, in the stations' order."""
         stations = [self._election.stations[id] for id in sorted(identity.stations) if id in self._election.stations]
-        return [(station, self._election.contests[index]) for station in stations for index in station.contests]
+        return [paper for station in stations for paper in papers_of(self._election, station)]
 
-    def _asked(self, request: web.Request, identity: Identity) -> tuple[Station, Contest] | None:
-        station_id, contest_id = request.match_info["station"], request.match_info["contest"]
-        station, index = self._election.stations.get(station_id), self._election.contest_index(contest_id)
-        if station is None or index is None or not identity.may_speak_for(station_id) or index not in station.contests:
+    def _asked(self, request: web.Request, identity: Identity) -> StationPaper | None:
+        station, sequence = self._election.stations.get(request.match_info["station"]), request.match_info["sequence"]
+        if station is None or not identity.may_speak_for(station.id):
             return None
-        return station, self._election.contests[index]
+        return next((paper for paper in papers_of(self._election, station) if paper.sequence == sequence), None)
 
     async def _reports(self, request: web.Request) -> web.Response:
         signed_in = self._session(request)
         if signed_in is None:
             return _page(login_page(self._frame(request, None)))
         own, words = self._own(signed_in[1]), request.query.get("q", "").strip()[:SEARCH_MAX_CHARS]
-        if len(own) == 1:
-            return _to(sheet_path(own[0][0].id, own[0][1].id))
+        counts = [paper for paper in own if paper.contest is not None]
+        if len(counts) == 1:
+            return _to(sheet_path(counts[0]))  # which leads on to its station's turnout
         folded = words.casefold()
-        found = [(s, c) for s, c in own if folded in f"{s.id} {s.name}".casefold()]
+        found = [paper for paper in own if folded in f"{paper.station.id} {paper.station.name}".casefold()]
         return _page(reports_page(self._frame(request, signed_in[0]), found, words, searches=len(own) > SEARCHED_FROM))
 
     # -- the form --------------------------------------------------------------------------------------------------
@@ -189,10 +189,10 @@ class ClerkPages:
         frame, asked = self._frame(request, signed_in[0]), self._asked(request, signed_in[1])
         if asked is None:
             return _page(none_page(frame), 404)
-        await self._taking.is_known(asked[0].id)
-        typed = typed_paper({}, (), asked[1], zone_of(self._now()))
+        await self._taking.is_known(asked.station.id)
+        typed = typed_paper({}, (), asked, zone_of(self._now()))
         trouble = "trouble.signed" if self._election.signatures == "required" else None
-        return self._shown(frame, *asked, typed, 200, is_fresh=True, trouble=trouble)
+        return self._shown(frame, asked, typed, 200, is_fresh=True, trouble=trouble)
 
     async def _sent(self, request: web.Request) -> web.Response:
         pairs = await _form_of(request)
@@ -204,71 +204,65 @@ class ClerkPages:
         asked = self._asked(request, identity)
         if asked is None:
             return _page(none_page(self._frame(request, session)), 404)
-        typed = typed_paper(form, [v for n, v in pairs if n == "confirm"], asked[1], zone_of(self._now()))
+        typed = typed_paper(form, [v for n, v in pairs if n == "confirm"], asked, zone_of(self._now()))
         if form.get("do") in CLERK_LANGUAGES:
             session.language = form["do"]
-            return self._shown(self._frame(request, session), *asked, typed, 200)
+            return self._shown(self._frame(request, session), asked, typed, 200)
         frame = self._frame(request, session)
         if not session.is_own(form.get("csrf", "")):
-            return self._shown(frame, *asked, typed, 403, trouble="trouble.old")
-        return await self._judged(frame, identity, *asked, typed)
+            return self._shown(frame, asked, typed, 403, trouble="trouble.old")
+        return await self._judged(frame, identity, asked, typed)
 
-    async def _judged(
-        self, frame: ClerkFrame, identity: Identity, station: Station, contest: Contest, typed: TypedPaper
-    ) -> web.Response:
-        answers, mistakes = completed_answers(typed, contest, self._now())
+    async def _judged(self, frame: ClerkFrame, identity: Identity, paper: StationPaper, typed: TypedPaper) -> web.Response:
+        answers, mistakes = completed_answers(typed, paper, self._now())
         typed = TypedPaper(answers, typed.revision, typed.zone, typed.confirmed)
         if mistakes:
-            return self._shown(frame, station, contest, typed, 422, mistakes=mistakes)
+            return self._shown(frame, paper, typed, 422, mistakes=mistakes)
         if self._election.signatures == "required":
-            return self._shown(frame, station, contest, typed, 422, trouble="trouble.signed")
-        await self._taking.is_known(station.id)
+            return self._shown(frame, paper, typed, 422, trouble="trouble.signed")
+        await self._taking.is_known(paper.station.id)
         # Of what is replaced the form may not have known: it can have come meanwhile.
         above = int(answers.get("replaces") or 0) + 1
-        revision = max(typed.revision or self._taking.next_revision(station.id, contest.id), above)
-        value = statement_of(answers, self._election, station, contest, revision)
-        checked = self._taking.check(value, station.id)
+        revision = max(typed.revision or self._taking.next_revision(paper.station.id, paper.sequence), above)
+        value = statement_of(answers, self._election, paper, revision)
+        checked = self._taking.check(value, paper.station.id)
         if checked.verdict in ("stale", "conflicting"):
-            return self._sent_before(frame, station, contest, typed, checked)
+            return self._sent_before(frame, paper, typed, checked)
         if unconfirmed(checked, typed.confirmed):
-            return self._shown(frame, station, contest, typed, 422, remarks=_worth_saying(checked.remarks))
+            return self._shown(frame, paper, typed, 422, remarks=_worth_saying(checked.remarks))
         answer = await self._take(
             value, identity, accepts_warnings=bool(checked.of("warning")), accepts_errors=bool(checked.of("error"))
         )
         if isinstance(answer, Taken):
-            return _to(receipt_path(station.id, contest.id, answer.partition, answer.offset))
-        return self._refused(frame, station, contest, typed, answer)
+            return _to(receipt_path(paper, answer.partition, answer.offset))
+        return self._refused(frame, paper, typed, answer)
 
-    def _refused(
-        self, frame: ClerkFrame, station: Station, contest: Contest, typed: TypedPaper, answer: RefusedStatement
-    ) -> web.Response:
+    def _refused(self, frame: ClerkFrame, paper: StationPaper, typed: TypedPaper, answer: RefusedStatement) -> web.Response:
         if answer.retry_seconds is not None:
-            return self._shown(frame, station, contest, typed, 503, trouble=f"trouble.{answer.why}", waits=True)
+            return self._shown(frame, paper, typed, 503, trouble=f"trouble.{answer.why}", waits=True)
         if answer.why == "other-content":
-            return self._sent_before(frame, station, contest, typed, None)
+            return self._sent_before(frame, paper, typed, None)
         if answer.remarks:
-            return self._shown(frame, station, contest, typed, 422, remarks=_worth_saying(answer.remarks))
-        return self._shown(frame, station, contest, typed, 422, trouble="trouble.refused", said=answer.sentence)
+            return self._shown(frame, paper, typed, 422, remarks=_worth_saying(answer.remarks))
+        return self._shown(frame, paper, typed, 422, trouble="trouble.refused", said=answer.sentence)
 
-    def _sent_before(
-        self, frame: ClerkFrame, station: Station, contest: Contest, typed: TypedPaper, checked: Checked | None
-    ) -> web.Response:
+    def _sent_before(self, frame: ClerkFrame, paper: StationPaper, typed: TypedPaper, checked: Checked | None) -> web.Response:
         """This revision is taken: said, and the form has the next one, for a clerk who wants that after a look."""
         renewed = TypedPaper(typed.answers, None, typed.zone, frozenset())
         if checked is not None and checked.verdict == "stale":
-            return self._shown(frame, station, contest, renewed, 409, remarks=_worth_saying(checked.remarks))
-        return self._shown(frame, station, contest, renewed, 409, trouble="trouble.other")
+            return self._shown(frame, paper, renewed, 409, remarks=_worth_saying(checked.remarks))
+        return self._shown(frame, paper, renewed, 409, trouble="trouble.other")
 
     def _shown(
-        self, frame: ClerkFrame, station: Station, contest: Contest, typed: TypedPaper, status: int, *,
+        self, frame: ClerkFrame, paper: StationPaper, typed: TypedPaper, status: int, *,
         mistakes: Mapping[str, str] | None = None, remarks: Sequence[Remark] = (), trouble: str | None = None, said: str = "",
         is_fresh: bool = False, waits: bool = False,
     ) -> web.Response:  # fmt: skip
         """The form with what was typed."""
-        following = self._taking.next_revision(station.id, contest.id)
-        last = self._taking.recent.find(station.id, contest.id, following - 1)
+        following = self._taking.next_revision(paper.station.id, paper.sequence)
+        last = self._taking.recent.find(paper.station.id, paper.sequence, following - 1)
         sheet = ClerkSheet(
-            station, contest, typed.revision or following, following, typed.zone, typed.answers, mistakes or {}, remarks,
+            paper, typed.revision or following, following, typed.zone, typed.answers, mistakes or {}, remarks,
             typed.confirmed, trouble, said, is_fresh, waits, None if last is None else (last.partition, last.offset),
         )  # fmt: skip
         return _page(form_page(frame, sheet), status)
@@ -288,10 +282,10 @@ class ClerkPages:
         except LookupError:
             return _page(none_page(frame), 404)
         if statement is None:
-            return _page(receipt_page(frame, *asked, None, place, WAITING, {}))
-        if (statement.station, statement.sequence) != (asked[0].id, asked[1].id):
+            return _page(receipt_page(frame, asked, None, place, WAITING, {}))
+        if (statement.station, statement.sequence) != (asked.station.id, asked.sequence):
             return _page(none_page(frame), 404)
-        return _page(receipt_page(frame, *asked, statement.revision, place, receipt, figures_of(statement.value)))
+        return _page(receipt_page(frame, asked, statement.revision, place, receipt, figures_of(statement.value)))
 
     async def _file(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -303,13 +297,13 @@ class ClerkPages:
 
 
 def figures_of(value: bytes) -> Answers:
-    """A report's figures as answers; none of what is sealed."""
+    """A statement's figures as answers; none of what is sealed."""
     try:
         fields: Any = json.loads(value)
     except ValueError:
         return {}
     ballots, votes = fields.get("ballots") or {}, fields.get("votes") or {}
-    found = {name: fields.get(name) for name in ("registered", "counted_at", *(q.name for q in CORRECTION))}
+    found = {name: fields.get(name) for name in ("registered", "counted_at", *(q.name for q in (*VOTED, *CORRECTION)))}
     found |= {name: ballots.get(name) for name in BALLOTS} | {VOTES + id: count for id, count in votes.items()}
     return {name: str(figure) for name, figure in found.items() if figure is not None}
 

@@ -177,6 +177,27 @@ def test_a_clock_s_time_is_written_out_in_the_phone_s_zone(phone: Any, scene: Cl
     assert phone.input_value('[name="counted_at"]').endswith("T00:00:00+04:00")
 
 
+def test_turnout_from_the_count_s_form_to_its_receipt(phone: Any, scene: ClerkScene) -> None:
+    opened(phone, scene, GOOD)
+    phone.click("text=Turnout so far")
+    phone.wait_for_selector('[name="voted"]')
+    fill(phone, {"voted": "412", "as_of": "0:00"})
+    assert violations(phone) == []
+    phone.reload()
+    assert phone.input_value('[name="voted"]') == "412", "a reload loses nothing"
+    phone.context.set_offline(True)
+    phone.click(SEND)
+    phone.wait_for_function("document.getElementById('told').innerText.includes('No connection.')")
+    phone.context.set_offline(False)
+    phone.wait_for_selector("#state")
+    (value,) = scene.transport.sent
+    told = json.loads(value)
+    assert (told["kind"], told["voted"], told["as_of"][10:]) == ("turnout", 412, "T00:00:00+04:00")
+    assert "412" in phone.inner_text(".figures")
+    opened(phone, scene)
+    assert typed(phone) == GOOD, "the count's own draft"
+
+
 def test_signed_out_meanwhile_the_figures_come_along(phone: Any, scene: ClerkScene) -> None:
     opened(phone, scene, GOOD)
     phone.context.clear_cookies()

@@ -11,9 +11,11 @@ import pytest
 from tally_stream.domain.scalars import TEXT_MAX_CODE_POINTS
 from tally_stream.station.checking import KnownStatements, Remark
 from tally_stream.station.intake.clerk_form import (
+    StationPaper,
     TypedPaper,
     completed_answers,
     confirmation_of,
+    papers_of,
     question_beside,
     statement_of,
     typed_paper,
@@ -21,13 +23,14 @@ from tally_stream.station.intake.clerk_form import (
 )
 from tally_stream.station.intake.clerk_sessions import IDLE_MAX_SECONDS, ClerkSessions
 from tally_stream.station.intake.clerk_words import CLERK_LANGUAGES, CLERK_STATIC, ClerkWords, language_of
-from tally_stream.station.paper import CORRECTION, questions_of
+from tally_stream.station.paper import CORRECTION, VOTED, questions_of
 from tests.support.clerk_election import clerks_election
 from tests.support.small_elections import COUNTED_AT, COUNTED_MS
 
 ELECTION = clerks_election()
 MAYOR, BOARD = ELECTION.contests
 STATION = ELECTION.stations["A-1"]
+PAPER, _, TURNOUT = papers_of(ELECTION, STATION)
 GOOD = {
     "cast": "100", "valid": "96", "blank": "2", "invalid": "2", "votes ANNA": "50", "votes EVIL": "46",
     "counted_at": COUNTED_AT,
@@ -36,13 +39,13 @@ NOW = datetime(2024, 2, 7, 22, 0, tzinfo=timezone(timedelta(hours=1)))
 
 
 def typed(**changed: str) -> TypedPaper:
-    return typed_paper({**GOOD, **changed}, (), MAYOR, "+00:00")
+    return typed_paper({**GOOD, **changed}, (), PAPER, "+00:00")
 
 
 def test_a_good_form_is_the_report_that_the_terminal_makes_of_the_same_answers() -> None:
-    answers, mistakes = completed_answers(typed(), MAYOR, NOW)
+    answers, mistakes = completed_answers(typed(), PAPER, NOW)
     assert mistakes == {}
-    assert json.loads(statement_of(answers, ELECTION, STATION, MAYOR, 3)) == {
+    assert json.loads(statement_of(answers, ELECTION, PAPER, 3)) == {
         "schema": 1, "election": "X-2024", "phase": "test", "contest": "MAYOR", "kind": "report", "counted_at": COUNTED_AT,
         "ballots": {"cast": 100, "valid": 96, "blank": 2, "invalid": 2}, "votes": {"ANNA": 50, "EVIL": 46}, "station": "A-1",
         "revision": 3,
@@ -51,21 +54,21 @@ def test_a_good_form_is_the_report_that_the_terminal_makes_of_the_same_answers()
 
 def test_what_is_wrong_with_an_answer_is_said_of_its_question() -> None:
     form = typed(**{"valid": "", "cast": "1oo", "votes ANNA": "-1", "blank": "1234567890", "counted_at": "yesterday"})
-    _, mistakes = completed_answers(form, MAYOR, NOW)
+    _, mistakes = completed_answers(form, PAPER, NOW)
     assert mistakes == {
         "valid": "needed", "cast": "count", "votes ANNA": "count", "blank": "count", "counted_at": "time",
     }  # fmt: skip
 
 
 def test_a_clock_s_time_is_of_the_zone_of_who_typed_it() -> None:
-    answers, _ = completed_answers(typed(counted_at="21:42", zone="+04:00"), MAYOR, NOW)
+    answers, _ = completed_answers(typed(counted_at="21:42", zone="+04:00"), PAPER, NOW)
     assert answers["counted_at"] == "2024-02-07T21:42:00+04:00"
-    answers, _ = completed_answers(typed(counted_at="21:42", zone="nonsense"), MAYOR, NOW)
+    answers, _ = completed_answers(typed(counted_at="21:42", zone="nonsense"), PAPER, NOW)
     assert answers["counted_at"] == "2024-02-06T21:42:00+00:00", "21:42 of today is still to come there"
 
 
 def test_of_a_form_only_what_was_asked_for_is_read_and_not_without_end() -> None:
-    form = typed_paper({"valid": "9" * 100, "other": "x", "revision": "²"}, ["x"] * 100, MAYOR, "+00:00")
+    form = typed_paper({"valid": "9" * 100, "other": "x", "revision": "²"}, ["x"] * 100, PAPER, "+00:00")
     assert form.answers["valid"] == "9" * 64
     assert "other" not in form.answers
     assert form.revision is None
@@ -76,23 +79,37 @@ def test_of_a_form_only_what_was_asked_for_is_read_and_not_without_end() -> None
 
 def test_a_correction_says_what_it_replaces_why_and_by_whose_decision() -> None:
     why = {"replaces": "1", "reason": "two figures swapped", "authority": "district board"}
-    answers, mistakes = completed_answers(typed(**why), MAYOR, NOW)
+    answers, mistakes = completed_answers(typed(**why), PAPER, NOW)
     assert mistakes == {}
-    said = json.loads(statement_of(answers, ELECTION, STATION, MAYOR, 2))
+    said = json.loads(statement_of(answers, ELECTION, PAPER, 2))
     assert {name: said[name] for name in ("kind", *why)} == {"kind": "correct", **why, "replaces": 1}
     for name in why:
-        _, mistakes = completed_answers(typed(**{name: why[name]}), MAYOR, NOW)
+        _, mistakes = completed_answers(typed(**{name: why[name]}), PAPER, NOW)
         assert mistakes == dict.fromkeys(why.keys() - {name}, "correction")
-    _, mistakes = completed_answers(typed(**why | {"replaces": "first", "reason": "a\u202eb"}), MAYOR, NOW)
+    _, mistakes = completed_answers(typed(**why | {"replaces": "first", "reason": "a\u202eb"}), PAPER, NOW)
     assert mistakes == {"replaces": "count", "reason": "text"}
+
+
+def test_turnout_is_a_statement_of_the_station_and_of_no_contest() -> None:
+    assert (TURNOUT.contest, TURNOUT.sequence) == (None, "turnout")
+    form = typed_paper({"voted": "412", "as_of": "21:42", "valid": "7", "reason": "x"}, (), TURNOUT, "+04:00")
+    answers, mistakes = completed_answers(form, TURNOUT, NOW)
+    assert (answers, mistakes) == ({"voted": "412", "as_of": "2024-02-07T21:42:00+04:00"}, {})
+    assert json.loads(statement_of(answers, ELECTION, TURNOUT, 3)) == {
+        "schema": 1, "election": "X-2024", "phase": "test", "kind": "turnout", "as_of": "2024-02-07T21:42:00+04:00",
+        "voted": 412, "station": "A-1", "revision": 3,
+    }  # fmt: skip
+    assert KnownStatements(ELECTION).check(statement_of(answers, ELECTION, TURNOUT, 1), b"A-1", COUNTED_MS).verdict == "counted"
+    _, mistakes = completed_answers(typed_paper({"voted": "4l2"}, (), TURNOUT, "+04:00"), TURNOUT, NOW)
+    assert mistakes == {"voted": "count", "as_of": "needed"}
 
 
 def test_a_word_is_confirmed_with_its_figures_and_not_with_others() -> None:
     known = KnownStatements(ELECTION)
 
     def checked(**changed: str) -> tuple[list[Remark], frozenset[str]]:
-        answers, _ = completed_answers(typed(**changed), MAYOR, NOW)
-        found = known.check(statement_of(answers, ELECTION, STATION, MAYOR, 1), b"A-1", COUNTED_MS + 60_000)
+        answers, _ = completed_answers(typed(**changed), PAPER, NOW)
+        found = known.check(statement_of(answers, ELECTION, PAPER, 1), b"A-1", COUNTED_MS + 60_000)
         return unconfirmed(found, confirmed), frozenset(map(confirmation_of, found.remarks))
 
     confirmed: frozenset[str] = frozenset()
@@ -141,7 +158,7 @@ def test_all_languages_say_the_same_things_with_the_same_places() -> None:
 def test_every_question_has_words_and_every_language_its_name() -> None:
     for language in CLERK_LANGUAGES:
         words = ClerkWords(language)
-        for question in [*questions_of(MAYOR), *questions_of(BOARD), *CORRECTION]:
+        for question in [*questions_of(MAYOR), *questions_of(BOARD), *CORRECTION, *VOTED]:
             assert question.candidate or words(f"q.{question.name}")
 
 

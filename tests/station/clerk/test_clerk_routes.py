@@ -26,6 +26,7 @@ from tests.support.signing import signing_key
 from tests.support.small_elections import COUNTED_AT
 
 SHEET = "/station/A-1/MAYOR"
+TURNOUT = "/station/A-1/turnout"
 GOOD = {
     "cast": "100", "valid": "96", "blank": "2", "invalid": "2", "votes ANNA": "50", "votes EVIL": "46",
     "counted_at": COUNTED_AT, "do": "send",
@@ -79,6 +80,27 @@ async def test_a_report_is_sent_and_has_a_receipt_that_changes(clerk: Clerk) -> 
     assert "Held when it was read: it is not counted unless the authority has accepted it since." in text
     assert "the votes add up to 97" in text
     assert 'data-final="true"' in text
+
+
+async def test_turnout_is_sent_as_often_as_it_is_known_and_beside_the_count(clerk: Clerk) -> None:
+    await clerk.login()
+    assert f'<a href="{TURNOUT}">Turnout so far</a>' in await (await clerk.client.get(SHEET)).text()
+    form = await clerk.form(TURNOUT)
+    status, _, text = await clerk.send({**form, "voted": "4l2", "as_of": "", "do": "send"}, TURNOUT)
+    assert status == 422
+    assert '<a href="#q0">Voters who have taken part</a>: Digits alone' in text
+    assert '<a href="#q1">Up to what time</a>: This has to be filled in.' in text
+    for revision, voted in ((1, "412"), (2, "733")):
+        answer = await clerk.send({**await clerk.form(TURNOUT), "voted": voted, "as_of": COUNTED_AT, "do": "send"}, TURNOUT)
+        assert answer[:2] == (303, f"{TURNOUT}/receipt/0/{revision - 1}")
+    told = [json.loads(value) for value in clerk.scene.transport.sent]
+    assert [(t["kind"], t["station"], t["revision"], t["voted"], t["as_of"]) for t in told] == [
+        ("turnout", "A-1", 1, 412, COUNTED_AT), ("turnout", "A-1", 2, 733, COUNTED_AT),
+    ]  # fmt: skip
+    text = await (await clerk.client.get(f"{TURNOUT}/receipt/0/1")).text()
+    assert "<dt>Voters who have taken part</dt><dd>733</dd>" in text
+    assert (await clerk.client.get(f"{SHEET}/receipt/0/1")).status == 404, "no receipt of a count"
+    assert (await clerk.form())["revision"] == "1", "the count's own"
 
 
 @pytest.mark.parametrize(("signatures", "status"), [("optional", 303), ("required", 422)])
@@ -353,6 +375,6 @@ async def test_many_reports_are_searched(tmp_path: Path) -> None:
         clerk = Clerk(scene, client)
         await clerk.login()
         text = await (await client.get("/")).text()
-        assert text.count('<li><a href="/station/') == 6
+        assert text.count('<li><a href="/station/') == 9, "two contests and turnout of each"
         text = await (await client.get("/?q=school+a-2")).text()
-        assert text.count('<li><a href="/station/') == 2
+        assert text.count('<li><a href="/station/') == 3

@@ -92,6 +92,7 @@ function say(name, counts, of, isWhole) {
 }
 
 function sums() {
+  if (!document.getElementById("sum-ballots")) return; // turnout adds nothing up
   const each = Number(sheet().dataset.votesPerBallot);
   const parts = ["valid", "blank", "invalid"].map(count);
   say("ballots", parts, count("cast"), !parts.includes(null));
@@ -112,7 +113,7 @@ function zoneOf(moment) {
 
 // A clock's time becomes the last moment at which it showed that, in this device's zone: sent tomorrow, it still says today.
 function writeOutTime() {
-  const field = sheet().elements.counted_at;
+  const field = sheet().elements.counted_at ?? sheet().elements.as_of;
   const clock = /^([01]?[0-9]|2[0-3]):([0-5][0-9])$/.exec(field.value.trim());
   if (!clock) return;
   const now = new Date();
