@@ -11,7 +11,6 @@ import pytest
 from tally_stream.domain.scalars import TEXT_MAX_CODE_POINTS
 from tally_stream.station.checking import KnownStatements, Remark
 from tally_stream.station.intake.clerk_form import (
-    StationPaper,
     TypedPaper,
     completed_answers,
     confirmation_of,
