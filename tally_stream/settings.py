@@ -364,6 +364,7 @@ def load_settings(**flags: Any) -> Settings:
     if errors:
         raise SettingsError(errors)
     _warn_of_what_is_not_used(settings)
+    _warn_of_open_secrets(settings)
     return settings
 
 
@@ -372,7 +373,7 @@ def _variable(name: str) -> str:
 
 
 def _take_secrets(settings: Settings) -> list[str]:
-    """Read the secrets that stand in files, and tell of files that others may read."""
+    """Read the secrets that stand in files."""
     errors = []
     if settings.security_password_file is not None:
         if settings.security_password is not None:
@@ -385,11 +386,6 @@ def _take_secrets(settings: Settings) -> list[str]:
         settings.keep_signing_password(
             _secret_in("TALLY_SIGNING_KEY_PASSWORD_FILE", settings.signing_key_password_file, errors)
         )
-    files = {"PASSWORD_FILE": settings.security_password_file, "KEY_PASSWORD_FILE": settings.security_key_password_file,
-             "KEYFILE": settings.security_keyfile}  # fmt: skip
-    for name, file in files.items():
-        if file is not None and Path(file).stat().st_mode & OTHERS_MAY_READ:
-            settings.warnings.append(f"{_variable(name)}: every user of this machine may read {file}: chmod o-r")
     return errors
 
 
@@ -403,9 +399,6 @@ def _operator_mistakes(settings: Settings) -> list[str]:
         settings.board_operator_token = settings.board_operator_token or secret
         if secret is None:
             return errors
-        if Path(settings.board_operator_token_file).stat().st_mode & OTHERS_MAY_READ:
-            file = settings.board_operator_token_file
-            settings.warnings.append(f"TALLY_BOARD_OPERATOR_TOKEN_FILE: every user of this machine may read {file}: chmod o-r")
     token = settings.board_operator_token
     if token is not None and len(token.get_secret_value()) < OPERATOR_TOKEN_MIN_CHARS:
         errors.append(f"TALLY_BOARD_OPERATOR_TOKEN: has less than {OPERATOR_TOKEN_MIN_CHARS} characters, and could be guessed")
@@ -418,15 +411,12 @@ def _operator_mistakes(settings: Settings) -> list[str]:
 
 
 def _intake_mistakes(settings: Settings) -> list[str]:
-    """Of the intake's and of those who send to one; and its files of secrets that others may read."""
+    """Of the intake's and of those who send to one."""
     errors: list[str] = []
     if settings.intake_url is not None and not _INTAKE_URL.fullmatch(settings.intake_url):
         errors.append(f"TALLY_INTAKE_URL: {settings.intake_url!r} is not https://host:port (or http://)")
     if settings.intake_token_file is not None:
         settings.keep_intake_token(_secret_in("TALLY_INTAKE_TOKEN_FILE", settings.intake_token_file, errors))
-    for name, file in (("TOKEN_FILE", settings.intake_token_file), ("KEYFILE", settings.intake_keyfile)):
-        if file is not None and Path(file).stat().st_mode & OTHERS_MAY_READ:
-            settings.warnings.append(f"TALLY_INTAKE_{name}: every user of this machine may read {file}: chmod o-r")
     return errors + _intake_tls_mistakes(settings)
 
 
@@ -554,3 +544,19 @@ def _warn_of_what_is_not_used(settings: Settings) -> None:
     given = [_variable(name.upper()) for name in names if getattr(settings, f"security_{name}") is not None]
     if given:
         settings.warnings.append(f"{', '.join(given)}: not used, as TALLY_SECURITY_PROTOCOL is {settings.security_protocol}")
+
+
+_SECRET_FILES = (
+    "security_password_file", "security_key_password_file", "security_keyfile", "security_certfile",
+    "signing_key_password_file", "board_operator_token_file", "intake_token_file", "intake_keyfile", "intake_certfile",
+)  # fmt: skip
+
+
+def _warn_of_open_secrets(settings: Settings) -> None:
+    """A certificate is public; in a file with its key it is none."""
+    for name in _SECRET_FILES:
+        file = getattr(settings, name)
+        if file is None or not Path(file).stat().st_mode & OTHERS_MAY_READ:
+            continue
+        if not name.endswith("_certfile") or _holds(file, b"PRIVATE KEY"):
+            settings.warnings.append(f"{ENV_PREFIX}{name.upper()}: every user of this machine may read {file}: chmod o-r")

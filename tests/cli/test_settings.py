@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -139,6 +140,36 @@ def test_a_password_comes_from_a_file(tmp_path: Path) -> None:
     assert load_settings(**login(security_password_file=str(secret))).warnings == [
         f"TALLY_SECURITY_PASSWORD_FILE: every user of this machine may read {secret}: chmod o-r"
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["security_password_file", "signing_key_password_file", "board_operator_token_file", "intake_token_file"]
+)
+def test_a_secret_that_others_may_read_is_told(tmp_path: Path, name: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a secret of more than sixteen characters\n")
+    secret.chmod(0o604)
+    more = login() if name.startswith("security") else {}
+    told = f"TALLY_{name.upper()}: every user of this machine may read {secret}: chmod o-r"
+    assert told in load_settings(**more, **{name: str(secret)}).warnings
+    secret.chmod(0o640)
+    assert told not in load_settings(**more, **{name: str(secret)}).warnings
+
+
+@pytest.mark.parametrize(("protocol", "name"), [("SSL", "security"), ("PLAINTEXT", "intake")])
+def test_a_certificate_is_public_unless_its_key_stands_beside_it(tmp_path: Path, files: Path, protocol: str, name: str) -> None:
+    shutil.copytree(files, tmp_path / "open")
+    for file in (tmp_path / "open").iterdir():
+        file.chmod(0o644)
+    plain, both = tmp_path / "open" / "plain", tmp_path / "open" / "both.pem"
+    for given, of in (
+        ({"certfile": f"{plain}.pem", "keyfile": f"{plain}.key"}, "keyfile"),
+        ({"certfile": str(both)}, "certfile"),
+    ):
+        flags = {f"{name}_{which}": file for which, file in given.items()}
+        assert load_settings(**{"security_protocol": protocol, **flags}).warnings == [
+            f"TALLY_{name.upper()}_{of.upper()}: every user of this machine may read {given[of]}: chmod o-r"
+        ]
 
 
 def test_a_passphrase_comes_from_an_agent_by_a_pipe() -> None:
