@@ -23,7 +23,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from tally_stream.kafka.batches import read_whole_batches
 from tally_stream.kafka.probe import look_at_named, probe, unreachable
-from tally_stream.kafka.refused import Refusal, judge, judge_all
+from tally_stream.kafka.refused import Refusal, absent, judge, judge_all
 from tally_stream.kafka.rights import rights_said
 from tally_stream.settings import Settings
 
@@ -177,9 +177,7 @@ async def _refusal(settings: Settings, given: dict[str, Any], say: Callable[[str
     except (KafkaError, OSError, TimeoutError) as error:
         why = error
     # It may have come up meanwhile: then there is no refusal to be found, and the next try finds none either.
-    return judge_all(await probe(settings, given), settings) or Refusal(
-        f"no Kafka broker answers at {settings.bootstrap} ({short(why)})", False, is_absent=True
-    )
+    return judge_all(await probe(settings, given), settings) or absent(settings.bootstrap, short(why))
 
 
 def short(error: BaseException) -> str:

@@ -97,8 +97,18 @@ def judge(seen: Seen, settings: Settings) -> Refusal | None:
         case ssl.SSLError(reason=str(reason)) if "ALERT" in reason:
             return _alert(broker, reason, settings)
     if isinstance(seen.error, TimeoutError) and not str(seen.error):
-        return Refusal(f"{seen.address}{named}{',' if named else ''} takes connections but does not answer", False)
-    return Refusal(f"something answers at {seen.address}{named}, but not as a Kafka broker ({_why(seen.error)})", False)
+        if named:
+            by = seen.named_by
+            return Refusal(
+                f"{seen.address}, as the broker at {by} names it (advertised.listeners), takes connections but does not answer",
+                False,
+            )
+        what = "takes connections but does not answer: frozen, overloaded, or TALLY_BOOTSTRAP names no broker"
+        return Refusal(f"{seen.address} {what}", False)
+    setting = "" if named else ": TALLY_BOOTSTRAP"
+    return Refusal(
+        f"something answers at {seen.address}{named}, but not as a Kafka broker ({_why(seen.error)}){setting}", False
+    )
 
 
 def _ours(sentence: str) -> Refusal:
@@ -114,7 +124,14 @@ def _nobody(seen: Seen) -> Refusal:
         )  # fmt: skip
     if isinstance(seen.error, socket.gaierror):
         return Refusal(f"there is no host {host!r} ({_why(seen.error)}): TALLY_BOOTSTRAP", False)
-    return Refusal(f"no Kafka broker answers at {seen.address} ({_why(seen.error)})", False, is_absent=True)
+    return absent(seen.address, _why(seen.error))
+
+
+def absent(address: str, why: str) -> Refusal:
+    """Nobody is there, which may pass."""
+    return Refusal(
+        f"no Kafka broker answers at {address} ({why}): not up yet, or TALLY_BOOTSTRAP is wrong", False, is_absent=True
+    )
 
 
 def _other_speech(broker: str, speaks: Speech, settings: Settings) -> str:

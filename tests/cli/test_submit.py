@@ -260,7 +260,7 @@ class TestSending:
         assert looked.stderr.splitlines()[0] == f"tally-stream: {at} does not answer yet"
         assert asked.stderr.splitlines() == [
             f"tally-stream: {at} does not answer yet",
-            f"tally-stream: {at} takes connections but does not answer; what is shown was known before",
+            f"tally-stream: {at} takes connections but does not answer: frozen, overloaded, or TALLY_BOOTSTRAP names no broker; what is shown was known before",
         ]
         assert sent.stderr.splitlines()[:2] == [
             f"tally-stream: kept in {spool}; sending to {at}",
@@ -293,7 +293,10 @@ class TestStatus:
             done.stdout
             == "A-1 PRES revision 1: waiting: no broker has acknowledged it yet; it is kept here and sent again and again\n"
         )
-        assert "no Kafka broker answers at 127.0.0.1:9 (Connection refused); what is shown was known before" in done.stderr
+        assert (
+            "no Kafka broker answers at 127.0.0.1:9 (Connection refused): not up yet, or TALLY_BOOTSTRAP is wrong; what is shown was known before"
+            in done.stderr
+        )
         (saved,) = json.loads((tmp_path / "r.json").read_text())
         assert (saved["state"], saved["is_sent"]) == ("waiting", False)
         assert "Polling station:    A-1, School" in (tmp_path / "r.txt").read_text()

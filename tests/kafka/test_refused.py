@@ -87,18 +87,18 @@ CASES: list[tuple[Seen, Settings, str, bool]] = [
     (Seen(AT, "hello", alert("TLSV1_ALERT_PROTOCOL_VERSION")), settings("SSL"),
      "the broker at 10.0.0.1:9093 ended the TLS handshake (protocol version): TALLY_SECURITY_PROTOCOL is SSL", True),
     (Seen(AT, "connect", ConnectionRefusedError(111, "Connection refused")), settings(),
-     "no Kafka broker answers at 10.0.0.1:9093 (Connection refused)", False),
+     "no Kafka broker answers at 10.0.0.1:9093 (Connection refused): not up yet, or TALLY_BOOTSTRAP is wrong", False),
     (Seen(AT, "connect", ConnectionRefusedError(111, "Connect call failed ('10.0.0.1', 9093)")), settings(),  # asyncio's words
-     "no Kafka broker answers at 10.0.0.1:9093 (Connection refused)", False),
-    (Seen(AT, "connect", TimeoutError()), settings(), "no Kafka broker answers at 10.0.0.1:9093 (no answer)", False),
+     "no Kafka broker answers at 10.0.0.1:9093 (Connection refused): not up yet, or TALLY_BOOTSTRAP is wrong", False),
+    (Seen(AT, "connect", TimeoutError()), settings(), "no Kafka broker answers at 10.0.0.1:9093 (no answer): not up yet, or TALLY_BOOTSTRAP is wrong", False),
     (Seen("kafka:9093", "connect", socket.gaierror(-2, "Name or service not known")), settings(),
      "there is no host 'kafka' (Name or service not known): TALLY_BOOTSTRAP", False),
     (Seen("kafka:9093", "connect", socket.gaierror(-2, "Name or service not known"), named_by=AT, broker_id=3), settings(),
      "the broker at 10.0.0.1:9093 answered and names kafka:9093 as the address of broker 3, where nobody answers (Name or service "
      "not known): advertised.listeners of that broker, or the way to it", False),
     (Seen(AT, "hello", EOFError("0 bytes")), settings("PLAINTEXT"),
-     "something answers at 10.0.0.1:9093, but not as a Kafka broker (it closed the connection)", False),
-    (Seen(AT, "hello", TimeoutError()), settings(), "10.0.0.1:9093 takes connections but does not answer", False),
+     "something answers at 10.0.0.1:9093, but not as a Kafka broker (it closed the connection): TALLY_BOOTSTRAP", False),
+    (Seen(AT, "hello", TimeoutError()), settings(), "10.0.0.1:9093 takes connections but does not answer: frozen, overloaded, or TALLY_BOOTSTRAP names no broker", False),
     (Seen(AT, "metadata", TimeoutError(), named_by="b:1"), settings(),
      "10.0.0.1:9093, as the broker at b:1 names it (advertised.listeners), takes connections but does not answer", False),
 ]  # fmt: skip
@@ -219,7 +219,10 @@ async def refusal_at(address: str, protocol: str = "PLAINTEXT") -> str:
 
 async def test_a_port_that_is_no_kafka(monkeypatch: pytest.MonkeyPatch, tls_server: ssl.SSLContext) -> None:
     async with server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as web:
-        assert await refusal_at(web) == "something answers at HERE, but not as a Kafka broker (it closed the connection)"
+        assert (
+            await refusal_at(web)
+            == "something answers at HERE, but not as a Kafka broker (it closed the connection): TALLY_BOOTSTRAP"
+        )
         assert (await refusal_at(web, "SSL")).startswith("something answers at HERE, but not as a Kafka broker (")
     async with server(b"", tls_server) as secure:
         assert await refusal_at(secure) == (
@@ -228,7 +231,10 @@ async def test_a_port_that_is_no_kafka(monkeypatch: pytest.MonkeyPatch, tls_serv
         assert "is signed by nobody that this system knows" in await refusal_at(secure, "SSL")
     monkeypatch.setattr("tally_stream.kafka.probe.ANSWER_SECONDS", 0.2)
     async with server(None) as silent:
-        assert await refusal_at(silent) == "HERE takes connections but does not answer"
+        assert (
+            await refusal_at(silent)
+            == "HERE takes connections but does not answer: frozen, overloaded, or TALLY_BOOTSTRAP names no broker"
+        )
 
 
 class Named:
