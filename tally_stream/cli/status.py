@@ -1,7 +1,7 @@
 """`tally-stream status`: is the count all right? One screen, what is wrong first.
 
 Decides how often it looks and with which code it ends. Read `status_seen.py` for what is looked at, `status_judged.py` for what
-is wrong and `status_screen.py` for how it is shown.
+is wrong, `status_screen.py` and `status_object.py` for how it is shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from tally_stream.cli.common import (
     settings_of,
     with_broker,
 )
-from tally_stream.cli.status_judged import STILL_SECONDS, Judged, Standstills, as_json, judge
+from tally_stream.cli.status_judged import STILL_SECONDS, Judged, Standstills, judge
+from tally_stream.cli.status_object import as_json
 from tally_stream.cli.status_screen import screen
 from tally_stream.cli.status_seen import Situation, look
 from tally_stream.domain.election import Election
@@ -57,8 +58,9 @@ def _address(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 def status(election: str | None, addresses: tuple[str, ...], watch: bool, is_json: bool, **flags: object) -> None:
     """Say what is wrong with the count, one sentence each, and then how it stands.
 
-    It asks Kafka and the programs' metrics, and tells what did not answer. Exit code 0: nothing is wrong, 1: something is; with
-    --watch, which Ctrl-C ends, always 0.
+    It asks Kafka and the programs' metrics, and tells what did not answer. Exit code 0: nothing is wrong, 1: something is (with
+    --watch, which Ctrl-C ends, 0 all the same), 2: wrong usage, a wrong setting or a broken election folder, and nothing was
+    looked at.
 
     Example: tally-stream status --at worker-1:9180 --at worker-2:9180 --at board:8080
     """

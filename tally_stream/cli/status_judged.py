@@ -2,14 +2,15 @@
 
 Decides what an operator is called for (`problems`) and what is merely worth knowing (`notices`). One look sees what is, not
 since when: what stands still is told by `Standstills`, over several looks. An alert (deploy/prometheus/alerts.yml) may ring
-later than this says it. Refuses to know how anything was asked.
+later than this says it. Refuses to know how anything was asked, and how it is shown: `status_screen.py` and `status_object.py`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tally_stream.cli.follow import NO_STANDINGS_SECONDS, duration
 from tally_stream.cli.status_seen import Program, Root, Situation
@@ -40,6 +41,34 @@ class Judged:
 
     problems: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Met:
+    """Who says that a digest is that of its definition: `is_given`, the election that the operator gave; programs; the newest
+    standings of contests."""
+
+    is_given: bool = False
+    programs: list[Program] = field(default_factory=list)
+    contests: list[str] = field(default_factory=list)
+
+    def names(self) -> list[str]:
+        given = ["the election given"] if self.is_given else []
+        standings = [f"standings of {contest}" for contest in self.contests]
+        return given + standings + [f"{one.kind} {one.address}" for one in self.programs]
+
+    def count_by_kind(self) -> dict[str, int]:
+        return dict(Counter(str(one.kind) for one in self.programs))
+
+
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """What an authority ordered and not every partition has. `kind`: hold (or its release) or certify; `partitions`: contest →
+    in how many it stands, of 20 of the contests at most."""
+
+    kind: str
+    contest_count: int
+    partitions: dict[str, int]
 
 
 class Standstills:
@@ -241,29 +270,33 @@ def _of_programs(seen: Situation, judged: Judged) -> None:
         judged.problems.append(
             f"more than one worker says that it publishes: {', '.join(publishing)}; one must have been frozen"
         )
-    _of_incomplete(seen, answering, judged)
+    _of_incomplete(seen, judged)
     if not answering:
         told = ", ".join(one.address for one in seen.programs)
         judged.notices.append(f"no program's metrics were read ({told}): say with --at where they are served" if told else
                               "no program's metrics were read: say with --at where they are served")  # fmt: skip
 
 
-def _of_incomplete(seen: Situation, answering: list[Program], judged: Judged) -> None:
-    """What an authority ordered and not every partition has: which contests, in how many partitions."""
-    of = "" if seen.kafka is None or not seen.kafka.ends else f" of {len(seen.kafka.ends)}"
+def incomplete(programs: Iterable[Program]) -> list[Incomplete]:
+    """What the workers tell of it, a kind each."""
     count: dict[str, int] = {}
     named: dict[str, dict[str, int]] = {}
-    for one in answering:
+    for one in programs:
         for labels, value in one.samples.get("tally_incomplete_statements", []):
             if value:
                 count[labels["kind"]] = int(value)
         for labels, value in one.samples.get("tally_incomplete_statement_partitions", []):
             named.setdefault(labels["kind"], {})[labels["contest"]] = int(value)
-    for kind, contests in count.items():
-        what = "hold (or its release)" if kind == "hold" else "certification"
-        where = [f"{contest}: {partitions}{of}" for contest, partitions in sorted(named.get(kind, {}).items())]
-        more = f" and {contests - CONTESTS_NAMED_MAX:,} more" if where and contests > CONTESTS_NAMED_MAX else ""
-        told = ", ".join(where[:CONTESTS_NAMED_MAX]) + more if where else f"{contests:,} contests"
+    return [Incomplete(kind, contests, dict(sorted(named.get(kind, {}).items()))) for kind, contests in count.items()]
+
+
+def _of_incomplete(seen: Situation, judged: Judged) -> None:
+    of = "" if seen.kafka is None or not seen.kafka.ends else f" of {len(seen.kafka.ends)}"
+    for one in incomplete(seen.programs):
+        what = "hold (or its release)" if one.kind == "hold" else "certification"
+        where = [f"{contest}: {partitions}{of}" for contest, partitions in one.partitions.items()]
+        more = f" and {one.contest_count - CONTESTS_NAMED_MAX:,} more" if one.contest_count > CONTESTS_NAMED_MAX else ""
+        told = ", ".join(where[:CONTESTS_NAMED_MAX]) + more if where else f"{one.contest_count:,} contests"
         judged.problems.append(
             f"{what} incomplete, it stands in some partitions and not in all ({told}): the same order, given again with "
             "`tally-stream authority`, sends the copies that are missing"
@@ -340,19 +373,25 @@ def _of_spool(one: Program, judged: Judged, at: float) -> None:
             judged.notices.append(f"{what} at {one.address}: `tally-stream submit --status` there says why")
 
 
-def _of_digests(seen: Situation) -> list[str]:
-    met: dict[str, list[str]] = {}
+def definitions(seen: Situation) -> dict[str, Met]:
+    """Each digest that was met → who says it."""
+    met: dict[str, Met] = {}
     if seen.definition is not None:
-        met.setdefault(seen.definition, []).append("the election given")
+        met.setdefault(seen.definition, Met()).is_given = True
     for root in seen.roots.values():
-        met.setdefault(root.definition, []).append(f"standings of {root.contest}")
+        met.setdefault(root.definition, Met()).contests.append(root.contest)
     for one in seen.programs:
         digest = one.labels("tally_build_info").get("digest")
         if digest:
-            met.setdefault(digest, []).append(f"{one.kind} {one.address}")
+            met.setdefault(digest, Met()).programs.append(one)
+    return met
+
+
+def _of_digests(seen: Situation) -> list[str]:
+    met = definitions(seen)
     if len(met) < 2:
         return []
-    told = "; ".join(f"{digest}: {_some(who, CONTESTS_NAMED_MAX)}" for digest, who in met.items())
+    told = "; ".join(f"{digest}: {_some(who.names(), CONTESTS_NAMED_MAX)}" for digest, who in met.items())
     return [f"they do not count by one definition: {told}"]
 
 
@@ -365,40 +404,3 @@ def _of_certificates(seen: Situation) -> list[str]:
         elif left < CERTIFICATE_DAYS * 86_400:
             found.append(f"the certificate expires in {duration(left)}: {one.what}")
     return found
-
-
-def as_json(seen: Situation, judged: Judged) -> dict[str, Any]:
-    """For a program: `ok`, `problems`, `notices`, and what they were judged by."""
-    kafka = seen.kafka
-    return {
-        "ok": not judged.problems,
-        "problems": judged.problems,
-        "notices": judged.notices,
-        "at": seen.at,
-        "definition": seen.definition,
-        "brokers": None if kafka is None else {str(number): address for number, address in sorted(kafka.brokers.items())},
-        "partitions": None if kafka is None else [
-            {"topic": one.topic, "partition": one.partition, "leader": one.leader, "replicas": one.replicas,
-             "in_sync": one.in_sync}
-            for one in kafka.partitions
-        ],
-        "workers": None if kafka is None or kafka.group is None else [
-            {"name": one.name, "host": one.host, "partitions": one.partitions, "publishes_standings": one.has_partials}
-            for one in kafka.group.members
-        ],
-        "reports": None if kafka is None else {
-            str(p): {"end": end, "committed": kafka.committed.get(p)} for p, end in sorted(kafka.ends.items())
-        },
-        "contests": [
-            {"contest": one.contest, "version": one.version, "definition": one.definition, "status": one.status,
-             "on_hold": one.is_on_hold, "held": one.held, "disputed": one.disputed, "stations": one.stations,
-             "behind_records": None if kafka is None else unread(kafka, one), "age_seconds": round(seen.at - one.sent_at, 1)}
-            for one in seen.roots.values()
-        ],
-        "programs": [
-            {"address": one.address, "kind": one.kind, "error": one.error or None,
-             **{key: one.labels("tally_build_info").get(key) for key in ("version", "digest")}}
-            for one in seen.programs
-        ],
-        "certificates": [{"what": one.what, "ends_at": one.ends_at} for one in seen.certificates],
-    }  # fmt: skip

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tally_stream.cli.follow import duration
-from tally_stream.cli.status_judged import Judged, unread
+from tally_stream.cli.status_judged import Judged, definitions, unread
 from tally_stream.cli.status_seen import Program, Situation
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def screen(seen: Situation, judged: Judged) -> RenderableType:
             parts.append(_contests(seen, seen.kafka))
     answering = [one for one in seen.programs if not one.error]
     if answering:
-        parts.append(_programs(answering))
+        parts.append(_programs(seen, answering))
+    parts += _definition(seen)
     if seen.certificates:
         nearest = min(seen.certificates, key=lambda one: one.ends_at)
         day = datetime.fromtimestamp(nearest.ends_at, UTC).date().isoformat()
@@ -91,24 +92,34 @@ def _contests(seen: Situation, kafka: Observed) -> RenderableType:
     return Group(table, Text(f"and {more:,} more contests")) if more > 0 else table
 
 
-def _programs(programs: list[Program]) -> RenderableType:
+def _programs(seen: Situation, programs: list[Program]) -> RenderableType:
     table = _table("program", "address", "version", "ready", "behind")
     for one in programs:
-        if one.kind == "dump":
-            behind = f"{sum(one.values('tally_dump_lag_records')):,.0f} records"
-        elif one.kind == "board":
-            age = max(one.values("tally_board_contact_age_seconds"), default=0.0)
-            behind = f"heard {duration(age)} ago"
-        elif one.kind == "intake":
-            behind = _waiting(one.value("tally_intake_under_way") or 0)
-        elif one.kind == "submit":
-            behind = _waiting(sum(one.values("tally_spool_unsent_statements")))
+        if one.kind == "board":
+            behind = f"heard {duration(one.behind_seconds(seen.at) or 0.0)} ago"
+        elif one.behind_records is None:
+            behind = "–"
         else:
-            behind = f"{sum(one.values('tally_lag_records')):,.0f} records"
+            behind = _waiting(one.behind_records) if one.kind in ("intake", "submit") else f"{one.behind_records:,} records"
         version = one.labels("tally_build_info").get("version", "–")
         table.add_row(one.kind or "–", one.address, version, "yes" if one.is_ready else "no", behind)
     return table
 
 
-def _waiting(count: float) -> str:
-    return f"{count:,.0f} {'statement waits' if count == 1 else 'statements wait'}"
+def _definition(seen: Situation) -> list[RenderableType]:
+    """Where all that tell one tell the same: two have their sentence already, and what only the operator's own folder says
+    proves nothing of the count."""
+    met = definitions(seen)
+    if len(met) != 1:
+        return []
+    ((digest, who),) = met.items()
+    counts = {**who.count_by_kind(), "contest": len(who.contests)}
+    told = [f"{count:,} {what}{'' if count == 1 else 's'}" for what, count in counts.items() if count]
+    if not told:
+        return []
+    given = ["the election given"] if who.is_given else []
+    return [Text(f"definition  {digest}, of {', '.join(told + given)}")]
+
+
+def _waiting(count: int) -> str:
+    return f"{count:,} {'statement waits' if count == 1 else 'statements wait'}"

@@ -38,6 +38,11 @@ _READY: dict[Kind, str] = {
 """The metric that each program alone serves."""
 _SPOOL = "tally_spool_unsent_statements"
 """Of `submit`, in a file that node_exporter serves."""
+_OLDEST = "tally_spool_oldest_unsent_timestamp_seconds"
+_WAITING: dict[Kind | None, str] = {
+    "worker": "tally_lag_records", "dump": "tally_dump_lag_records", "intake": "tally_intake_under_way", "submit": _SPOOL,
+}  # fmt: skip
+_LATE: dict[Kind | None, str] = {"dump": "tally_dump_behind_seconds", "board": "tally_board_contact_age_seconds"}
 NO_PROGRAM = "these are no metrics of a worker, board, dump or intake, and none of a spool"
 
 
@@ -66,6 +71,21 @@ class Program:
         if self.kind == "submit":
             return not any(self.values(_SPOOL))
         return self.kind is not None and self.value(_READY[self.kind]) == 1
+
+    @property
+    def behind_records(self) -> int | None:
+        """Records that it has to count or to copy, statements that it has to send; None where it tells none: a board, a worker
+        without a partition."""
+        waiting = self.values(_WAITING[self.kind]) if self.kind in _WAITING else []
+        return int(sum(waiting)) if waiting else None
+
+    def behind_seconds(self, at: float) -> float | None:
+        """For how long a copy has not been whole, the oldest statement of a spool has waited (0: none does), and since when a
+        board has heard of no worker. None of others: they tell records alone. `at`: now, in seconds since 1970."""
+        if self.kind == "submit":
+            return round(max((at - oldest for oldest in self.values(_OLDEST) if oldest), default=0.0), 1)
+        late = self.values(_LATE[self.kind]) if self.kind in _LATE else []
+        return round(max(late), 1) if late else None
 
     def labels(self, name: str) -> dict[str, str]:
         """Of a metric's first sample."""

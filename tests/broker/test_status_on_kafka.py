@@ -57,7 +57,10 @@ def test_a_count_is_told_as_it_stands(kafka_one: Any, tmp_path: Path) -> None:
         assert member["partitions"] == [int(p) for p in told["reports"]]
         (contest,) = told["contests"]
         assert (contest["version"], contest["behind_records"]) == (records, 0)
-        assert (told["programs"][0]["kind"], told["programs"][0]["digest"]) == ("worker", told["definition"])
+        (program,) = told["programs"]
+        assert (program["kind"], program["digest"]) == ("worker", told["definition"])
+        assert (program["ready"], program["behind_records"], program["behind_seconds"]) == (True, 0, None)
+        assert told["definitions"] == {told["definition"]: {"given": True, "programs": {"worker": 1}, "contests": 1}}
 
         (mistake,) = status(settings, "--at", at, "--election", "az-2024", expect=1)["problems"]
         assert "they do not count by one definition" in mistake

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tally_stream.cli.status_judged import Standstills, as_json, judge
+from tally_stream.cli.status_judged import Standstills, judge
+from tally_stream.cli.status_object import as_json
 from tally_stream.cli.status_screen import screen
 from tally_stream.cli.status_seen import Certificate, Program, Situation, look, usual_addresses
 from tally_stream.kafka.client import StoredRecord
@@ -94,6 +95,25 @@ def spool(seconds: float, *, written: float = 5.0, ends_days: float = 90.0, **st
 def seen(**other: Any) -> Situation:
     fields = {"kafka": kafka(), "definition": DIGEST, "contests": ("PRES",), "programs": [worker()], **other}
     return Situation(NOW, load_settings(), **fields)
+
+
+def board(seconds: float, digest: str = DIGEST) -> Program:
+    text = f'tally_build_info{{version="1.0",election="AZ",digest="{digest}"}} 1\ntally_board_ready 1\n'
+    return Program("b:1", True, "board", read_samples(f"{text}tally_board_contact_age_seconds {seconds}\n"))
+
+
+def dump(records: int, seconds: float, *, ready: int = 1) -> Program:
+    text = 'tally_build_info{version="1.0",election="",digest=""} 1\n'
+    text += f'tally_dump_ready {ready}\ntally_dump_lag_records{{partition="0"}} {records}\n'
+    text += f'tally_dump_lag_records{{partition="1"}} 1\ntally_dump_behind_seconds {seconds}\n'
+    return Program("d:1", True, "dump", read_samples(text))
+
+
+def shown(of: Situation, capsys: pytest.CaptureFixture[str]) -> str:
+    from rich.console import Console  # noqa: PLC0415
+
+    Console(width=200, force_terminal=False).print(screen(of, judge(of)))
+    return capsys.readouterr().out
 
 
 def problems(of: Situation) -> list[str]:
@@ -402,20 +422,15 @@ def test_worst_comes_first() -> None:
 
 
 def test_the_screen_and_the_object_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-
     of = seen(
         kafka=kafka(group=Group("g", "Empty", ())),
         programs=[worker(), intake(tally_intake_under_way=9), spool(7)],
         certificates=[Certificate("our own, a.pem", NOW + 1e8)],
     )
-    judged = judge(of)
-    Console(width=160, force_terminal=False).print(screen(of, judged))
-    shown = capsys.readouterr().out
-    told = as_json(of, judged)
+    text, told = shown(of, capsys), as_json(of, judge(of))
     assert told["ok"] is False
-    assert "1 thing is wrong" in shown
-    assert all(problem in shown for problem in told["problems"])
+    assert "1 thing is wrong" in text
+    assert all(problem in text for problem in told["problems"])
     for word in (
         "7 of 9",
         "12",
@@ -426,20 +441,99 @@ def test_the_screen_and_the_object_say_the_same(capsys: pytest.CaptureFixture[st
         "9 statements wait",
         "1 statement waits",
     ):
-        assert word in shown, shown
+        assert word in text, text
     assert told["contests"][0]["behind_records"] == 0
     json.dumps(told)
 
 
-def test_of_thousands_of_contests_a_screenful_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    from rich.console import Console  # noqa: PLC0415
+@pytest.mark.parametrize(
+    ("program", "is_ready", "records", "seconds", "on_screen"),
+    [
+        (worker(**{'tally_lag_records{partition="1"}': 1_700}), True, 1_700, None, ["yes", "1,700", "records"]),
+        (worker(tally_ready=0), False, 0, None, ["no", "0", "records"]),
+        (replace(worker(), samples=read_samples("tally_ready 1\n")), True, None, None, ["yes", "–"]),
+        (board(41.25), True, None, 41.2, ["yes", "heard", "41", "s", "ago"]),
+        (dump(8, 61), True, 9, 61, ["yes", "9", "records"]),
+        (dump(0, 0.5, ready=0), False, 1, 0.5, ["no", "1", "records"]),
+        (intake(tally_intake_under_way=2), True, 2, None, ["yes", "2", "statements", "wait"]),
+        (spool(299), False, 1, 299, ["no", "1", "statement", "waits"]),
+        (spool(0), True, 0, 0, ["yes", "0", "statements", "wait"]),
+    ],
+)
+def test_of_each_program_is_told_whether_it_is_ready_and_how_far_behind(
+    program: Program,
+    is_ready: bool,
+    records: int | None,
+    seconds: float | None,
+    on_screen: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    of = seen(programs=[program])
+    (told,) = as_json(of, judge(of))["programs"]
+    assert (told["ready"], told["behind_records"], told["behind_seconds"]) == (is_ready, records, seconds)
+    (row,) = [
+        line for line in shown(of, capsys).splitlines() if line.startswith(f"{program.kind} ") and program.address in line
+    ]
+    assert row.split()[3:] == on_screen
 
-    of = seen(kafka=kafka(standings=[root(f"C-{n}", flags={"held": 1, "disputed": 0}) for n in range(1_000)]))
-    Console(width=160).print(screen(of, judge(of)))
-    shown = capsys.readouterr().out
-    assert "and 992 more contests" in shown
-    assert "C-0, C-1, C-10 and 997 more" in shown
-    assert len(shown.splitlines()) < 40
+
+def test_of_a_program_that_does_not_answer_nothing_is_told() -> None:
+    of = seen(programs=[Program("one:9180", True, error="no answer within 3 s")])
+    (told,) = as_json(of, judge(of))["programs"]
+    assert (told["ready"], told["behind_records"], told["behind_seconds"]) == (None, None, None)
+
+
+def test_the_definition_that_all_count_by_is_told_with_how_many_do(capsys: pytest.CaptureFixture[str]) -> None:
+    of = seen(
+        kafka=kafka(standings=[root("A"), root("B"), root("C")]),
+        contests=("A", "B", "C"),
+        programs=[worker(), replace(worker(tally_publishes_standings=0), address="two:9180"), board(3), intake(), dump(0, 1)],
+    )
+    assert f"\ndefinition  {DIGEST}, of 2 workers, 1 board, 1 intake, 3 contests, the election given\n" in shown(of, capsys)
+    counts = {"worker": 2, "board": 1, "intake": 1}
+    assert as_json(of, judge(of))["definitions"] == {DIGEST: {"given": True, "programs": counts, "contests": 3}}
+    of.definition, of.programs = None, [worker()]
+    assert f"\ndefinition  {DIGEST}, of 1 worker, 3 contests\n" in shown(of, capsys)
+
+
+def test_a_digest_that_nobody_counts_by_or_one_of_two_has_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """The operator's own folder says nothing of the count; and of two there is a problem, which has both."""
+    alone = seen(kafka=None, kafka_error="no broker answers", programs=[dump(0, 1)])
+    assert "definition" not in shown(alone, capsys)
+    assert as_json(alone, judge(alone))["definitions"] == {DIGEST: {"given": True, "programs": {}, "contests": 0}}
+    two = seen(programs=[worker(), board(3, OTHER)])
+    text = shown(two, capsys)
+    assert "\ndefinition " not in text
+    said = f"by one definition: {DIGEST}: the election given, standings of PRES, worker one:9180; {OTHER}: board b:1"
+    assert said in " ".join(text.split())
+    assert as_json(two, judge(two))["definitions"] == {
+        DIGEST: {"given": True, "programs": {"worker": 1}, "contests": 1},
+        OTHER: {"given": False, "programs": {"board": 1}, "contests": 0},
+    }
+
+
+def test_what_is_incomplete_is_told_as_objects() -> None:
+    figures = {
+        'tally_incomplete_statements{kind="hold"}': 2,
+        'tally_incomplete_statement_partitions{kind="hold",contest="B"}': 1,
+        'tally_incomplete_statement_partitions{kind="hold",contest="A"}': 1,
+        'tally_incomplete_statements{kind="certify"}': 0,
+    }
+    of = seen(programs=[worker(**figures)])
+    judged = judge(of)
+    assert "(A: 1 of 2, B: 1 of 2)" in judged.problems[0]
+    hold = {"kind": "hold", "contest_count": 2, "partitions": {"A": 1, "B": 1}, "partition_count": 2}
+    assert as_json(of, judged)["incomplete"] == [hold]
+    of.kafka = None
+    assert as_json(of, judged)["incomplete"] == [{**hold, "partition_count": None}]
+    assert as_json(seen(), judge(seen()))["incomplete"] == []
+
+
+def test_of_thousands_of_contests_a_screenful_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(seen(kafka=kafka(standings=[root(f"C-{n}", flags={"held": 1, "disputed": 0}) for n in range(1_000)])), capsys)
+    assert "and 992 more contests" in text
+    assert "C-0, C-1, C-10 and 997 more" in text
+    assert len(text.splitlines()) < 40
 
 
 def test_addresses_come_from_the_settings() -> None:
@@ -449,8 +543,11 @@ def test_addresses_come_from_the_settings() -> None:
     ]  # fmt: skip
 
 
-def test_a_wrong_address_is_wrong_usage() -> None:
+def test_a_wrong_address_is_wrong_usage_with_the_code_that_the_help_names() -> None:
     assert "'nowhere' is not host:port" in call("status", "--at", "nowhere", expect=2).stderr
+    said = " ".join(call("status", "--help", expect=0).stdout.split())
+    assert "Exit code 0: nothing is wrong, 1: something is" in said
+    assert "2: wrong usage, a wrong setting" in said
 
 
 def test_without_a_broker_it_says_so_at_once_and_exits_1() -> None:
