@@ -40,3 +40,9 @@ def test_the_page_names_the_ports_that_programs_listen_on() -> None:
     settings = Settings()
     assert f"| `worker` | `{settings.metrics_host}:{settings.metrics_port}`" in page
     assert f"| `board` | `{settings.board_host}:{settings.board_port}`" in page
+    assert f"| `intake` | `{settings.intake_host}:{settings.intake_port}`" in page
+    # Nothing has a port that the table leaves out.
+    ports = [name for name in Settings.model_fields if name.endswith("_port")]
+    named = [name for name in ports if f"TALLY_{name.upper()}" in page]
+    assert sorted({*ports} - {*named}) == ["dump_metrics_port"], "which stands there as the flag that it is"
+    assert "`--metrics-port`" in page

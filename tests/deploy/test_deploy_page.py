@@ -125,7 +125,7 @@ def test_what_a_line_names_and_is_not_there_is_found(line: str) -> None:
 
 def test_the_page_goes_from_topics_to_a_verified_night() -> None:
     commands = [shlex.split(line)[0] for _, line in TYPED]
-    assert commands == ["topics", "topics", "worker", "board", "dump", "send", "standings", "verify", "worker"]
+    assert commands == ["topics", "topics", "worker", "board", "dump", "send", "status", "standings", "verify", "worker"]
 
 
 def test_what_was_not_run_says_so() -> None:

@@ -70,7 +70,6 @@ FOREIGN = {
     "kafka-clients": "Kafka",
     "kafkajs": "kafkajs",
     "statement.json": "an authority",
-    "--from-beginning": "Kafka",
     "--members": "Kafka",
     "--under-replicated-partitions": "Kafka",
     "__consumer_offsets": "Kafka",
