@@ -126,6 +126,7 @@ def judge(seen: Situation, still: Mapping[str, float] | None = None) -> Judged:
     _of_programs(seen, judged)
     judged.problems.extend(_of_digests(seen))
     judged.problems.extend(_of_certificates(seen))
+    judged.notices.extend(seen.unused)
     return judged
 
 

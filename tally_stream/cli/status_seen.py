@@ -24,6 +24,8 @@ from tally_stream.wire.newest import is_root
 if TYPE_CHECKING:  # the client is loaded late, so that --help is quick
     from tally_stream.kafka.client import StoredRecord
     from tally_stream.kafka.observing import Observed
+    from tally_stream.kafka.refused import Seen as Try
+    from tally_stream.kafka.refused import Step
 
 ANSWER_SECONDS = 3.0
 """For one program's metrics."""
@@ -132,7 +134,9 @@ class Situation:
     programs: list[Program] = field(default_factory=list)
     certificates: list[Certificate] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
-    """Why a certificate could not be looked at."""
+    """Why a certificate of ours, or of a broker that the cluster names, could not be looked at."""
+    unused: list[str] = field(default_factory=list)
+    """What is wrong at an address of TALLY_BOOTSTRAP where the brokers let us in by another."""
 
     @cached_property
     def roots(self) -> dict[str, Root]:
@@ -163,13 +167,15 @@ async def look(settings: Settings, at: Sequence[str], election: Election | None)
     if election is not None:
         seen.definition, seen.contests = election.digest, tuple([contest.id for contest in election.contests])
     addresses = dict.fromkeys(at, True) or dict.fromkeys(usual_addresses(settings), False)
-    kafka, programs, certificates = await asyncio.gather(
-        _kafka(settings, seen.contests, is_official=election is not None and election.phase == "official"),
-        asyncio.gather(*(_program(address, is_asked) for address, is_asked in addresses.items())),
-        _certificates(settings, seen.unread),
+
+    async def of_kafka() -> None:
+        is_official = election is not None and election.phase == "official"
+        seen.kafka, seen.kafka_error = await _kafka(settings, seen.contests, is_official=is_official)
+        await look_at_certificates(seen)
+
+    _, seen.programs = await asyncio.gather(
+        of_kafka(), asyncio.gather(*(_program(address, is_asked) for address, is_asked in addresses.items()))
     )
-    seen.kafka, seen.kafka_error = kafka
-    seen.programs, seen.certificates = list(programs), certificates
     seen.at = time()
     return seen
 
@@ -227,24 +233,49 @@ async def _program(address: str, is_asked_for: bool) -> Program:
         return Program(address, is_asked_for, error=f"no metrics: {' '.join(str(error).split())[:200] or type(error).__name__}")
 
 
-async def _certificates(settings: Settings, unread: list[str]) -> list[Certificate]:
-    """When our own and the brokers' certificates end. A broker that gives none is missing here: why it refuses us is Kafka's
-    line."""
-    if not settings.uses_tls:
-        return []
+async def look_at_certificates(seen: Situation) -> None:
+    """When our own and the brokers' certificates end: of each broker that the cluster names, for the addresses that a client is
+    given only tell it those, and of these. Where no broker let us in, Kafka's line says why, and nothing here does."""
+    context = _our_own(seen)
+    if context is None:
+        return
+    from tally_stream.kafka.refused import judge
+
+    for found in await asyncio.gather(*(_of_broker(one, context) for one in _broker_addresses(seen))):
+        if isinstance(found, Certificate):
+            seen.certificates.append(found)
+        elif seen.kafka is not None and (refusal := judge(found, seen.settings)):
+            (seen.unread if found.named_by else seen.unused).append(
+                f"{refusal.sentence}; when its certificate ends is not known"
+            )
+
+
+def _our_own(seen: Situation) -> ssl.SSLContext | None:
+    """Our certificate, and the context that brokers are looked at with: None without TLS, and where a file can't be read."""
     from tally_stream.kafka.client import ssl_context
 
-    found = []
+    own = seen.settings.security_certfile
     try:
-        if settings.security_certfile is not None:
-            found.append(Certificate(f"our own, {settings.security_certfile}", end_of_certificate(settings.security_certfile)))
-        context = ssl_context(settings)
+        if seen.settings.uses_tls and own is not None:
+            seen.certificates.append(Certificate(f"our own, {own}", end_of_certificate(own)))
+        return ssl_context(seen.settings)
     except (OSError, ValueError) as error:
-        unread.append(f"a certificate or key can no longer be read: {error}")
-        return found
-    assert context is not None, "TLS is used"
-    brokers = await asyncio.gather(*(_of_broker(address, context) for address in settings.bootstrap.split(",")))
-    return found + [certificate for certificate in brokers if certificate is not None]
+        seen.unread.append(f"a certificate or key can no longer be read: {error}")
+        return None
+
+
+def _broker_addresses(seen: Situation) -> list[Try]:
+    """Those that the cluster names, ADVERTISED_MAX at most, and those of TALLY_BOOTSTRAP that are none of them."""
+    from tally_stream.kafka.probe import ADVERTISED_MAX
+    from tally_stream.kafka.refused import Seen as Try
+
+    brokers = sorted(seen.kafka.brokers.items()) if seen.kafka is not None else []
+    first = seen.settings.bootstrap
+    if len(brokers) > ADVERTISED_MAX:
+        seen.unread.append(f"of {len(brokers):,} brokers the certificates of {ADVERTISED_MAX} were looked at, and of no more")
+    named = [Try(address, "connect", named_by=first, broker_id=number) for number, address in brokers[:ADVERTISED_MAX]]
+    others = dict.fromkeys(first.split(",")).keys() - {address for _, address in brokers}
+    return named + [Try(address, "connect") for address in sorted(others)]
 
 
 def end_of_certificate(file: str) -> float:
@@ -256,19 +287,24 @@ def end_of_certificate(file: str) -> float:
     return ssl.cert_time_to_seconds(read(file)["notAfter"])
 
 
-async def _of_broker(address: str, context: ssl.SSLContext) -> Certificate | None:
+async def _of_broker(one: Try, context: ssl.SSLContext) -> Certificate | Try:
     from tally_stream.kafka.probe import split
     from tally_stream.kafka.refused import EXPIRED
 
-    host, port = split(address)
-    what = f"the broker's at {address}"
+    host, port = split(one.address)
+    what = f"broker {one.broker_id}'s, at {one.address}" if one.named_by else f"the broker's at {one.address}"
+    step: Step = "connect"
+    writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=host)
+            _, writer = await asyncio.open_connection(host, port)
+            step = "hello"
+            await writer.start_tls(context, server_hostname=host)
+        return Certificate(what, ssl.cert_time_to_seconds(writer.get_extra_info("peercert")["notAfter"]))
     except ssl.SSLCertVerificationError as error:
-        return Certificate(what, 0.0) if error.verify_code == EXPIRED else None
-    except (OSError, TimeoutError):
-        return None
-    certificate = writer.get_extra_info("peercert")
-    writer.close()
-    return Certificate(what, ssl.cert_time_to_seconds(certificate["notAfter"])) if certificate else None
+        return Certificate(what, 0.0) if error.verify_code == EXPIRED else replace(one, step=step, error=error)
+    except (OSError, TimeoutError) as error:
+        return replace(one, step=step, error=error)
+    finally:
+        if writer is not None:
+            writer.close()

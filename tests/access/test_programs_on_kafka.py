@@ -107,10 +107,15 @@ def test_a_night_with_each_program_as_its_own_principal(
         assert f"{records:,} records stand" in sent.stdout
         wait_published(stage.settings("reader"), records)
         at = worker.address().removeprefix("http://")
-        told = run("status", "--json", "--rehearsal", "--election", NIGHT, "--at", at, settings=stage.settings("monitor", way))
+        monitor = stage.settings("monitor", way)
+        other = {"bootstrap": monitor.bootstrap.replace("127.0.0.1", "localhost")}  # what the cluster does not name
+        looking = monitor.model_copy(update=other)
+        told = run("status", "--json", "--rehearsal", "--election", NIGHT, "--at", at, settings=looking)
         state = json.loads(told.stdout)
         assert (state["problems"], len(state["workers"]), state["contests"][0]["version"]) == ([], 1, records)
-        assert len(state["certificates"]) == (2 if way == MTLS else 1), "the broker's, and our own"
+        whose = [f"broker 1's, at {monitor.bootstrap}", f"the broker's at {looking.bootstrap}"]
+        assert [one["what"] for one in state["certificates"]][-2:] == whose, "by the address that the cluster names, too"
+        assert len(state["certificates"]) == (3 if way == MTLS else 2), "and our own"
         assert worker.stop() == 0
     assert f"({FIRST:,} were there already)" in sent.stdout
 

@@ -3,19 +3,33 @@ tests/broker/test_status_on_kafka.py."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterable
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from aiohttp import web
 
+from deploy.kafka.local.certificates import Authority
 from tally_stream.cli.status_judged import Standstills, judge
 from tally_stream.cli.status_object import as_json
 from tally_stream.cli.status_screen import screen
-from tally_stream.cli.status_seen import Certificate, Program, Situation, look, usual_addresses
+from tally_stream.cli.status_seen import (
+    Certificate,
+    Program,
+    Situation,
+    end_of_certificate,
+    look,
+    look_at_certificates,
+    usual_addresses,
+)
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.kafka.observing import Group, GroupMember, Observed, PartitionState
 from tally_stream.kafka.topics import TopicReport
@@ -400,6 +414,113 @@ def test_what_is_no_standings_message_is_passed_over() -> None:
 def test_certificates_are_told_before_they_expire(days: int, said: str) -> None:
     found = problems(seen(certificates=[Certificate("our own, a.pem", NOW + days * 86_400)]))
     assert [said in line and "our own, a.pem" in line for line in found] == ([True] if said else [])
+
+
+@asynccontextmanager
+async def tls_brokers(folder: Path, *ends: str) -> AsyncIterator[list[str]]:
+    """Addresses that show a certificate and say nothing more: one that is good, one that has expired, one signed by another."""
+    authorities = {name: Authority(folder / f"{name}-ca.pem", name) for name in ("ours", "foreign")}
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with AsyncExitStack() as stack:
+        found = []
+        for number, end in enumerate(ends):
+            file = folder / f"{number}.pem"
+            authority = authorities["foreign" if end == "foreign" else "ours"]
+            key = authority.issue(file, "broker", hosts=["127.0.0.1"], is_expired=end == "expired")
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(file, key)
+            server = await stack.enter_async_context(await asyncio.start_server(silent, "127.0.0.1", 0, ssl=context))
+            found.append(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        yield found
+
+
+def over_tls(folder: Path, bootstrap: str, brokers: dict[int, str] | None) -> Situation:
+    settings = load_settings(bootstrap=bootstrap, security_protocol="SSL", security_cafile=str(folder / "ours-ca.pem"))
+    return Situation(NOW, settings, kafka=None if brokers is None else Observed(brokers=brokers))
+
+
+def closed_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        return f"127.0.0.1:{there.getsockname()[1]}"
+
+
+async def test_the_certificate_of_each_broker_that_the_cluster_names_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TALLY_BOOTSTRAP is often one name, behind which any of them answers: the one that expires is then another."""
+    async with tls_brokers(tmp_path, "good", "good", "expired", "good") as (first, one, two, three):
+        told = over_tls(tmp_path, f"{first},{three}", {1: one, 2: two, 3: three})
+        monkeypatch.setattr("tally_stream.kafka.client.wait_for_broker", AsyncMock())
+        monkeypatch.setattr("tally_stream.kafka.observing.observe", AsyncMock(return_value=told.kafka))
+        of = await look(told.settings, [closed_port()], None)
+    named = [f"broker 1's, at {one}", f"broker 2's, at {two}", f"broker 3's, at {three}"]
+    assert [found.what for found in of.certificates] == [*named, f"the broker's at {first}"], "each address once"
+    ends = of.certificates[0].ends_at
+    assert ends == end_of_certificate(str(tmp_path / "1.pem"))
+    assert (of.unread, of.unused) == ([], [])
+    of.at = ends - 15 * 86_400
+    assert problems(of)[-1] == f"the certificate has expired: broker 2's, at {two}"
+    of.at = ends - 13 * 86_400
+    assert [line for line in problems(of) if "the certificate" in line] == [
+        f"the certificate {'has expired' if what == named[1] else 'expires in 312 h 00 min'}: {what}"
+        for what in [*named, f"the broker's at {first}"]
+    ]
+
+
+async def test_a_certificate_that_cannot_be_looked_at_is_said_once(tmp_path: Path) -> None:
+    gone, nobody = closed_port(), closed_port()
+    async with tls_brokers(tmp_path, "good", "foreign") as (good, foreign):
+        of = over_tls(tmp_path, f"{good},{nobody}", {1: good, 2: foreign, 3: gone})
+        await look_at_certificates(of)
+        down = over_tls(tmp_path, f"{foreign},{nobody}", None)
+        await look_at_certificates(down)
+    by = f"the broker at {good},{nobody}"
+    assert [found.what for found in of.certificates] == [f"broker 1's, at {good}"]
+    assert of.unread == [
+        f"the certificate of the broker at {foreign}, as {by} names it (advertised.listeners) is signed by nobody that "
+        f"TALLY_SECURITY_CAFILE ({tmp_path / 'ours-ca.pem'}) knows; when its certificate ends is not known",
+        f"{by} answered and names {gone} as the address of broker 3, where nobody answers (Connection refused): "
+        "advertised.listeners of that broker, or the way to it; when its certificate ends is not known",
+    ]
+    unused = f"no Kafka broker answers at {nobody} (Connection refused): not up yet, or TALLY_BOOTSTRAP is wrong; when its certificate ends is not known"
+    assert of.unused == [unused]
+    judged = judge(of)
+    assert [judged.problems.count(line) for line in of.unread] == [1, 1]
+    assert unused in judged.notices, "the cluster names no broker there, and let us in by another address"
+    assert (down.certificates, down.unread, down.unused) == ([], [], []), "why nobody lets us in is Kafka's line"
+
+
+async def test_a_broker_that_never_ends_its_handshake_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tally_stream.cli.status_seen.CONNECT_SECONDS", 0.2)
+    Authority(tmp_path / "ours-ca.pem", "ours")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the system takes the connection, and nobody reads
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        of = over_tls(tmp_path, address, {1: address})
+        await look_at_certificates(of)
+    (line,) = of.unread
+    assert line.endswith("takes connections but does not answer; when its certificate ends is not known")
+
+
+async def test_the_certificates_of_so_many_brokers_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tally_stream.kafka.probe.ADVERTISED_MAX", 2)
+    async with tls_brokers(tmp_path, "good", "good", "good") as (one, two, three):
+        at_the_limit = over_tls(tmp_path, one, {1: one, 2: two})
+        above = over_tls(tmp_path, three, {1: one, 2: two, 3: three})
+        for of in (at_the_limit, above):
+            await look_at_certificates(of)
+    assert [len(of.certificates) for of in (at_the_limit, above)] == [2, 2]
+    assert at_the_limit.unread == []
+    assert above.unread == ["of 3 brokers the certificates of 2 were looked at, and of no more"]
+
+
+async def test_without_tls_no_certificate_is_looked_at() -> None:
+    of = seen()
+    await look_at_certificates(of)
+    assert (of.certificates, of.unread, of.unused) == ([], [], [])
 
 
 def test_a_certificate_that_can_no_longer_be_read_is_told() -> None:
