@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,6 +71,34 @@ def sums(folder: Path) -> str:
     return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
 
 
+def build_wheel(source: Path, folder: Path, *, is_pure: bool, time_s: int) -> None:
+    """Into `folder`, with the build tools that are installed. The same files give the same bytes wherever they lie, whoever
+    builds: each has the time `time_s` (seconds since 1970 UTC) and the rights that a new file has for most."""
+    words = (
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        folder,
+        source,
+    )
+    told = {"SOURCE_DATE_EPOCH": str(time_s)} | ({"TALLY_PURE": "1"} if is_pure else {})
+    subprocess.run(words, check=True, env={**os.environ, **told}, umask=0o022)
+
+
+def _copied(target: Path) -> Path:
+    """What git has of this tree, and nothing that lies around."""
+    for name in _git("ls-files", "-z").split("\0"):
+        if name and (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target / name)
+    return target
+
+
 def _git(*words: str) -> str:
     return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
@@ -94,20 +123,10 @@ def main() -> int:
         return 1
     shutil.rmtree(DIST, ignore_errors=True)
     DIST.mkdir()
-    for more in ({"TALLY_PURE": "1"}, {}):
-        words = [
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "--no-build-isolation",
-            "--wheel-dir",
-            DIST,
-            ROOT,
-        ]
-        subprocess.run(words, check=True, env={**os.environ, **more})
+    committed_at = int(_git("log", "-1", "--format=%ct"))
+    for is_pure in (True, False):
+        with tempfile.TemporaryDirectory() as scratch:
+            build_wheel(_copied(Path(scratch) / "source"), DIST, is_pure=is_pure, time_s=committed_at)
     _write_bill_of_materials(released)
     (DIST / "SHA256SUMS").write_text(sums(DIST), encoding="utf-8")
     print(sums(DIST), end="")

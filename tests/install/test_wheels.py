@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import json
+import os
 import re
 import signal
 import subprocess
@@ -17,7 +20,7 @@ import pytest
 
 from tally_stream import __version__
 from tally_stream.domain.election import RULE_SET_NUMBER
-from tests.install.environments import BIN, OWN, ROOT, Installed, install, plain_environment, pythons, run
+from tests.install.environments import BIN, OWN, ROOT, Installed, copied, install, plain_environment, pythons, run
 from tests.support.processes import LIFELINE, command
 from tests.support.waiting import wait_for
 
@@ -79,6 +82,30 @@ def test_the_names_say_for_whom_they_are(wheels: dict[str, Path]) -> None:
     pages = {name.partition(".data/data/share/doc/tally-stream/")[2] for name in names if ".data/" in name}
     docs = ROOT / "docs"
     assert pages == {str(page.relative_to(docs)) for page in (*docs.glob("*.md"), *docs.glob("adr/*.md"))}, "no pictures"
+
+
+def test_whoever_builds_it_wherever_makes_the_same_bytes(tmp_path: Path) -> None:
+    """The pure one here, by a release's own code; `make release ARGS=--try` in two clones compares the compiled one."""
+    spec = importlib.util.spec_from_file_location("release", ROOT / "requirements" / "release.py")
+    assert spec is not None
+    assert spec.loader is not None
+    release = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(release)
+    made = []
+    for number, mask in enumerate((0o022, 0o077)):
+        before = os.umask(mask)
+        try:
+            source = copied(tmp_path / ("a" * (10 * number + 1)))
+            for file in source.rglob("*.py"):
+                os.utime(file, (1e9 * number, 1e9 * number))
+            release.build_wheel(source, tmp_path / str(number), is_pure=True, time_s=1_707_318_000)
+        finally:
+            os.umask(before)
+        made.append(
+            [(wheel.name, hashlib.sha256(wheel.read_bytes()).hexdigest()) for wheel in (tmp_path / str(number)).iterdir()]
+        )
+    assert len(made[0]) == 1
+    assert made[0] == made[1]
 
 
 def test_it_replays_to_the_same_bytes(said: dict[str, str]) -> None:
