@@ -12,7 +12,6 @@ from tests.support.paths import DOCS, ROOT
 
 PAGE = (DOCS / "promises.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| (P\d\d) \| .+? \| (.+?) \|$", PAGE, re.M))
-MAY_BE_OPEN = {"P03", "P18"}
 NO_TESTS = {
     "P12": "`bench/run.py::main`, a benchmark, not a test: `make bench`",
     "P23": "`tests/chaos/soak.py::main`, hours, not a test: `make soak`; open: two hours at 2,000/s were not played to their end yet, "
@@ -46,9 +45,8 @@ def test_what_holds_a_promise_is_there(promise: str) -> None:
         assert held_by == NO_TESTS[promise]
         return
     named = re.findall(r"`((?:tests|bench)/[\w/]+\.py)(?:::(\w+))?`", held_by)
-    assert named or (promise in MAY_BE_OPEN and held_by.startswith("open: "))
-    assert not held_by.startswith("open") or promise in MAY_BE_OPEN
-    assert len(named) == held_by.count("`") // 2 or held_by.startswith("open"), "something is named that is no test"
+    assert named
+    assert len(named) == held_by.count("`") // 2, "something is named that is no test"
     for path, name in named:
         assert names_in(path), f"{path} has no tests"
         assert not name or name in names_in(path), f"{path} has no test {name}"
