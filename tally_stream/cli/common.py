@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -28,6 +28,8 @@ from tally_stream.wire.folder.assembling import ElectionFolderError, ReadFolder,
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+LIKENED_MAX = 20_000
+"""Among more names none is looked for that is like a wrong one: it would take seconds."""
 SHIPPED = Path(__file__).parent.parent / "elections"
 
 PIPE_COLUMNS = 160
@@ -97,6 +99,14 @@ def write_out(content: bytes) -> None:
     left = memoryview(content)
     while left:
         left = left[sys.stdout.buffer.write(left) :]
+
+
+def no_such(name: str, what: str, of: str, known: Collection[str]) -> str:
+    """The sentence for a name that is none of those `known`, with up to three that are like it."""
+    import difflib
+
+    close = difflib.get_close_matches(name, known, 3) if len(known) <= LIKENED_MAX else []
+    return f"{name}: no {what} of {of}" + (f"; there is {', '.join(close)}" if close else "")
 
 
 def refuse(errors: Iterable[str], exit_code: int = EXIT_FAILED) -> NoReturn:

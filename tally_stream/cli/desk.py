@@ -18,6 +18,7 @@ from tally_stream.cli.common import (
     ELECTION,
     EXIT_USAGE,
     chosen_election,
+    no_such,
     out,
     refuse,
     run_async,
@@ -53,9 +54,9 @@ def list_cases(election: str | None, contest: str | None, station: str | None, a
     definition = chosen_election(settings)
     index = None if contest is None else definition.contest_index(contest)
     if contest is not None and index is None:
-        refuse([f"{contest}: no contest of {definition.id}"], EXIT_USAGE)
+        refuse([no_such(contest, "contest", definition.id, [one.id for one in definition.contests])], EXIT_USAGE)
     if station is not None and station not in definition.stations:
-        refuse([f"{station}: no station of {definition.id}"], EXIT_USAGE)
+        refuse([no_such(station, "station", definition.id, definition.stations)], EXIT_USAGE)
 
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
 

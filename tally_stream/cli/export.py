@@ -15,6 +15,7 @@ from tally_stream.cli.common import (
     EXIT_USAGE,
     LOG,
     has_log,
+    no_such,
     note,
     open_election,
     refuse,
@@ -59,8 +60,8 @@ def export(folder: str, log: Path | None, form: str, standings: IO[bytes] | None
     election, directory = open_election(folder)
     snapshot = ElectionSnapshot(election, [c for c in election.contests if contest in (None, c.id)])
     snapshots = snapshot.contests
-    if not snapshots:
-        refuse([f"{contest}: no contest of {election.id}"], EXIT_USAGE)
+    if contest is not None and not snapshots:
+        refuse([no_such(contest, "contest", election.id, [one.id for one in election.contests])], EXIT_USAGE)
     if standings is not None:
         _of_file(snapshot, standings)
     elif log is not None:

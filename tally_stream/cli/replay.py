@@ -13,6 +13,7 @@ from tally_stream.cli.common import (
     ELECTION,
     EXIT_USAGE,
     LOG,
+    no_such,
     open_election,
     out,
     recorded_night,
@@ -76,8 +77,8 @@ def replay(
     vector = _vector(at)
     election, directory = open_election(folder)
     indices = [i for i, c in enumerate(election.contests) if contest in (None, c.id)]
-    if not indices:
-        refuse([f"{contest}: no contest of {election.id}"], EXIT_USAGE)
+    if contest is not None and not indices:
+        refuse([no_such(contest, "contest", election.id, [one.id for one in election.contests])], EXIT_USAGE)
     try:
         result = fold_log(election, log or recorded_night(directory), until_ms=until_ms, at=vector)
     except LogError as broken:

@@ -11,6 +11,7 @@ from tally_stream.cli.common import (
     ELECTION,
     EXIT_USAGE,
     begin_log,
+    no_such,
     open_election,
     out,
     refuse,
@@ -53,6 +54,8 @@ def standings(
     definition = None if election is None else open_election(election)[0]
     if group is not None:
         _refuse_no_group(definition, group, contest or area, as_json)
+    if definition is not None:
+        _refuse_no_such(definition, contest, area)
     settings = settings_of(**flags)
 
     from tally_stream.kafka.client import BrokerUnavailable, KafkaError
@@ -73,6 +76,20 @@ def _refuse_no_group(election: Election | None, group: str, other: str | None, a
     names = list(groups_of(election))
     if group not in names:
         refuse([f"{group}: no group of {election.id}; it has {', '.join(names[:20]) or 'none'}"], EXIT_USAGE)
+
+
+def _refuse_no_such(election: Election, contest: str | None, area: str | None) -> None:
+    """A misspelt name looks like a night in which nothing was published yet."""
+    areas = [one.id for one in election.areas]
+    asked = (("contest", contest, [one.id for one in election.contests]), ("published area", area, areas))
+    wrong = [no_such(name, what, election.id, known) for what, name, known in asked if name is not None and name not in known]
+    if not wrong and contest is not None and area is not None:
+        index = election.contest_index(contest)
+        assert index is not None, "it was just found"
+        if areas.index(area) not in election.contest_areas[index]:
+            wrong = [f"{area}: contest {contest} is not held there"]
+    if wrong:
+        refuse(wrong, EXIT_USAGE)
 
 
 async def _show(
@@ -106,7 +123,9 @@ async def _print_once(following: Following, as_json: bool) -> None:
         refuse([sentence_of(newest.replaced, following.reader.topic)])
     found = list(following.all().values())
     if not found:
-        refuse([f"no such standings on {following.reader.topic}"])
+        there = sorted({shown.message["contest"] for shown in following.standings.roots})
+        has = f"it has contests {', '.join(there[:20])}" if there else "nothing is there yet"
+        refuse([f"no such standings on {following.reader.topic}: {has}"])
     if as_json:
         write_json(found)
         return

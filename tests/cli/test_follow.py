@@ -6,6 +6,7 @@ Longer than other files: what is shown without a broker and with one is one prom
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import pty
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -445,7 +447,29 @@ def test_once_and_for_programs(broker: EmbeddedBroker) -> None:
     assert [json.loads(line)["area"] for line in lines][-1] == "AZ"
     assert [line.encode() for line in lines] == [canonical_json(m) for m in LATE]
     assert json.loads(run("standings", "--area", "AZ/041", "--json", settings=settings).stdout)["area"] == "AZ/041"
-    assert "no such standings" in run("standings", "--area", "AZ/999", settings=settings, expect=1).stderr
+    assert run("standings", "--area", "AZ/999", settings=settings, expect=1).stderr == (
+        "tally-stream: no such standings on tally.standings: it has contests PRES\n"
+    )
+    wrong = run(
+        "standings", "--election", "az-2024", "--contest", "PREZ", "--area", "AZ/0411", settings=settings, expect=2
+    ).stderr
+    assert wrong.splitlines() == [
+        "tally-stream: PREZ: no contest of AZ-2024; there is PRES",
+        "tally-stream: AZ/0411: no published area of AZ-2024; there is AZ/041, AZ/011, AZ/121",
+    ]
+
+
+@pytest.mark.parametrize(("contest", "area"), [("PREZ", None), (None, "AZ/999"), ("PREZ", "AZ/999")])
+def test_a_screen_says_that_nothing_has_the_name_asked_for(contest: str | None, area: str | None) -> None:
+    of: Any = SimpleNamespace(topic="t.standings")
+    following = Following(of, contest, area)
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(follow.picture(following, 3))
+    assert "is the name right" not in console.export_text(), "nothing is there yet"
+    following.take([record(m) for m in LATE])
+    console.print(follow.picture(following, 3))
+    asked = ", ".join(f"{what} {name}" for what, name in (("contest", contest), ("area", area)) if name)
+    assert f"nothing of {asked} is on t.standings: is the name right?" in console.export_text()
 
 
 def other(message: Message) -> Message:
