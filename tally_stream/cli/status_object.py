@@ -27,6 +27,11 @@ def as_json(seen: Situation, judged: Judged) -> dict[str, Any]:
              "in_sync": one.in_sync}
             for one in kafka.partitions
         ],
+        "topics": None if kafka is None or kafka.topics is None else [
+            {"of": one.of, "setting": one.setting, "value": one.value, "wanted": one.wanted, "refuses": one.is_refusal,
+             "sentence": one.sentence}
+            for one in kafka.topics.differences
+        ],
         "workers": None if kafka is None or kafka.group is None else [
             {"name": one.name, "host": one.host, "partitions": one.partitions, "publishes_standings": one.has_partials}
             for one in kafka.group.members

@@ -7,8 +7,8 @@ brokers described; `check_topics` asks them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -131,14 +131,28 @@ async def create_topics(settings: Settings, *, partitions: int, replication: int
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """What is not as it should be. `of`: a topic, or `broker` and its id; `setting` is None, as are `value` and `wanted`, of a
+    topic that is not there or that we may not see. `is_refusal`: in a rehearsal, too."""
+
+    of: str
+    setting: str | None
+    value: str | None
+    wanted: str | None
+    is_refusal: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class TopicReport:
-    """`refusals` always refuse, `risks` only outside a rehearsal; `partitions` of the reports topic, 0 where missing.
-    `is_complete`: all five topics exist."""
+    """`refusals` always refuse, `risks` only outside a rehearsal: the sentences of `differences`. `partitions` of the reports
+    topic, 0 where missing. `is_complete`: all five topics exist."""
 
     partitions: int
     is_complete: bool
     refusals: list[str]
     risks: list[str]
+    differences: list[Difference] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,34 +189,27 @@ def judge_topics(
     """`described`: those of the five that there are; `brokers`: id → settings; `hidden`: a topic that we may not see → what is
     said of it instead."""
     why = {name: f"{name}: {NO_SUCH_TOPIC}" for name in topics.all if name not in described} | dict(hidden or {})
-    refusals = list(why.values())
-    risks: list[str] = []
+    found = [Difference(name, None, None, None, True, sentence) for name, sentence in why.items()]
     reports_partitions = len(described[topics.reports].replica_counts) if topics.reports in described else 0
     for name in topics.all:
-        if name not in described:
-            continue
-        config = described[name].settings
-        _check_partitions(topics, name, len(described[name].replica_counts), reports_partitions, refusals)
-        _check_cleanup(topics, name, config, refusals, risks)
-        replication = min(described[name].replica_counts)
-        if replication < 3:
-            risks.append(f"{name}: replication is {replication}, it should be 3 or more")
-        if int(config.get("min.insync.replicas", "1")) < 2:
-            risks.append(f"{name}: min.insync.replicas is {config.get('min.insync.replicas')}, it should be 2 or more")
-        if config.get("unclean.leader.election.enable", "false") != "false":
-            risks.append(f"{name}: unclean.leader.election.enable is true, it should be false")
-        if name == topics.reports and config.get("flush.messages", KAFKA_NEVER) != "1":
-            risks.append(f"{name}: flush.messages is {config.get('flush.messages', KAFKA_NEVER)}, it should be 1: "
-                         "a power cut would take acknowledged reports")  # fmt: skip
-        if name == topics.reports and is_official:
-            time_type = config.get("message.timestamp.type", "LogAppendTime")
-            if time_type != "LogAppendTime":
-                risks.append(f"{name}: message.timestamp.type is {time_type}, it should be LogAppendTime "
-                             "(a recorded night keeps its own times: --rehearsal)")  # fmt: skip
+        if name in described:
+            found += _check_partitions(topics, name, len(described[name].replica_counts), reports_partitions)
+            found += _check_cleanup(topics, name, described[name].settings)
+            found += _check_durability(topics, name, described[name], is_official=is_official)
     for broker, config in brokers.items():
         if config.get("auto.create.topics.enable", "false") != "false":
-            risks.append(f"broker {broker}: auto.create.topics.enable is true, it should be false")
-    return TopicReport(reports_partitions, len(described) == len(topics.all), refusals, risks)
+            found.append(_should(f"broker {broker}", "auto.create.topics.enable", "true", "false"))
+    refusals = [one.sentence for one in found if one.is_refusal]
+    risks = [one.sentence for one in found if not one.is_refusal]
+    return TopicReport(reports_partitions, len(described) == len(topics.all), refusals, risks, found)
+
+
+def _must(of: str, setting: str, value: object, wanted: object, why: str = "") -> Difference:
+    return Difference(of, setting, str(value), str(wanted), True, f"{of}: {setting} is {value}, it must be {wanted}{why}")
+
+
+def _should(of: str, setting: str, value: object, wanted: object, why: str = "") -> Difference:
+    return Difference(of, setting, str(value), str(wanted), False, f"{of}: {setting} is {value}, it should be {wanted}{why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,41 +232,59 @@ async def look_at_reports(settings: Settings) -> ReportsTopic | None:
             return None
         (described,) = await admin.describe_topics([name])
         config = (await _configs(settings, admin, ConfigResourceType.TOPIC, [name]))[name]
-    refusals: list[str] = []
-    _check_cleanup(topics, name, config, refusals, [])
+    refusals = [one.sentence for one in _check_cleanup(topics, name, config) if one.is_refusal]
     return ReportsTopic(len(described["partitions"]), config["message.timestamp.type"], refusals)
 
 
-def _check_partitions(topics: Topics, name: str, count: int, reports_count: int, refusals: list[str]) -> None:
+def _check_partitions(topics: Topics, name: str, count: int, reports_count: int) -> Iterator[Difference]:
     if name in (topics.partials, topics.standings):
         if count != 1:
-            refusals.append(f"{name}: {count} partitions, it must have 1")
+            yield Difference(name, "partitions", str(count), "1", True, f"{name}: {count} partitions, it must have 1")
     elif reports_count and count != reports_count:
-        refusals.append(f"{name}: {count} partitions, {topics.reports} has {reports_count}")
+        sentence = f"{name}: {count} partitions, {topics.reports} has {reports_count}"
+        yield Difference(name, "partitions", str(count), str(reports_count), True, sentence)
 
 
-def _check_cleanup(topics: Topics, name: str, config: Mapping[str, str], refusals: list[str], risks: list[str]) -> None:
+def _check_cleanup(topics: Topics, name: str, config: Mapping[str, str]) -> Iterator[Difference]:
     policy = config.get("cleanup.policy", "delete")
     if int(config.get("max.message.bytes", MESSAGE_MIN_BYTES)) < MESSAGE_MIN_BYTES:
-        refusals.append(f"{name}: max.message.bytes is {config['max.message.bytes']}, "
-                        f"it must be {MESSAGE_MIN_BYTES} or more")  # fmt: skip
+        yield _must(name, "max.message.bytes", config["max.message.bytes"], f"{MESSAGE_MIN_BYTES} or more")
     if name in (topics.partials, topics.standings):
+        take_over = ": a take-over reads all that is left"
         if policy != "compact":
-            refusals.append(f"{name}: cleanup.policy is {policy}, it must be compact")
+            yield _must(name, "cleanup.policy", policy, "compact")
         lag_ms = int(config.get("min.compaction.lag.ms", "0"))
         if name == topics.standings and lag_ms < HOUR_MS:
-            risks.append(f"{name}: min.compaction.lag.ms is {lag_ms}, it should be {HOUR_MS} or more")
+            yield _should(name, "min.compaction.lag.ms", lag_ms, f"{HOUR_MS} or more")
         if name == topics.partials and lag_ms > 0:
-            risks.append(f"{name}: min.compaction.lag.ms is {lag_ms}, it should be 0: a take-over reads all that is left")
+            yield _should(name, "min.compaction.lag.ms", lag_ms, "0", take_over)
         if name == topics.partials and int(config.get("segment.ms", "0")) > PARTIALS_SEGMENT_MS:
-            risks.append(f"{name}: segment.ms is {config['segment.ms']}, it should be {PARTIALS_SEGMENT_MS} or less: "
-                         "a take-over reads all that is left")  # fmt: skip
+            yield _should(name, "segment.ms", config["segment.ms"], f"{PARTIALS_SEGMENT_MS} or less", take_over)
         return
     if policy != "delete":
-        refusals.append(f"{name}: cleanup.policy is {policy}, it must be delete: every record is kept")
+        yield _must(name, "cleanup.policy", policy, "delete", ": every record is kept")
     for setting in ("retention.ms", "retention.bytes"):
         if config.get(setting, "-1") != "-1":
-            refusals.append(f"{name}: {setting} is {config[setting]}, it must be -1: records are kept for ever")
+            yield _must(name, setting, config[setting], "-1", ": records are kept for ever")
+
+
+def _check_durability(topics: Topics, name: str, described: DescribedTopic, *, is_official: bool) -> Iterator[Difference]:
+    config, replication = described.settings, min(described.replica_counts)
+    if replication < 3:
+        yield _should(name, "replication", replication, "3 or more")
+    if int(config.get("min.insync.replicas", "1")) < 2:
+        yield _should(name, "min.insync.replicas", config.get("min.insync.replicas", "1"), "2 or more")
+    if config.get("unclean.leader.election.enable", "false") != "false":
+        yield _should(name, "unclean.leader.election.enable", "true", "false")
+    if name != topics.reports:
+        return
+    flush = config.get("flush.messages", KAFKA_NEVER)
+    if flush != "1":
+        yield _should(name, "flush.messages", flush, "1", ": a power cut would take acknowledged reports")
+    time_type = config.get("message.timestamp.type", "LogAppendTime")
+    if is_official and time_type != "LogAppendTime":
+        its_own = " (a recorded night keeps its own times: --rehearsal)"
+        yield _should(name, "message.timestamp.type", time_type, "LogAppendTime", its_own)
 
 
 async def _broker_ids(admin: Any) -> list[str]:

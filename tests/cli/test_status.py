@@ -32,7 +32,7 @@ from tally_stream.cli.status_seen import (
 )
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.kafka.observing import Group, GroupMember, Observed, PartitionState
-from tally_stream.kafka.topics import TopicReport
+from tally_stream.kafka.topics import Difference, TopicReport
 from tally_stream.metrics import INTAKE_METRICS, SPOOL_METRICS, Sample, read_samples, registry_of, write_file
 from tally_stream.settings import load_settings
 from tally_stream.stream.health import HealthServer
@@ -631,6 +631,29 @@ def test_a_digest_that_nobody_counts_by_or_one_of_two_has_no_line_of_its_own(cap
         DIGEST: {"given": True, "programs": {"worker": 1}, "contests": 1},
         OTHER: {"given": False, "programs": {"board": 1}, "contests": 0},
     }
+
+
+def test_settings_of_topics_that_differ_are_told_as_objects_in_a_rehearsal_too() -> None:
+    lost = Difference("t.changes", None, None, None, True, "t.changes: there is no such topic")
+    risk = Difference("t.reports", "flush.messages", "9", "1", False, "t.reports: flush.messages is 9, it should be 1")
+    of = seen(kafka=kafka(topics=TopicReport(2, False, [lost.sentence], [risk.sentence], [lost, risk])))
+    of.settings = load_settings(rehearsal=True)
+    judged = judge(of)
+    assert judged.problems == [lost.sentence]
+    assert as_json(of, judged)["topics"] == [
+        {"of": "t.changes", "setting": None, "value": None, "wanted": None, "refuses": True, "sentence": lost.sentence},
+        {
+            "of": "t.reports",
+            "setting": "flush.messages",
+            "value": "9",
+            "wanted": "1",
+            "refuses": False,
+            "sentence": risk.sentence,
+        },
+    ]
+    assert as_json(seen(), judge(seen()))["topics"] == []
+    silent = seen(kafka=kafka(topics=None))
+    assert as_json(silent, judge(silent))["topics"] is None, "nobody told how they are set"
 
 
 def test_what_is_incomplete_is_told_as_objects() -> None:

@@ -28,7 +28,15 @@ def described(
 
 
 def judged(found: Mapping[str, DescribedTopic], *, is_official: bool = True) -> TopicReport:
-    return judge_topics(TOPICS, found, {"1": {"auto.create.topics.enable": "false"}}, is_official=is_official)
+    """Each of its sentences is one of a difference, which has the same figures."""
+    report = judge_topics(TOPICS, found, {"1": {"auto.create.topics.enable": "false"}}, is_official=is_official)
+    said = [(one.sentence, one.is_refusal) for one in report.differences]
+    assert [sentence for sentence, is_refusal in said if is_refusal] == report.refusals
+    assert [sentence for sentence, is_refusal in said if not is_refusal] == report.risks
+    for one in report.differences:
+        assert one.sentence.startswith(one.of)
+        assert all(word is None or word in one.sentence for word in (one.setting, one.value, one.wanted))
+    return report
 
 
 @pytest.mark.parametrize("is_official", [True, False])
@@ -174,4 +182,17 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert report.risks == [
         "t.reports: min.insync.replicas is 1, it should be 2 or more",
         "t.standings: replication is 1, it should be 3 or more",
+    ]
+
+
+def test_what_differs_is_told_as_figures_too() -> None:
+    found = described({"reports": {"retention.ms": "1"}, "standings": {"min.insync.replicas": "1"}}, {"changes": [3]})
+    del found["t.partials"]
+    report = judge_topics(TOPICS, found, {"2": {"auto.create.topics.enable": "true"}}, is_official=True)
+    assert [(one.of, one.setting, one.value, one.wanted, one.is_refusal) for one in report.differences] == [
+        ("t.partials", None, None, None, True),
+        ("t.reports", "retention.ms", "1", "-1", True),
+        ("t.standings", "min.insync.replicas", "1", "2 or more", False),
+        ("t.changes", "partitions", "1", "3", True),
+        ("broker 2", "auto.create.topics.enable", "true", "false", False),
     ]
