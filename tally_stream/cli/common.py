@@ -185,7 +185,7 @@ def open_folder(name: str) -> tuple[ReadFolder, Path]:
     try:
         return read_folder(folder), folder
     except ElectionFolderError as broken:
-        refuse(broken.errors, EXIT_USAGE)
+        refuse(broken.shown, EXIT_USAGE)
 
 
 def chosen_election(settings: Settings) -> Election:

@@ -15,11 +15,12 @@ from typing import Any, NoReturn
 from tally_stream.domain.election import Election
 from tally_stream.station.entry_table import read_table
 from tally_stream.station.entry_values import Entered, EntryMistake
+from tally_stream.wire.folder.table import not_utf8
 
 FILE_MAX_BYTES = 64 * 1024 * 1024
 
-_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _UTF8_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _SPACE = " \t\r\n"
 
 
@@ -76,9 +77,8 @@ def encoded(fields: Mapping[str, Any]) -> bytes:
 
 
 def _decoded(name: str, raw: bytes) -> tuple[str, EntryMistake | None]:
-    for mark, what in _MARKS.items():
-        if raw.startswith(mark):
-            return "", EntryMistake(name, 1, 1, f"the file is {what} (as Excel's 'Unicode text' is): save it as 'CSV UTF-8'")
+    if raw.startswith(_UTF16_MARKS):
+        return "", EntryMistake(name, 1, 1, not_utf8(raw[:2], b""))
     if raw.startswith(_UTF8_MARK):
         raw = raw[len(_UTF8_MARK) :]
     try:
@@ -87,12 +87,7 @@ def _decoded(name: str, raw: bytes) -> tuple[str, EntryMistake | None]:
         before = raw[: error.start]
         line = before.count(b"\n") + 1
         column = len(before.rpartition(b"\n")[2].decode("utf-8")) + 1
-        byte = raw[error.start : error.start + 1]
-        seems = byte.decode("cp1252", "replace")
-        return "", EntryMistake(
-            name, line, column,
-            f"not UTF-8: the byte 0x{byte.hex().upper()} would be {seems!r} in Latin-1 (Windows-1252): save it as 'CSV UTF-8'",
-        )  # fmt: skip
+        return "", EntryMistake(name, line, column, not_utf8(b"", raw[error.start : error.start + 1]))
 
 
 # -- JSON ------------------------------------------------------------------------------------------------------------

@@ -110,5 +110,6 @@ class Folder:
     def mistakes(self) -> list[str]:
         with pytest.raises(ElectionFolderError) as caught:
             self.load()
-        assert str(caught.value) == "\n".join(caught.value.errors)
-        return [error.removeprefix(f"{self.path}/") for error in caught.value.errors]
+        assert str(caught.value) == "\n".join(caught.value.shown)
+        assert set(caught.value.shown[:-1]) <= set(caught.value.errors)
+        return [error.removeprefix(f"{self.path}/") for error in caught.value.shown]

@@ -182,7 +182,7 @@ def test_no_more_are_shown_than_anyone_reads(folder: Folder, monkeypatch: pytest
     assert limits.FOLDER_ERRORS_SHOWN_MAX > 2
     found = warnings_with(folder, "E\u0430st", "W\u0435st", "S\u043euth")
     assert [warning.split(" ")[0] for warning in found] == ["election.toml:32:", "stations.csv:5:", "…"]
-    assert found[2] == "… and 2 more warnings"
+    assert found[2] == "… and 2 more warnings: 2 in stations.csv"
 
 
 @pytest.mark.parametrize("night", ["az-2024", "bolivia-2019", "wisconsin-2024"])

@@ -202,7 +202,20 @@ class TestTheFolder:
                 assert len(mistakes) == count
             else:
                 assert len(mistakes) == limits.FOLDER_ERRORS_SHOWN_MAX + 1
-                assert mistakes[-1] == "… and 5 more mistakes"
+                assert mistakes[-1] == "… and 5 more mistakes: 5 in stations.csv"
+
+    def test_a_thousand_mistakes_of_one_file_hide_no_other_file_s(self, folder: Folder) -> None:
+        header = STATIONS.splitlines()[0]
+        folder.write("stations.csv", "\n".join([header, *(f"a-{n},,,,N,T" for n in range(1_000))]))
+        folder.replace(("X/North,", "Y/North,"), name="areas.csv")
+        folder.replace(('"official"', '"live"'))
+        mistakes = folder.mistakes()
+        assert len(mistakes) == limits.FOLDER_ERRORS_SHOWN_MAX + 1
+        assert [m.split(" ")[0] for m in (mistakes[0], mistakes[-2])] == ["election.toml:3:", "areas.csv:2:"]
+        assert mistakes[-1] == "… and 802 more mistakes: 802 in stations.csv"
+        with pytest.raises(ElectionFolderError) as caught:
+            load_election(folder.path)
+        assert len(caught.value.errors) == 1_002, "a program gets them all"
 
     def test_too_many_published_areas(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
         assert limits.AREAS_MAX == 100_000

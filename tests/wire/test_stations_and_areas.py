@@ -9,6 +9,8 @@ from tally_stream.wire import limits
 from tally_stream.wire.folder import stations
 from tests.support.folders import STATIONS, Folder
 
+LATIN_1 = "not UTF-8: the byte 0xFF would be 'ÿ' in Latin-1 (Windows-1252): save it as 'CSV UTF-8'"
+
 
 class TestMistakesInStations:
     @pytest.mark.parametrize(
@@ -84,12 +86,22 @@ class TestMistakesInStations:
 
     def test_bytes_that_are_not_utf_8_are_named_with_their_line(self, folder: Folder) -> None:
         folder.write("stations.csv", STATIONS.encode() + b"A-3,,,,N,T\nA-4,\xff,,,N,T\n")
-        assert folder.mistakes() == ["stations.csv:6: not UTF-8 (invalid start byte)"]
+        assert folder.mistakes() == [f"stations.csv:6: {LATIN_1}"]
+
+    def test_excel_s_other_encodings_are_named(self, folder: Folder) -> None:
+        folder.write("stations.csv", STATIONS.encode() + "A-3,École,,,N,T\n".encode("latin-1"))
+        assert folder.mistakes() == [
+            "stations.csv:5: not UTF-8: the byte 0xC9 would be 'É' in Latin-1 (Windows-1252): save it as 'CSV UTF-8'"
+        ]
+        folder.write("stations.csv", STATIONS.encode("utf-16"))
+        assert folder.mistakes() == [
+            "stations.csv:1: the file is UTF-16 (as Excel's 'Unicode text' is): save it as 'CSV UTF-8'"
+        ]
 
     @pytest.mark.parametrize("end", [b"\n", b""])
     def test_neither_utf_8_nor_a_whole_gzip_file(self, folder: Folder, end: bytes) -> None:
         folder.write("stations.csv", gzip.compress(STATIONS.encode() + b"A-3,\xff,,,N,T" + end)[:-9])
-        assert folder.mistakes() == ["stations.csv:5: not UTF-8 (invalid start byte)"]
+        assert folder.mistakes() == [f"stations.csv:5: {LATIN_1}"]
 
     def test_empty_lines_say_nothing(self, folder: Folder) -> None:
         before = folder.load()
@@ -142,7 +154,7 @@ class TestMistakesInStations:
         folder.write("stations.csv", STATIONS.encode() + b"A-3,\xff,,,N,T\n")
         (mistake,) = folder.mistakes()
         assert mistake.startswith("stations.csv:")
-        assert "not UTF-8 (invalid start byte)" in mistake
+        assert LATIN_1 in mistake
         for broken in (gzip.compress(STATIONS.encode())[:-9], gzip.compress(STATIONS.encode())[:20] + b"\x00" * 40):
             folder.write("stations.csv", broken)
             (mistake,) = folder.mistakes()

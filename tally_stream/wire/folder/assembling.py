@@ -56,11 +56,12 @@ NO_CLOSING_MS = 2**53
 
 
 class ElectionFolderError(Exception):
-    """`errors` are sentences, `file:line: what`, one a mistake, in file order."""
+    """`errors` are sentences, `file:line: what`, one a mistake, in file order; `shown` are as many as anyone reads, of each
+    file some, and how many more there are."""
 
-    def __init__(self, errors: list[str]) -> None:
-        super().__init__("\n".join(errors))
-        self.errors = errors
+    def __init__(self, errors: list[str], shown: list[str] | None = None) -> None:
+        self.errors, self.shown = errors, errors if shown is None else shown
+        super().__init__("\n".join(self.shown))
 
 
 class ReadFolder(NamedTuple):
@@ -116,11 +117,11 @@ def read_folder(folder: Path) -> ReadFolder:
     scopes, areas = _read_places(files, toml, contests, stations, mistakes)
 
     if mistakes or toml.model is None or stations is None:
-        raise ElectionFolderError(in_file_order(mistakes, "mistakes"))
+        raise _refused(mistakes)
     election = _build(toml.model, contests, stations, scopes, areas, keys)
     _check_size(election, toml, contests, mistakes)
     if mistakes:
-        raise ElectionFolderError(in_file_order(mistakes, "mistakes"))
+        raise _refused(mistakes)
     return ReadFolder(election, contests, stations, areas)
 
 
@@ -167,13 +168,31 @@ def election_day(folder: Path) -> date:
     return TypeAdapter(AwareDatetime).validate_python(stated).date()
 
 
-def in_file_order(mistakes: list[Mistake], called: str) -> list[str]:
-    """In the order of the files and their lines; no more than anyone reads, and how many more there are: `called` in plural."""
+def _refused(mistakes: list[Mistake]) -> ElectionFolderError:
+    return ElectionFolderError([str(mistake) for mistake in _in_file_order(mistakes)], shown_of(mistakes, "mistakes"))
+
+
+def _in_file_order(mistakes: list[Mistake]) -> list[Mistake]:
     order = {name: rank for rank, name in enumerate(_FILES)}
-    ordered = sorted(mistakes, key=lambda m: (order.get(m.path.name.removesuffix(".gz"), len(order)), m.line))
-    shown = [str(mistake) for mistake in ordered[:FOLDER_ERRORS_SHOWN_MAX]]
-    left = len(ordered) - len(shown)
-    return [*shown, f"… and {left} more {called}"] if left else shown
+    return sorted(mistakes, key=lambda m: (order.get(m.path.name.removesuffix(".gz"), len(order)), m.line))
+
+
+def shown_of(mistakes: list[Mistake], called: str) -> list[str]:
+    """In the order of the files and their lines, no more than anyone reads, and how many more there are: `called` in plural.
+    One file's thousand hides no other's one: each file has its part."""
+    by_file: dict[Path, list[Mistake]] = {}
+    for mistake in _in_file_order(mistakes):
+        by_file.setdefault(mistake.path, []).append(mistake)
+    room, parts = FOLDER_ERRORS_SHOWN_MAX, dict[Path, int]()
+    for left, path in zip(range(len(by_file), 0, -1), sorted(by_file, key=lambda path: len(by_file[path])), strict=True):
+        parts[path] = min(len(by_file[path]), max(1, room // left))
+        room -= parts[path]
+    shown = [str(mistake) for path, found in by_file.items() for mistake in found[: parts[path]]]
+    more = {path.name: len(found) - parts[path] for path, found in by_file.items() if len(found) > parts[path]}
+    if not more:
+        return shown
+    where = ", ".join(f"{count:,} in {name}" for name, count in more.items())
+    return [*shown, f"… and {sum(more.values()):,} more {called}: {where}"]
 
 
 def _check_size(election: Election, toml: Toml, contests: Contests, mistakes: list[Mistake]) -> None:

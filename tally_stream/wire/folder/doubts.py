@@ -12,7 +12,7 @@ from pathlib import Path as FilePath
 
 from tally_stream.domain.scopes import Path
 from tally_stream.wire.folder.areas import AreaTable
-from tally_stream.wire.folder.assembling import ReadFolder, in_file_order
+from tally_stream.wire.folder.assembling import ReadFolder, shown_of
 from tally_stream.wire.folder.look_alikes import code_points, escaped, mixed_scripts, skeleton, unseen
 from tally_stream.wire.folder.stations import StationTable
 from tally_stream.wire.folder.table import Mistake, one_of
@@ -27,7 +27,7 @@ def doubts_of(folder: ReadFolder) -> list[str]:
         found += _of_area_names(folder.areas, folder.stations, root)
     unread: list[str] = []
     found += _of_log(folder.stations.path.parent, unread)
-    return [*in_file_order(found, "warnings"), *unread]
+    return [*shown_of(found, "warnings"), *unread]
 
 
 # -- areas ---------------------------------------------------------------------------------------------------------

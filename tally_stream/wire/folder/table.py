@@ -133,6 +133,15 @@ def _wrong_edges(cell: str) -> str:
     return f"begins or ends with {what}: {shown!r} {at}"
 
 
+def not_utf8(begin: bytes, byte: bytes) -> str:
+    """What a file that is not UTF-8 seems to be, by its first bytes and the first one that is wrong, and what to do: whoever
+    guesses writes a wrong name on the record."""
+    if begin.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "the file is UTF-16 (as Excel's 'Unicode text' is): save it as 'CSV UTF-8'"
+    seems = byte.decode("cp1252", "replace")
+    return f"not UTF-8: the byte 0x{byte.hex().upper()} would be {seems!r} in Latin-1 (Windows-1252): save it as 'CSV UTF-8'"
+
+
 class Table:
     """`rows` gives what can be read; `wrong` notes a mistake in the row that it gave last."""
 
@@ -192,7 +201,8 @@ class Table:
                 self.is_whole = is_whole
         except UnicodeDecodeError as error:
             self.line = self._line_not_utf8()
-            self.wrong(f"not UTF-8 ({error.reason})")
+            begin, byte = error.object[:2] if self.line == 1 else b"", error.object[error.start : error.start + 1]
+            self.wrong(not_utf8(begin, byte))
         except csv.Error as error:
             self.line += 1  # the row that could not be read begins behind the last one that could
             is_too_wide = str(error).startswith("field larger than field limit")
