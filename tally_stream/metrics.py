@@ -188,7 +188,8 @@ DUMP_METRICS: tuple[MetricDefinition, ...] = (
                      "When records were last written and brought to the disk, seconds since 1970."),
     MetricDefinition("tally_dump_file_bytes", "gauge", (), "Size of what stands under the file's name; 0 where nothing does."),
     MetricDefinition("tally_dump_last_growth_timestamp_seconds", "gauge", (),
-                     "When that size was last seen to be larger than before, or the start, seconds since 1970."),
+                     "When that size was last seen to be larger than before, seconds since 1970; from the start on: when "
+                     "the file that is gone on with had last grown."),
     MetricDefinition("tally_dump_ready", "gauge", (), "1 when it has read all that the topic had, within the last minute."),
 )  # fmt: skip
 

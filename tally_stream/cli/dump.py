@@ -6,6 +6,7 @@ Decides when a file may be gone on with: it is a dump of the same topic, and its
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING
@@ -77,11 +78,17 @@ def dump(file: Path, follow: bool, **flags: object) -> None:
 
 
 class Saving:
-    """The file with what it holds so far, and lines of a frame that is not written yet."""
+    """The file with what it holds so far, and lines of a frame that is not written yet.
+
+    `had_grown_at`: when the file had last grown before it was opened, seconds since 1970; now, where there was none. Its time
+    alone would not do: a full disk takes a piece of a frame, which the next start cuts away, and both touch the file. So it is
+    the newest record's time where that is earlier.
+    """
 
     def __init__(self, path: Path, topic: str, partitions: int) -> None:
         self.next_offsets = [0] * partitions
         self.last: dict[int, LogRecord] = {}
+        self.had_grown_at = path.stat().st_mtime if path.exists() else time()
         self._appender = Appender(path)
         if self._appender.cut_bytes:
             warn(f"{path}: {self._appender.cut_bytes} bytes of a frame that was broken off are cut away")
@@ -101,6 +108,7 @@ class Saving:
         for record in log:
             self.next_offsets[record.partition] = record.offset + 1
             self.last[record.partition] = record
+        self.had_grown_at = min(self.had_grown_at, max((r.timestamp_ms / 1_000 for r in self.last.values()), default=inf))
         self.written_offsets = list(self.next_offsets)
 
     def take(self, stored: StoredRecord) -> None:

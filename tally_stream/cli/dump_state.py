@@ -2,8 +2,9 @@
 
 Decides what "behind" means: how long the oldest record that was seen on the topic has been missing in the file. It also rises
 while no broker answers, because nobody knows then what the topic has. The file is looked at under its name: what is written
-into a file that somebody moved away is no copy where one is looked for. Refuses to know what a record says, and to end the
-command: an alarm is for a person.
+into a file that somebody moved away is no copy where one is looked for. When it last grew is asked of the file at a start: one
+that is started again and again, as on a full disk, would else begin with a clean slate each time. Refuses to know what a record
+says, and to end the command: an alarm is for a person.
 """
 
 from __future__ import annotations
@@ -34,10 +35,12 @@ LOOKS_KEPT = 1_000
 
 
 class Written(Protocol):
-    """What the file holds, and when it was last written (seconds since 1970, None: not by this process)."""
+    """What the file holds, when it was last written (seconds since 1970, None: not by this process), and when it had last grown
+    before it was opened."""
 
     written_offsets: list[int]
     written_at: float | None
+    had_grown_at: float
 
 
 class DumpState:
@@ -58,7 +61,7 @@ class DumpState:
         """When the topic was seen to end where the file does not reach yet, the oldest first."""
         self._reached_at = now()
         self._bytes = self._size()
-        self._grown_at = clock()
+        self._grown_at = written.had_grown_at
 
     def see(self, ends: list[int]) -> None:
         """A broker has told where the topic ends now."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +85,41 @@ def test_a_time_that_no_log_can_hold_is_refused_before_it_is_written(path: Path,
     assert refusal(path, stored(3, timestamp_ms=at + past)) == (
         f"partition 0: the timestamp of offset 3 ({at + past}) is outside the years 1 to 9999: no log can hold it"
     )
+
+
+def had_grown_at(path: Path) -> float:
+    saving = Saving(path, "t.reports", 2)
+    saving.close()
+    return saving.had_grown_at
+
+
+def test_a_new_file_grows_now(tmp_path: Path) -> None:
+    before = time.time()
+    assert before <= had_grown_at(tmp_path / "new.gz") <= time.time()
+
+
+def test_a_file_that_is_gone_on_with_had_grown_when_it_was_written(path: Path) -> None:
+    os.utime(path, (0, 1_729_999_000))
+    assert had_grown_at(path) == 1_729_999_000, "earlier than the clock that stamped its records has it"
+
+
+def test_what_a_full_disk_leaves_of_a_frame_is_no_growth(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start after start: a piece of a frame is written, the next start cuts it away, and each time the file was just touched."""
+
+    def full(file: int, content: memoryview) -> int:
+        if len(content) < 100:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, content[:20])
+
+    write = os.write
+    for _ in range(2):
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            saved(path, stored(2))
+        monkeypatch.undo()
+        assert time.time() - path.stat().st_mtime < 60
+        assert had_grown_at(path) == 1_730_000_000
+    assert len(in_file(path)) == 3
 
 
 def frames_of(path: Path) -> int:

@@ -17,7 +17,7 @@ class Copy:
 
     def __init__(self, path: Path) -> None:
         self.path, self.now = path, 100.0
-        self.written_offsets, self.written_at = [0, 0], None
+        self.written_offsets, self.written_at, self.had_grown_at = [0, 0], None, 1_040.0
         path.write_bytes(b"x")
         self.state = DumpState(path, self, [0, 0], now=lambda: self.now, clock=lambda: self.now + 1_000)  # type: ignore[arg-type]
 
@@ -75,8 +75,9 @@ def test_looks_are_not_kept_without_end(copy: Copy, monkeypatch: pytest.MonkeyPa
 
 
 def test_growth_is_that_of_what_stands_under_the_name(copy: Copy) -> None:
-    assert copy.told("tally_dump_last_growth_timestamp_seconds") == [1_100]
+    assert copy.told("tally_dump_last_growth_timestamp_seconds") == [1_040], "a start is no growth"
     copy.after(5)
+    assert copy.told("tally_dump_last_growth_timestamp_seconds") == [1_040]
     copy.path.write_bytes(b"xy")
     assert copy.told("tally_dump_file_bytes") == [2]
     assert copy.told("tally_dump_last_growth_timestamp_seconds") == [1_105]
