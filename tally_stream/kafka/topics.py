@@ -198,18 +198,19 @@ def judge_topics(
             found += _check_durability(topics, name, described[name], is_official=is_official)
     for broker, config in brokers.items():
         if config.get("auto.create.topics.enable", "false") != "false":
-            found.append(_should(f"broker {broker}", "auto.create.topics.enable", "true", "false"))
+            found.append(_risk(f"broker {broker}", "auto.create.topics.enable", "true", "false",
+                               f"broker {broker}: auto.create.topics.enable is true, it should be false"))  # fmt: skip
     refusals = [one.sentence for one in found if one.is_refusal]
     risks = [one.sentence for one in found if not one.is_refusal]
     return TopicReport(reports_partitions, len(described) == len(topics.all), refusals, risks, found)
 
 
-def _must(of: str, setting: str, value: object, wanted: object, why: str = "") -> Difference:
-    return Difference(of, setting, str(value), str(wanted), True, f"{of}: {setting} is {value}, it must be {wanted}{why}")
+def _refusal(of: str, setting: str, value: object, wanted: object, sentence: str) -> Difference:
+    return Difference(of, setting, str(value), str(wanted), True, sentence)
 
 
-def _should(of: str, setting: str, value: object, wanted: object, why: str = "") -> Difference:
-    return Difference(of, setting, str(value), str(wanted), False, f"{of}: {setting} is {value}, it should be {wanted}{why}")
+def _risk(of: str, setting: str, value: object, wanted: object, sentence: str) -> Difference:
+    return Difference(of, setting, str(value), str(wanted), False, sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,52 +240,67 @@ async def look_at_reports(settings: Settings) -> ReportsTopic | None:
 def _check_partitions(topics: Topics, name: str, count: int, reports_count: int) -> Iterator[Difference]:
     if name in (topics.partials, topics.standings):
         if count != 1:
-            yield Difference(name, "partitions", str(count), "1", True, f"{name}: {count} partitions, it must have 1")
+            yield _refusal(name, "partitions", count, 1, f"{name}: {count} partitions, it must have 1")
     elif reports_count and count != reports_count:
-        sentence = f"{name}: {count} partitions, {topics.reports} has {reports_count}"
-        yield Difference(name, "partitions", str(count), str(reports_count), True, sentence)
+        yield _refusal(name, "partitions", count, reports_count,
+                       f"{name}: {count} partitions, {topics.reports} has {reports_count}")  # fmt: skip
 
 
 def _check_cleanup(topics: Topics, name: str, config: Mapping[str, str]) -> Iterator[Difference]:
     policy = config.get("cleanup.policy", "delete")
-    if int(config.get("max.message.bytes", MESSAGE_MIN_BYTES)) < MESSAGE_MIN_BYTES:
-        yield _must(name, "max.message.bytes", config["max.message.bytes"], f"{MESSAGE_MIN_BYTES} or more")
+    size = config.get("max.message.bytes", str(MESSAGE_MIN_BYTES))
+    if int(size) < MESSAGE_MIN_BYTES:
+        yield _refusal(name, "max.message.bytes", size, f"{MESSAGE_MIN_BYTES} or more",
+                       f"{name}: max.message.bytes is {size}, it must be {MESSAGE_MIN_BYTES} or more")  # fmt: skip
     if name in (topics.partials, topics.standings):
-        take_over = ": a take-over reads all that is left"
         if policy != "compact":
-            yield _must(name, "cleanup.policy", policy, "compact")
+            yield _refusal(name, "cleanup.policy", policy, "compact", f"{name}: cleanup.policy is {policy}, it must be compact")
         lag_ms = int(config.get("min.compaction.lag.ms", "0"))
         if name == topics.standings and lag_ms < HOUR_MS:
-            yield _should(name, "min.compaction.lag.ms", lag_ms, f"{HOUR_MS} or more")
+            yield _risk(name, "min.compaction.lag.ms", lag_ms, f"{HOUR_MS} or more",
+                        f"{name}: min.compaction.lag.ms is {lag_ms}, it should be {HOUR_MS} or more")  # fmt: skip
         if name == topics.partials and lag_ms > 0:
-            yield _should(name, "min.compaction.lag.ms", lag_ms, "0", take_over)
+            yield _risk(name, "min.compaction.lag.ms", lag_ms, 0,
+                        f"{name}: min.compaction.lag.ms is {lag_ms}, it should be 0: "
+                        "a take-over reads all that is left")  # fmt: skip
         if name == topics.partials and int(config.get("segment.ms", "0")) > PARTIALS_SEGMENT_MS:
-            yield _should(name, "segment.ms", config["segment.ms"], f"{PARTIALS_SEGMENT_MS} or less", take_over)
+            yield _risk(name, "segment.ms", config["segment.ms"], f"{PARTIALS_SEGMENT_MS} or less",
+                        f"{name}: segment.ms is {config['segment.ms']}, it should be {PARTIALS_SEGMENT_MS} or less: "
+                        "a take-over reads all that is left")  # fmt: skip
         return
     if policy != "delete":
-        yield _must(name, "cleanup.policy", policy, "delete", ": every record is kept")
+        yield _refusal(name, "cleanup.policy", policy, "delete",
+                       f"{name}: cleanup.policy is {policy}, it must be delete: every record is kept")  # fmt: skip
     for setting in ("retention.ms", "retention.bytes"):
         if config.get(setting, "-1") != "-1":
-            yield _must(name, setting, config[setting], "-1", ": records are kept for ever")
+            yield _refusal(name, setting, config[setting], "-1",
+                           f"{name}: {setting} is {config[setting]}, it must be -1: records are kept for ever")  # fmt: skip
 
 
 def _check_durability(topics: Topics, name: str, described: DescribedTopic, *, is_official: bool) -> Iterator[Difference]:
     config, replication = described.settings, min(described.replica_counts)
     if replication < 3:
-        yield _should(name, "replication", replication, "3 or more")
-    if int(config.get("min.insync.replicas", "1")) < 2:
-        yield _should(name, "min.insync.replicas", config.get("min.insync.replicas", "1"), "2 or more")
+        yield _risk(name, "replication", replication, "3 or more",
+                    f"{name}: replication is {replication}, it should be 3 or more")  # fmt: skip
+    in_sync = config.get("min.insync.replicas", "1")
+    if int(in_sync) < 2:
+        yield _risk(name, "min.insync.replicas", in_sync, "2 or more",
+                    f"{name}: min.insync.replicas is {in_sync}, it should be 2 or more")  # fmt: skip
     if config.get("unclean.leader.election.enable", "false") != "false":
-        yield _should(name, "unclean.leader.election.enable", "true", "false")
+        yield _risk(name, "unclean.leader.election.enable", "true", "false",
+                    f"{name}: unclean.leader.election.enable is true, it should be false")  # fmt: skip
     if name != topics.reports:
         return
     flush = config.get("flush.messages", KAFKA_NEVER)
     if flush != "1":
-        yield _should(name, "flush.messages", flush, "1", ": a power cut would take acknowledged reports")
+        yield _risk(name, "flush.messages", flush, 1,
+                    f"{name}: flush.messages is {flush}, it should be 1: "
+                    "a power cut would take acknowledged reports")  # fmt: skip
     time_type = config.get("message.timestamp.type", "LogAppendTime")
     if is_official and time_type != "LogAppendTime":
-        its_own = " (a recorded night keeps its own times: --rehearsal)"
-        yield _should(name, "message.timestamp.type", time_type, "LogAppendTime", its_own)
+        yield _risk(name, "message.timestamp.type", time_type, "LogAppendTime",
+                    f"{name}: message.timestamp.type is {time_type}, it should be LogAppendTime "
+                    "(a recorded night keeps its own times: --rehearsal)")  # fmt: skip
 
 
 async def _broker_ids(admin: Any) -> list[str]:
