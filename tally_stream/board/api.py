@@ -19,12 +19,12 @@ from tally_stream.board.changes import without_figures
 from tally_stream.board.feed import Feed
 from tally_stream.board.groups import PARTIES_MAX, ContestOfGroup, Groups
 from tally_stream.board.places import Places
-from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.shown import ContestShown, Published, as_of_ms
 from tally_stream.board.stations import Stations
 from tally_stream.domain.contest import Contest, Majority
 from tally_stream.domain.scalars import format_time
 from tally_stream.export.outcome_words import decimal_text
+from tally_stream.wire.search import WORDS_MAX_CHARS
 
 ANSWERS_KEPT = 512
 HISTORY_TAIL_POINTS = 100

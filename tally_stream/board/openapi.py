@@ -23,10 +23,10 @@ from tally_stream.board.api import (
 )
 from tally_stream.board.area_rows import SORTS
 from tally_stream.board.described import ASYNCAPI, SCHEMAS
-from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.domain.election import Election
 from tally_stream.export.group_seats import groups_of
 from tally_stream.wire.schema.documents import schemas
+from tally_stream.wire.search import WORDS_MAX_CHARS
 
 Schema = dict[str, Any]
 

@@ -18,11 +18,11 @@ from tally_stream.board.area_rows import SORTS, AreaRows, Asked, Row
 from tally_stream.board.changes import Line
 from tally_stream.board.feed import Feed
 from tally_stream.board.places import Places
-from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.stations import Stations
 from tally_stream.board.wording import Words
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.scalars import format_time
+from tally_stream.wire.search import WORDS_MAX_CHARS
 
 CONTESTS_LINKED_MAX = 8
 """So many contests stand on the page as links; of more, one is looked for."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tally_stream.board.search import folded
 from tally_stream.domain.contest import Contest
 from tally_stream.domain.election import Election
+from tally_stream.wire.search import folded
 
 _NUMBER = re.compile(r"(\d+)")
 NUMBER_MAX_DIGITS = 15

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tally_stream.board.search import folded
 from tally_stream.domain.election import Election, Station
 from tally_stream.domain.fold import PartitionFold, folds_of
 from tally_stream.domain.ledger import Entry, Verdict
@@ -30,6 +29,7 @@ from tally_stream.kafka.topics import Topics
 from tally_stream.settings import Settings
 from tally_stream.wire.reading import ReportReader
 from tally_stream.wire.run import read_at
+from tally_stream.wire.search import folded
 from tally_stream.wire.signing import Verified
 from tally_stream.wire.verifying import VerifyingThreads, by_ring
 

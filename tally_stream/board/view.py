@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from tally_stream.board.area_rows import SORTS
-from tally_stream.board.search import WORDS_MAX_CHARS
 from tally_stream.board.wording import LANGUAGES
+from tally_stream.wire.search import WORDS_MAX_CHARS
 
 MODES = ("screen", "embed")
 THEMES = ("dark", "light")

@@ -16,7 +16,7 @@ from yarl import URL
 from tally_stream.board.addresses import page_path
 from tally_stream.board.area_rows import SORTS
 from tally_stream.board.places import Places, natural
-from tally_stream.board.search import folded
+from tally_stream.wire.search import folded
 from tests.board.told import AREAS, ToldBoard, deep_folder, statement
 
 Client = TestClient[Any, Any]

@@ -2,7 +2,7 @@
 
 Decides that `Durkheim` finds Dürkheim and the other way round, and `lodz` Łódź: some letters have no accent that could be
 taken off, and are written with others where a keyboard has none. Refuses to know what is searched: areas and contests in
-`places.py`, polling stations in `stations.py`.
+the board's `places.py`, polling stations in its `stations.py`.
 """
 
 from __future__ import annotations
