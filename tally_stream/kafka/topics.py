@@ -131,7 +131,7 @@ async def create_topics(settings: Settings, *, partitions: int, replication: int
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SettingDifference:
     """What is not as it should be. `of`: a topic, or `broker` and its id; `setting` is None, as are `value` and `wanted`, of a
     topic that is not there or that we may not see. `is_refusal`: in a rehearsal, too."""
 
@@ -152,7 +152,7 @@ class TopicReport:
     is_complete: bool
     refusals: list[str]
     risks: list[str]
-    differences: list[Difference] = field(default_factory=list)
+    differences: list[SettingDifference] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def judge_topics(
     """`described`: those of the five that there are; `brokers`: id → settings; `hidden`: a topic that we may not see → what is
     said of it instead."""
     why = {name: f"{name}: {NO_SUCH_TOPIC}" for name in topics.all if name not in described} | dict(hidden or {})
-    found = [Difference(name, None, None, None, True, sentence) for name, sentence in why.items()]
+    found = [SettingDifference(name, None, None, None, True, sentence) for name, sentence in why.items()]
     reports_partitions = len(described[topics.reports].replica_counts) if topics.reports in described else 0
     for name in topics.all:
         if name in described:
@@ -205,12 +205,12 @@ def judge_topics(
     return TopicReport(reports_partitions, len(described) == len(topics.all), refusals, risks, found)
 
 
-def _refusal(of: str, setting: str, value: object, wanted: object, sentence: str) -> Difference:
-    return Difference(of, setting, str(value), str(wanted), True, sentence)
+def _refusal(of: str, setting: str, value: object, wanted: object, sentence: str) -> SettingDifference:
+    return SettingDifference(of, setting, str(value), str(wanted), True, sentence)
 
 
-def _risk(of: str, setting: str, value: object, wanted: object, sentence: str) -> Difference:
-    return Difference(of, setting, str(value), str(wanted), False, sentence)
+def _risk(of: str, setting: str, value: object, wanted: object, sentence: str) -> SettingDifference:
+    return SettingDifference(of, setting, str(value), str(wanted), False, sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ async def look_at_reports(settings: Settings) -> ReportsTopic | None:
     return ReportsTopic(len(described["partitions"]), config["message.timestamp.type"], refusals)
 
 
-def _check_partitions(topics: Topics, name: str, count: int, reports_count: int) -> Iterator[Difference]:
+def _check_partitions(topics: Topics, name: str, count: int, reports_count: int) -> Iterator[SettingDifference]:
     if name in (topics.partials, topics.standings):
         if count != 1:
             yield _refusal(name, "partitions", count, 1, f"{name}: {count} partitions, it must have 1")
@@ -246,7 +246,7 @@ def _check_partitions(topics: Topics, name: str, count: int, reports_count: int)
                        f"{name}: {count} partitions, {topics.reports} has {reports_count}")  # fmt: skip
 
 
-def _check_cleanup(topics: Topics, name: str, config: Mapping[str, str]) -> Iterator[Difference]:
+def _check_cleanup(topics: Topics, name: str, config: Mapping[str, str]) -> Iterator[SettingDifference]:
     policy = config.get("cleanup.policy", "delete")
     size = config.get("max.message.bytes", str(MESSAGE_MIN_BYTES))
     if int(size) < MESSAGE_MIN_BYTES:
@@ -277,7 +277,9 @@ def _check_cleanup(topics: Topics, name: str, config: Mapping[str, str]) -> Iter
                            f"{name}: {setting} is {config[setting]}, it must be -1: records are kept for ever")  # fmt: skip
 
 
-def _check_durability(topics: Topics, name: str, described: DescribedTopic, *, is_official: bool) -> Iterator[Difference]:
+def _check_durability(
+    topics: Topics, name: str, described: DescribedTopic, *, is_official: bool
+) -> Iterator[SettingDifference]:
     config, replication = described.settings, min(described.replica_counts)
     if replication < 3:
         yield _risk(name, "replication", replication, "3 or more",

@@ -32,7 +32,7 @@ from tally_stream.cli.status_seen import (
 )
 from tally_stream.kafka.client import StoredRecord
 from tally_stream.kafka.observing import Group, GroupMember, Observed, PartitionState
-from tally_stream.kafka.topics import Difference, TopicReport
+from tally_stream.kafka.topics import SettingDifference, TopicReport
 from tally_stream.metrics import INTAKE_METRICS, SPOOL_METRICS, Sample, read_samples, registry_of, write_file
 from tally_stream.settings import load_settings
 from tally_stream.stream.health import HealthServer
@@ -634,8 +634,8 @@ def test_a_digest_that_nobody_counts_by_or_one_of_two_has_no_line_of_its_own(cap
 
 
 def test_settings_of_topics_that_differ_are_told_as_objects_in_a_rehearsal_too() -> None:
-    lost = Difference("t.changes", None, None, None, True, "t.changes: there is no such topic")
-    risk = Difference("t.reports", "flush.messages", "9", "1", False, "t.reports: flush.messages is 9, it should be 1")
+    lost = SettingDifference("t.changes", None, None, None, True, "t.changes: there is no such topic")
+    risk = SettingDifference("t.reports", "flush.messages", "9", "1", False, "t.reports: flush.messages is 9, it should be 1")
     of = seen(kafka=kafka(topics=TopicReport(2, False, [lost.sentence], [risk.sentence], [lost, risk])))
     of.settings = load_settings(rehearsal=True)
     judged = judge(of)
