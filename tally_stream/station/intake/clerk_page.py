@@ -111,7 +111,7 @@ def reports_page(frame: ClerkFrame, found: Sequence[StationPaper], words: str, *
     t = frame.words
     items = "".join(
         f'<li><a href="{_escape(sheet_path(paper))}"><bdi>{_escape(paper.station.id)}</bdi> '
-        f"<bdi>{_escape(paper.station.name)}</bdi>: <bdi>{_escape(_title(t, paper))}</bdi></a></li>"
+        f"<bdi>{_escape(paper.station.name)}</bdi>: <bdi>{_escape(title_of(t, paper))}</bdi></a></li>"
         for paper in found[:LISTED_MAX]
     )
     search = f"""<form method="get" action="/" role="search" class="login"><div class="field">
@@ -142,7 +142,7 @@ def form_page(frame: ClerkFrame, sheet: ClerkSheet) -> str:
     ids = {q.name: f"q{index}" for index, q in enumerate(paper.questions)}
     above = [r for r in sheet.remarks if question_beside(r) is None and (paper.contest is None or r.code not in OF_VOTES)]
     intro, asked = ("intro.turnout", _of_turnout) if paper.contest is None else ("intro", _of_count)
-    title = _title(t, paper)
+    title = title_of(t, paper)
     body = f"""
 <h2><bdi>{_escape(title)}</bdi></h2>
 {_whose(t, sheet)}
@@ -164,7 +164,8 @@ def form_page(frame: ClerkFrame, sheet: ClerkSheet) -> str:
     return _document(frame, said, body, has_script=True, sheet="sheet")
 
 
-def _title(t: ClerkWords, paper: StationPaper) -> str:
+def title_of(t: ClerkWords, paper: StationPaper) -> str:
+    """What the paper is of: the contest's name, or the word for turnout."""
     return t("turnout") if paper.contest is None else paper.contest.name
 
 
@@ -393,7 +394,7 @@ def receipt_page(
 ) -> str:  # fmt: skip
     """`figures`: what was sent, question → answer; empty where it is not known here any more."""
     t, station = frame.words, paper.station
-    title = _title(t, paper)
+    title = title_of(t, paper)
     reasons = "".join(
         f'<li><span class="code">{_escape(code)}</span> <span lang="en">{_escape(sentence)}</span></li>'
         for code, sentence in zip(receipt.codes, receipt.sentences, strict=False)

@@ -39,6 +39,7 @@ from tally_stream.station.intake.clerk_page import (
     receipt_path,
     reports_page,
     sheet_path,
+    title_of,
 )
 from tally_stream.station.intake.clerk_sessions import ClerkSession, ClerkSessions
 from tally_stream.station.intake.clerk_words import CLERK_LANGUAGES, CLERK_STATIC, ClerkWords, language_of
@@ -47,6 +48,7 @@ from tally_stream.station.intake.recent import RecentStatement
 from tally_stream.station.intake.taking import RefusedStatement, Taken, Taking
 from tally_stream.station.paper import BALLOTS, CORRECTION, VOTED, VOTES, Answers
 from tally_stream.station.receipts import WAITING, StationReceipt
+from tally_stream.wire.search import folded
 
 COOKIE = "tally_clerk"
 FORM_MAX_BYTES = 64 * 1024
@@ -176,9 +178,13 @@ class ClerkPages:
         counts = [paper for paper in own if paper.contest is not None]
         if len(counts) == 1:
             return _to(sheet_path(counts[0]))  # which leads on to its station's turnout
-        folded = words.casefold()
-        found = [paper for paper in own if folded in f"{paper.station.id} {paper.station.name}".casefold()]
-        return _page(reports_page(self._frame(request, signed_in[0]), found, words, searches=len(own) > SEARCHED_FROM))
+        frame, wanted = self._frame(request, signed_in[0]), folded(words)
+        found = [
+            paper
+            for paper in own
+            if wanted in folded(f"{paper.station.id} {paper.station.name} {title_of(frame.words, paper)}")
+        ]
+        return _page(reports_page(frame, found, words, searches=len(own) > SEARCHED_FROM))
 
     # -- the form --------------------------------------------------------------------------------------------------
 

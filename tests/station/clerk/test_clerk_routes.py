@@ -376,5 +376,7 @@ async def test_many_reports_are_searched(tmp_path: Path) -> None:
         await clerk.login()
         text = await (await client.get("/")).text()
         assert text.count('<li><a href="/station/') == 9, "two contests and turnout of each"
-        text = await (await client.get("/?q=school+a-2")).text()
-        assert text.count('<li><a href="/station/') == 3
+        text = await (await client.get("/?q=SCHÓOL++a-2")).text()
+        assert text.count('<li><a href="/station/') == 3, "as a keyboard without accents has it"
+        text = await (await client.get("/?q=a-2+school+a-2+turnout")).text()
+        assert re.findall(r'<li><a href="(/station/[^"]+)"', text) == ["/station/A-2/turnout"]
