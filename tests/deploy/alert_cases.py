@@ -62,10 +62,6 @@ def dump_stands(night: Night, *, until: float = 1e9, quiet_until: float = 0.0) -
     return night
 
 
-def in_a_loop(night: Night, instance: str, *, up_seconds: int, down_seconds: int = 10, until: int) -> Night:
-    return night.restart(instance, *range(100, until, up_seconds + down_seconds), seconds=down_seconds)
-
-
 def late(night: Night) -> None:
     """For two minutes reports are published, later than promised."""
     night.change("tally_acknowledged_to_published_seconds_bucket", lambda t: 40 * min(t, 100), 100, 220, le="30.0")
@@ -269,7 +265,7 @@ CASES = (
     Case(
         "a worker in rehearsal",
         lambda night: night.change("tally_rehearsal", 1, 100, 200, instance="w2"),
-        {95: "", 100: "TallyRehearsal", 200: ""},
+        {95: "", 100: "TallyRehearsal", 210: "TallyRehearsal", 215: ""},
     ),
     Case(
         "a board with another definition",
@@ -338,12 +334,6 @@ CASES = (
         lambda night: (night.change("tally_board_ready", 0, 100, 200), night.change("tally_board_fold_failed", 1, 100, 200)),
         {100: "TallyBoardFoldFailed", 160: "TallyBoardFoldFailed TallyBoardNotReady", 215: ""},
     ),
-    Case(
-        "the one board is started again and again: it is there for five seconds, then away for ten",
-        lambda night: in_a_loop(night, BOARD, up_seconds=5, until=300),
-        {120: "", 135: "", 140: "TallyBoardCrashLoop", 295: "TallyBoardCrashLoop", 400: "TallyBoardCrashLoop", 600: ""},
-        600,
-    ),
     # -- the copy ---------------------------------------------------------------------------------------------------------------
     Case(
         "the copy falls behind, then has all again",
@@ -366,30 +356,6 @@ CASES = (
         {110: "", 115: "TallyDumpNotGrowing", 165: ""},
     ),
     Case("the copy is gone", lambda night: night.lose(DUMP, since=100, until=180), {105: "", 110: "TallyDumpDown", 155: "TallyDumpDown", 160: "TallyDumpDown TallyDumpGone", 180: ""}),
-    Case(
-        "the copy's disk is full: it ends at its first frame, ten seconds later it is started again, and so on; then there is room",
-        lambda night: in_a_loop(dump_stands(night, until=310), DUMP, up_seconds=5, until=300),
-        {120: "", 135: "", 140: "TallyDumpCrashLoop", 295: "TallyDumpCrashLoop", 400: "TallyDumpCrashLoop", 600: ""},
-        600,
-    ),
-    Case(
-        "each start of it lives for half a minute: a file that stood still before it stands still",
-        lambda night: in_a_loop(dump_stands(night), DUMP, up_seconds=30, until=220),
-        {
-            165: "", 170: "TallyDumpNotGrowing", 185: "TallyDumpNotGrowing", 190: "TallyDumpNotGrowing TallyDumpCrashLoop",
-            210: "TallyDumpNotGrowing TallyDumpCrashLoop",
-        },
-        210,
-    ),
-    Case(
-        "it was away for more than a minute and is started: fifteen seconds later its file grows, and nobody is called for that",
-        lambda night: (
-            dump_stands(night, until=190),
-            night.lose(DUMP, since=100, until=175),
-        ),
-        {170: "TallyDumpDown TallyDumpGone", 175: "", 185: "", 190: "", 240: ""},
-        240,
-    ),
     Case("no copy among the targets", lambda night: night.drop(DUMP), {55: "", 60: "TallyDumpGone", 300: "TallyDumpGone"}),
     # -- spools -------------------------------------------------------------------------------------------------------------------
     Case("no station's machine is watched", lambda night: night.drop(STATION), dict.fromkeys((15, 300), "")),

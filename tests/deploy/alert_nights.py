@@ -13,6 +13,7 @@ STEP_SECONDS = 5
 LONG_SECONDS = 900
 DAY_SECONDS = 86_400
 
+WAYS = ("absence", "staleness", "restart")
 At = Callable[[float], "float | None"]
 """Seconds since the night began → the value scraped then, None where nothing is."""
 
@@ -39,6 +40,8 @@ class Night:
     """(metric, instance, more labels) → its values."""
 
     series: dict[tuple[str, str, tuple[tuple[str, str], ...]], At] = field(default_factory=dict)
+    gone: list[tuple[str, str, float, float]] = field(default_factory=list)
+    """Who is gone how and when: one of `WAYS`, instance, from a second until another; a start anew is one for ever."""
 
     def put(self, name: str, instance: str, at: At, **labels: str) -> Night:
         self.series[name, instance, tuple(sorted(labels.items()))] = at
@@ -60,6 +63,10 @@ class Night:
 
     def lose(self, *instances: str, since: float, until: float = 1e9) -> Night:
         """They do not answer: frozen, cut off or ended."""
+        self.gone += [("staleness", instance, since, until) for instance in instances]
+        return self._lose(*instances, since=since, until=until)
+
+    def _lose(self, *instances: str, since: float, until: float) -> Night:
         for key, at in self.series.items():
             if key[1] in instances:
                 self.series[key] = _between(at, always(0) if key[0] == "up" else lambda t: None, since, until)
@@ -67,6 +74,7 @@ class Night:
 
     def drop(self, *instances: str, since: float = 0.0) -> Night:
         """They are among no targets any more: nothing is said of them, not even that they are down."""
+        self.gone += [("absence", instance, since, 1e9) for instance in instances]
         for key, at in self.series.items():
             if key[1] in instances:
                 self.series[key] = _between(at, lambda t: None, since, 1e9)
@@ -75,7 +83,8 @@ class Night:
     def restart(self, instance: str, *times: float, seconds: float = 10.0) -> Night:
         """It ends at these times, and is there again so much later: its counters begin anew."""
         for begin in times:
-            self.lose(instance, since=begin, until=begin + seconds)
+            self.gone.append(("restart", instance, begin, 1e9))
+            self._lose(instance, since=begin, until=begin + seconds)
             self.change("process_start_time_seconds", begin + seconds, begin + seconds, instance=instance)
             for name in {name for name, at, _ in self.series if at == instance} & ANEW.keys():
                 self.change(name, lambda t, a=ANEW[name], b=begin: a(max(0.0, t - b)), begin + seconds, instance=instance)  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """The alerts of deploy/prometheus ring when they must and end when it is over: promtool plays nights on the shipped rules.
 
 Each case says of some moments exactly which alerts are firing then, all others not. Every alert rings in a case for its values,
-and what happens where series are absent, go stale or begin anew stands beside it.
+and in one where who says it is absent, goes stale or begins anew; `alert_table.py` finds them, and says where that can't be.
 """
 
 from __future__ import annotations
@@ -17,18 +17,15 @@ import pytest
 import yaml
 
 from deploy.kafka.local.tools import TOOLS
-from tests.deploy.alert_cases import CASES as VALUES
 from tests.deploy.alert_cases import Case, all_lost
-from tests.deploy.alert_cases_gone import CASES as GONE
-from tests.deploy.alert_nights import STEP_SECONDS, healthy
+from tests.deploy.alert_nights import STEP_SECONDS, WAYS
+from tests.deploy.alert_table import CASES, NOT_RUNG, RULES, asked, broken, played, shown
 from tests.deploy.files import PROMETHEUS, program
 from tests.support.paths import DOCS
 from tests.support.product_commands import parse
 
 ALERTS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text(encoding="utf-8"))["groups"]
-RULES = {rule["alert"]: rule for group in ALERTS for rule in group["rules"]}
 SEVERITIES = {"critical", "warning", "info"}
-CASES = (*VALUES, *GONE)
 
 
 def play(path: Path, *tests: dict[str, Any]) -> subprocess.CompletedProcess[str]:
@@ -41,12 +38,10 @@ def play(path: Path, *tests: dict[str, Any]) -> subprocess.CompletedProcess[str]
 
 
 def as_test(case: Case) -> dict[str, Any]:
-    night = healthy()
-    case.fault(night)
     return {
         "name": case.what,
         "interval": f"{STEP_SECONDS}s",
-        "input_series": list(night.lines(case.seconds)),
+        "input_series": list(broken(case).lines(case.seconds)),
         "promql_expr_test": [
             {
                 "expr": 'group by (alertname) (ALERTS{alertstate="firing"})',
@@ -75,6 +70,15 @@ def test_every_alert_rings_in_a_night_and_is_silent_in_another() -> None:
     rung = {name for case in CASES for names in case.ringing.values() for name in names.split()}
     assert rung == RULES.keys()
     assert all(not names for names in CASES[0].ringing.values())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_alert_is_played_where_who_says_it_is_gone(way: str) -> None:
+    """In each way: it rings in a case, or it stands in the table why not, and a case shows that."""
+    assert {rule for rule in RULES if not played(rule, way)} == {rule for gone, rule in NOT_RUNG if gone == way}
+    for rule, other in ((rule, other) for (gone, rule), other in NOT_RUNG.items() if gone == way):
+        assert shown(rule, way), f"{rule}: no case has it silent in this way"
+        assert not other or asked(other) == asked(rule), f"{other} is about others than {rule}"
 
 
 def test_every_alert_says_how_bad_what_and_where_to_read_on() -> None:
