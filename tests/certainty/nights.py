@@ -82,8 +82,12 @@ CHECKS: tuple[Checks, ...] = (
     Checks(A3_register_percent=Fraction(50), bound_register_percent=Fraction(50)),
     Checks(A3_register_percent=Fraction(150), bound_register_percent=Fraction(150)),
 )
-STATIONS: tuple[tuple[int | None, int | None], ...] = ((1, None), (2, None), (2, 3), (3, 1), (0, 1), (0, 2), (0, None), (0, 0))
-"""Registered voters and ballots expected; of none but expected ballots: a postal unit."""
+STATIONS: tuple[tuple[int | None, int | None], ...] = (
+    (1, None), (2, None), (2, 3), (3, 1), (0, 1), (0, 2), (0, None), (0, 0), (None, None), (None, 2),
+)  # fmt: skip
+"""Registered voters and ballots expected; of none but expected ballots: a postal unit. An unknown register limits nothing."""
+UNKNOWN_MOST = 3
+"""Of a station with an unknown register so many ballots are tried, and one more: enough to break what is said of it."""
 
 Opening = Callable[[str], list[UnsignedStatement]]
 FEW: tuple[Votes, ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (2, 0, 0), (0, 2, 0), (2, 1, 0), (0, 0, 0))
@@ -243,6 +247,7 @@ def open_station(night: Night, id: str) -> OpenStation | None:
 def _most(of: Election, station_id: str) -> int:
     """One ballot more than any report that counts without an authority can have."""
     station = of.stations[station_id]
-    largest = max(station.registered or 0, station.ballots_expected or 0)
+    registered = UNKNOWN_MOST if station.registered is None else station.registered
+    largest = max(registered, station.ballots_expected or 0)
     percent = max(of.checks.A3_register_percent, of.checks.bound_register_percent)
     return int(largest * max(percent, Fraction(100)) / 100) + 1

@@ -6,6 +6,8 @@ CERTAINTY, OUTCOME = "tests/certainty/test_every_completion.py", "tests/domain/t
 QUESTIONS, REFERENDUM = "tests/certainty/test_every_question.py", "tests/domain/test_referendum.py"
 
 MUTANTS = (
+    Mutant("nothing comes from a station whose register is unknown", f"{DOMAIN}/counted.py",
+           'None if start["bound_unknown"] + t.bound_unknown else start["bound"] + t.bound', 'start["bound"] + t.bound', CERTAINTY),
     Mutant("a candidate with more votes than there are ballots", f"{DOMAIN}/rules.py",
            "    if top > r.valid:\n", "    if top > votes_per_ballot * r.valid:\n", "tests/domain/test_several_votes.py"),
     Mutant("overvotes add nothing", f"{DOMAIN}/report.py",
