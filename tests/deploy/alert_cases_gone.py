@@ -1,7 +1,8 @@
 """Nights in which the one who said what rings is gone: frozen (its series go stale), no target any more, or started anew.
 
 Decides that no alert goes quiet for that reason before another one rings, and that a new start begins with nothing against it.
-All that one process can say rings at once here: exactly which alerts ring is judged, so one night is as sharp as many. The values of the alerts are in `alert_cases.py`.
+All that one process can say rings at once here: exactly which alerts ring is judged, so one night is as sharp as many. The
+values of the alerts are in `alert_cases.py`.
 """
 
 from __future__ import annotations
