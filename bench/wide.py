@@ -2,9 +2,9 @@
 
 Decides what stands beside what. *Wide*: 500,000 stations in 5,570 municipalities of 27 states, and the same ballots in 125
 areas: the areas alone differ. *Ballot*: 100,000 stations of which each has three of 1,222 contests, and the night of three
-times as many stations: as many reports, and as many entries in the ledger. A round runs all of them; a ratio is taken within
-rounds. Then latency, and the time in which another worker takes over what stood on the topics. Refuses to know how a run is
-measured; see `product.py`, `latency.py`, `takeover.py`.
+times as many stations: as many reports, and as many entries in the ledger. A round runs all of them, for speed and then for
+latency; a ratio is taken within rounds. Then the time in which another worker takes over what stood on the topics. Refuses to
+know how a run is measured; see `product.py`, `latency.py`, `takeover.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 from typing import Any
 
 from bench.ground import Filled, Ground
@@ -100,23 +101,32 @@ def measure_ways(
             found = attempt(partial(run_way, filled[way.name]))
             rows[way.name]["runs"].append(found)
             say(f"{name}, round {number + 1}, {way.name}: {found}")
+    for number in range(rounds):
+        for way in ways:
+            late = attempt(partial(run_latency, on, SYSTEMS[0], RATE, seconds, warm, way.load.layout))
+            rows[way.name].setdefault("latencies", []).append(late)
+            say(f"{name}, round {number + 1}, {way.name}: latency {late}")
     for way in ways:
-        late = partial(run_latency, on, SYSTEMS[0], RATE, seconds, warm, way.load.layout)
-        rows[way.name]["latency"] = attempt(late)
-        say(f"{name}, {way.name}: latency {rows[way.name]['latency']}")
+        rows[way.name]["latency"] = medians(rows[way.name]["latencies"])
         rows[way.name]["takeover"] = attempt(partial(run_takeover, filled[way.name]))
         say(f"{name}, {way.name}: take-over {rows[way.name]['takeover']}")
     for way in ways:
         if way.against:
             rows[way.name] |= compared(rows[way.name], rows[way.against])
     reports = " and ".join(sorted({f"{row['records']:,}" for row in rows.values()}))
-    return {"what": f"{reports} reports, {rounds} rounds, medians; latency {seconds:.0f} s at {RATE:,}/s", "rows": rows}
+    return {"what": f"{reports} reports, {rounds} rounds, medians; latency {seconds:.0f} s at {RATE:,}/s in each", "rows": rows}
 
 
 def compared(row: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """How a row's speed and p99 relate to another's; None where either has no figure."""
-    ours, theirs = row["latency"].get("p99_ms"), other["latency"].get("p99_ms")
-    return {"speed_is": ratio(row, other), "p99_is": ours / theirs if ours and theirs else None}
+    """How a row's speed and p99 relate to another's: median of the ratios within rounds, None where either has no figure."""
+    ours, theirs = ({"runs": one["latencies"]} for one in (row, other))
+    return {"speed_is": ratio(row, other), "p99_is": ratio(ours, theirs, "p99_ms")}
+
+
+def medians(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of each figure; one run without figures takes them from all."""
+    refused = [run for run in runs if "refused" in run]
+    return refused[0] if refused else {name: median(run[name] for run in runs) for name in runs[0]}
 
 
 def _filled(on: Ground, name: str, load: Load) -> Filled:

@@ -18,7 +18,7 @@ from bench.process import NoFigure, figure
 from bench.replaying import longest_partition_silence, longest_silence
 from bench.run import merge, summary
 from bench.table import load_rows, markdown, median_of, ratio, write_page
-from bench.wide import ballot_ways, compared, wide_ways
+from bench.wide import ballot_ways, compared, medians, wide_ways
 
 
 class Topic:
@@ -163,16 +163,20 @@ def test_a_wide_row_is_related_to_the_same_ballots_in_few_areas() -> None:
     rows: dict[str, dict[str, Any]] = {
         way.name: {
             "date": "2024-02-07", "records": 20, "runs": [{"reports_per_s": s, "cpu_s_per_million": 4.0, "rss_bytes": 2**20, **more} for s in speeds],
-            "latency": {"p50_ms": 10.0, "p99_ms": p99}, "takeover": {"first_root_s": 1.25, "last_root_s": 2.0},
+            "latency": medians(late), "latencies": late, "takeover": {"first_root_s": 1.25, "last_root_s": 2.0},
         }
-        for way, speeds, p99 in zip(ways, ((300, 300), (200, 100), (180, 90)), (20.0, 20.0, 30.0), strict=True)
+        for way, speeds, p99s in zip(
+            ways, ((300, 300), (200, 100), (180, 90)), ((20.0, 20.0, 99.0), (20.0, 20.0, 40.0), (30.0, 25.0, 80.0)), strict=True
+        )
+        for late in [[{"p50_ms": 10.0, "p99_ms": p99} for p99 in p99s]]
     }  # fmt: skip
     last = rows[ways[2].name]
     last |= compared(last, rows[ways[1].name])
     assert (last["speed_is"], last["p99_is"]) == (0.9, 1.5)
     *_, line = markdown("wide", {"what": "", "rows": rows}).splitlines()
     assert line.endswith("| 20 | 135 | 0.90 × | 4.0 | 1 | 2.5 | 12 % | 10.0 | 30.0 | 1.50 × | 1.2 | 2.0 | 2024-02-07 |")
-    last["latency"] = {"refused": "the sender fell behind"}
+    last["latencies"][1] = {"refused": "the sender fell behind"}
+    last["latency"] = medians(last["latencies"])
     assert compared(last, rows[ways[1].name])["p99_is"] is None
     assert "no figure: the sender fell behind" in markdown("wide", {"what": "", "rows": rows})
     last["runs"].append({"refused": "the standings differ"})
