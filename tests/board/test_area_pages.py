@@ -16,7 +16,6 @@ from yarl import URL
 from tally_stream.board.addresses import page_path
 from tally_stream.board.area_rows import SORTS
 from tally_stream.board.places import Places, natural
-from tally_stream.wire.search import folded
 from tests.board.told import AREAS, ToldBoard, deep_folder, statement
 
 Client = TestClient[Any, Any]
@@ -295,18 +294,6 @@ def test_names_that_begin_with_the_words_come_first(told: ToldBoard) -> None:
     places = Places(told.board.election)
     assert places.found(AREAS, "s")[:2] == ["R/Süd & <West>", "R/NORTH/T1"], "above before below"
     assert places.found(AREAS, "d")[0] == "R/NORTH"
-
-
-@pytest.mark.parametrize(
-    ("text", "as_compared"),
-    [("Bad  Dürkheim ", "bad durkheim"), ("İSTANBUL", "istanbul"), ("Straße", "strasse"), ("ﬁn", "fin"), ("Ⓐ", "a"),
-     ("Київ", "киів"), ("PLAIN", "plain"), ("e\u0301", "e"), ("Łódź", "lodz"), ("Ærø", "aero"), ("Đà Nẵng", "da nang"),
-     ("GƏNCƏ", "gence"), ("Diyarbakır", "diyarbakir"), ("Þingvellir, Seyðisfjörður", "thingvellir, seydisfjordur"),
-     ("Œuilly", "oeuilly"), ("Ħamrun", "hamrun"), ("Ŋ Ŧ", "n t"), ("GROẞ", "gross")],
-)  # fmt: skip
-def test_what_a_search_compares(text: str, as_compared: str) -> None:
-    assert folded(text) == as_compared
-    assert folded(as_compared) == as_compared
 
 
 def test_numbers_in_names_count_as_numbers() -> None:

@@ -10,6 +10,7 @@ FIGURES, BALLOTS = "tally_stream/export/ballot_figures.py", "tests/board/test_ev
 LINE = f"{RULES}::test_a_line_stands_where_the_limit_of_the_shares_lies_and_nowhere_else"
 LEADS = f"{RULES}::test_nobody_without_votes_leads_and_nobody_who_can_not"
 STREAM, PLACES = "tests/board/test_shown.py::TestTheStream", "tests/board/test_area_pages.py"
+SEARCH = "tests/wire/test_search.py"
 
 MUTANTS = (
     Mutant("write trial counts into a snapshot", PUBLISH, "hides_counts=shown.is_before_the_close", "hides_counts=False", CLOSE),
@@ -79,14 +80,14 @@ MUTANTS = (
            "if published is None and self._feed.is_caught_up and shown.root is not None:", "if False:", PLACES),
     Mutant("one page of areas for another", "tally_stream/board/area_rows.py",
            "areas[asked.begin : asked.begin + asked.limit]", "areas[: asked.limit]", PLACES),
-    Mutant("search with accents only", "tally_stream/wire/search.py", " if not combining(c)", "", PLACES),
+    Mutant("search with accents only", "tally_stream/wire/search.py", " if not combining(c)", "", SEARCH),
     Mutant("search in one area alone", LISTS, "replace(asked, area=self._election.root) if asked.words else asked", "asked", PLACES),
     Mutant("a slash in a name leads elsewhere", "tally_stream/board/addresses.py",
            'quote(part, safe="") for part', "str(part) for part", PLACES),
     Mutant("lose the search with the language", PAGE, "self._head(view, t, path, view.whole_query)", "self._head(view, t, path)", PLACES),
     Mutant("lose the search for a contest with the language", PAGE,
            "self._head(view, t, CONTESTS, view.whole_query)", "self._head(view, t, CONTESTS)", PLACES),
-    Mutant("search with letters that a keyboard lacks only", "tally_stream/wire/search.py", ".translate(LETTERS)", "", PLACES),
+    Mutant("search with letters that a keyboard lacks only", "tally_stream/wire/search.py", ".translate(LETTERS)", "", SEARCH),
     Mutant("write trial counts of stations into a page", LISTS,
            "hides_counts = self._feed.shown[contest.id].is_before_the_close", "hides_counts = False", CLOSE),
     Mutant("stations as they were before their reports", PAGE,
