@@ -20,6 +20,7 @@ from tally_stream.cli.common import (
     warn,
     with_broker,
 )
+from tally_stream.cli.memory import memory_given_back
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
 
@@ -63,7 +64,7 @@ async def _serve(settings: Settings, definition: Election, publish_to: Path | No
     allow_sockets()
     try:
         await wait_for_broker(settings, warn)
-        async with Board(settings, definition, warn, publish_to) as served:
+        async with memory_given_back(), Board(settings, definition, warn, publish_to) as served:
             note(f"board at {served.address}/ for {definition.id}, topics {settings.prefix}.*")
             await served.run()
     except asyncio.CancelledError:

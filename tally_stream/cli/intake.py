@@ -28,6 +28,7 @@ from tally_stream.cli.common import (
     warn,
     with_broker,
 )
+from tally_stream.cli.memory import memory_given_back
 from tally_stream.domain.election import Election
 from tally_stream.metrics import INTAKE_METRICS, Sample, build, registry_of
 from tally_stream.settings import Settings, is_loopback, why_not_listening
@@ -131,7 +132,7 @@ async def _serve(settings: Settings, definition: Election) -> None:
     allow_sockets()
     watched: HealthServer | None = None
     try:
-        async with Intake(settings, definition, warn) as served:
+        async with memory_given_back(), Intake(settings, definition, warn) as served:
             watched = await _watched(settings, served)
             note(f"intake at {served.address}{_watched_at(watched, settings)} for {definition.id}, into {served.topic}")
             await served.run()

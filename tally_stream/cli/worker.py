@@ -26,6 +26,7 @@ from tally_stream.cli.common import (
     with_broker,
 )
 from tally_stream.cli.lifeline import end_with_parent, take_lifeline
+from tally_stream.cli.memory import memory_given_back
 from tally_stream.cli.supervise import ToSupervisor, supervise
 from tally_stream.domain.election import Election
 from tally_stream.settings import Settings
@@ -119,7 +120,8 @@ def _count(settings: Settings, definition: Election, options: WorkerOptions, sup
 
     async def main() -> None:
         stop = stop_when_told()
-        await run(settings, definition, options, note, stop, warn=warn, on_ready=supervisor.tell_ready, on_fatal=end)
+        async with memory_given_back():
+            await run(settings, definition, options, note, stop, warn=warn, on_ready=supervisor.tell_ready, on_fatal=end)
 
     try:
         run_async(main())
