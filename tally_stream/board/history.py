@@ -1,7 +1,8 @@
 """The root's figures over time: at most so many points, spread evenly over the night.
 
 Decides which points go when there are too many: all but the first of each span of time, and the span doubles. The
-newest always stays. A point is encoded once and never again, however often the history is asked for.
+newest always stays. A point has the leading candidates of its own time alone: of 2,000 candidates, 2,000 points were
+162 MiB. It is encoded once and never again, however often the history is asked for.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from typing import Any
 import msgspec
 
 HISTORY_MAX_POINTS = 2_000
-"""Points kept of a contest's history: at most 1 MB, for a chart that is 2,000 pixels wide."""
+"""Points kept of a contest's history, for a chart that is 2,000 pixels wide."""
+
+HISTORY_MAX_CANDIDATES = 10
+"""Candidates of a point, the first of its standings: twice the lines of the chart. A point is 0.7 kB, 1.4 kB where ids are as
+long as they may be."""
 
 HISTORY_MIN_POINTS = 20
 HISTORY_ALL_POINTS = 100_000
-"""Points kept of all contests: 100 MB. Where there are many contests, each has its part of them."""
+"""Points kept of all contests: 70 MB. Where there are many contests, each has its part of them."""
 
 
 def points_each(contest_count: int) -> int:
@@ -82,7 +87,9 @@ def point_of(root: dict[str, Any], sent_ms: int) -> Point:
             "status": root["status"],
             "progress": root["progress"],
             "valid": root["ballots"]["valid"],
-            "candidates": [{"id": c["id"], "votes": c["votes"], "share": c["share"]} for c in root["candidates"]],
+            "candidates": [
+                {"id": c["id"], "votes": c["votes"], "share": c["share"]} for c in root["candidates"][:HISTORY_MAX_CANDIDATES]
+            ],
         }
     except (KeyError, TypeError) as error:
         raise ValueError(f"a root without {error}") from error

@@ -23,6 +23,7 @@ from tally_stream.board.api import (
 )
 from tally_stream.board.area_rows import SORTS
 from tally_stream.board.described import ASYNCAPI, SCHEMAS
+from tally_stream.board.history import HISTORY_MAX_CANDIDATES
 from tally_stream.domain.election import Election
 from tally_stream.export.group_seats import groups_of
 from tally_stream.wire.schema.documents import schemas
@@ -164,15 +165,22 @@ def _schemas() -> dict[str, Schema]:
             "description": "What tells one area from another; the whole message is at `standings`. `above`: names of the "
             "areas it lies in; `leader` and `lead` (votes before the next one) are null while nobody has votes.",
         },
-        "History": _object(
-            contest=TEXT,
-            points=_list(
-                _object(
-                    version=COUNT, as_of=_or_null(TEXT), sent=WHOLE, status=TEXT, progress=PROGRESS, valid=_or_null(COUNT),
-                    candidates=_list(_object(id=TEXT, votes=_or_null(COUNT), share=_or_null(TEXT))),
-                )
+        "History": {
+            **_object(
+                contest=TEXT,
+                points=_list(
+                    _object(
+                        version=COUNT, as_of=_or_null(TEXT), sent=WHOLE, status=TEXT, progress=PROGRESS, valid=_or_null(COUNT),
+                        candidates={
+                            **_list(_object(id=TEXT, votes=_or_null(COUNT), share=_or_null(TEXT))),
+                            "maxItems": HISTORY_MAX_CANDIDATES,
+                        },
+                    )
+                ),
             ),
-        ),
+            "description": f"`candidates` of a point: the first {HISTORY_MAX_CANDIDATES} of the standings of that version, in "
+            "their order. Who was not among them then has no figures there.",
+        },
         "Changes": _object(
             count=COUNT, limit=COUNT, names={"type": "object", "additionalProperties": TEXT},
             changes=_list(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from tally_stream.board.history import HISTORY_MAX_POINTS, Point, points_each
+from tally_stream.board.history import HISTORY_MAX_CANDIDATES, HISTORY_MAX_POINTS, Point, points_each
 from tally_stream.board.stations import Stations
 from tests.board.many import ManyBoard
 from tests.support.wide_elections import election_of
@@ -25,6 +25,14 @@ async def asked(many: ManyBoard, *paths: str) -> list[bytes]:
             assert answer.status == 200, path
             found.append(await answer.read())
         return found
+
+
+@pytest.fixture(scope="module")
+def crowded() -> ManyBoard:
+    """One contest of 2,000 candidates."""
+    many = ManyBoard(election_of(regions=1, towns=2, contests=1, candidates=2_000))
+    many.take(many.messages(1, [0]))
+    return many
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +156,15 @@ def test_the_history_of_all_contests_has_room() -> None:
     for version in range(3_000):
         history.take(Point(version, 1_000 * version, b""))
     assert 500 <= len(history.since(-1)) <= 1_000
+
+
+async def test_a_point_of_2000_candidates_is_as_large_as_one_of_11(crowded: ManyBoard) -> None:
+    """With all of them, the history of one contest was 162 MiB, and a reader's page asked for all of it."""
+    few = ManyBoard(election_of(regions=1, towns=2, contests=1))
+    few.take(few.messages(1, [0]))
+    points = [many.board.feed.shown["C0000"].history.since(-1)[0].value for many in (few, crowded)]
+    assert abs(len(points[0]) - len(points[1])) < 30, points
+    assert HISTORY_MAX_POINTS * len(points[1]) < 2 * 2**20
+    served = json.loads((await asked(crowded, "/api/v1/history/C0000"))[0])["points"][0]["candidates"]
+    leading = crowded.board.feed.shown["C0000"].root_message["candidates"][:HISTORY_MAX_CANDIDATES]
+    assert served == [{k: c[k] for k in ("id", "votes", "share")} for c in leading], "those that lead, in their order"
