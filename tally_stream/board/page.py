@@ -254,10 +254,11 @@ class Pages:
                 "ways_hidden": " hidden",
                 "line": f"<span>{_escape(t('empty'))}</span>",
             }
+        parties = {one.id: one.party for one in contest.candidates}
         return {
             "line": self._line(root, t),
             "hold": self._hold(contest, root, t),
-            "leaders": "".join(self._leader(contest, c, t) for c in root["candidates"]),
+            "leaders": "".join(self._leader(contest, c, parties.get(c["id"]), t) for c in root["candidates"]),
             "base": _escape(_base(contest, root, t)),
             "seats": seats_of(contest, root, t),
             "referendum": referendum_of(contest, root, _limit_of_shares(contest), t),
@@ -302,8 +303,7 @@ class Pages:
         shown = f"{time[:10]} {time[11:16]} UTC"
         return f'{badge} <span>{_escape(before)}<time datetime="{_escape(time)}">{_escape(shown)}</time>{_escape(after)}</span>'
 
-    def _leader(self, contest: Contest, c: dict[str, Any], t: Words) -> str:
-        party = next((x.party for x in contest.candidates if x.id == c["id"]), None)
+    def _leader(self, contest: Contest, c: dict[str, Any], party: str | None, t: Words) -> str:
         under = f' <span class="party"><bdi>{_escape(party)}</bdi></span>' if party else ""
         width = bar_width(c["share"])
         limit = _limit_of_shares(contest)
