@@ -162,8 +162,8 @@ def picture(following: Following, most: int) -> Group:
         roots = roots_of(following.standings, following.election)
         return Group(following.freshness.line(monotonic()), *group_tables(following.election, roots, following.group))
     found = following.on_screen()
-    if not found and following.freshness.root_at is not None:
-        asked = [f"{what} {name}" for what, name in (("contest", following.contest), ("area", following.area)) if name]
+    asked = [f"{what} {name}" for what, name in (("contest", following.contest), ("area", following.area)) if name]
+    if asked and not found and following.freshness.root_at is not None:
         nothing = Text(f"nothing of {', '.join(asked)} is on {following.reader.topic}: is the name right?", style="yellow")
         return Group(following.freshness.line(monotonic()), nothing)
     messages = [shown.message for shown in found[:most]]

@@ -470,6 +470,10 @@ def test_a_screen_says_that_nothing_has_the_name_asked_for(contest: str | None, 
     console.print(follow.picture(following, 3))
     asked = ", ".join(f"{what} {name}" for what, name in (("contest", contest), ("area", area)) if name)
     assert f"nothing of {asked} is on t.standings: is the name right?" in console.export_text()
+    of_all = Following(of, None, None)
+    of_all.take([StoredRecord(0, 0, 0, b"PRES|AZ", b"no message")])
+    console.print(follow.picture(of_all, 3))
+    assert "is the name right" not in console.export_text(), "no name was asked for"
 
 
 def other(message: Message) -> Message:
