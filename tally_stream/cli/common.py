@@ -101,6 +101,11 @@ def write_out(content: bytes) -> None:
         left = left[sys.stdout.buffer.write(left) :]
 
 
+def no_contest(contest: str, election: Election) -> str:
+    """The sentence for a contest that the election does not have."""
+    return no_such(contest, "contest", election.id, [one.id for one in election.contests])
+
+
 def no_such(name: str, what: str, of: str, known: Collection[str]) -> str:
     """The sentence for a name that is none of those `known`, with up to three that are like it."""
     import difflib

@@ -18,6 +18,7 @@ from tally_stream.cli.common import (
     ELECTION,
     EXIT_USAGE,
     chosen_election,
+    no_contest,
     no_such,
     out,
     refuse,
@@ -54,7 +55,7 @@ def list_cases(election: str | None, contest: str | None, station: str | None, a
     definition = chosen_election(settings)
     index = None if contest is None else definition.contest_index(contest)
     if contest is not None and index is None:
-        refuse([no_such(contest, "contest", definition.id, [one.id for one in definition.contests])], EXIT_USAGE)
+        refuse([no_contest(contest, definition)], EXIT_USAGE)
     if station is not None and station not in definition.stations:
         refuse([no_such(station, "station", definition.id, definition.stations)], EXIT_USAGE)
 

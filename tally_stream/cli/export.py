@@ -15,7 +15,7 @@ from tally_stream.cli.common import (
     EXIT_USAGE,
     LOG,
     has_log,
-    no_such,
+    no_contest,
     note,
     open_election,
     refuse,
@@ -61,7 +61,7 @@ def export(folder: str, log: Path | None, form: str, standings: IO[bytes] | None
     snapshot = ElectionSnapshot(election, [c for c in election.contests if contest in (None, c.id)])
     snapshots = snapshot.contests
     if contest is not None and not snapshots:
-        refuse([no_such(contest, "contest", election.id, [one.id for one in election.contests])], EXIT_USAGE)
+        refuse([no_contest(contest, election)], EXIT_USAGE)
     if standings is not None:
         _of_file(snapshot, standings)
     elif log is not None:

@@ -13,7 +13,7 @@ from tally_stream.cli.common import (
     ELECTION,
     EXIT_USAGE,
     LOG,
-    no_such,
+    no_contest,
     open_election,
     out,
     recorded_night,
@@ -78,7 +78,7 @@ def replay(
     election, directory = open_election(folder)
     indices = [i for i, c in enumerate(election.contests) if contest in (None, c.id)]
     if contest is not None and not indices:
-        refuse([no_such(contest, "contest", election.id, [one.id for one in election.contests])], EXIT_USAGE)
+        refuse([no_contest(contest, election)], EXIT_USAGE)
     try:
         result = fold_log(election, log or recorded_night(directory), until_ms=until_ms, at=vector)
     except LogError as broken:

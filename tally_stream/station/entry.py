@@ -15,12 +15,11 @@ from typing import Any, NoReturn
 from tally_stream.domain.election import Election
 from tally_stream.station.entry_table import read_table
 from tally_stream.station.entry_values import Entered, EntryMistake
-from tally_stream.wire.folder.table import not_utf8
+from tally_stream.wire.folder.table import UTF16_MARKS, not_utf8
 
 FILE_MAX_BYTES = 64 * 1024 * 1024
 
 _UTF8_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _SPACE = " \t\r\n"
 
 
@@ -77,7 +76,7 @@ def encoded(fields: Mapping[str, Any]) -> bytes:
 
 
 def _decoded(name: str, raw: bytes) -> tuple[str, EntryMistake | None]:
-    if raw.startswith(_UTF16_MARKS):
+    if raw.startswith(UTF16_MARKS):
         return "", EntryMistake(name, 1, 1, not_utf8(raw[:2], b""))
     if raw.startswith(_UTF8_MARK):
         raw = raw[len(_UTF8_MARK) :]

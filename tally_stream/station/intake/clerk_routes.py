@@ -179,11 +179,15 @@ class ClerkPages:
         if len(counts) == 1:
             return _to(sheet_path(counts[0]))  # which leads on to its station's turnout
         frame, wanted = self._frame(request, signed_in[0]), folded(words)
-        found = [
-            paper
-            for paper in own
-            if wanted in folded(f"{paper.station.id} {paper.station.name} {title_of(frame.words, paper)}")
-        ]
+        found = (
+            own
+            if not wanted
+            else [
+                paper
+                for paper in own
+                if wanted in folded(f"{paper.station.id} {paper.station.name} {title_of(frame.words, paper)}")
+            ]
+        )
         return _page(reports_page(frame, found, words, searches=len(own) > SEARCHED_FROM))
 
     # -- the form --------------------------------------------------------------------------------------------------

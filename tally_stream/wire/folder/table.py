@@ -133,10 +133,14 @@ def _wrong_edges(cell: str) -> str:
     return f"begins or ends with {what}: {shown!r} {at}"
 
 
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""With which such a file begins."""
+
+
 def not_utf8(begin: bytes, byte: bytes) -> str:
     """What a file that is not UTF-8 seems to be, by its first bytes and the first one that is wrong, and what to do: whoever
     guesses writes a wrong name on the record."""
-    if begin.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if begin.startswith(UTF16_MARKS):
         return "the file is UTF-16 (as Excel's 'Unicode text' is): save it as 'CSV UTF-8'"
     seems = byte.decode("cp1252", "replace")
     return f"not UTF-8: the byte 0x{byte.hex().upper()} would be {seems!r} in Latin-1 (Windows-1252): save it as 'CSV UTF-8'"
